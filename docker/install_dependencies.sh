@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# Installs everything that building, testing and running ddgan-serve needs on
+# Debian 12. README, CI and the Dockerfiles all call this one list. Idempotent:
+# what is present in the pinned version is left alone.
+#
+# usage: docker/install_dependencies.sh [--cuda] [--tests]
+#   --cuda    full LibTorch with the CUDA libraries (4.7 GB) instead of the CPU
+#             subset (1.3 GB). The CUDA 13.0 toolkit itself (nvcc) must already
+#             be in /usr/local/cuda.
+#   --tests   also what only the tests use: GoogleTest, clang, Prometheus, grpcio
+#
+# DDGAN_DEPS    where LibTorch and the Python environment go
+#               (default: ${XDG_CACHE_HOME:-$HOME/.cache}/ddgan)
+set -euo pipefail
+
+flavour=cpu
+tests=false
+for argument in "$@"; do
+  case "$argument" in
+    --cuda) flavour=cuda ;;
+    --tests) tests=true ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "install_dependencies.sh: unknown argument '$argument' (try --help)" >&2; exit 2 ;;
+  esac
+done
+
+deps=${DDGAN_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/ddgan}
+torch_version=2.11.0
+
+# Upstream versions are pinned; the Debian revision is not, so security updates
+# of the same version still come in.
+packages=(
+  build-essential cmake ninja-build ccache git pkg-config ca-certificates
+  'libgrpc++-dev=1.51.1*' 'protobuf-compiler-grpc=1.51.1*'
+  'libprotobuf-dev=3.21.12*' 'protobuf-compiler=3.21.12*'
+  'libabsl-dev=20220623.1*'
+  'prometheus-cpp-dev=1.0.1*' 'libcpp-httplib-dev=0.11.4*'
+  'nlohmann-json3-dev=3.11.2*' 'libspdlog-dev=1:1.10.0*'
+  'libpng-dev=1.6.39*' 'libzip-dev=1.7.3*' libssl-dev zlib1g-dev
+  python3 python3-venv
+)
+if $tests; then
+  packages+=(
+    'libgtest-dev=1.12.1*' 'libgmock-dev=1.12.1*' 'libbenchmark-dev=1.7.1*'
+    clang-14 clang-format-14 clang-tidy-14 curl
+  )
+fi
+
+say() { printf '\033[1m[dependencies]\033[0m %s\n' "$*"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+missing_packages() {
+  local package name pattern installed
+  for package in "${packages[@]}"; do
+    name=${package%%=*}
+    pattern='*'
+    [ "$name" = "$package" ] || pattern=${package#*=}
+    installed=$(dpkg-query -W -f='${db:Status-Status}:${Version}' "$name" 2>/dev/null || true)
+    # shellcheck disable=SC2254  # the pattern is meant to be one
+    case "$installed" in
+      installed:$pattern) ;;
+      *) printf '%s\n' "$package" ;;
+    esac
+  done
+}
+
+install_debian_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages)
+  if [ ${#missing[@]} = 0 ]; then
+    say "Debian packages: all ${#packages[@]} present"
+    return
+  fi
+  say "Debian packages: installing ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+    --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The build's own Python: pip to fetch the wheels, and grpcio as an independent
+# client for the tests. Nothing of it runs in production.
+python_environment() {
+  if [ ! -x "$deps/python/bin/pip" ]; then
+    say "Python environment in $deps/python"
+    python3 -m venv "$deps/python"
+  fi
+}
+
+install_libtorch() {
+  local folder=$deps/libtorch-$torch_version-$flavour
+  if [ -f "$folder/complete" ]; then
+    say "LibTorch $torch_version ($flavour): present in $folder"
+    return
+  fi
+  say "LibTorch $torch_version ($flavour): installing into $folder (a few minutes)"
+  local staging=$folder.partial.$$
+  rm -rf "$folder" "$folder".partial.*
+  mkdir -p "$staging"
+  local wheels=("torch==$torch_version")
+  local options=(--no-compile --target "$staging" --quiet)
+  if [ "$flavour" = cpu ]; then
+    # libtorch_cpu.so of this wheel needs these two small CUDA libraries and no other.
+    wheels+=(nvidia-cuda-cupti==13.0.85 nvidia-cuda-runtime==13.0.96)
+    options+=(--no-deps)
+  fi
+  # TMPDIR beside the target: pip then moves the unpacked wheel, not copies it.
+  mkdir -p "$deps/tmp"
+  TMPDIR=$deps/tmp "$deps/python/bin/pip" install --no-cache-dir "${options[@]}" "${wheels[@]}"
+  touch "$staging/complete"
+  mv "$staging" "$folder"
+  rm -rf "$deps/tmp"
+}
+
+install_python_test_packages() {
+  local wanted=(grpcio==1.62.3 grpcio-tools==1.62.3 grpcio-health-checking==1.62.3
+    grpcio-reflection==1.62.3 'numpy==1.26.4' 'pillow==10.4.0' 'safetensors==0.4.5')
+  if [ "$(cat "$deps/python/test_packages" 2>/dev/null)" = "${wanted[*]}" ]; then
+    say "Python test packages: present"
+    return
+  fi
+  say "Python test packages: ${wanted[*]}"
+  "$deps/python/bin/pip" install --no-cache-dir --quiet "${wanted[@]}"
+  printf '%s' "${wanted[*]}" >"$deps/python/test_packages"
+}
+
+# Unpacked rather than installed: the Debian package would start a service.
+install_prometheus() {
+  if [ -x "$deps/prometheus/usr/bin/promtool" ]; then
+    say "Prometheus: present"
+    return
+  fi
+  say "Prometheus (server and promtool) from Debian into $deps/prometheus"
+  local staging=$deps/prometheus.partial
+  rm -rf "$staging" "$deps/prometheus"
+  mkdir -p "$staging"
+  (cd "$staging" && apt-get download -qq 'prometheus=2.42.0*' && dpkg -x prometheus_*.deb . && rm prometheus_*.deb)
+  mv "$staging" "$deps/prometheus"
+}
+
+if ! grep -q '^VERSION_ID="12"' /etc/os-release; then
+  echo "install_dependencies.sh: needs Debian 12, this is $(. /etc/os-release && echo "$PRETTY_NAME")" >&2
+  exit 1
+fi
+if [ "$flavour" = cuda ] && [ ! -x /usr/local/cuda/bin/nvcc ]; then
+  echo "install_dependencies.sh: --cuda needs the CUDA 13.0 toolkit in /usr/local/cuda (nvcc not found)" >&2
+  exit 1
+fi
+mkdir -p "$deps"
+install_debian_packages
+python_environment
+install_libtorch
+if $tests; then
+  install_python_test_packages
+  install_prometheus
+fi
+say "done"

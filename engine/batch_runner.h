@@ -1,0 +1,66 @@
+// What a lane's worker calls with a batch. The real one runs a generator; tests
+// script it. No LibTorch: a model is an opaque handle here.
+#ifndef DDGAN_ENGINE_BATCH_RUNNER_H_
+#define DDGAN_ENGINE_BATCH_RUNNER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "engine/generation.h"
+
+namespace ddgan {
+
+class Model;  // engine/model/model.h
+
+// One image in flight. Unique in the process.
+using TrajectoryId = uint64_t;
+
+// One row of a batch: a trajectory and the step that it takes now.
+struct StepRow {
+  TrajectoryId id = 0;
+  uint64_t seed = 0;
+  uint32_t image_index = 0;
+  int step = 0;  // The t that the generator receives: T-1 first, 0 last.
+  PixelFormat pixel_format = PixelFormat::kUint8;
+};
+
+struct FinishedImage {
+  size_t row = 0;  // Position in the batch.
+  std::vector<uint8_t> pixels;  // In the row's pixel format.
+};
+
+struct StepOutcome {
+  absl::Duration device_time;
+  std::vector<FinishedImage> finished;  // The rows that were at step 0.
+};
+
+// Thread-compatible: one lane thread calls it.
+class BatchRunner {
+ public:
+  virtual ~BatchRunner() = default;
+
+  // Runs one denoising step for every row, which may be at different steps.
+  // Keeps x_t of each trajectory on its device between calls; a row at step
+  // T-1 starts a new one, a row at step 0 ends it. Blocks until the device is
+  // done.
+  //   ResourceExhausted  out of device memory
+  //   Internal           anything else that went wrong, NaN included
+  // After an error no row has moved: the same rows may be run again.
+  virtual absl::StatusOr<StepOutcome> RunStep(
+      const std::shared_ptr<const Model>& model,
+      absl::Span<const StepRow> rows) = 0;
+
+  // Frees what is kept for a trajectory that will not go on. Unknown ids are
+  // ignored.
+  virtual void Forget(absl::Span<const TrajectoryId> ids) = 0;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_ENGINE_BATCH_RUNNER_H_

@@ -1,0 +1,94 @@
+// Plain structs for a request to the engine and the images that come back.
+// No LibTorch, no protobuf.
+#ifndef DDGAN_ENGINE_GENERATION_H_
+#define DDGAN_ENGINE_GENERATION_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace ddgan {
+
+// How a finished image's pixels are stored.
+enum class PixelFormat {
+  kUint8,    // Interleaved rows (H, W, C), 8 bits per channel, by
+             // floor((clamp(x, -1, 1) + 1) * 127.5 + 0.5).
+  kFloat32,  // Planes (C, H, W), little-endian float32, not clipped.
+};
+
+struct ImageShape {
+  int channels = 0;  // 1 or 3
+  int height = 0;
+  int width = 0;
+
+  friend bool operator==(const ImageShape&, const ImageShape&) = default;
+};
+
+// Which checkpoint: what a reply names so that an image can be asked for again.
+struct ModelIdentity {
+  std::string model;
+  int64_t version = 0;
+  std::string digest;  // SHA-256 of manifest.json, lower-case hex.
+
+  friend bool operator==(const ModelIdentity&, const ModelIdentity&) = default;
+};
+
+struct GenerationRequest {
+  // Largest `count` of one request.
+  static constexpr uint32_t kMaxCount = 64;
+
+  // Empty: the only model there is.
+  std::string model;
+  // Unset: the live version when the request is accepted.
+  std::optional<int64_t> version;
+  uint32_t count = 1;         // [1, kMaxCount]
+  uint64_t seed = 0;          // Any value.
+  uint32_t first_index = 0;   // first_index + count - 1 must fit 32 bits.
+  PixelFormat pixel_format = PixelFormat::kUint8;
+  // After this moment nobody waits for the result.
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+struct GeneratedImage {
+  uint32_t index = 0;  // first_index + position in the request
+  ImageShape shape;
+  PixelFormat pixel_format = PixelFormat::kUint8;
+  std::vector<uint8_t> pixels;
+};
+
+struct GenerationTimings {
+  absl::Duration queue;  // From acceptance to the first denoising step's start.
+  absl::Duration steps;  // From there to the end of the last step.
+};
+
+using RequestId = uint64_t;
+
+// What Submit tells at once about an accepted request.
+struct Acceptance {
+  RequestId id = 0;
+  ModelIdentity identity;
+  ImageShape shape;
+  int num_timesteps = 0;
+};
+
+// Receives one request's results. Methods are called one at a time, from a
+// lane's thread: they hand work to another thread and return.
+class GenerationSink {
+ public:
+  virtual ~GenerationSink() = default;
+  // Once per image, in any order of index.
+  virtual void OnImage(GeneratedImage image) = 0;
+  // Exactly once, last. OK if every image was delivered; Cancelled after
+  // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down;
+  // Internal if a step failed.
+  virtual void OnFinished(const absl::Status& status,
+                          const GenerationTimings& timings) = 0;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_ENGINE_GENERATION_H_

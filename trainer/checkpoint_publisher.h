@@ -1,0 +1,31 @@
+// Writes a model version so that a reader never sees half of it: hidden
+// sibling, fsync of each file, manifest last, fsync of the folder, rename,
+// fsync of the parent (engine/checkpoint/checkpoint_format.h). No LibTorch.
+#ifndef DDGAN_TRAINER_CHECKPOINT_PUBLISHER_H_
+#define DDGAN_TRAINER_CHECKPOINT_PUBLISHER_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/generation.h"
+
+namespace ddgan {
+
+// Publishes `weights` (the bytes of a safetensors file) as
+// <model_root>/<config.model>/<version>/. Creates missing folders. Left-overs
+// of a publisher that died are removed.
+//   AlreadyExists     that version is there
+//   InvalidArgument   version < 1, or config or weights that a server would
+//                     refuse: they are checked before anything is written
+//   ResourceExhausted, Internal, ...  the file system's error; nothing is left
+absl::StatusOr<ModelIdentity> PublishCheckpoint(
+    const std::filesystem::path& model_root, int64_t version,
+    const CheckpointConfig& config, std::string_view weights);
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TRAINER_CHECKPOINT_PUBLISHER_H_
