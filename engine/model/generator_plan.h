@@ -14,15 +14,15 @@
 namespace ddgan {
 
 enum class ModuleKind {
-  kLinear,          // time MLP
-  kConv3x3,         // first convolution, or an output head's
-  kResBlock,        // plain, 1x1 skip if widths differ
-  kResBlockDown,    // halves the resolution
-  kResBlockUp,      // doubles the resolution
+  kLinear,        // time MLP
+  kConv3x3,       // first convolution, or an output head's
+  kResBlock,      // plain, 1x1 skip if widths differ
+  kResBlockDown,  // halves the resolution
+  kResBlockUp,    // doubles the resolution
   kAttention,
-  kConvDown,        // input pyramid, progressive_input = residual
-  kCombine,         // 1x1 convolution, progressive_input = input_skip
-  kGroupNorm,       // affine, before an output head's convolution
+  kConvDown,   // input pyramid, progressive_input = residual
+  kCombine,    // 1x1 convolution, progressive_input = input_skip
+  kGroupNorm,  // affine, before an output head's convolution
 };
 
 // One entry of `all_modules`.
@@ -30,7 +30,7 @@ struct ModulePlan {
   ModuleKind kind;
   int in_channels;
   int out_channels;
-  int resolution;   // of the module's input, pixels; 0 for kLinear
+  int resolution;  // of the module's input, pixels; 0 for kLinear
 };
 
 // How a fresh parameter is drawn (spec 3.6).
@@ -41,6 +41,10 @@ struct ParameterInit {
   double second_half = 0;  // value of elements [n/2, n)
 };
 
+// True for a residual block whose skip path has a 1x1 convolution (Conv_2): one
+// that changes width or resolution.
+bool HasSkipConv(const ModulePlan& module);
+
 struct ParameterPlan {
   std::string name;  // e.g. "all_modules.3.Conv_0.weight"
   std::vector<int64_t> shape;
@@ -49,7 +53,8 @@ struct ParameterPlan {
 
 struct GeneratorPlan {
   std::vector<ModulePlan> modules;
-  // In the order of the reference's parameters(): modules first, z mapping last.
+  // In the order of the reference's parameters(): modules first, z mapping
+  // last.
   std::vector<ParameterPlan> parameters;
 };
 
