@@ -1,0 +1,103 @@
+#include "trainer/dataset/gzip_reader.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/trainer/dataset/idx_file.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::HasSubstr;
+
+class GzipReaderTest : public ::testing::Test {
+ protected:
+  // The whole content of a file that holds `bytes`, read `turn` bytes at a
+  // time.
+  absl::StatusOr<std::string> ReadAll(const std::string& bytes,
+                                      size_t turn = 1000) {
+    WriteFile(path_, bytes);
+    absl::StatusOr<std::unique_ptr<GzipReader>> reader =
+        GzipReader::Open(path_);
+    if (!reader.ok()) return reader.status();
+    std::string content;
+    std::vector<uint8_t> buffer(turn);
+    while (true) {
+      const absl::StatusOr<size_t> read =
+          (*reader)->Read(absl::MakeSpan(buffer));
+      if (!read.ok()) return read.status();
+      content.append(buffer.begin(), buffer.begin() + *read);
+      if (*read < turn) return content;
+    }
+  }
+
+  void ExpectDataLoss(const std::string& bytes, const std::string& reason) {
+    const absl::Status status = ReadAll(bytes).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(reason));
+    EXPECT_THAT(std::string(status.message()), HasSubstr(path_.string()));
+  }
+
+  // Ctest runs each TEST in a process of its own, so names must differ.
+  const std::filesystem::path path_ =
+      std::filesystem::path(::testing::TempDir()) /
+      (std::string("gzip_reader_test_") +
+       ::testing::UnitTest::GetInstance()->current_test_info()->name());
+  const std::string text_ = DigitFile(200);  // 157 KB, more than one buffer
+};
+
+TEST_F(GzipReaderTest, ReadsPlainFilesAsTheyAre) {
+  EXPECT_EQ(ReadAll(text_).value(), text_);
+  EXPECT_EQ(ReadAll(text_, 1 << 20).value(), text_);
+  EXPECT_EQ(ReadAll("\x1f").value(), "\x1f");
+  EXPECT_EQ(ReadAll("").value(), "");
+}
+
+TEST_F(GzipReaderTest, UnpacksGzipWhateverTheTurns) {
+  const std::string packed = Gzip(text_);
+  for (size_t turn :
+       {size_t{1}, size_t{7}, size_t{4096}, text_.size(), text_.size() + 1}) {
+    EXPECT_EQ(ReadAll(packed, turn).value(), text_) << turn;
+  }
+  EXPECT_EQ(ReadAll(Gzip("")).value(), "");
+}
+
+TEST_F(GzipReaderTest, JoinsSeveralMembers) {
+  EXPECT_EQ(ReadAll(Gzip("one ") + Gzip("") + Gzip("two")).value(), "one two");
+}
+
+TEST_F(GzipReaderTest, ReportsGzipCutAtAnyPlace) {
+  const std::string packed = Gzip("a text that is long enough to be cut");
+  for (size_t size = 2; size < packed.size(); ++size) {
+    ExpectDataLoss(packed.substr(0, size), "end in the middle");
+  }
+}
+
+TEST_F(GzipReaderTest, ReportsBytesAfterTheGzipData) {
+  ExpectDataLoss(Gzip("text") + "x", "other bytes follow");
+}
+
+TEST_F(GzipReaderTest, ReportsFlippedBitsInTheCheckedPart) {
+  const std::string packed = Gzip(text_);
+  for (size_t byte : {packed.size() / 2, packed.size() - 6}) {
+    std::string damaged = packed;
+    damaged[byte] = static_cast<char>(damaged[byte] ^ 4);
+    ExpectDataLoss(damaged, "damaged gzip data");
+  }
+}
+
+TEST_F(GzipReaderTest, NamesAFileThatCannotBeRead) {
+  const absl::Status missing = GzipReader::Open("/nowhere/x").status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(missing.message()), HasSubstr("/nowhere/x"));
+  const absl::Status folder = GzipReader::Open(::testing::TempDir()).status();
+  EXPECT_FALSE(folder.ok());
+  EXPECT_THAT(std::string(folder.message()), HasSubstr("cannot read"));
+}
+
+}  // namespace
+}  // namespace ddgan

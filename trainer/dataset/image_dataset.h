@@ -1,0 +1,36 @@
+// What a training loop reads images from. No LibTorch.
+#ifndef DDGAN_TRAINER_DATASET_IMAGE_DATASET_H_
+#define DDGAN_TRAINER_DATASET_IMAGE_DATASET_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "engine/generation.h"
+
+namespace ddgan {
+
+// A fixed sequence of 8-bit images of one shape, without labels.
+// Implementations are thread-safe: several threads may fill one batch.
+class ImageDataset {
+ public:
+  virtual ~ImageDataset() = default;
+
+  // Number of images, at least 1.
+  virtual size_t size() const = 0;
+
+  virtual const ImageShape& shape() const = 0;
+
+  // Copies image `index` into `pixels` as interleaved rows (H, W, C). Equal
+  // calls give equal bytes: random flips are the training loop's affair.
+  //   OutOfRange       index >= size()
+  //   InvalidArgument  pixels.size() is not channels * height * width
+  //   DataLoss         the image on disk is damaged; the others can be read
+  virtual absl::Status Image(size_t index,
+                             absl::Span<uint8_t> pixels) const = 0;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TRAINER_DATASET_IMAGE_DATASET_H_
