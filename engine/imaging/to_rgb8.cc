@@ -33,6 +33,11 @@ absl::Status Validate(const at::Tensor& images) {
         absl::StrCat("cannot convert ", found.str(),
                      " to pixels: wanted float32 [N, 1 or 3, H, W]"));
   }
+  if (!images.is_cpu() && !images.is_cuda()) {
+    return absl::UnimplementedError(absl::StrCat("cannot convert images on a ",
+                                                 images.device().str(),
+                                                 " device to pixels"));
+  }
   return absl::OkStatus();
 }
 
@@ -61,15 +66,10 @@ absl::StatusOr<at::Tensor> Convert(const at::Tensor& images) {
               absl::MakeSpan(to, elements));
     return rows;
   }
-  if (images.is_cuda()) {
-    const absl::Status status =
-        ToRgb8Gpu(from, count, channels, pixels, to, images.get_device());
-    if (!status.ok()) return status;
-    return rows;
-  }
-  return absl::UnimplementedError(absl::StrCat("cannot convert images on a ",
-                                               images.device().str(),
-                                               " device to pixels"));
+  const absl::Status status =
+      ToRgb8Gpu(from, count, channels, pixels, to, images.get_device());
+  if (!status.ok()) return status;
+  return rows;
 }
 
 }  // namespace
