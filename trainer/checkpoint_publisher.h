@@ -16,12 +16,17 @@
 namespace ddgan {
 
 // Publishes `weights` (the bytes of a safetensors file) as
-// <model_root>/<config.model>/<version>/. Creates missing folders. Left-overs
-// of a publisher that died are removed.
+// <model_root>/<config.model>/<version>/. Creates missing folders. Publishers
+// of one model take turns, by a lock on its folder, and remove what one that
+// died left behind; where the file system has no such locks (some network file
+// systems), left-overs stay and no reader minds them. Blocks on the disk.
+// Thread-safe.
 //   AlreadyExists     that version is there
 //   InvalidArgument   version < 1, or config or weights that a server would
 //                     refuse: they are checked before anything is written
-//   ResourceExhausted, Internal, ...  the file system's error; nothing is left
+//   ResourceExhausted, Internal, ...  the file system's error; nothing of the
+//                     version is left, except when only the last fsync fails:
+//                     then it is there, but a power cut may lose it
 absl::StatusOr<ModelIdentity> PublishCheckpoint(
     const std::filesystem::path& model_root, int64_t version,
     const CheckpointConfig& config, std::string_view weights);

@@ -39,10 +39,10 @@ inline constexpr uint64_t kMaxWeightsBytes = uint64_t{8} << 30;
 // any other key is refused.
 struct CheckpointConfig {
   ModelConfig model_config;
-  std::string model;           // [a-z0-9] then [a-z0-9._-]*, at most 64 bytes.
-  int64_t training_step = 0;   // >= 0
+  std::string model;          // [a-z0-9] then [a-z0-9._-]*, at most 64 bytes.
+  int64_t training_step = 0;  // >= 0
   std::string dataset;
-  std::string created;         // RFC 3339 UTC, e.g. 2026-11-24T04:00:00Z
+  std::string created;  // RFC 3339 UTC, e.g. 2026-11-24T04:00:00Z
   std::string trainer_version;
 
   friend bool operator==(const CheckpointConfig&,
@@ -54,6 +54,11 @@ struct CheckpointConfig {
 absl::StatusOr<CheckpointConfig> ParseCheckpointConfig(std::string_view json);
 std::string CheckpointConfigToJson(const CheckpointConfig& config);
 
+// The same for an object with ModelConfig's names alone, of which any may be
+// missing: those keep the value they have in `defaults`.
+absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view json,
+                                             const ModelConfig& defaults);
+
 struct ManifestEntry {
   std::string sha256;  // 64 lower-case hex digits
   uint64_t size = 0;   // bytes
@@ -64,6 +69,7 @@ struct Manifest {
   ManifestEntry config;   // config.json
   ManifestEntry weights;  // model.safetensors
 };
+// InvalidArgument that names the key: unknown, missing or malformed.
 absl::StatusOr<Manifest> ParseManifest(std::string_view json);
 std::string ManifestToJson(const Manifest& manifest);
 
@@ -72,8 +78,8 @@ bool IsModelName(std::string_view name);
 // Nothing for a name that is no version.
 std::optional<int64_t> ParseVersionName(std::string_view name);
 
-// Models with at least one version folder, sorted. NotFound if `model_root` is
-// not a folder.
+// Models with at least one version folder, sorted; links do not count. NotFound
+// if `model_root` is not a folder.
 absl::StatusOr<std::vector<std::string>> ListModelNames(
     const std::filesystem::path& model_root);
 // Versions with a manifest, newest first. NotFound as above.
@@ -88,10 +94,14 @@ struct Checkpoint {
   CheckpointConfig config;
   std::string weights;  // The whole of model.safetensors.
 };
-//   NotFound     no such folder, or no manifest in it
-//   DataLoss     size or digest differ from the manifest, file truncated
-//   InvalidArgument  manifest, config or weights do not fit this contract
-// Each message begins with the file's path below model_root.
+//   NotFound         no such folder, or a file of it is missing
+//   DataLoss         size or digest differ from the manifest, file truncated
+//   InvalidArgument  manifest, config or weights do not fit this contract, the
+//                    config names another model than the folder, or a symbolic
+//                    link stands where a folder or file should
+//   ResourceExhausted  no memory for the weights
+// Each message begins with the file's path below model_root. Sizes are checked
+// before anything large is read: the weights' against manifest and config.
 absl::StatusOr<Checkpoint> ReadCheckpoint(
     const std::filesystem::path& model_root, const std::string& model,
     int64_t version);

@@ -1,0 +1,234 @@
+#include "trainer/checkpoint_publisher.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "engine/checkpoint/folder.h"
+#include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/sha256.h"
+#include "engine/checkpoint/weights_check.h"
+#include "engine/model/generator_plan.h"
+
+namespace ddgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kStagingPrefix[] = ".publishing-";
+// One write() moves at most 2 GiB; smaller pieces keep the page cache moving.
+constexpr size_t kWriteBytes = size_t{64} << 20;
+
+absl::Status PathError(int error, const char* action, const fs::path& path) {
+  return absl::ErrnoToStatus(
+      error, absl::StrCat("cannot ", action, " ", path.string()));
+}
+
+// What a server will do with these bytes, before it has to.
+absl::Status CheckPublishable(int64_t version, const CheckpointConfig& config,
+                              const std::string& config_json,
+                              std::string_view weights) {
+  if (version < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("version = ", version, " is not allowed: must be >= 1"));
+  }
+  const absl::StatusOr<CheckpointConfig> parsed =
+      ParseCheckpointConfig(config_json);
+  if (!parsed.ok()) return parsed.status();
+  if (*parsed != config) {
+    return absl::InvalidArgumentError(
+        "the config does not survive being written: text that is not UTF-8");
+  }
+  if (weights.size() > kMaxWeightsBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("weights of ", weights.size(), " bytes; at most ",
+                     kMaxWeightsBytes, " are allowed"));
+  }
+  const absl::StatusOr<SafetensorsView> view = ParseSafetensors(weights);
+  if (!view.ok()) return view.status();
+  return CheckWeights(*view, PlanGenerator(config.model_config));
+}
+
+absl::Status SyncFolder(const fs::path& path) {
+  absl::StatusOr<Folder> folder = Folder::Open(path);
+  if (!folder.ok()) return folder.status();
+  if (fsync(folder->descriptor()) != 0) return PathError(errno, "sync", path);
+  return absl::OkStatus();
+}
+
+absl::Status WriteAll(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count =
+        write(descriptor, bytes.data(), std::min(bytes.size(), kWriteBytes));
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return absl::ErrnoToStatus(errno, "write");
+    }
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  if (fsync(descriptor) != 0) return absl::ErrnoToStatus(errno, "fsync");
+  return absl::OkStatus();
+}
+
+absl::Status WriteFile(const fs::path& path, std::string_view bytes) {
+  const int descriptor = open(
+      path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (descriptor < 0) return PathError(errno, "create", path);
+  absl::Status status = WriteAll(descriptor, bytes);
+  // A network file system may report a full disk only here.
+  if (close(descriptor) != 0 && status.ok())
+    status = absl::ErrnoToStatus(errno, "close");
+  if (status.ok()) return status;
+  return absl::Status(
+      status.code(),
+      absl::StrCat("cannot write ", path.string(), ": ", status.message()));
+}
+
+// Creates `path` and its missing parents, each made durable in its own parent.
+absl::Status CreateFolders(const fs::path& path) {
+  if (mkdir(path.c_str(), 0755) == 0) {
+    return SyncFolder(path.has_parent_path() ? path.parent_path()
+                                             : fs::path("."));
+  }
+  if (errno == ENOENT && path.has_parent_path() && path.parent_path() != path) {
+    if (auto status = CreateFolders(path.parent_path()); !status.ok())
+      return status;
+    return CreateFolders(path);
+  }
+  if (errno == EEXIST) return absl::OkStatus();
+  return PathError(errno, "create", path);
+}
+
+// The lock is released when `folder` is closed.
+bool LockFolder(const Folder& folder) {
+  int result = 0;
+  do {
+    result = flock(folder.descriptor(), LOCK_EX);
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+// Best effort: what cannot be removed is hidden from readers anyhow.
+void RemoveLeftOvers(const fs::path& model_folder) {
+  std::error_code error;
+  std::vector<fs::path> left_overs;
+  fs::directory_iterator entry(model_folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (absl::StartsWith(entry->path().filename().string(), kStagingPrefix))
+      left_overs.push_back(entry->path());
+  }
+  for (const fs::path& path : left_overs) fs::remove_all(path, error);
+}
+
+// A folder that no reader looks into; removed unless it was renamed away.
+class StagingFolder {
+ public:
+  static absl::StatusOr<StagingFolder> Create(const fs::path& model_folder) {
+    std::string path =
+        (model_folder / absl::StrCat(kStagingPrefix, "XXXXXX")).string();
+    if (mkdtemp(path.data()) == nullptr)
+      return PathError(errno, "create a folder in", model_folder);
+    StagingFolder folder{fs::path(path)};
+    // mkdtemp lets only the owner in; the server may run as another user.
+    if (chmod(path.c_str(), 0755) != 0)
+      return PathError(errno, "open to readers", path);
+    return folder;
+  }
+
+  StagingFolder(StagingFolder&& other) noexcept
+      : path_(std::exchange(other.path_, fs::path())) {}
+  StagingFolder& operator=(StagingFolder&&) = delete;
+  ~StagingFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+
+  const fs::path& path() const { return path_; }
+
+  // AlreadyExists if `target` is a folder with anything in it.
+  absl::Status RenameTo(const fs::path& target) {
+    if (rename(path_.c_str(), target.c_str()) != 0) {
+      if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR) {
+        return absl::AlreadyExistsError(
+            absl::StrCat(target.string(), " already exists"));
+      }
+      return PathError(errno, "publish as", target);
+    }
+    path_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  explicit StagingFolder(fs::path path) : path_(std::move(path)) {}
+
+  fs::path path_;
+};
+
+absl::Status WriteVersion(const fs::path& folder,
+                          const std::string& config_json,
+                          std::string_view weights,
+                          const std::string& manifest_json) {
+  const std::pair<const char*, std::string_view> files[] = {
+      {kConfigFileName, config_json},
+      {kWeightsFileName, weights},
+      {kManifestFileName, manifest_json},
+  };
+  for (const auto& [name, bytes] : files) {
+    if (auto status = WriteFile(folder / name, bytes); !status.ok())
+      return status;
+  }
+  return SyncFolder(folder);
+}
+
+}  // namespace
+
+absl::StatusOr<ModelIdentity> PublishCheckpoint(const fs::path& model_root,
+                                                int64_t version,
+                                                const CheckpointConfig& config,
+                                                std::string_view weights) {
+  const std::string config_json = CheckpointConfigToJson(config);
+  if (auto status = CheckPublishable(version, config, config_json, weights);
+      !status.ok())
+    return status;
+  const std::string manifest_json =
+      ManifestToJson({.config = {Sha256Hex(config_json), config_json.size()},
+                      .weights = {Sha256Hex(weights), weights.size()}});
+
+  const fs::path model_folder = model_root / config.model;
+  if (auto status = CreateFolders(model_folder); !status.ok()) return status;
+  const absl::StatusOr<Folder> lock = Folder::Open(model_folder);
+  if (!lock.ok()) return lock.status();
+  if (LockFolder(*lock)) RemoveLeftOvers(model_folder);
+
+  // The rename would notice too, but only after everything was written.
+  const fs::path target = model_folder / absl::StrCat(version);
+  struct stat info;
+  if (lstat((target / kManifestFileName).c_str(), &info) == 0) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(target.string(), " already exists"));
+  }
+  absl::StatusOr<StagingFolder> staging = StagingFolder::Create(model_folder);
+  if (!staging.ok()) return staging.status();
+  if (auto status =
+          WriteVersion(staging->path(), config_json, weights, manifest_json);
+      !status.ok())
+    return status;
+  if (auto status = staging->RenameTo(target); !status.ok()) return status;
+  if (auto status = SyncFolder(model_folder); !status.ok()) return status;
+  return ModelIdentity{.model = config.model,
+                       .version = version,
+                       .digest = Sha256Hex(manifest_json)};
+}
+
+}  // namespace ddgan
