@@ -1,0 +1,154 @@
+#include "tests/client/fake_image_server.h"
+
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/server_context.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace ddgan {
+namespace {
+
+constexpr uint32_t kSide = 4;
+
+std::string Digest() { return std::string(64, 'd'); }
+
+}  // namespace
+
+FakeImageServer::FakeImageServer(uint32_t channels) : channels_(channels) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                           &port_);
+  builder.RegisterService(static_cast<v1::ImageGeneration::Service*>(this));
+  builder.RegisterService(static_cast<v1::ModelService::Service*>(this));
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) std::abort();
+}
+
+FakeImageServer::~FakeImageServer() {
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+  server_->Wait();
+}
+
+std::string FakeImageServer::address() const {
+  return absl::StrCat("127.0.0.1:", port_);
+}
+
+void FakeImageServer::FailNext(Failure failure) {
+  absl::MutexLock lock(&mu_);
+  failures_.push_back(std::move(failure));
+}
+
+void FakeImageServer::set_tamper(
+    std::function<void(v1::GenerateResponse*)> tamper) {
+  absl::MutexLock lock(&mu_);
+  tamper_ = std::move(tamper);
+}
+
+void FakeImageServer::SetServing(bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(serving);
+}
+
+std::vector<v1::GenerateRequest> FakeImageServer::requests() const {
+  absl::MutexLock lock(&mu_);
+  return requests_;
+}
+
+std::string FakeImageServer::Pixels(uint32_t channels, uint64_t seed,
+                                    uint32_t index) {
+  std::string pixels;
+  for (uint32_t i = 0; i < channels * kSide * kSide; ++i) {
+    pixels.push_back(static_cast<char>(seed * 31 + index * 7 + i));
+  }
+  return pixels;
+}
+
+grpc::Status FakeImageServer::Generate(grpc::ServerContext* context,
+                                       const v1::GenerateRequest* request,
+                                       v1::GenerateResponse* response) {
+  std::optional<Failure> failure;
+  std::function<void(v1::GenerateResponse*)> tamper;
+  {
+    absl::MutexLock lock(&mu_);
+    requests_.push_back(*request);
+    tamper = tamper_;
+    if (!failures_.empty()) {
+      failure = std::move(failures_.front());
+      failures_.pop_front();
+    }
+  }
+  if (failure.has_value()) {
+    if (failure->pushback.has_value()) {
+      context->AddTrailingMetadata("grpc-retry-pushback-ms",
+                                   *failure->pushback);
+    }
+    absl::SleepFor(failure->delay);
+    return failure->status;
+  }
+  if (request->count() < 1 || request->count() > 64) {
+    return grpc::Status(
+        grpc::StatusCode::INVALID_ARGUMENT,
+        absl::StrCat("count ", request->count(), "; it must be in [1, 64]"));
+  }
+  if (!request->model().empty() && request->model() != kModel) {
+    return grpc::Status(
+        grpc::StatusCode::NOT_FOUND,
+        absl::StrCat("there is no model '", request->model(), "'"));
+  }
+  response->set_model(kModel);
+  response->set_version(request->has_version() ? request->version() : kVersion);
+  response->set_checkpoint_digest(Digest());
+  response->set_seed(request->has_seed() ? request->seed() : kDrawnSeed);
+  response->set_num_timesteps(4);
+  response->mutable_shape()->set_channels(channels_);
+  response->mutable_shape()->set_height(kSide);
+  response->mutable_shape()->set_width(kSide);
+  response->mutable_timings()->mutable_queue()->set_nanos(2'000'000);
+  response->mutable_timings()->mutable_steps()->set_seconds(1);
+  for (uint32_t i = 0; i < request->count(); ++i) {
+    v1::GeneratedImage* image = response->add_images();
+    image->set_index(request->first_index() + i);
+    const std::string pixels =
+        Pixels(channels_, response->seed(), image->index());
+    if (request->format() == v1::OUTPUT_FORMAT_RAW8) {
+      image->set_data(pixels);
+    } else if (request->format() == v1::OUTPUT_FORMAT_FLOAT32) {
+      image->set_data(pixels + pixels + pixels + pixels);
+    } else {
+      image->set_data(absl::StrCat("PNG of ", pixels));
+    }
+  }
+  if (tamper) tamper(response);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeImageServer::ListModels(grpc::ServerContext*,
+                                         const v1::ListModelsRequest*,
+                                         v1::ListModelsResponse* response) {
+  v1::Model* model = response->add_models();
+  model->set_name(kModel);
+  v1::ModelVersion* refused = model->add_versions();
+  refused->set_version(kVersion + 1);
+  refused->set_state(v1::MODEL_VERSION_STATE_REFUSED);
+  refused->set_reason("model.safetensors: size 7, the manifest says 9");
+  v1::ModelVersion* live = model->add_versions();
+  live->set_version(kVersion);
+  live->set_state(v1::MODEL_VERSION_STATE_LIVE);
+  live->set_checkpoint_digest(Digest());
+  live->mutable_shape()->set_channels(channels_);
+  live->mutable_shape()->set_height(kSide);
+  live->mutable_shape()->set_width(kSide);
+  live->set_num_timesteps(4);
+  live->set_training_step(12345);
+  live->set_dataset("mnist");
+  return grpc::Status::OK;
+}
+
+}  // namespace ddgan

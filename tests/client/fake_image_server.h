@@ -1,0 +1,82 @@
+// A gRPC server in this process, on a free port of the loopback, that answers
+// as a ddgan server would, with made-up pixels. Tests script its failures and
+// look at what it was asked.
+#ifndef DDGAN_TESTS_CLIENT_FAKE_IMAGE_SERVER_H_
+#define DDGAN_TESTS_CLIENT_FAKE_IMAGE_SERVER_H_
+
+#include <grpcpp/server.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "ddgan/v1/image_generation.grpc.pb.h"
+#include "ddgan/v1/model.grpc.pb.h"
+
+namespace ddgan {
+
+// Thread-safe.
+class FakeImageServer final : public v1::ImageGeneration::Service,
+                              public v1::ModelService::Service {
+ public:
+  // What one Generate call does instead of answering.
+  struct Failure {
+    grpc::Status status;
+    std::optional<std::string> pushback;  // Trailer grpc-retry-pushback-ms.
+    absl::Duration delay;                 // Waited out before answering.
+  };
+
+  static constexpr uint64_t kDrawnSeed = 4242;  // For requests without one.
+  static constexpr char kModel[] = "mnist";
+  static constexpr int64_t kVersion = 3;
+
+  // `channels` x 4 x 4 images.
+  explicit FakeImageServer(uint32_t channels = 1);
+  ~FakeImageServer() override;
+
+  std::string address() const;  // "127.0.0.1:PORT"
+
+  // The next calls fail so, one after the other; then it answers again.
+  void FailNext(Failure failure) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Changes each reply just before it is sent.
+  void set_tamper(std::function<void(v1::GenerateResponse*)> tamper)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  void SetServing(bool serving);
+
+  // Generate requests so far, failed ones included.
+  std::vector<v1::GenerateRequest> requests() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The pixels (raw8) of an image.
+  static std::string Pixels(uint32_t channels, uint64_t seed, uint32_t index);
+
+ private:
+  grpc::Status Generate(grpc::ServerContext* context,
+                        const v1::GenerateRequest* request,
+                        v1::GenerateResponse* response) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  grpc::Status ListModels(grpc::ServerContext* context,
+                          const v1::ListModelsRequest* request,
+                          v1::ListModelsResponse* response) override;
+
+  const uint32_t channels_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+
+  mutable absl::Mutex mu_;
+  std::deque<Failure> failures_ ABSL_GUARDED_BY(mu_);
+  std::function<void(v1::GenerateResponse*)> tamper_ ABSL_GUARDED_BY(mu_);
+  std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TESTS_CLIENT_FAKE_IMAGE_SERVER_H_

@@ -1,0 +1,263 @@
+#include "client/image_client.h"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/client/fake_image_server.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+using HealthResponse = grpc::health::v1::HealthCheckResponse;
+
+ImageClient::Options QuickRetries() {
+  ImageClient::Options options;
+  options.timeout = absl::Seconds(20);
+  options.retry.initial_backoff = absl::Milliseconds(1);
+  options.retry.max_backoff = absl::Milliseconds(5);
+  return options;
+}
+
+v1::GenerateRequest Raw8Request(uint32_t count) {
+  v1::GenerateRequest request;
+  request.set_count(count);
+  request.set_seed(7);
+  request.set_format(v1::OUTPUT_FORMAT_RAW8);
+  return request;
+}
+
+FakeImageServer::Failure Failing(grpc::StatusCode code) {
+  return {grpc::Status(code, "scripted"), {}, absl::ZeroDuration()};
+}
+
+TEST(ImageClientTest, ReturnsTheImagesOfOneCall) {
+  FakeImageServer server(3);
+  const ImageClient client(server.address(), QuickRetries());
+  const absl::StatusOr<v1::GenerateResponse> reply =
+      client.Generate(Raw8Request(2));
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->seed(), 7u);
+  ASSERT_EQ(reply->images_size(), 2);
+  EXPECT_EQ(reply->images(1).data(), FakeImageServer::Pixels(3, 7, 1));
+}
+
+TEST(ImageClientTest, KeepsTheServersCodeAndMessage) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  const absl::Status status = client.Generate(Raw8Request(65)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "count 65; it must be in [1, 64]");
+  EXPECT_THAT(server.requests(), SizeIs(1));
+}
+
+TEST(ImageClientTest, TriesAgainWhileTheServerIsUnavailable) {
+  FakeImageServer server;
+  server.FailNext(Failing(grpc::StatusCode::UNAVAILABLE));
+  server.FailNext(Failing(grpc::StatusCode::UNAVAILABLE));
+  ImageClient::Options options = QuickRetries();
+  int waits = 0;
+  options.on_retry = [&](const absl::Status& failure, absl::Duration) {
+    EXPECT_EQ(failure.code(), absl::StatusCode::kUnavailable);
+    ++waits;
+  };
+  const ImageClient client(server.address(), options);
+  EXPECT_TRUE(client.Generate(Raw8Request(1)).ok());
+  EXPECT_EQ(waits, 2);
+  EXPECT_THAT(server.requests(), SizeIs(3));
+}
+
+TEST(ImageClientTest, WaitsAsLongAsTheServersTrailerSays) {
+  FakeImageServer server;
+  FakeImageServer::Failure overload =
+      Failing(grpc::StatusCode::RESOURCE_EXHAUSTED);
+  overload.pushback = "20";
+  server.FailNext(overload);
+  ImageClient::Options options = QuickRetries();
+  absl::Duration waited;
+  options.on_retry = [&](const absl::Status&, absl::Duration delay) {
+    waited = delay;
+  };
+  const ImageClient client(server.address(), options);
+  EXPECT_TRUE(client.Generate(Raw8Request(1)).ok());
+  EXPECT_GE(waited, absl::Milliseconds(20));
+  EXPECT_LE(waited, absl::Milliseconds(24));
+}
+
+TEST(ImageClientTest, GivesUpAfterAsManyAttemptsAsThePolicyAllows) {
+  FakeImageServer server;
+  for (int i = 0; i < 9; ++i) {
+    server.FailNext(Failing(grpc::StatusCode::UNAVAILABLE));
+  }
+  const ImageClient client(server.address(), QuickRetries());
+  EXPECT_EQ(client.Generate(Raw8Request(1)).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_THAT(server.requests(), SizeIs(QuickRetries().retry.max_attempts));
+}
+
+TEST(ImageClientTest, ReportsAServerThatIsNotThere) {
+  std::string address;
+  {
+    const FakeImageServer gone;
+    address = gone.address();
+  }
+  const ImageClient client(address, QuickRetries());
+  EXPECT_EQ(client.Generate(Raw8Request(1)).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(client.ListModels().status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(client.CheckHealth("").status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST(ImageClientTest, EndsACallAtItsTimeout) {
+  FakeImageServer server;
+  FakeImageServer::Failure slow = Failing(grpc::StatusCode::OK);
+  slow.delay = absl::Milliseconds(500);
+  server.FailNext(slow);
+  ImageClient::Options options = QuickRetries();
+  options.timeout = absl::Milliseconds(50);
+  const ImageClient client(server.address(), options);
+  EXPECT_EQ(client.Generate(Raw8Request(1)).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(ImageClientTest, RefusesAReplyThatDoesNotFitTheRequest) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  const auto expect_data_loss =
+      [&](const std::function<void(v1::GenerateResponse*)>& tamper,
+          const std::string& reason) {
+        server.set_tamper(tamper);
+        const absl::Status status = client.Generate(Raw8Request(2)).status();
+        EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+        EXPECT_THAT(std::string(status.message()), HasSubstr(reason));
+      };
+  expect_data_loss(
+      [](v1::GenerateResponse* r) { r->mutable_images()->RemoveLast(); },
+      "holds 1 images");
+  expect_data_loss(
+      [](v1::GenerateResponse* r) { r->mutable_images(1)->set_index(0); },
+      "has index 0; wanted 1");
+  expect_data_loss([](v1::GenerateResponse* r) { r->clear_shape(); },
+                   "with 0 channels");
+  expect_data_loss(
+      [](v1::GenerateResponse* r) { r->mutable_shape()->set_channels(2); },
+      "with 2 channels");
+  expect_data_loss(
+      [](v1::GenerateResponse* r) {
+        r->mutable_images(0)->mutable_data()->pop_back();
+      },
+      "image 0 has 15 bytes");
+  expect_data_loss(
+      [](v1::GenerateResponse* r) {
+        r->mutable_shape()->set_height(0xffffffff);
+        r->mutable_shape()->set_width(0xffffffff);
+      },
+      "has 16 bytes");
+}
+
+TEST(ImageClientTest, SplitsALargeCountAndKeepsWhatTheFirstCallChose) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  v1::GenerateRequest request = Raw8Request(0);
+  request.clear_seed();
+  request.set_first_index(5);
+  std::vector<std::string> images;
+  const absl::Status status = client.GenerateInParts(
+      request, 130, [&](const v1::GenerateResponse& part) {
+        for (const v1::GeneratedImage& image : part.images()) {
+          EXPECT_EQ(image.index(), 5 + images.size());
+          images.push_back(image.data());
+        }
+        return absl::OkStatus();
+      });
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_THAT(images, SizeIs(130));
+  EXPECT_EQ(images[129],
+            FakeImageServer::Pixels(1, FakeImageServer::kDrawnSeed, 134));
+
+  const std::vector<v1::GenerateRequest> requests = server.requests();
+  ASSERT_THAT(requests, SizeIs(3));
+  EXPECT_FALSE(requests[0].has_version());
+  EXPECT_EQ(requests[0].count(), 64u);
+  EXPECT_EQ(requests[1].count(), 64u);
+  EXPECT_EQ(requests[2].count(), 2u);
+  for (int i : {1, 2}) {
+    EXPECT_EQ(requests[i].model(), FakeImageServer::kModel);
+    EXPECT_EQ(requests[i].version(), FakeImageServer::kVersion);
+    EXPECT_EQ(requests[i].seed(), FakeImageServer::kDrawnSeed);
+    EXPECT_EQ(requests[i].first_index(), 5 + 64u * i);
+  }
+}
+
+TEST(ImageClientTest, ReachesTheLastIndexAndNeverWraps) {
+  constexpr uint32_t kMax = std::numeric_limits<uint32_t>::max();
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  v1::GenerateRequest request = Raw8Request(0);
+  const auto ignore = [](const v1::GenerateResponse&) {
+    return absl::OkStatus();
+  };
+  request.set_first_index(kMax - 64);
+  EXPECT_TRUE(client.GenerateInParts(request, 65, ignore).ok());
+  EXPECT_THAT(server.requests(), SizeIs(2));
+  EXPECT_EQ(client.GenerateInParts(request, 66, ignore).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(client.GenerateInParts(request, kMax, ignore).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(client.GenerateInParts(request, 0, ignore).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(server.requests(), SizeIs(2));
+}
+
+TEST(ImageClientTest, MixesNoTwoCheckpoints) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  int parts = 0;
+  const absl::Status status = client.GenerateInParts(
+      Raw8Request(0), 128, [&](const v1::GenerateResponse&) {
+        ++parts;
+        server.set_tamper([](v1::GenerateResponse* reply) {
+          reply->set_checkpoint_digest("other");
+        });
+        return absl::OkStatus();
+      });
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("then other"));
+  EXPECT_EQ(parts, 1);
+}
+
+TEST(ImageClientTest, StopsWhenThePartsReceiverFails) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  const absl::Status status = client.GenerateInParts(
+      Raw8Request(0), 640, [](const v1::GenerateResponse&) {
+        return absl::ResourceExhaustedError("disk full");
+      });
+  EXPECT_EQ(status.message(), "disk full");
+  EXPECT_THAT(server.requests(), SizeIs(1));
+}
+
+TEST(ImageClientTest, ListsModelsAndChecksHealth) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  EXPECT_EQ(client.ListModels().value().models(0).name(),
+            FakeImageServer::kModel);
+  EXPECT_EQ(client.CheckHealth("").value(), HealthResponse::SERVING);
+  server.SetServing(false);
+  EXPECT_EQ(client.CheckHealth("").value(), HealthResponse::NOT_SERVING);
+  EXPECT_EQ(client.CheckHealth("no.such.Service").status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace ddgan
