@@ -1,0 +1,63 @@
+// Everything that a training run can be told. No LibTorch.
+#ifndef DDGAN_TRAINER_TRAINER_OPTIONS_H_
+#define DDGAN_TRAINER_TRAINER_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "engine/model/model_config.h"
+
+namespace ddgan {
+
+enum class ResumePolicy {
+  kAuto,   // Go on from the run folder's state if there is one.
+  kNever,  // Start afresh; a state that is there is an error, not overwritten.
+};
+
+struct TrainerOptions {
+  std::string dataset = "mnist";  // Only "mnist".
+  std::string data;               // Folder of the data set's files.
+  std::string out;                // Model root to publish into.
+  std::string model = "mnist";    // Published as <out>/<model>/<step>.
+  std::string run_dir;            // Training state and sample grids; default
+                                  // <out>/.training-<model>.
+  ResumePolicy resume = ResumePolicy::kAuto;
+
+  // Generator and schedule. image_size and num_channels are the data set's.
+  ModelConfig model_config;
+  int ngf = 64;         // Discriminator's base width. [1, 512]
+  int t_emb_dim = 256;  // Its time embedding, even. [4, 4096]
+
+  int batch_size = 128;  // At most 4, or a multiple of 4. [1, 4096]
+  int num_epoch = 1200;  // Horizon of the learning rate schedule. [1, 1e6]
+  int64_t max_steps =
+      0;                 // Stop after this many; 0: after num_epoch + 1 epochs.
+  double lr_g = 1.5e-4;  // (0, 1]
+  double lr_d = 1e-4;    // (0, 1]
+  bool no_lr_decay = false;
+  double r1_gamma = 0.05;     // [0, 1e6]
+  int lazy_reg = 1;           // R1 every so many steps. [1, 1e6]
+  double ema_decay = 0.9999;  // [0, 1)
+  uint64_t seed = 1024;
+
+  int threads = 0;         // LibTorch's CPU threads; 0: one per core. [0, 256]
+  int64_t log_every = 25;  // Steps between progress lines. >= 1
+  int64_t sample_every = 500;    // Steps between sample grids. >= 1
+  int64_t save_every = 500;      // Steps between saved states. >= 1
+  int64_t publish_every = 1000;  // Steps between published versions. >= 1
+};
+
+// InvalidArgument that names the flag, its value and the allowed range.
+absl::Status ValidateTrainerOptions(const TrainerOptions& options);
+
+// The folder of the run's own files.
+std::string RunFolder(const TrainerOptions& options);
+
+// Everything that must not change when a run is resumed, as one line of JSON.
+std::string RunFingerprint(const TrainerOptions& options);
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TRAINER_TRAINER_OPTIONS_H_

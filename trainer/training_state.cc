@@ -1,0 +1,137 @@
+#include "trainer/training_state.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/sha256.h"
+#include "trainer/durable_file.h"
+
+namespace ddgan {
+namespace {
+
+constexpr char kFingerprintKey[] = "fingerprint";
+constexpr char kStepKey[] = "steps_done";
+// Of the tensors' digests, in order.
+constexpr char kDigestKey[] = "sha256_of_digests";
+
+TensorView View(const std::string& name, const at::Tensor& tensor) {
+  return {name,
+          DType::kFloat32,
+          tensor.sizes().vec(),
+          {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}};
+}
+
+// Every tensor of a state, under its name in the file.
+std::vector<std::pair<std::string, at::Tensor>> StateTensors(
+    const TrainingStep& training) {
+  const auto scalar = [](const at::Tensor& t) { return t.view({1}); };
+  return {
+      {"generator.values", training.generator_parameters().values()},
+      {"generator.exp_avg", training.generator_optimiser().exp_avg()},
+      {"generator.exp_avg_sq", training.generator_optimiser().exp_avg_sq()},
+      {"generator.adam_step", scalar(training.generator_optimiser().step())},
+      {"generator.ema", training.ema().values()},
+      {"discriminator.values", training.discriminator_parameters().values()},
+      {"discriminator.exp_avg", training.discriminator_optimiser().exp_avg()},
+      {"discriminator.exp_avg_sq",
+       training.discriminator_optimiser().exp_avg_sq()},
+      {"discriminator.adam_step",
+       scalar(training.discriminator_optimiser().step())},
+  };
+}
+
+std::string DigestOfData(const std::vector<TensorView>& views) {
+  std::string digests;
+  for (const TensorView& view : views) digests += Sha256Hex(view.data);
+  return Sha256Hex(digests);
+}
+
+}  // namespace
+
+absl::Status SaveTrainingState(const std::filesystem::path& path,
+                               const TrainingStep& training, int64_t steps_done,
+                               const std::string& fingerprint) {
+  std::vector<TensorView> views;
+  const auto tensors = StateTensors(training);
+  for (const auto& [name, tensor] : tensors)
+    views.push_back(View(name, tensor));
+  const absl::StatusOr<std::string> bytes =
+      SerializeSafetensors(views, {{kFingerprintKey, fingerprint},
+                                   {kStepKey, absl::StrCat(steps_done)},
+                                   {kDigestKey, DigestOfData(views)}});
+  if (!bytes.ok()) return bytes.status();
+  return WriteFileDurably(path, *bytes);
+}
+
+absl::StatusOr<int64_t> LoadTrainingState(const std::filesystem::path& path,
+                                          const std::string& fingerprint,
+                                          TrainingStep& training) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return absl::NotFoundError(absl::StrCat(path.string(), ": no such file"));
+  }
+  std::stringstream buffer;
+  buffer << file.rdbuf();
+  const std::string bytes = std::move(buffer).str();
+  const auto damaged = [&](absl::string_view why) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": not a whole training state: ", why));
+  };
+  const absl::StatusOr<SafetensorsView> view = ParseSafetensors(bytes);
+  if (!view.ok()) return damaged(view.status().message());
+  const auto found = view->metadata.find(kFingerprintKey);
+  const auto step = view->metadata.find(kStepKey);
+  const auto digest = view->metadata.find(kDigestKey);
+  int64_t steps_done = 0;
+  if (found == view->metadata.end() || step == view->metadata.end() ||
+      digest == view->metadata.end() ||
+      !absl::SimpleAtoi(step->second, &steps_done) || steps_done < 0) {
+    return damaged("its metadata is missing");
+  }
+  if (DigestOfData(view->tensors) != digest->second) {
+    return damaged("its digest does not match");
+  }
+  if (found->second != fingerprint) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path.string(), " is the state of another run:\n  there: ",
+                     found->second, "\n  here:  ", fingerprint,
+                     "\nUse the same options, or another --run_dir."));
+  }
+
+  // Defined before the first step, so that it can be restored like the others.
+  training.ema().values() =
+      training.generator_parameters().values().detach().clone();
+  for (const auto& [name, tensor] : StateTensors(training)) {
+    const TensorView* saved = view->Find(name);
+    if (saved == nullptr || saved->dtype != DType::kFloat32 ||
+        saved->shape != tensor.sizes().vec()) {
+      return damaged(absl::StrCat(name, " is missing or of another shape"));
+    }
+    std::memcpy(tensor.mutable_data_ptr(), saved->data.data(),
+                saved->data.size());
+  }
+  return steps_done;
+}
+
+absl::StatusOr<std::string> SerializeEmaWeights(const TrainingStep& training) {
+  const std::vector<ParameterPlan>& plan =
+      training.generator().plan().parameters;
+  const Parameters weights =
+      training.generator_parameters().Split(training.ema().values());
+  std::vector<TensorView> views;
+  for (size_t i = 0; i < plan.size(); ++i) {
+    views.push_back(View(plan[i].name, weights[i]));
+  }
+  return SerializeSafetensors(views);
+}
+
+}  // namespace ddgan
