@@ -31,12 +31,15 @@ struct StepRow {
 };
 
 struct FinishedImage {
-  size_t row = 0;  // Position in the batch.
+  size_t row = 0;               // Position in the batch.
   std::vector<uint8_t> pixels;  // In the row's pixel format.
 };
 
 struct StepOutcome {
   absl::Duration device_time;
+  // What weights and trajectories hold on the device after the step; 0 if the
+  // runner does not know.
+  int64_t device_memory_bytes = 0;
   std::vector<FinishedImage> finished;  // The rows that were at step 0.
 };
 

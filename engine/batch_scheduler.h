@@ -1,0 +1,235 @@
+// All images in flight, from all callers: a bounded queue that hands each lane
+// its next batch and takes what came of it.
+#ifndef DDGAN_ENGINE_BATCH_SCHEDULER_H_
+#define DDGAN_ENGINE_BATCH_SCHEDULER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "engine/batch_policy.h"
+#include "engine/batch_runner.h"
+#include "engine/clock.h"
+#include "engine/engine_observer.h"
+#include "engine/generation.h"
+#include "engine/result_outbox.h"
+#include "engine/servable_version.h"
+
+namespace ddgan {
+
+// What a lane does next. Filled by NextBatch and reused from tick to tick.
+struct LaneBatch {
+  // Trajectories that will not go on; tell the runner before it runs `rows`.
+  std::vector<TrajectoryId> forget;
+  // May be empty: then there is nothing to run, and no FinishBatch follows.
+  std::vector<StepRow> rows;
+  // What all rows belong to; null if there are none.
+  std::shared_ptr<const ServableVersion> version;
+};
+
+// Thread-safe. Callers submit and cancel from any thread; each lane's thread
+// alternates NextBatch and FinishBatch. Observer and sinks are called without
+// the lock held: by the lanes' threads, and for what Drain or Stop ends by the
+// thread that called it.
+//
+// A trajectory stays on the lane that ran its first step, where its x_t is. A
+// request that is cancelled or expires leaves at the next tick of any lane; an
+// idle lane wakes for it.
+class BatchScheduler {
+ public:
+  struct Options {
+    BatchLimits limits;
+    // Images accepted and not finished.
+    int max_queued_images = 1024;
+    size_t num_lanes = 1;
+  };
+
+  // `observer` and `clock` must outlive the scheduler.
+  BatchScheduler(const Options& options, EngineObserver* observer,
+                 Clock* clock);
+  // The lanes' threads must have ended.
+  ~BatchScheduler();
+
+  BatchScheduler(const BatchScheduler&) = delete;
+  BatchScheduler& operator=(const BatchScheduler&) = delete;
+
+  // Queues `request.count` trajectories on `version`; `request` has been
+  // validated. Errors as Engine::Submit: ResourceExhausted, DeadlineExceeded,
+  // Unavailable. After an OK `sink` gets everything up to OnFinished.
+  absl::StatusOr<RequestId> Submit(
+      std::shared_ptr<const ServableVersion> version,
+      const GenerationRequest& request, std::shared_ptr<GenerationSink> sink);
+
+  // The request's sink gets Cancelled at the next tick. Unknown ids are
+  // ignored.
+  void Cancel(RequestId id);
+
+  // As Engine::Drain. Returns when every sink has got OnFinished, even if a
+  // lane is still busy with a step.
+  void Drain(absl::Time deadline);
+  // True from Drain or Stop on.
+  bool draining() const;
+
+  // Drains with a deadline of now and sends the lanes home. Idempotent.
+  void Stop();
+
+  // Blocks until there is something for `lane` to run or forget, or Interrupt.
+  // False: stopped, the lane's thread should end.
+  bool NextBatch(size_t lane, LaneBatch* batch);
+
+  // What came of `lane`'s last batch, whose rows were not empty. After an error
+  // the requests that had rows in it finish with ResourceExhausted if that is
+  // what it was, else Internal; the others do not notice.
+  void FinishBatch(size_t lane, absl::StatusOr<StepOutcome> outcome);
+
+  // Makes the lane's NextBatch return once even if there is nothing to do.
+  void Interrupt(size_t lane);
+
+ private:
+  struct Request;
+
+  struct Trajectory {
+    enum class State {
+      kQueued,   // Waits for its first step.
+      kReady,    // Between two steps.
+      kRunning,  // In a lane's current batch.
+      kDone,     // Delivered or dropped.
+    };
+
+    Request* request = nullptr;
+    TrajectoryId id = 0;
+    uint32_t image_index = 0;
+    int step = 0;  // The t that runs next or now; T - 1 - step steps were run.
+    size_t lane = 0;  // Meaningful once it has started.
+    State state = State::kQueued;
+  };
+
+  struct Request {
+    RequestId id = 0;
+    std::shared_ptr<const ServableVersion> version;
+    size_t version_slot = 0;
+    uint64_t seed = 0;
+    PixelFormat pixel_format = PixelFormat::kUint8;
+    absl::Time accepted_at;
+    absl::Time deadline;
+    absl::Time started_at = absl::InfiniteFuture();  // Of its first step.
+    bool cancelled = false;
+    // OnFinished has been posted; rows that still run are waste.
+    bool ended = false;
+    WasteReason waste_reason = WasteReason::kCancelled;  // If ended early.
+    size_t unfinished = 0;  // Trajectories that are not kDone.
+    std::vector<Trajectory> trajectories;
+    std::shared_ptr<ResultOutbox> outbox;
+  };
+
+  // A version with work. Slots are reused, so that they stay few and small
+  // numbers for the policy.
+  struct VersionSlot {
+    std::shared_ptr<const ServableVersion> version;  // Null: free.
+    size_t requests = 0;
+  };
+
+  // What to tell the world once the lock is released.
+  struct Report {
+    std::vector<
+        std::pair<std::shared_ptr<const ServableVersion>, absl::Duration>>
+        queue_waits;
+    std::vector<std::pair<std::shared_ptr<const ServableVersion>, int>> images;
+    std::array<int, 4> wasted_steps = {};  // By WasteReason.
+    std::vector<std::shared_ptr<ResultOutbox>> outboxes;
+    bool queue_changed = false;
+
+    void AddOutbox(const std::shared_ptr<ResultOutbox>& outbox);
+    void Clear();
+  };
+
+  // Memory that a lane's ticks reuse, and what it is doing.
+  struct Lane {
+    std::vector<Trajectory*> running;  // In order of the batch's rows.
+    std::vector<TrajectoryId> forget;
+    bool interrupted = false;
+    std::vector<Trajectory*> candidates;
+    std::vector<RunnableTrajectory> runnable;  // Of candidates, same order.
+    BatchDecision decision;
+    std::vector<RequestId> touched;  // Requests with rows in the batch.
+    std::vector<int> steps;          // Of the batch's rows.
+  };
+
+  using RequestMap = std::map<RequestId, Request>;
+
+  size_t SlotOf(const std::shared_ptr<const ServableVersion>& version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Ends what was cancelled or has expired; the earliest deadline of the rest.
+  absl::Time SweepRequests(absl::Time now, Report* report)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Fills lane.decision and the rows of `batch`.
+  void ChooseRows(size_t lane, absl::Time now, LaneBatch* batch, Report* report)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Moves the rows of a step that went well one step on.
+  void AdvanceRows(const std::vector<Trajectory*>& rows, StepOutcome outcome,
+                   Report* report) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The trajectory gives up its place.
+  void Retire(Trajectory& trajectory) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Retires a trajectory that is not running and leaves without an image; what
+  // it ran is waste.
+  void Drop(Trajectory& trajectory, WasteReason reason, Report* report)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Nothing more goes to the request's sink after this.
+  void PostFinish(Request& request, const absl::Status& status, absl::Time now,
+                  Report* report) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Ends a request early: drops every trajectory that does not run just now;
+  // those that do follow when their step ends.
+  void EndEarly(Request& request, const absl::Status& status,
+                WasteReason reason, absl::Time now, Report* report)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Removes a request of which nothing is left.
+  RequestMap::iterator EraseIfDone(RequestMap::iterator it)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Time OldestQueuedSince() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Observer first, sinks last: who was told that a request has finished finds
+  // it in the metrics.
+  void Emit(Report* report) ABSL_LOCKS_EXCLUDED(mu_);
+  void ReportQueueState() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Constant after construction.
+  const Options options_;
+  EngineObserver* const observer_;
+  Clock* const clock_;
+
+  mutable absl::Mutex mu_;
+  absl::CondVar work_;          // Something for lanes to look at.
+  absl::CondVar all_finished_;  // undelivered_ has become 0.
+  // In order of acceptance, since ids grow.
+  RequestMap requests_ ABSL_GUARDED_BY(mu_);
+  std::vector<VersionSlot> slots_ ABSL_GUARDED_BY(mu_);
+  // By slot: turn_ at its last batch, or when it first got work.
+  std::vector<uint64_t> last_turn_ ABSL_GUARDED_BY(mu_);
+  uint64_t turn_ ABSL_GUARDED_BY(mu_) = 0;  // Batches handed out.
+  std::vector<Lane> lanes_ ABSL_GUARDED_BY(mu_);
+  RequestId next_request_id_ ABSL_GUARDED_BY(mu_) = 1;
+  TrajectoryId next_trajectory_id_ ABSL_GUARDED_BY(mu_) = 1;
+  int queued_images_ ABSL_GUARDED_BY(mu_) = 0;    // kQueued
+  int inflight_images_ ABSL_GUARDED_BY(mu_) = 0;  // kReady and kRunning
+  // Requests whose sink has not returned from OnFinished.
+  int undelivered_ ABSL_GUARDED_BY(mu_) = 0;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  // One thread at a time reports the queue's state, so that an old state never
+  // overwrites a newer one.
+  bool reporting_ ABSL_GUARDED_BY(mu_) = false;
+  bool report_again_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_ENGINE_BATCH_SCHEDULER_H_

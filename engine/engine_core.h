@@ -1,0 +1,75 @@
+// The engine put together from parts that may be real or scripted: everything
+// but LibTorch. CreateEngine (create_engine.cc) gives it the real ones.
+#ifndef DDGAN_ENGINE_ENGINE_CORE_H_
+#define DDGAN_ENGINE_ENGINE_CORE_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "engine/batch_policy.h"
+#include "engine/batch_runner.h"
+#include "engine/batch_scheduler.h"
+#include "engine/checkpoint/model_registry.h"
+#include "engine/checkpoint/version_source.h"
+#include "engine/clock.h"
+#include "engine/device_pool.h"
+#include "engine/engine.h"
+#include "engine/engine_observer.h"
+#include "engine/generation.h"
+#include "engine/servable_version.h"
+
+namespace ddgan {
+
+// InvalidArgument that names field, value and range if `request` asks for
+// something that no model could give.
+absl::Status ValidateRequest(const GenerationRequest& request);
+
+// Runs whole trajectories of `version` on an otherwise idle runner: one alone,
+// then `max_batch_size` together. Memory is allocated and kernels are chosen
+// here instead of in someone's request, and a version that cannot make an image
+// is found out.
+absl::Status WarmUp(const ServableVersion& version, int max_batch_size,
+                    BatchRunner& runner);
+
+// Thread-safe.
+class EngineCore : public Engine {
+ public:
+  struct Options {
+    BatchLimits limits;
+    int max_queued_images = 1024;
+  };
+
+  // Starts the lanes, then loads the newest sound version of every model and
+  // warms it up on each lane. Errors of DevicePool::Start and
+  // ModelRegistry::LoadNewest. `observer` and `clock` must outlive the engine.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(
+      const Options& options, std::vector<DevicePool::LaneOptions> lanes,
+      std::unique_ptr<VersionSource> source, EngineObserver* observer,
+      Clock* clock);
+
+  absl::StatusOr<Acceptance> Submit(
+      const GenerationRequest& request,
+      std::shared_ptr<GenerationSink> sink) override;
+  void Cancel(RequestId id) override;
+  std::vector<ModelVersionStatus> ListModels() const override;
+  bool Ready() const override;
+  void Drain(absl::Time deadline) override;
+
+ private:
+  EngineCore(const Options& options, size_t num_lanes,
+             std::unique_ptr<VersionSource> source, EngineObserver* observer,
+             Clock* clock);
+
+  // Destroyed from the last to the first: the pool joins its threads while what
+  // they use is still there.
+  BatchScheduler scheduler_;
+  ModelRegistry registry_;
+  std::unique_ptr<DevicePool> pool_;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_ENGINE_ENGINE_CORE_H_

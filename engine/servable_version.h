@@ -1,0 +1,32 @@
+// A model version that can serve, with what scheduler and replies need to know
+// of it. No LibTorch: the weights are an opaque handle.
+#ifndef DDGAN_ENGINE_SERVABLE_VERSION_H_
+#define DDGAN_ENGINE_SERVABLE_VERSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "engine/generation.h"
+
+namespace ddgan {
+
+class Model;  // engine/model/model.h
+
+// Plain data, immutable once shared. Whoever holds a
+// shared_ptr<const ServableVersion> keeps the weights alive, so a request goes
+// on with the version that it began with whatever becomes live meanwhile.
+struct ServableVersion {
+  ModelIdentity identity;
+  ImageShape shape;
+  int num_timesteps = 0;  // T >= 1
+  int64_t training_step = 0;
+  std::string dataset;
+  absl::Time loaded_at;
+  std::shared_ptr<const Model> model;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_ENGINE_SERVABLE_VERSION_H_
