@@ -1,0 +1,56 @@
+// What `ddgan` was asked to do, from its command line. No gRPC call is made
+// here.
+#ifndef DDGAN_CLIENT_COMMAND_LINE_H_
+#define DDGAN_CLIENT_COMMAND_LINE_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "ddgan/v1/image_generation.pb.h"
+
+namespace ddgan {
+
+// Which server, and how long to wait for it.
+struct ServerChoice {
+  std::string address;
+  absl::Duration timeout;
+};
+
+struct GenerateCommand {
+  ServerChoice server;
+  // All but its count, which may be more than one call's.
+  v1::GenerateRequest request;
+  uint32_t count = 1;
+  bool grid = false;
+  std::string out;
+};
+
+struct ModelsCommand {
+  ServerChoice server;
+};
+
+struct HealthCommand {
+  ServerChoice server;
+  std::string service;
+};
+
+struct HelpCommand {
+  std::string text;
+};
+
+using Command =
+    std::variant<GenerateCommand, ModelsCommand, HealthCommand, HelpCommand>;
+
+// `arguments` are those after the program's name. `default_server` is where the
+// server is unless --server says otherwise.
+// InvalidArgument, with a sentence for the user, if they make no command.
+absl::StatusOr<Command> ParseCommandLine(
+    absl::Span<const std::string> arguments, const std::string& default_server);
+
+}  // namespace ddgan
+
+#endif  // DDGAN_CLIENT_COMMAND_LINE_H_

@@ -1,0 +1,34 @@
+#include "client/health_command.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "client/failure_report.h"
+#include "client/image_client.h"
+
+namespace ddgan {
+
+using HealthResponse = grpc::health::v1::HealthCheckResponse;
+
+int RunHealth(const HealthCommand& command, std::ostream& out,
+              std::ostream& err) {
+  ImageClient::Options options;
+  options.timeout = command.server.timeout;
+  options.retry.max_attempts = 1;
+  const ImageClient client(command.server.address, options);
+  const absl::StatusOr<HealthResponse::ServingStatus> status =
+      client.CheckHealth(command.service);
+  if (absl::IsNotFound(status.status())) {
+    err << "ddgan: NOT_FOUND: the server knows no service '" << command.service
+        << "'\n";
+    return 1;
+  }
+  if (!status.ok()) {
+    err << "ddgan: " << DescribeFailure(status.status(), command.server.address)
+        << '\n';
+    return 1;
+  }
+  out << HealthResponse::ServingStatus_Name(*status) << '\n';
+  return *status == HealthResponse::SERVING ? 0 : 1;
+}
+
+}  // namespace ddgan

@@ -1,0 +1,86 @@
+#include "client/progress_line.h"
+
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+
+namespace ddgan {
+namespace {
+
+constexpr uint64_t kBarWidth = 20;
+
+// A line that appears and vanishes at once is only flicker.
+constexpr absl::Duration kDelay = absl::Milliseconds(500);
+constexpr absl::Duration kPeriod = absl::Milliseconds(100);
+
+constexpr char kEraseLine[] = "\r\x1b[K";
+
+std::string FormatTime(absl::Duration time) {
+  const double seconds = absl::ToDoubleSeconds(time);
+  if (seconds < 100.0) return absl::StrFormat("%.1f s", seconds);
+  return absl::FormatDuration(absl::Trunc(time, absl::Seconds(1)));
+}
+
+}  // namespace
+
+std::string FormatProgress(uint32_t done, uint32_t total,
+                           absl::Duration elapsed) {
+  const double seconds = absl::ToDoubleSeconds(elapsed);
+  if (done == 0 || seconds <= 0.0) {
+    return absl::StrCat(done, "/", total, " images, ", FormatTime(elapsed));
+  }
+  const uint64_t filled = kBarWidth * done / total;
+  std::string bar(filled, '=');
+  if (filled < kBarWidth) bar += '>';
+  bar.resize(kBarWidth, ' ');
+  const absl::Duration left =
+      elapsed * (static_cast<double>(total - done) / done);
+  return absl::StrCat("[", bar, "] ", done, "/", total, " images, ",
+                      FormatTime(elapsed),
+                      absl::StrFormat(", %.1f images/s, ", done / seconds),
+                      FormatTime(left), " left");
+}
+
+ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total)
+    : terminal_(terminal), total_(total), start_(absl::Now()) {
+  if (terminal_ != nullptr) thread_ = std::thread([this] { Redraw(); });
+}
+
+ProgressLine::~ProgressLine() {
+  if (terminal_ == nullptr) return;
+  {
+    absl::MutexLock lock(&mu_);
+    stop_ = true;
+  }
+  thread_.join();
+}
+
+void ProgressLine::Advance(uint32_t images) {
+  absl::MutexLock lock(&mu_);
+  done_ += images;
+}
+
+void ProgressLine::Print(std::ostream& out, const std::string& line) {
+  absl::MutexLock lock(&mu_);
+  if (terminal_ != nullptr) {
+    std::fputs(kEraseLine, terminal_);
+    std::fflush(terminal_);
+  }
+  out << line << std::endl;  // Flushed before the next redraw.
+}
+
+void ProgressLine::Redraw() {
+  absl::MutexLock lock(&mu_);
+  if (mu_.AwaitWithTimeout(absl::Condition(&stop_), kDelay)) return;
+  do {
+    std::fprintf(terminal_, "%s%s", kEraseLine,
+                 FormatProgress(done_, total_, absl::Now() - start_).c_str());
+    std::fflush(terminal_);
+  } while (!mu_.AwaitWithTimeout(absl::Condition(&stop_), kPeriod));
+  std::fputs(kEraseLine, terminal_);
+  std::fflush(terminal_);
+}
+
+}  // namespace ddgan

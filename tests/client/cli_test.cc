@@ -1,0 +1,218 @@
+// The ddgan binary as a person runs it, against a fake server.
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/client/fake_image_server.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+struct Result {
+  int exit_code = -1;
+  std::string output;  // Standard output and standard error together.
+};
+
+class CliTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  // Runs `ddgan ARGUMENTS` in the test's folder. DDGAN_SERVER is the fake's.
+  Result Run(const std::string& arguments) const {
+    return RunShell(absl::StrCat("DDGAN_SERVER=", server_.address(),
+                                 " " DDGAN_BINARY " ", arguments));
+  }
+
+  Result RunShell(const std::string& command) const {
+    Result result;
+    std::FILE* pipe =
+        popen(absl::StrCat("cd '", folder_.string(), "' && ", command, " 2>&1")
+                  .c_str(),
+              "r");
+    EXPECT_NE(pipe, nullptr);
+    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) {
+      result.output.push_back(static_cast<char>(c));
+    }
+    const int status = pclose(pipe);
+    EXPECT_TRUE(WIFEXITED(status)) << result.output;
+    result.exit_code = WEXITSTATUS(status);
+    return result;
+  }
+
+  std::string Read(const std::string& name) const {
+    std::ifstream file(folder_ / name, std::ios::binary);
+    EXPECT_TRUE(file.is_open()) << name;
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }
+
+  size_t FilesIn(const std::string& name) const {
+    const std::filesystem::directory_iterator files(folder_ / name);
+    return static_cast<size_t>(std::distance(begin(files), end(files)));
+  }
+
+  FakeImageServer server_;
+  const std::filesystem::path folder_ =
+      std::filesystem::path(::testing::TempDir()) /
+      (std::string("cli_test_") +
+       ::testing::UnitTest::GetInstance()->current_test_info()->name());
+};
+
+TEST_F(CliTest, WritesOneFilePerImageByIndexInCallsOf64) {
+  const Result result =
+      Run("generate --count=130 --seed=7 --first_index=3 --format=raw8 "
+          "--out=images/");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, StartsWith("images/3.raw8 to images/132.raw8: "
+                                        "130 x 4x4 gray\n"));
+  EXPECT_EQ(FilesIn("images"), 130u);
+  EXPECT_EQ(Read("images/132.raw8"), FakeImageServer::Pixels(1, 7, 132));
+  EXPECT_THAT(server_.requests(), SizeIs(3));
+}
+
+TEST_F(CliTest, PrintsTheCommandThatMakesTheSameImagesAgain) {
+  const Result first = Run("generate --count=2 --out='my image %d.png'");
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  EXPECT_THAT(first.output,
+              AllOf(HasSubstr("model mnist version 3, seed 4242"),
+                    HasSubstr("checkpoint digest " + std::string(64, 'd'))));
+  const std::string bytes = Read("my image 1.png");
+  std::filesystem::remove(folder_ / "my image 1.png");
+
+  const size_t again = first.output.find("again: ddgan ");
+  ASSERT_NE(again, std::string::npos);
+  const std::string arguments = first.output.substr(again + 13);
+  const Result second = RunShell(absl::StrCat(
+      DDGAN_BINARY " ", arguments.substr(0, arguments.find('\n'))));
+  EXPECT_EQ(second.exit_code, 0) << second.output;
+  EXPECT_EQ(Read("my image 1.png"), bytes);
+  const v1::GenerateRequest request = server_.requests().back();
+  EXPECT_EQ(request.seed(), FakeImageServer::kDrawnSeed);
+  EXPECT_EQ(request.version(), FakeImageServer::kVersion);
+  EXPECT_EQ(request.count(), 2u);
+}
+
+TEST_F(CliTest, WritesAGridAsOnePng) {
+  const Result result = Run("generate --count=100 --seed=7 --grid --out=g.png");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, StartsWith("g.png: 100 x 4x4 gray\n"));
+  // 10 x 10 images of 4 pixels and gaps of 2; width and height in the header.
+  EXPECT_THAT(Read("g.png"),
+              StartsWith(std::string("\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+                                     "\0\0\0\x3e\0\0\0\x3e\x08\0",
+                                     26)));
+  EXPECT_EQ(server_.requests()[0].format(), v1::OUTPUT_FORMAT_RAW8);
+}
+
+TEST_F(CliTest, HasNamesForFilesIfNoneAreGiven) {
+  EXPECT_EQ(Run("generate --count=2").exit_code, 0);
+  EXPECT_THAT(Read("ddgan-1.png"), StartsWith("PNG of "));
+  EXPECT_EQ(Run("generate --format=float32").exit_code, 0);
+  EXPECT_THAT(Read("ddgan-0.float32"), SizeIs(4 * 4 * 4));
+  EXPECT_EQ(Run("generate --count=2 --grid").exit_code, 0);
+  EXPECT_THAT(Read("ddgan-grid.png"), StartsWith("\x89PNG"));
+}
+
+TEST_F(CliTest, ReportsTheServersErrorWithCodeAndAdvice) {
+  const Result result = Run("generate --model=faces");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("NOT_FOUND: there is no model 'faces'"),
+                    HasSubstr("ddgan models")));
+  EXPECT_EQ(FilesIn("."), 0u);
+}
+
+TEST_F(CliTest, SaysThatItTriesAgain) {
+  server_.FailNext(
+      {grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full"),
+       "10", absl::ZeroDuration()});
+  const Result result = Run("generate --out=x.png");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, HasSubstr("RESOURCE_EXHAUSTED: the queue is full; "
+                                       "trying again in 1"));
+}
+
+TEST_F(CliTest, ReportsAServerThatIsNotThere) {
+  const Result result =
+      Run("generate --server=127.0.0.1:1 --timeout=300ms --out=x.png");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("UNAVAILABLE: "),
+                    HasSubstr("Is a ddgan-server running at 127.0.0.1:1")));
+}
+
+TEST_F(CliTest, RefusesOneNameForManyImagesBeforeItAsks) {
+  const Result result = Run("generate --count=2 --out=x.png");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("one file name for 2 images"));
+  EXPECT_THAT(server_.requests(), SizeIs(0));
+}
+
+TEST_F(CliTest, ReportsAFileThatCannotBeWrittenAndStops) {
+  const Result result =
+      Run("generate --count=640 --format=raw8 --out=/dev/null/%d");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("cannot make the folder /dev/null"));
+  EXPECT_THAT(server_.requests(), SizeIs(1));
+}
+
+TEST_F(CliTest, ExitsWith2OnACommandLineThatMakesNoSense) {
+  EXPECT_EQ(Run("").exit_code, 2);
+  EXPECT_EQ(Run("paint").exit_code, 2);
+  const Result result = Run("generate --count=0");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("--count=0: wanted a whole number"));
+  EXPECT_THAT(server_.requests(), SizeIs(0));
+}
+
+TEST_F(CliTest, ListsModelsAndWhyOneIsRefused) {
+  const Result result = Run("models");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(
+      result.output,
+      "MODEL  VERSION  STATE    SIZE   T  TRAINED  DATASET  DIGEST\n"
+      "mnist  4        refused\n"
+      "mnist  3        live     4x4x1  4  12345    mnist    dddddddddddd\n"
+      "\n"
+      "mnist 4: model.safetensors: size 7, the manifest says 9\n");
+}
+
+TEST_F(CliTest, HealthIsAnAnswerAndAnExitCode) {
+  Result result = Run("health");
+  EXPECT_EQ(result.output, "SERVING\n");
+  EXPECT_EQ(result.exit_code, 0);
+  server_.SetServing(false);
+  result = Run("health");
+  EXPECT_EQ(result.output, "NOT_SERVING\n");
+  EXPECT_EQ(result.exit_code, 1);
+  result = Run("health --service=no.such.Service");
+  EXPECT_THAT(result.output, HasSubstr("NOT_FOUND"));
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(Run("health --server=127.0.0.1:1").exit_code, 1);
+}
+
+TEST_F(CliTest, PrintsHelpAndTheServerThatItWouldCall) {
+  const Result result = Run("generate --help");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, AllOf(HasSubstr("usage: ddgan generate"),
+                                   HasSubstr("Now: " + server_.address())));
+}
+
+}  // namespace
+}  // namespace ddgan
