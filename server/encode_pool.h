@@ -1,0 +1,78 @@
+// CPU threads that turn finished images into reply bytes, so that neither a
+// lane nor a gRPC thread waits for PNG compression or a large copy.
+//
+// The queue is bounded on the way in, not on the way out: a call reserves room
+// for its images before it is submitted, so a lane that hands over an image
+// never finds the queue full and never waits.
+#ifndef DDGAN_SERVER_ENCODE_POOL_H_
+#define DDGAN_SERVER_ENCODE_POOL_H_
+
+#include <deque>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
+
+namespace ddgan {
+
+// Thread-safe.
+class EncodePool {
+ public:
+  using Task = absl::AnyInvocable<void()>;
+
+  // Room for a number of images; gives it back when destroyed. Must not outlive
+  // the pool.
+  class Reservation {
+   public:
+    Reservation(Reservation&& other) noexcept;
+    Reservation& operator=(Reservation&& other) noexcept;
+    ~Reservation();
+
+   private:
+    friend class EncodePool;
+    Reservation(EncodePool* pool, int images) : pool_(pool), images_(images) {}
+
+    EncodePool* pool_;  // Null once moved from.
+    int images_;
+  };
+
+  // `num_threads` at least 1. `capacity` is the number of images that may be
+  // reserved at a time.
+  EncodePool(int num_threads, int capacity);
+
+  EncodePool(const EncodePool&) = delete;
+  EncodePool& operator=(const EncodePool&) = delete;
+
+  // Runs what is queued, then joins the threads.
+  ~EncodePool();
+
+  // Nothing if fewer than `images` places are free.
+  std::optional<Reservation> Reserve(int images) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Runs `task` on one of the threads, tasks being started in order of arrival.
+  // Returns at once. The caller holds a reservation, which bounds the queue.
+  void Run(Task task) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void GiveBack(int images) ABSL_LOCKS_EXCLUDED(mu_);
+  void RunTasks() ABSL_LOCKS_EXCLUDED(mu_);
+  bool HasWorkOrStops() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return stopping_ || !tasks_.empty();
+  }
+
+  // Constant after construction.
+  const int capacity_;
+  std::vector<std::thread> threads_;
+
+  absl::Mutex mu_;
+  std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
+  int reserved_ ABSL_GUARDED_BY(mu_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_ENCODE_POOL_H_

@@ -1,0 +1,212 @@
+#include "server/listen_address.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace ddgan {
+namespace {
+
+constexpr int kMaxPort = 65535;
+
+// HTTP/2 (RFC 9113): the client's preface and an empty SETTINGS frame.
+constexpr char kHttp2Hello[] =
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+constexpr size_t kHttp2HelloSize = sizeof(kHttp2Hello) - 1;
+constexpr size_t kHttp2FrameHeaderSize = 9;
+constexpr size_t kHttp2FrameTypeOffset = 3;
+constexpr char kHttp2SettingsType = 4;
+
+class Socket {
+ public:
+  explicit Socket(int fd) : fd_(fd) {}
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  ~Socket() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int fd() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+absl::StatusOr<AddressList> Resolve(const ListenAddress& address, int flags) {
+  addrinfo hints = {};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(
+      address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found);
+  if (error != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot resolve host '", address.host, "': ", gai_strerror(error)));
+  }
+  return AddressList(found, &freeaddrinfo);
+}
+
+absl::Status ListenError(const ListenAddress& address, int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return absl::FailedPreconditionError(
+          absl::StrCat("port ", address.port, " is in use by another process"));
+    case EACCES:
+      return absl::PermissionDeniedError(
+          absl::StrCat("this user may not listen on port ", address.port));
+    case EADDRNOTAVAIL:
+      return absl::InvalidArgumentError(absl::StrCat(
+          "'", address.host, "' is not an address of this machine"));
+    default:
+      return absl::InternalError(absl::StrCat(
+          "cannot listen on ", ToString(address), ": ", strerror(error)));
+  }
+}
+
+// Waits until `socket` has one of `events`.
+absl::Status WaitFor(const Socket& socket, short events, absl::Time deadline) {
+  while (true) {
+    const absl::Duration left =
+        std::max(deadline - absl::Now(), absl::ZeroDuration());
+    pollfd entry = {socket.fd(), events, 0};
+    const int ready = poll(&entry, 1,
+                           static_cast<int>(absl::ToInt64Milliseconds(
+                               absl::Ceil(left, absl::Milliseconds(1)))));
+    if (ready > 0) return absl::OkStatus();
+    if (ready == 0) return absl::DeadlineExceededError("no answer in time");
+    if (errno != EINTR) return absl::InternalError(strerror(errno));
+  }
+}
+
+absl::Status Connect(const Socket& socket, const addrinfo& target,
+                     absl::Time deadline) {
+  if (connect(socket.fd(), target.ai_addr, target.ai_addrlen) == 0) {
+    return absl::OkStatus();
+  }
+  if (errno != EINPROGRESS) return absl::UnavailableError(strerror(errno));
+  if (absl::Status status = WaitFor(socket, POLLOUT, deadline); !status.ok()) {
+    return status;
+  }
+  int error = 0;
+  socklen_t size = sizeof(error);
+  getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return absl::UnavailableError(strerror(error));
+  return absl::OkStatus();
+}
+
+absl::Status ExpectHttp2Settings(const Socket& socket, absl::Time deadline) {
+  // A fresh socket's send buffer takes these few bytes whole.
+  if (send(socket.fd(), kHttp2Hello, kHttp2HelloSize, MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(kHttp2HelloSize)) {
+    return absl::UnavailableError(strerror(errno));
+  }
+  char header[kHttp2FrameHeaderSize];
+  size_t received = 0;
+  while (received < sizeof(header)) {
+    if (absl::Status status = WaitFor(socket, POLLIN, deadline); !status.ok()) {
+      return status;
+    }
+    const ssize_t count = recv(socket.fd(), header + received,
+                               sizeof(header) - received, MSG_DONTWAIT);
+    if (count == 0) return absl::UnavailableError("connection closed");
+    if (count < 0 && errno != EAGAIN && errno != EINTR) {
+      return absl::UnavailableError(strerror(errno));
+    }
+    if (count > 0) received += count;
+  }
+  if (header[kHttp2FrameTypeOffset] != kHttp2SettingsType) {
+    return absl::UnavailableError("the answer is not HTTP/2");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string ToString(const ListenAddress& address) {
+  const bool ipv6 = address.host.find(':') != std::string::npos;
+  return ipv6 ? absl::StrCat("[", address.host, "]:", address.port)
+              : absl::StrCat(address.host, ":", address.port);
+}
+
+absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
+  const size_t colon = text.rfind(':');
+  ListenAddress address;
+  if (colon == absl::string_view::npos || colon == 0 ||
+      !absl::SimpleAtoi(text.substr(colon + 1), &address.port) ||
+      address.port < 0 || address.port > kMaxPort) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", text, "' is not host:port with a port in [0, ", kMaxPort, "]"));
+  }
+  absl::string_view host = text.substr(0, colon);
+  const bool bracketed =
+      host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (!bracketed && host.find(':') != absl::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", text, "': write an IPv6 host in brackets, as in [::1]:50051"));
+  }
+  address.host = std::string(host);
+  return address;
+}
+
+absl::Status CheckCanListen(const ListenAddress& address) {
+  absl::StatusOr<AddressList> targets = Resolve(address, AI_PASSIVE);
+  if (!targets.ok()) return targets.status();
+  absl::Status first_error;
+  for (const addrinfo* target = targets->get(); target != nullptr;
+       target = target->ai_next) {
+    const Socket socket(
+        ::socket(target->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int yes = 1;
+    // As gRPC binds: a connection of an earlier server that lingers in
+    // TIME_WAIT is no obstacle, a listener is.
+    setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    if (bind(socket.fd(), target->ai_addr, target->ai_addrlen) == 0 &&
+        listen(socket.fd(), 1) == 0) {
+      continue;
+    }
+    // A machine without IPv6 resolves "localhost" to ::1 all the same.
+    if (errno == EAFNOSUPPORT || errno == EBADF) continue;
+    first_error.Update(ListenError(address, errno));
+  }
+  return first_error;
+}
+
+absl::Status ProbeGrpcListener(const ListenAddress& address,
+                               absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  absl::StatusOr<AddressList> targets = Resolve(address, 0);
+  if (!targets.ok()) return targets.status();
+  absl::Status last_error = absl::UnavailableError("no address to try");
+  for (const addrinfo* target = targets->get(); target != nullptr;
+       target = target->ai_next) {
+    const Socket socket(::socket(
+        target->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (socket.fd() < 0) {
+      last_error = absl::ResourceExhaustedError(strerror(errno));
+      continue;
+    }
+    last_error = Connect(socket, *target, deadline);
+    if (last_error.ok()) last_error = ExpectHttp2Settings(socket, deadline);
+    if (last_error.ok()) return last_error;
+  }
+  return last_error;
+}
+
+}  // namespace ddgan

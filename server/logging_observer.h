@@ -1,0 +1,47 @@
+// Logs the engine events that an operator reads about, and passes every event
+// on to another observer. Requests are not logged: metrics count them.
+#ifndef DDGAN_SERVER_LOGGING_OBSERVER_H_
+#define DDGAN_SERVER_LOGGING_OBSERVER_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/engine_observer.h"
+
+namespace ddgan {
+
+// Thread-safe.
+class LoggingObserver final : public EngineObserver {
+ public:
+  // `next` must outlive this observer.
+  explicit LoggingObserver(EngineObserver* next) : next_(next) {}
+
+  void OnStep(const ModelIdentity& model, const std::string& device,
+              absl::Span<const int> steps, absl::Duration device_time) override;
+  void OnQueueWait(const ModelIdentity& model, absl::Duration wait) override;
+  void OnImages(const ModelIdentity& model, int count) override;
+  void OnRejected(RejectReason reason) override;
+  void OnWastedSteps(WasteReason reason, int steps) override;
+  void OnQueueState(int queued_images, int inflight_images,
+                    absl::Time oldest_queued_since) override;
+  // Logged: a version that went live, or why it was refused.
+  void OnReload(const ModelIdentity& model, const absl::Status& result,
+                absl::Duration duration) override;
+  // Logged when it differs from what was last reported.
+  void OnDeviceHealth(const std::string& device, bool healthy) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void OnDeviceMemory(const std::string& device, int64_t bytes) override;
+
+ private:
+  EngineObserver* const next_;
+
+  absl::Mutex mu_;
+  std::map<std::string, bool> healthy_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_LOGGING_OBSERVER_H_

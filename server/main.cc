@@ -1,0 +1,169 @@
+// ddgan-server: flags, start, wait for SIGTERM, drain.
+#include <grpc/support/log.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "engine/engine.h"
+#include "server/build_version.h"
+#include "server/listen_address.h"
+#include "server/server.h"
+#include "server/server_options.h"
+#include "spdlog/sinks/stdout_sinks.h"
+#include "spdlog/spdlog.h"
+
+namespace ddgan {
+namespace {
+
+constexpr int kExitCannotServe = 1;
+constexpr int kExitBadUsage = 2;
+
+// Every connection costs a descriptor, and gRPC 1.51 never accepts again once
+// it ran out of them (CVE-2023-4785). More than this is of no use.
+constexpr rlim_t kDescriptorsWanted = 1 << 20;
+
+// OpenMP's threads spin while they wait unless told otherwise, and with one
+// other busy process on the machine a generator step then takes ten times as
+// long. The library reads the variable while the program is being loaded,
+// before main, so that only starting again with it set has an effect.
+void RestartWithPassiveOpenMp(char** argv) {
+  constexpr char kVariable[] = "OMP_WAIT_POLICY";
+  if (getenv(kVariable) != nullptr) return;
+  if (setenv(kVariable, "PASSIVE", /*overwrite=*/0) != 0) return;
+  char program[PATH_MAX];
+  const ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
+  if (size <= 0) return;  // Slow on a busy machine, but it works.
+  program[size] = '\0';
+  execv(program, argv);
+}
+
+rlim_t RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const rlim_t wanted = std::min(limit.rlim_max, kDescriptorsWanted);
+  if (limit.rlim_cur < wanted) {
+    limit.rlim_cur = wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return limit.rlim_cur;
+}
+
+void LogGrpcMessage(gpr_log_func_args* args) {
+  spdlog::log(args->severity == GPR_LOG_SEVERITY_ERROR ? spdlog::level::warn
+                                                       : spdlog::level::debug,
+              "gRPC: {}", args->message);
+}
+
+void SetUpLogging(const ServerOptions& options) {
+  auto logger = spdlog::stderr_logger_mt("ddgan");
+  logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+      "%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
+  logger->set_level(spdlog::level::from_str(options.log_level));
+  spdlog::set_default_logger(std::move(logger));
+  gpr_set_log_function(LogGrpcMessage);
+}
+
+// Turns SIGTERM and SIGINT into a notification. Made before any other thread,
+// since all of them must have the signals blocked for sigwait to get them.
+class StopSignal {
+ public:
+  StopSignal() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    // Never joined: it waits for a second signal until the process ends.
+    std::thread([this] { Watch(); }).detach();
+  }
+
+  void Wait() const { arrived_.WaitForNotification(); }
+
+  // Until then there is no work to finish, and a signal ends the process.
+  void ServingHasBegun() { serving_.Notify(); }
+
+ private:
+  void Watch() {
+    int signal = 0;
+    sigwait(&signals_, &signal);
+    if (!serving_.HasBeenNotified()) {
+      spdlog::info("{} before serving: stopped", strsignal(signal));
+      _exit(0);
+    }
+    spdlog::info("{}: draining", strsignal(signal));
+    arrived_.Notify();
+    sigwait(&signals_, &signal);
+    spdlog::warn("{} while draining: stopped with work unfinished",
+                 strsignal(signal));
+    _exit(kExitCannotServe);
+  }
+
+  sigset_t signals_;
+  absl::Notification serving_;
+  absl::Notification arrived_;
+};
+
+int Main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const absl::StatusOr<CommandLine> command = ParseCommandLine(arguments);
+  if (!command.ok()) {
+    fprintf(stderr, "ddgan-server: %s\n",
+            std::string(command.status().message()).c_str());
+    return kExitBadUsage;
+  }
+  switch (command->action) {
+    case CommandLine::Action::kPrintHelp:
+      fputs(HelpText().c_str(), stdout);
+      return 0;
+    case CommandLine::Action::kPrintVersion:
+      printf("ddgan-server %s\n", kBuildVersion);
+      return 0;
+    case CommandLine::Action::kServe:
+      break;
+  }
+  RestartWithPassiveOpenMp(argv);
+
+  const ServerOptions& options = command->options;
+  SetUpLogging(options);
+  // Lives as long as its thread, which is as long as the process.
+  static StopSignal& stop_signal = *new StopSignal();
+  const rlim_t descriptors = RaiseDescriptorLimit();
+  spdlog::info("ddgan-server {}: models from {}, {} file descriptors",
+               kBuildVersion, options.engine.model_root, descriptors);
+
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Start(options, CreateEngine);
+  if (!server.ok()) {
+    spdlog::error("cannot serve: {}", std::string(server.status().message()));
+    return kExitCannotServe;
+  }
+  stop_signal.ServingHasBegun();
+  spdlog::info(
+      "serving gRPC on {} and HTTP on {}",
+      ToString({.host = options.listen.host, .port = (*server)->grpc_port()}),
+      ToString({.host = options.http.host, .port = (*server)->http_port()}));
+
+  stop_signal.Wait();
+  (*server)->Stop(options.drain_timeout);
+  spdlog::info("stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace ddgan
+
+int main(int argc, char** argv) { return ddgan::Main(argc, argv); }

@@ -1,0 +1,116 @@
+// Engine and RPC events to Prometheus counters, gauges and histograms, and
+// these to text. What each metric means is in server/README.md.
+#ifndef DDGAN_SERVER_PROMETHEUS_OBSERVER_H_
+#define DDGAN_SERVER_PROMETHEUS_OBSERVER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "engine/clock.h"
+#include "engine/engine_observer.h"
+#include "engine/generation.h"
+#include "prometheus/counter.h"
+#include "prometheus/family.h"
+#include "prometheus/gauge.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+
+namespace ddgan {
+
+// Thread-safe. Labels are bounded: models come from the model directory and
+// from accepted requests only, never from a request's text, and per-version
+// series are kept for the versions that were used last.
+class PrometheusObserver final : public EngineObserver {
+ public:
+  // Versions of one model whose series are kept. One more, and the series of
+  // the version that was used least recently are dropped.
+  static constexpr int kVersionsKept = 4;
+
+  // `clock` must outlive the observer; it gives the age of the oldest waiting
+  // image at the time of a scrape.
+  explicit PrometheusObserver(Clock* clock);
+
+  // EngineObserver:
+  void OnStep(const ModelIdentity& model, const std::string& device,
+              absl::Span<const int> steps, absl::Duration device_time) override;
+  void OnQueueWait(const ModelIdentity& model, absl::Duration wait) override;
+  void OnImages(const ModelIdentity& model, int count) override;
+  void OnRejected(RejectReason reason) override;
+  void OnWastedSteps(WasteReason reason, int steps) override;
+  void OnQueueState(int queued_images, int inflight_images,
+                    absl::Time oldest_queued_since) override;
+  void OnReload(const ModelIdentity& model, const absl::Status& result,
+                absl::Duration duration) override;
+  void OnDeviceHealth(const std::string& device, bool healthy) override;
+  void OnDeviceMemory(const std::string& device, int64_t bytes) override;
+
+  // A Generate call ended, `duration` after it came in. `model` is the name of
+  // the model that took it; empty if it was refused before one did.
+  void OnGenerateFinished(const std::string& model, absl::StatusCode code,
+                          absl::Duration duration);
+  // One image was encoded as PNG.
+  void OnEncoded(absl::Duration duration);
+  // A call was turned away because too many images wait to be encoded.
+  void OnEncoderFull();
+
+  // All metrics in Prometheus' text format, version 0.0.4.
+  std::string Text() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  // Series labelled with one version of a model.
+  struct VersionSeries {
+    int64_t version = 0;
+    prometheus::Counter* images = nullptr;
+    // By device, step label and batch bucket.
+    std::map<std::tuple<std::string, std::string, int>, prometheus::Histogram*>
+        step_duration;
+  };
+
+  // The series of `model`, which becomes the one used last.
+  VersionSeries& SeriesOf(const ModelIdentity& model)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropSeries(const VersionSeries& series);
+
+  // Constant after construction; the metrics themselves are thread-safe.
+  Clock* const clock_;
+  const std::unique_ptr<prometheus::Registry> registry_;
+  prometheus::Family<prometheus::Counter>& requests_;
+  prometheus::Family<prometheus::Histogram>& request_duration_;
+  prometheus::Family<prometheus::Histogram>& queue_duration_;
+  prometheus::Family<prometheus::Histogram>& step_duration_;
+  prometheus::Family<prometheus::Histogram>& step_batch_size_;
+  prometheus::Family<prometheus::Counter>& images_;
+  prometheus::Histogram& encode_duration_;
+  prometheus::Gauge& queue_depth_;
+  prometheus::Gauge& queue_oldest_age_;
+  prometheus::Gauge& inflight_images_;
+  prometheus::Family<prometheus::Counter>& wasted_steps_;
+  prometheus::Family<prometheus::Counter>& rejected_;
+  prometheus::Family<prometheus::Counter>& reloads_;
+  prometheus::Histogram& reload_duration_;
+  prometheus::Family<prometheus::Gauge>& model_info_;
+  prometheus::Family<prometheus::Gauge>& device_memory_;
+  prometheus::Family<prometheus::Gauge>& device_healthy_;
+
+  absl::Mutex mu_;
+  absl::Time oldest_queued_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  // By model; the version used last is at the back.
+  std::map<std::string, std::vector<VersionSeries>> series_
+      ABSL_GUARDED_BY(mu_);
+  // By model: the info series of its live version.
+  std::map<std::string, prometheus::Gauge*> live_info_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_PROMETHEUS_OBSERVER_H_

@@ -1,0 +1,64 @@
+// Between the wire's messages and the engine's structs. Pure functions: this is
+// where bad input becomes a sentence that names the field.
+#ifndef DDGAN_SERVER_REQUEST_CONVERSION_H_
+#define DDGAN_SERVER_REQUEST_CONVERSION_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "ddgan/v1/image_generation.pb.h"
+#include "ddgan/v1/model.pb.h"
+#include "engine/engine.h"
+#include "engine/generation.h"
+
+namespace ddgan {
+
+// Most bytes of images in one reply. 64 float32 images of 3x256x256, the
+// largest published models, are 48 MiB.
+inline constexpr int64_t kMaxReplyImageBytes = int64_t{64} << 20;
+// Room for a reply's other fields, and for what PNG adds to pixels that do not
+// compress. Together with the above the largest message that the server sends.
+inline constexpr int64_t kMaxReplyOverheadBytes = int64_t{1} << 20;
+
+// Longest model name that is looked up, in bytes.
+inline constexpr size_t kMaxModelNameSize = 128;
+
+// What a Generate call asks for: the engine's part and the server's part.
+struct ConvertedRequest {
+  GenerationRequest generation;
+  // Never OUTPUT_FORMAT_UNSPECIFIED.
+  v1::OutputFormat format = v1::OUTPUT_FORMAT_PNG;
+};
+
+// `draw_seed` is called only if the request has no seed.
+// InvalidArgument names the field, the value and the range.
+absl::StatusOr<ConvertedRequest> ConvertRequest(
+    const v1::GenerateRequest& request, absl::Time deadline,
+    absl::FunctionRef<uint64_t()> draw_seed);
+
+// InvalidArgument if `request`'s images, each of `shape`, could exceed
+// kMaxReplyImageBytes; names the largest count that fits.
+absl::Status CheckReplySize(const ConvertedRequest& request,
+                            const ImageShape& shape);
+
+// Everything in a reply except its images and timings.
+void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
+                     v1::GenerateResponse* response);
+
+// `versions` as Engine::ListModels gives them, grouped by model, models by
+// name, versions newest first.
+v1::ListModelsResponse ConvertModelList(
+    const std::vector<ModelVersionStatus>& versions);
+
+// A deadline as gRPC gives it; its "none" becomes InfiniteFuture.
+absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline);
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_REQUEST_CONVERSION_H_

@@ -1,0 +1,216 @@
+#include "server/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "ddgan/v1/image_generation.grpc.pb.h"
+#include "ddgan/v1/model.grpc.pb.h"
+#include "nlohmann/json.hpp"
+#include "server/listen_address.h"
+#include "server/request_conversion.h"
+#include "server/shutdown_watchdog.h"
+#include "spdlog/spdlog.h"
+
+namespace ddgan {
+namespace {
+
+// A request is a few numbers and a name.
+constexpr int kMaxRequestBytes = 64 << 10;
+
+constexpr absl::Duration kHealthPollInterval = absl::Milliseconds(500);
+
+// /livez: how long the gRPC port may take to answer.
+constexpr absl::Duration kLivenessTimeout = absl::Seconds(2);
+
+// Once the engine is drained, replies under way have this long to reach their
+// callers before their connections are cut.
+constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
+
+// What the watchdog allows on top of all other time limits of a stop.
+constexpr absl::Duration kHangTimeout = absl::Seconds(5);
+
+// Without `status`'s code, which says nothing to an operator that the sentence
+// does not.
+absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(prefix, ": ", status.message()));
+}
+
+std::string AddressFlag(absl::string_view flag, const ListenAddress& address) {
+  return absl::StrCat("--", flag, "=", ToString(address));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    const ServerOptions& options, const EngineFactory& create_engine) {
+  std::unique_ptr<Server> server(new Server(options));
+  // A script that waits for the file must not find an earlier run's.
+  if (!options.port_file.empty()) unlink(options.port_file.c_str());
+  // Before models load, which takes longer than to say that a port is taken.
+  if (absl::Status status = CheckCanListen(options.listen); !status.ok()) {
+    return WithPrefix(AddressFlag("listen", options.listen), status);
+  }
+  if (absl::Status status = server->StartEndpoint(); !status.ok()) {
+    return WithPrefix(AddressFlag("http", options.http), status);
+  }
+
+  absl::StatusOr<std::unique_ptr<Engine>> engine =
+      create_engine(options.engine, &server->observer_, RealClock());
+  if (!engine.ok()) return engine.status();
+  server->engine_ = *std::move(engine);
+
+  // Images can wait here after the engine is done with them, so the room is for
+  // as many again as it holds.
+  server->encode_pool_ = std::make_unique<EncodePool>(
+      options.encode_threads, 2 * options.engine.max_queued_images);
+  if (absl::Status status = server->StartGrpc(); !status.ok()) {
+    return WithPrefix(AddressFlag("listen", options.listen), status);
+  }
+  server->health_ = std::make_unique<HealthReporter>(
+      server->grpc_server_->GetHealthCheckService(),
+      std::vector<std::string>{"", v1::ImageGeneration::service_full_name(),
+                               v1::ModelService::service_full_name()},
+      [engine = server->engine_.get()] { return engine->Ready(); },
+      kHealthPollInterval);
+  server->SetPhase(Phase::kServing);
+  if (!options.port_file.empty()) {
+    if (absl::Status status = server->WritePortFile(); !status.ok()) {
+      return WithPrefix(absl::StrCat("--port_file=", options.port_file),
+                        status);
+    }
+  }
+  return server;
+}
+
+Server::Server(const ServerOptions& options)
+    : options_(options), metrics_(RealClock()), observer_(&metrics_) {}
+
+Server::~Server() { Stop(absl::ZeroDuration()); }
+
+void Server::Stop(absl::Duration drain_timeout) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (phase_ == Phase::kStopping) return;
+    phase_ = Phase::kStopping;
+  }
+  const ShutdownWatchdog watchdog(
+      drain_timeout + kFlushTimeout + kHangTimeout, [] {
+        spdlog::critical("the shutdown hangs; ending the process");
+        spdlog::shutdown();
+        _exit(1);
+      });
+  if (health_ != nullptr) health_->StopServing();
+  if (engine_ != nullptr) engine_->Drain(absl::Now() + drain_timeout);
+  if (grpc_server_ != nullptr) {
+    grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushTimeout));
+  }
+  // No call is left, so from here on the parts go in reverse order.
+  endpoint_.reset();
+  health_.reset();
+  grpc_server_.reset();
+  encode_pool_.reset();
+  engine_.reset();
+}
+
+absl::Status Server::StartEndpoint() {
+  absl::StatusOr<std::unique_ptr<MetricsEndpoint>> endpoint =
+      MetricsEndpoint::Start(options_.http,
+                             {.metrics = [this] { return metrics_.Text(); },
+                              .live = [this] { return Live(); },
+                              .ready = [this] { return Ready(); }});
+  if (!endpoint.ok()) return endpoint.status();
+  endpoint_ = *std::move(endpoint);
+  http_port_ = endpoint_->port();
+  return absl::OkStatus();
+}
+
+absl::Status Server::StartGrpc() {
+  image_service_ = std::make_unique<ImageService>(
+      GenerateReactor::Parts{.engine = engine_.get(),
+                             .encode_pool = encode_pool_.get(),
+                             .metrics = &metrics_});
+  model_service_ = std::make_unique<ModelService>(engine_.get());
+
+  grpc::EnableDefaultHealthCheckService(true);
+  // The library registers itself when it is loaded, but without a call to it
+  // the linker leaves it out.
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // gRPC's default, under which two servers share a port without a word.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  builder.SetMaxSendMessageSize(
+      static_cast<int>(kMaxReplyImageBytes + kMaxReplyOverheadBytes));
+  builder.AddListeningPort(ToString(options_.listen),
+                           grpc::InsecureServerCredentials(), &grpc_port_);
+  builder.RegisterService(image_service_.get());
+  builder.RegisterService(model_service_.get());
+  grpc_server_ = builder.BuildAndStart();
+  if (grpc_server_ == nullptr || grpc_port_ == 0) {
+    return absl::FailedPreconditionError("gRPC cannot listen there");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::WritePortFile() const {
+  const std::string staging =
+      absl::StrCat(options_.port_file, ".", getpid(), ".partial");
+  const nlohmann::ordered_json ports = {{"grpc_port", grpc_port()},
+                                        {"http_port", http_port()}};
+  std::ofstream file(staging);
+  file << ports.dump() << '\n';
+  file.close();
+  if (!file || rename(staging.c_str(), options_.port_file.c_str()) != 0) {
+    const int error = errno;
+    unlink(staging.c_str());
+    return absl::UnavailableError(
+        absl::StrCat("cannot be written: ", strerror(error)));
+  }
+  return absl::OkStatus();
+}
+
+void Server::SetPhase(Phase phase) {
+  absl::MutexLock lock(&mu_);
+  phase_ = phase;
+}
+
+absl::Status Server::Live() const {
+  {
+    absl::MutexLock lock(&mu_);
+    // There is no gRPC port yet, or none any more.
+    if (phase_ != Phase::kServing) return absl::OkStatus();
+  }
+  absl::Status status = ProbeGrpcListener(
+      {.host = options_.listen.host, .port = grpc_port_}, kLivenessTimeout);
+  if (status.ok()) return status;
+  return WithPrefix(absl::StrCat("gRPC port ", grpc_port_), status);
+}
+
+absl::Status Server::Ready() const {
+  absl::MutexLock lock(&mu_);
+  switch (phase_) {
+    case Phase::kLoading:
+      return absl::UnavailableError("loading models");
+    case Phase::kStopping:
+      return absl::UnavailableError("draining");
+    case Phase::kServing:
+      break;
+  }
+  if (!engine_->Ready()) {
+    return absl::UnavailableError("no live model, or no healthy device");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ddgan

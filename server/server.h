@@ -1,0 +1,93 @@
+// The whole server in one process: engine, gRPC, health, metrics. Builds the
+// parts in order, and takes them down in reverse.
+#ifndef DDGAN_SERVER_SERVER_H_
+#define DDGAN_SERVER_SERVER_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "engine/clock.h"
+#include "engine/engine.h"
+#include "server/encode_pool.h"
+#include "server/health_reporter.h"
+#include "server/image_service.h"
+#include "server/logging_observer.h"
+#include "server/metrics_endpoint.h"
+#include "server/model_service.h"
+#include "server/prometheus_observer.h"
+#include "server/server_options.h"
+
+namespace ddgan {
+
+// Start and Stop are called from one thread; the rest is thread-safe.
+class Server {
+ public:
+  // CreateEngine of engine/engine.h; tests pass their own.
+  using EngineFactory = std::function<absl::StatusOr<std::unique_ptr<Engine>>(
+      const EngineOptions&, EngineObserver*, Clock*)>;
+
+  // Blocks until requests are served. The HTTP port answers first: while models
+  // load, /livez is ok and /readyz is not.
+  //   FailedPrecondition  a port is in use, or no model can be served
+  //   otherwise           as CreateEngine, CheckCanListen; or the port file
+  //                       could not be written
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const ServerOptions& options, const EngineFactory& create_engine);
+
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Stops with no time for work in flight, unless stopped before.
+  ~Server();
+
+  // Drains: not ready from now on, new calls get UNAVAILABLE, accepted work has
+  // `drain_timeout` to finish, and then the ports close. Blocks until that is
+  // done. Should it hang, a watchdog ends the process with exit code 1.
+  void Stop(absl::Duration drain_timeout);
+
+  // The ports that are listened on, also where the options asked for port 0.
+  int grpc_port() const { return grpc_port_; }
+  int http_port() const { return http_port_; }
+
+ private:
+  enum class Phase { kLoading, kServing, kStopping };
+
+  explicit Server(const ServerOptions& options);
+
+  absl::Status StartEndpoint() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status StartGrpc();
+  absl::Status WritePortFile() const;
+  void SetPhase(Phase phase) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Live() const ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Ready() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  const ServerOptions options_;
+
+  mutable absl::Mutex mu_;
+  Phase phase_ ABSL_GUARDED_BY(mu_) = Phase::kLoading;
+
+  // In the order in which they are built. Written by Start only, and read by
+  // the HTTP threads only once the phase says that they exist.
+  PrometheusObserver metrics_;
+  LoggingObserver observer_;
+  std::unique_ptr<MetricsEndpoint> endpoint_;
+  int http_port_ = 0;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<EncodePool> encode_pool_;
+  std::unique_ptr<ImageService> image_service_;
+  std::unique_ptr<ModelService> model_service_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  int grpc_port_ = 0;
+  std::unique_ptr<HealthReporter> health_;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_SERVER_H_
