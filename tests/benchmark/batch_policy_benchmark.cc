@@ -1,0 +1,86 @@
+// Cost of one batching decision, and of one whole tick of the scheduler around
+// it, against queue length: both run under the scheduler's mutex.
+// Run: build/release/tests/benchmark/batch_policy_benchmark
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "engine/batch_policy.h"
+#include "engine/batch_scheduler.h"
+#include "engine/clock.h"
+#include "engine/engine_observer.h"
+
+namespace ddgan {
+namespace {
+
+void BM_DecideBatch(benchmark::State& state) {
+  const absl::Time accepted_at = absl::UnixEpoch();
+  std::vector<RunnableTrajectory> runnable(state.range(0));
+  const std::vector<uint64_t> last_turn = {1, 2, 3};
+  for (size_t i = 0; i < runnable.size(); ++i) {
+    runnable[i] = {i % last_turn.size(), /*started=*/i < 32, accepted_at};
+  }
+  BatchDecision decision;
+  for (auto _ : state) {
+    DecideBatch(runnable, last_turn, BatchLimits(), accepted_at, &decision);
+    benchmark::DoNotOptimize(decision.rows.data());
+  }
+}
+BENCHMARK(BM_DecideBatch)->RangeMultiplier(8)->Range(8, 32768);
+
+class NullObserver : public EngineObserver {
+ public:
+  void OnStep(const ModelIdentity&, const std::string&, absl::Span<const int>,
+              absl::Duration) override {}
+  void OnQueueWait(const ModelIdentity&, absl::Duration) override {}
+  void OnImages(const ModelIdentity&, int) override {}
+  void OnRejected(RejectReason) override {}
+  void OnWastedSteps(WasteReason, int) override {}
+  void OnQueueState(int, int, absl::Time) override {}
+  void OnReload(const ModelIdentity&, const absl::Status&,
+                absl::Duration) override {}
+  void OnDeviceHealth(const std::string&, bool) override {}
+  void OnDeviceMemory(const std::string&, int64_t) override {}
+};
+
+class NullSink : public GenerationSink {
+ public:
+  void OnImage(GeneratedImage) override {}
+  void OnFinished(const absl::Status&, const GenerationTimings&) override {}
+};
+
+// NextBatch and FinishBatch of a lane that never gets to the end of its queue.
+void BM_SchedulerTick(benchmark::State& state) {
+  NullObserver observer;
+  BatchScheduler::Options options;
+  options.max_queued_images = static_cast<int>(state.range(0));
+  BatchScheduler scheduler(options, &observer, RealClock());
+  auto version = std::make_shared<ServableVersion>();
+  version->num_timesteps = 4;
+  GenerationRequest request;
+  request.count = 8;
+  const auto sink = std::make_shared<NullSink>();
+  LaneBatch batch;
+  for (auto _ : state) {
+    state.PauseTiming();
+    while (scheduler.Submit(version, request, sink).ok()) {
+    }
+    state.ResumeTiming();
+    scheduler.NextBatch(0, &batch);
+    StepOutcome outcome;
+    for (size_t row = 0; row < batch.rows.size(); ++row) {
+      if (batch.rows[row].step == 0) outcome.finished.push_back({row, {}});
+    }
+    scheduler.FinishBatch(0, std::move(outcome));
+  }
+}
+BENCHMARK(BM_SchedulerTick)->RangeMultiplier(8)->Range(64, 32768);
+
+}  // namespace
+}  // namespace ddgan
+
+BENCHMARK_MAIN();

@@ -1,0 +1,240 @@
+#include "engine/batch_policy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <random>
+#include <set>
+#include <vector>
+
+namespace ddgan {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const absl::Time kStart = absl::FromUnixSeconds(1000);
+
+RunnableTrajectory Queued(size_t version, absl::Time accepted_at = kStart) {
+  return {version, /*started=*/false, accepted_at};
+}
+RunnableTrajectory Started(size_t version, absl::Time accepted_at = kStart) {
+  return {version, /*started=*/true, accepted_at};
+}
+
+BatchLimits Limits(int max_batch_size,
+                   absl::Duration max_wait = absl::ZeroDuration()) {
+  BatchLimits limits;
+  limits.max_batch_size = max_batch_size;
+  limits.max_wait = max_wait;
+  return limits;
+}
+
+BatchDecision Decide(const std::vector<RunnableTrajectory>& runnable,
+                     const std::vector<uint64_t>& last_turn,
+                     const BatchLimits& limits, absl::Time now = kStart) {
+  BatchDecision decision;
+  DecideBatch(runnable, last_turn, limits, now, &decision);
+  return decision;
+}
+
+TEST(BatchPolicyTest, WithoutWorkThereIsNothingToWaitFor) {
+  const BatchDecision decision = Decide({}, {}, Limits(4));
+  EXPECT_THAT(decision.rows, IsEmpty());
+  EXPECT_EQ(decision.wait_until, absl::InfiniteFuture());
+}
+
+TEST(BatchPolicyTest, NewcomersShareTheBatchOfWhatHasStarted) {
+  EXPECT_THAT(Decide({Started(0), Queued(0), Queued(0)}, {0}, Limits(4)).rows,
+              ElementsAre(0, 1, 2));
+}
+
+TEST(BatchPolicyTest, OldestGoFirstWhenThereIsNoRoomForAll) {
+  EXPECT_THAT(
+      Decide({Started(0), Started(0), Queued(0), Queued(0)}, {0}, Limits(3))
+          .rows,
+      ElementsAre(0, 1, 2));
+}
+
+TEST(BatchPolicyTest, ABatchHasOneVersion) {
+  EXPECT_THAT(
+      Decide({Queued(1), Queued(0), Queued(1), Queued(0)}, {7, 3}, Limits(8))
+          .rows,
+      ElementsAre(0, 2));
+}
+
+TEST(BatchPolicyTest, TheVersionWhoseTurnIsLongestAgoGoesFirst) {
+  // Version 0 has a queue of older images, but had the last turn.
+  EXPECT_THAT(
+      Decide({Started(0), Queued(0), Queued(0), Queued(1)}, {9, 4}, Limits(2))
+          .rows,
+      ElementsAre(3));
+}
+
+TEST(BatchPolicyTest, EqualTurnsGoByTheOldestTrajectory) {
+  EXPECT_THAT(Decide({Queued(1), Queued(0)}, {4, 4}, Limits(2)).rows,
+              ElementsAre(0));
+}
+
+TEST(BatchPolicyTest, APartialBatchIsHeldBackUntilItsOldestHasWaitedMaxWait) {
+  const BatchLimits limits = Limits(8, absl::Milliseconds(5));
+  const std::vector<RunnableTrajectory> runnable = {
+      Queued(0, kStart), Queued(0, kStart + absl::Milliseconds(3))};
+  const BatchDecision early =
+      Decide(runnable, {0}, limits, kStart + absl::Milliseconds(4));
+  EXPECT_THAT(early.rows, IsEmpty());
+  EXPECT_EQ(early.wait_until, kStart + absl::Milliseconds(5));
+  EXPECT_THAT(Decide(runnable, {0}, limits, early.wait_until).rows,
+              ElementsAre(0, 1));
+}
+
+TEST(BatchPolicyTest, AFullBatchIsNotHeldBack) {
+  EXPECT_THAT(
+      Decide({Queued(0), Queued(0)}, {0}, Limits(2, absl::Seconds(1))).rows,
+      ElementsAre(0, 1));
+}
+
+TEST(BatchPolicyTest, WhatHasStartedIsNotHeldBack) {
+  EXPECT_THAT(
+      Decide({Started(0), Queued(0)}, {0}, Limits(8, absl::Seconds(1))).rows,
+      ElementsAre(0, 1));
+}
+
+TEST(BatchPolicyTest, AVersionThatIsHeldBackLetsAnotherRun) {
+  EXPECT_THAT(
+      Decide({Queued(0), Started(1)}, {1, 2}, Limits(8, absl::Seconds(1))).rows,
+      ElementsAre(1));
+}
+
+TEST(BatchPolicyTest, WaitsForTheVersionThatIsDueFirst) {
+  const BatchLimits limits = Limits(8, absl::Milliseconds(10));
+  const BatchDecision decision =
+      Decide({Queued(1, kStart), Queued(0, kStart + absl::Milliseconds(1))},
+             {0, 0}, limits, kStart + absl::Milliseconds(2));
+  EXPECT_THAT(decision.rows, IsEmpty());
+  EXPECT_EQ(decision.wait_until, kStart + absl::Milliseconds(10));
+}
+
+// One lane fed by random arrivals, deciding with DecideBatch alone.
+class Simulation {
+ public:
+  explicit Simulation(uint64_t seed) : random_(seed) {
+    num_versions_ = Pick(1, 4);
+    steps_ = Pick(1, 6);
+    limits_ = Limits(Pick(1, 16), absl::Milliseconds(Pick(0, 3) * 5));
+    last_turn_.assign(num_versions_, 0);
+  }
+
+  void Run() {
+    const int arrivals = Pick(1, 120);
+    int arrived = 0;
+    while (arrived < arrivals || !trajectories_.empty()) {
+      for (int n = Pick(0, 5); n > 0 && arrived < arrivals; --n, ++arrived) {
+        Arrive();
+      }
+      Tick(/*more_to_come=*/arrived < arrivals);
+      if (::testing::Test::HasFailure()) return;
+    }
+  }
+
+ private:
+  struct Trajectory {
+    size_t version = 0;
+    absl::Time accepted_at;
+    int steps_left = 0;
+    bool started = false;
+    uint64_t last_tick = 0;  // By when it must be done, if nothing is held.
+  };
+
+  int Pick(int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random_);
+  }
+
+  void Arrive() {
+    Trajectory trajectory;
+    trajectory.version = Pick(0, num_versions_ - 1);
+    trajectory.accepted_at = now_;
+    trajectory.steps_left = steps_;
+    const int older = std::count_if(
+        trajectories_.begin(), trajectories_.end(),
+        [&](const Trajectory& t) { return t.version == trajectory.version; });
+    if (older == 0) last_turn_[trajectory.version] = turn_;
+    // In each turn of its version the oldest max_batch_size move on, and every
+    // version gets a turn in num_versions_ ticks, whatever arrives later.
+    const uint64_t turns = steps_ * (older / limits_.max_batch_size + 1);
+    trajectory.last_tick = turn_ + num_versions_ * turns;
+    trajectories_.push_back(trajectory);
+  }
+
+  void Tick(bool more_to_come) {
+    std::vector<RunnableTrajectory> runnable;
+    for (const Trajectory& t : trajectories_) {
+      runnable.push_back({t.version, t.started, t.accepted_at});
+    }
+    BatchDecision decision;
+    DecideBatch(runnable, last_turn_, limits_, now_, &decision);
+    BatchDecision again;
+    DecideBatch(runnable, last_turn_, limits_, now_, &again);
+    ASSERT_EQ(decision.rows, again.rows);
+
+    if (decision.rows.empty()) {
+      ASSERT_GT(decision.wait_until, now_);
+      // Held back, but never for longer than max_wait.
+      if (!trajectories_.empty()) {
+        ASSERT_LE(decision.wait_until, now_ + limits_.max_wait);
+      }
+      now_ = more_to_come ? now_ + absl::Milliseconds(Pick(0, 3))
+                          : decision.wait_until;
+      return;
+    }
+    ASSERT_LE(decision.rows.size(),
+              static_cast<size_t>(limits_.max_batch_size));
+    ASSERT_TRUE(std::is_sorted(decision.rows.begin(), decision.rows.end()));
+    const size_t version = trajectories_[decision.rows.front()].version;
+    last_turn_[version] = ++turn_;
+    for (size_t row : decision.rows) {
+      ASSERT_EQ(trajectories_[row].version, version);
+      trajectories_[row].started = true;
+      --trajectories_[row].steps_left;
+    }
+    now_ += absl::Milliseconds(Pick(0, 3));
+
+    std::map<size_t, int> between_steps;
+    std::vector<Trajectory> rest;
+    for (const Trajectory& t : trajectories_) {
+      if (limits_.max_wait == absl::ZeroDuration()) {
+        ASSERT_LE(turn_, t.last_tick);
+      }
+      if (t.steps_left == 0) continue;
+      if (t.started) ++between_steps[t.version];
+      rest.push_back(t);
+    }
+    for (const auto& [v, count] : between_steps) {
+      ASSERT_LE(count, limits_.max_batch_size);
+    }
+    trajectories_ = std::move(rest);
+  }
+
+  std::mt19937_64 random_;
+  int num_versions_;
+  int steps_;
+  BatchLimits limits_;
+  absl::Time now_ = kStart;
+  uint64_t turn_ = 0;
+  std::vector<uint64_t> last_turn_;
+  std::vector<Trajectory> trajectories_;  // Oldest first.
+};
+
+TEST(BatchPolicyTest, InThousandsOfRandomQueuesNobodyStarves) {
+  for (uint64_t seed = 0; seed < 3000; ++seed) {
+    SCOPED_TRACE(seed);
+    Simulation(seed).Run();
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,604 @@
+#include "engine/batch_scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/fakes/manual_clock.h"
+#include "tests/fakes/recording_observer.h"
+#include "tests/fakes/recording_sink.h"
+#include "tests/fakes/scripted_batch_runner.h"
+#include "tests/fakes/scripted_version_source.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+// The tests are the lanes: they take batches and say what came of them.
+class BatchSchedulerTest : public ::testing::Test {
+ protected:
+  BatchScheduler& Scheduler(int max_batch_size = 8, int max_queued_images = 64,
+                            size_t num_lanes = 1,
+                            absl::Duration max_wait = absl::ZeroDuration()) {
+    BatchScheduler::Options options;
+    options.limits.max_batch_size = max_batch_size;
+    options.limits.max_wait = max_wait;
+    options.max_queued_images = max_queued_images;
+    options.num_lanes = num_lanes;
+    scheduler_.emplace(options, &observer_, &clock_);
+    return *scheduler_;
+  }
+
+  absl::StatusOr<RequestId> TrySubmit(
+      uint32_t count, std::shared_ptr<const ServableVersion> version,
+      absl::Time deadline = absl::InfiniteFuture()) {
+    sink_ = std::make_shared<RecordingSink>();
+    GenerationRequest request;
+    request.count = count;
+    request.seed = 7;
+    request.deadline = deadline;
+    return scheduler_->Submit(std::move(version), request, sink_);
+  }
+
+  // Submits and returns the sink; `last_id_` is the request.
+  std::shared_ptr<RecordingSink> Submit(
+      uint32_t count, absl::Time deadline = absl::InfiniteFuture()) {
+    return Submit(count, version_, deadline);
+  }
+  std::shared_ptr<RecordingSink> Submit(
+      uint32_t count, std::shared_ptr<const ServableVersion> version,
+      absl::Time deadline = absl::InfiniteFuture()) {
+    const absl::StatusOr<RequestId> id =
+        TrySubmit(count, std::move(version), deadline);
+    EXPECT_TRUE(id.ok()) << id.status();
+    last_id_ = id.value_or(0);
+    return sink_;
+  }
+
+  // What the lane would run now; empty instead of blocking.
+  LaneBatch Next(size_t lane = 0) {
+    scheduler_->Interrupt(lane);
+    LaneBatch batch;
+    EXPECT_TRUE(scheduler_->NextBatch(lane, &batch));
+    return batch;
+  }
+
+  void Succeed(const LaneBatch& batch, size_t lane = 0) {
+    StepOutcome outcome;
+    for (size_t i = 0; i < batch.rows.size(); ++i) {
+      const StepRow& row = batch.rows[i];
+      if (row.step == 0) {
+        outcome.finished.push_back(
+            {i, ScriptedPixels(row.seed, row.image_index)});
+      }
+    }
+    // A runner may return them in any order.
+    std::reverse(outcome.finished.begin(), outcome.finished.end());
+    scheduler_->FinishBatch(lane, std::move(outcome));
+  }
+
+  // One tick that goes well; the steps t of its rows.
+  std::vector<int> Tick(size_t lane = 0) {
+    const LaneBatch batch = Next(lane);
+    if (!batch.rows.empty()) Succeed(batch, lane);
+    return Steps(batch);
+  }
+
+  static std::vector<int> Steps(const LaneBatch& batch) {
+    std::vector<int> steps;
+    for (const StepRow& row : batch.rows) steps.push_back(row.step);
+    return steps;
+  }
+
+  ManualClock clock_;
+  RecordingObserver observer_;
+  const std::shared_ptr<const ServableVersion> version_ =
+      SharedServableVersion("digits", 1, /*num_timesteps=*/4);
+  std::shared_ptr<RecordingSink> sink_;
+  RequestId last_id_ = 0;
+  std::optional<BatchScheduler> scheduler_;
+};
+
+TEST_F(BatchSchedulerTest, ARequestRunsItsStepsAndDeliversEveryImage) {
+  Scheduler();
+  const auto sink = Submit(2);
+  EXPECT_THAT(Tick(), ElementsAre(3, 3));
+  EXPECT_THAT(Tick(), ElementsAre(2, 2));
+  EXPECT_THAT(Tick(), ElementsAre(1, 1));
+  EXPECT_FALSE(sink->finished());
+  EXPECT_THAT(Tick(), ElementsAre(0, 0));
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+  ASSERT_THAT(sink->images(), SizeIs(2));
+  EXPECT_EQ(sink->images()[1].index, 1);
+  EXPECT_EQ(sink->images()[1].shape, version_->shape);
+  EXPECT_EQ(sink->images()[1].pixels, ScriptedPixels(7, 1));
+  EXPECT_EQ(observer_.events().images, 2);
+  EXPECT_THAT(Tick(), IsEmpty());
+}
+
+TEST_F(BatchSchedulerTest, ImageIndexesCountFromFirstIndex) {
+  Scheduler();
+  GenerationRequest request;
+  request.count = 2;
+  request.first_index = 40;
+  request.seed = 99;
+  request.pixel_format = PixelFormat::kFloat32;
+  const auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(scheduler_->Submit(version_, request, sink).ok());
+  const LaneBatch batch = Next();
+  ASSERT_THAT(batch.rows, SizeIs(2));
+  EXPECT_EQ(batch.version, version_);
+  EXPECT_EQ(batch.rows[1].image_index, 41u);
+  EXPECT_EQ(batch.rows[1].seed, 99u);
+  EXPECT_EQ(batch.rows[1].pixel_format, PixelFormat::kFloat32);
+  EXPECT_NE(batch.rows[0].id, batch.rows[1].id);
+  Succeed(batch);
+}
+
+TEST_F(BatchSchedulerTest, ANewcomerJoinsAtTheNextTickAndLeavesWhenDone) {
+  Scheduler();
+  const auto first = Submit(1);
+  EXPECT_THAT(Tick(), ElementsAre(3));
+  const auto second = Submit(1);
+  EXPECT_THAT(Tick(), ElementsAre(2, 3));
+  EXPECT_THAT(Tick(), ElementsAre(1, 2));
+  EXPECT_THAT(Tick(), ElementsAre(0, 1));
+  EXPECT_TRUE(first->finished());
+  EXPECT_FALSE(second->finished());
+  EXPECT_THAT(Tick(), ElementsAre(0));
+  EXPECT_TRUE(second->finished());
+}
+
+TEST_F(BatchSchedulerTest, OverfullBatchesServeInOrderOfArrival) {
+  Scheduler(/*max_batch_size=*/2);
+  const auto first = Submit(2);
+  const auto second = Submit(1);
+  for (int tick = 0; tick < 4; ++tick) EXPECT_THAT(Tick(), SizeIs(2));
+  EXPECT_TRUE(first->finished());
+  EXPECT_FALSE(second->finished());
+  EXPECT_THAT(Tick(), ElementsAre(3));
+}
+
+TEST_F(BatchSchedulerTest, VersionsTakeTurnsAndATrajectoryStaysOnItsOwn) {
+  Scheduler();
+  const auto next_version = SharedServableVersion("digits", 2);
+  const auto old_sink = Submit(1, version_);
+  EXPECT_THAT(Tick(), ElementsAre(3));
+  // The same model's newer version went live.
+  const auto new_sink = Submit(1, next_version);
+  for (int step = 2; step >= 0; --step) {
+    const LaneBatch of_old = Next();
+    EXPECT_EQ(of_old.version, version_);
+    EXPECT_THAT(Steps(of_old), ElementsAre(step));
+    Succeed(of_old);
+    const LaneBatch of_new = Next();
+    EXPECT_EQ(of_new.version, next_version);
+    EXPECT_THAT(Steps(of_new), ElementsAre(step + 1));
+    Succeed(of_new);
+  }
+  EXPECT_TRUE(old_sink->finished());
+  EXPECT_THAT(Tick(), ElementsAre(0));
+  EXPECT_TRUE(new_sink->finished());
+}
+
+TEST_F(BatchSchedulerTest, AVersionIsLetGoWithItsLastTrajectory) {
+  Scheduler();
+  auto version = SharedServableVersion("digits", 3, /*num_timesteps=*/1);
+  const std::weak_ptr<const ServableVersion> watch = version;
+  Submit(1, std::move(version));
+  Tick();
+  EXPECT_TRUE(watch.expired());
+}
+
+TEST_F(BatchSchedulerTest, QueueAndStepTimesAreMeasured) {
+  Scheduler();
+  const auto sink = Submit(1);
+  clock_.Advance(absl::Milliseconds(30));
+  for (int step = 0; step < 4; ++step) {
+    const LaneBatch batch = Next();
+    clock_.Advance(absl::Milliseconds(5));
+    Succeed(batch);
+  }
+  EXPECT_EQ(sink->timings().queue, absl::Milliseconds(30));
+  EXPECT_EQ(sink->timings().steps, absl::Milliseconds(20));
+  EXPECT_THAT(observer_.events().queue_waits,
+              ElementsAre(absl::Milliseconds(30)));
+}
+
+TEST_F(BatchSchedulerTest, QueueStateFollowsImagesFromQueueToDevice) {
+  Scheduler(/*max_batch_size=*/2);
+  const absl::Time accepted = clock_.Now();
+  Submit(3);
+  EXPECT_EQ(observer_.events().queue_state,
+            (RecordingObserver::QueueState{3, 0, accepted}));
+  clock_.Advance(absl::Seconds(1));
+  Submit(1);
+  const LaneBatch batch = Next();
+  EXPECT_EQ(observer_.events().queue_state,
+            (RecordingObserver::QueueState{2, 2, accepted}));
+  Succeed(batch);
+  for (int tick = 1; tick < 8; ++tick) Tick();
+  EXPECT_EQ(observer_.events().queue_state, RecordingObserver::QueueState{});
+}
+
+TEST_F(BatchSchedulerTest, AFullQueueRefusesAtOnceAndTakesTheNextWhenFree) {
+  Scheduler(/*max_batch_size=*/8, /*max_queued_images=*/4);
+  Submit(3);
+  const absl::StatusOr<RequestId> refused = TrySubmit(2, version_);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("no room for 2 images: 3 of at most 4"));
+  EXPECT_THAT(observer_.events().rejected,
+              ElementsAre(RejectReason::kQueueFull));
+  Submit(1);
+  for (int step = 0; step < 4; ++step) Tick();
+  Submit(4);
+}
+
+TEST_F(BatchSchedulerTest, ADeadlineThatHasPassedIsRefusedOnArrival) {
+  Scheduler();
+  const absl::StatusOr<RequestId> refused =
+      TrySubmit(1, version_, clock_.Now());
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(observer_.events().rejected,
+              ElementsAre(RejectReason::kDeadline));
+}
+
+TEST_F(BatchSchedulerTest, ACancelledRequestThatWaitsLeavesAtTheNextTick) {
+  Scheduler(/*max_batch_size=*/1);
+  Submit(1);
+  EXPECT_THAT(Tick(), ElementsAre(3));
+  const auto waiting = Submit(4);
+  scheduler_->Cancel(last_id_);
+  EXPECT_FALSE(waiting->finished());
+  Tick();
+  EXPECT_EQ(waiting->status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(observer_.events().queue_state.queued_images, 0);
+  EXPECT_THAT(observer_.events().wasted_steps, IsEmpty());
+}
+
+TEST_F(BatchSchedulerTest,
+       ACancelledRequestInFlightIsForgottenAndItsStepsWaste) {
+  Scheduler();
+  const auto cancelled = Submit(2);
+  const RequestId id = last_id_;
+  const auto other = Submit(1);
+  const LaneBatch first = Next();
+  Succeed(first);
+  Tick();
+  scheduler_->Cancel(id);
+  const LaneBatch batch = Next();
+  EXPECT_THAT(batch.forget,
+              UnorderedElementsAre(first.rows[0].id, first.rows[1].id));
+  EXPECT_THAT(Steps(batch), ElementsAre(1));
+  EXPECT_EQ(cancelled->status().code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(observer_.events().wasted_steps,
+              ElementsAre(Pair(WasteReason::kCancelled, 4)));
+  Succeed(batch);
+  Tick();
+  EXPECT_EQ(other->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest, ARequestCancelledDuringItsStepLeavesAfterIt) {
+  Scheduler();
+  const auto sink = Submit(1);
+  const LaneBatch batch = Next();
+  scheduler_->Cancel(last_id_);
+  Succeed(batch);
+  EXPECT_FALSE(sink->finished());
+  const LaneBatch next = Next();
+  EXPECT_THAT(next.rows, IsEmpty());
+  EXPECT_THAT(next.forget, ElementsAre(batch.rows[0].id));
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(observer_.events().wasted_steps,
+              ElementsAre(Pair(WasteReason::kCancelled, 1)));
+}
+
+TEST_F(BatchSchedulerTest, CancellingWhatHasFinishedHasNoEffect) {
+  Scheduler();
+  const auto sink = Submit(1);
+  for (int step = 0; step < 4; ++step) Tick();
+  scheduler_->Cancel(last_id_);
+  scheduler_->Cancel(12345);
+  Tick();
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest, AnExpiredRequestLeavesAtTheNextTick) {
+  Scheduler();
+  const auto sink = Submit(2, clock_.Now() + absl::Seconds(1));
+  Tick();
+  clock_.Advance(absl::Seconds(1));
+  const LaneBatch batch = Next();
+  EXPECT_THAT(batch.rows, IsEmpty());
+  EXPECT_THAT(batch.forget, SizeIs(2));
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(observer_.events().wasted_steps,
+              ElementsAre(Pair(WasteReason::kDeadline, 2)));
+}
+
+TEST_F(BatchSchedulerTest, AnIdleLaneWakesForADeadlineAndForACancellation) {
+  // Images are held back for a fuller batch, so nothing runs.
+  Scheduler(8, 64, /*num_lanes=*/1, /*max_wait=*/absl::Seconds(1));
+  std::thread lane([this] {
+    LaneBatch batch;
+    while (scheduler_->NextBatch(0, &batch)) {
+      EXPECT_THAT(batch.rows, IsEmpty());
+    }
+  });
+  const auto expiring = Submit(1, clock_.Now() + absl::Milliseconds(1));
+  clock_.Advance(absl::Milliseconds(1));
+  EXPECT_EQ(expiring->Await().code(), absl::StatusCode::kDeadlineExceeded);
+  const auto cancelled = Submit(1);
+  scheduler_->Cancel(last_id_);
+  EXPECT_EQ(cancelled->Await().code(), absl::StatusCode::kCancelled);
+  scheduler_->Stop();
+  lane.join();
+}
+
+TEST_F(BatchSchedulerTest, AnIdleLaneRunsAPartialBatchAfterMaxWait) {
+  Scheduler(8, 64, /*num_lanes=*/1, /*max_wait=*/absl::Milliseconds(5));
+  const auto sink = Submit(1);
+  EXPECT_THAT(Next().rows, IsEmpty());
+  std::thread lane([this] {
+    LaneBatch batch;
+    while (scheduler_->NextBatch(0, &batch)) Succeed(batch);
+  });
+  clock_.Advance(absl::Milliseconds(5));
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
+  EXPECT_EQ(sink->timings().queue, absl::Milliseconds(5));
+  scheduler_->Stop();
+  lane.join();
+}
+
+TEST_F(BatchSchedulerTest, AFailedStepEndsTheRequestsInItAndNoOther) {
+  Scheduler(/*max_batch_size=*/2);
+  const auto hit = Submit(3);
+  const LaneBatch first = Next();
+  Succeed(first);
+  const auto spared = Submit(1);
+  ASSERT_THAT(Next().rows, SizeIs(2));
+  scheduler_->FinishBatch(0, absl::InternalError("NaN in row 1"));
+  EXPECT_EQ(hit->status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(hit->status().message()), HasSubstr("NaN in row 1"));
+  EXPECT_THAT(observer_.events().wasted_steps,
+              ElementsAre(Pair(WasteReason::kStepFailed, 2)));
+  const LaneBatch next = Next();
+  EXPECT_THAT(next.forget,
+              UnorderedElementsAre(first.rows[0].id, first.rows[1].id));
+  EXPECT_THAT(Steps(next), ElementsAre(3));
+  Succeed(next);
+  for (int step = 1; step < 4; ++step) Tick();
+  EXPECT_EQ(spared->status(), absl::OkStatus());
+  EXPECT_EQ(observer_.events().queue_state, RecordingObserver::QueueState{});
+}
+
+TEST_F(BatchSchedulerTest, AFullDeviceIsResourceExhausted) {
+  Scheduler();
+  const auto sink = Submit(1);
+  Next();
+  scheduler_->FinishBatch(0, absl::ResourceExhaustedError("out of memory"));
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(BatchSchedulerTest, ARunnerThatLosesAnImageFailsTheStep) {
+  Scheduler();
+  const auto sink = Submit(2, SharedServableVersion("digits", 4, 1));
+  Next();
+  StepOutcome outcome;
+  outcome.finished.push_back({1, {}});
+  scheduler_->FinishBatch(0, std::move(outcome));
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(sink->status().message()),
+              HasSubstr("1 images where 2 rows"));
+}
+
+TEST_F(BatchSchedulerTest, ATrajectoryStaysOnTheLaneOfItsFirstStep) {
+  Scheduler(/*max_batch_size=*/1, 64, /*num_lanes=*/2);
+  const auto first = Submit(1);
+  const auto second = Submit(1);
+  const LaneBatch on_lane_0 = Next(0);
+  const LaneBatch on_lane_1 = Next(1);
+  Succeed(on_lane_1, 1);
+  Succeed(on_lane_0, 0);
+  for (int step = 2; step >= 0; --step) {
+    const LaneBatch again = Next(1);
+    ASSERT_THAT(again.rows, SizeIs(1));
+    EXPECT_EQ(again.rows[0].id, on_lane_1.rows[0].id);
+    Succeed(again, 1);
+  }
+  EXPECT_TRUE(second->finished());
+  EXPECT_THAT(Next(1).rows, IsEmpty());
+  EXPECT_FALSE(first->finished());
+}
+
+TEST_F(BatchSchedulerTest, AnIdleLaneEndsARequestWhoseRowsRunOnAnother) {
+  Scheduler(/*max_batch_size=*/1, 64, /*num_lanes=*/2);
+  const auto sink = Submit(2);
+  const LaneBatch on_lane_0 = Next(0);
+  const LaneBatch on_lane_1 = Next(1);
+  Succeed(on_lane_1, 1);
+  scheduler_->Cancel(last_id_);
+  EXPECT_THAT(Next(1).forget, ElementsAre(on_lane_1.rows[0].id));
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kCancelled);
+  // The row that was running keeps its place until its step is over.
+  EXPECT_EQ(observer_.events().queue_state.inflight_images, 1);
+  Succeed(on_lane_0, 0);
+  EXPECT_THAT(Next(0).forget, ElementsAre(on_lane_0.rows[0].id));
+  EXPECT_EQ(observer_.events().queue_state.inflight_images, 0);
+  EXPECT_THAT(observer_.events().wasted_steps,
+              ElementsAre(Pair(WasteReason::kCancelled, 2)));
+}
+
+TEST_F(BatchSchedulerTest, DrainFinishesWhatWasAcceptedAndRefusesTheRest) {
+  Scheduler();
+  const auto sink = Submit(1);
+  std::thread lane([this] {
+    LaneBatch batch;
+    while (scheduler_->NextBatch(0, &batch)) Succeed(batch);
+  });
+  scheduler_->Drain(absl::InfiniteFuture());
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+  EXPECT_EQ(TrySubmit(1, version_).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_THAT(observer_.events().rejected,
+              ElementsAre(RejectReason::kDraining));
+  scheduler_->Stop();
+  lane.join();
+}
+
+TEST_F(BatchSchedulerTest, DrainEndsWhatIsLeftAtItsDeadline) {
+  Scheduler(/*max_batch_size=*/1);
+  const auto running = Submit(1);
+  const auto waiting = Submit(1);
+  const LaneBatch batch = Next();  // A step that does not come back.
+  std::thread drain(
+      [this] { scheduler_->Drain(clock_.Now() + absl::Seconds(5)); });
+  // Before the drain has begun this moves its deadline, so go on until it ends.
+  while (!waiting->finished()) clock_.Advance(absl::Seconds(5));
+  drain.join();
+  EXPECT_EQ(running->status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(waiting->status().code(), absl::StatusCode::kUnavailable);
+  Succeed(batch);
+  EXPECT_THAT(Next().forget, ElementsAre(batch.rows[0].id));
+  EXPECT_THAT(observer_.events().wasted_steps,
+              ElementsAre(Pair(WasteReason::kShutdown, 1)));
+  EXPECT_EQ(observer_.events().queue_state, RecordingObserver::QueueState{});
+}
+
+TEST_F(BatchSchedulerTest, StopSendsLanesHome) {
+  Scheduler();
+  const auto sink = Submit(1);
+  scheduler_->Stop();
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kUnavailable);
+  LaneBatch batch;
+  EXPECT_FALSE(scheduler_->NextBatch(0, &batch));
+}
+
+// Random arrivals, cancellations, deadlines and failures on a few lanes. Every
+// request ends once, every step that ran is either in an image or waste, and
+// the runners are told to forget all that did not end by itself.
+TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const auto pick = [&](int low, int high) {
+      return std::uniform_int_distribution<int>(low, high)(random);
+    };
+    ManualClock clock;
+    RecordingObserver observer;
+    RunnerScript script;
+    BatchScheduler::Options options;
+    options.limits.max_batch_size = pick(1, 8);
+    options.limits.max_wait = absl::Milliseconds(pick(0, 2));
+    options.max_queued_images = pick(8, 40);
+    options.num_lanes = pick(1, 3);
+    BatchScheduler scheduler(options, &observer, &clock);
+    const std::vector<std::shared_ptr<const ServableVersion>> versions = {
+        SharedServableVersion("a", 1, pick(1, 4)),
+        SharedServableVersion("b", 1, pick(1, 4))};
+
+    struct LaneState {
+      std::unique_ptr<ScriptedBatchRunner> runner;
+      LaneBatch batch;  // Running, if it has rows.
+    };
+    std::vector<LaneState> lanes(options.num_lanes);
+    for (LaneState& lane : lanes) {
+      lane.runner = std::make_unique<ScriptedBatchRunner>(&script);
+    }
+    struct Accepted {
+      RequestId id;
+      int num_timesteps;
+      std::shared_ptr<RecordingSink> sink;
+    };
+    std::vector<Accepted> accepted;
+    int rows_run = 0;
+
+    const auto finish = [&](size_t i) {
+      LaneState& lane = lanes[i];
+      if (pick(0, 19) == 0) script.FailNext(absl::InternalError("scripted"));
+      absl::StatusOr<StepOutcome> outcome =
+          lane.runner->RunStep(lane.batch.version->model, lane.batch.rows);
+      if (outcome.ok()) rows_run += static_cast<int>(lane.batch.rows.size());
+      lane.batch.rows.clear();
+      scheduler.FinishBatch(i, std::move(outcome));
+    };
+    const auto advance_lane = [&](size_t i) {
+      LaneState& lane = lanes[i];
+      if (!lane.batch.rows.empty()) {
+        finish(i);
+        return;
+      }
+      scheduler.Interrupt(i);
+      ASSERT_TRUE(scheduler.NextBatch(i, &lane.batch));
+      ASSERT_LE(lane.batch.rows.size(),
+                static_cast<size_t>(options.limits.max_batch_size));
+      lane.runner->Forget(lane.batch.forget);
+    };
+
+    for (int event = 0; event < 60; ++event) {
+      switch (pick(0, 5)) {
+        case 0: {
+          GenerationRequest request;
+          request.count = pick(1, 6);
+          if (pick(0, 3) == 0) {
+            request.deadline = clock.Now() + absl::Milliseconds(pick(1, 10));
+          }
+          auto sink = std::make_shared<RecordingSink>();
+          const auto& version = versions[pick(0, 1)];
+          const absl::StatusOr<RequestId> id =
+              scheduler.Submit(version, request, sink);
+          if (id.ok()) {
+            accepted.push_back({*id, version->num_timesteps, std::move(sink)});
+          }
+          break;
+        }
+        case 1:
+          if (!accepted.empty() && pick(0, 2) == 0) {
+            scheduler.Cancel(
+                accepted[pick(0, static_cast<int>(accepted.size()) - 1)].id);
+          }
+          break;
+        case 2:
+          clock.Advance(absl::Milliseconds(1));
+          break;
+        default:
+          advance_lane(pick(0, static_cast<int>(lanes.size()) - 1));
+      }
+    }
+    if (pick(0, 1) == 0) scheduler.Drain(clock.Now());
+    // No more arrivals: everything ends within a bounded number of ticks.
+    for (int tick = 0; tick < 400; ++tick) {
+      clock.Advance(absl::Milliseconds(1));
+      for (size_t i = 0; i < lanes.size(); ++i) advance_lane(i);
+    }
+    int accounted = 0;
+    for (const Accepted& request : accepted) {
+      ASSERT_TRUE(request.sink->finished());
+      accounted += request.num_timesteps *
+                   static_cast<int>(request.sink->images().size());
+    }
+    const RecordingObserver::Events events = observer.events();
+    for (const auto& [reason, steps] : events.wasted_steps) accounted += steps;
+    EXPECT_EQ(accounted, rows_run);
+    EXPECT_EQ(events.queue_state, RecordingObserver::QueueState{});
+    EXPECT_EQ(script.kept_trajectories(), 0);
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace ddgan

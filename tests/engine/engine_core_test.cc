@@ -1,0 +1,289 @@
+#include "engine/engine_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/fakes/manual_clock.h"
+#include "tests/fakes/recording_observer.h"
+#include "tests/fakes/recording_sink.h"
+#include "tests/fakes/scripted_batch_runner.h"
+#include "tests/fakes/scripted_version_source.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+TEST(ValidateRequestTest, CountIsOneToSixtyFour) {
+  GenerationRequest request;
+  for (uint32_t count : {1u, 64u}) {
+    request.count = count;
+    EXPECT_EQ(ValidateRequest(request), absl::OkStatus());
+  }
+  for (uint32_t count : {0u, 65u}) {
+    request.count = count;
+    EXPECT_EQ(ValidateRequest(request),
+              absl::InvalidArgumentError(
+                  absl::StrCat("count is ", count, "; allowed are 1 to 64")));
+  }
+}
+
+TEST(ValidateRequestTest, TheLastIndexFitsThirtyTwoBits) {
+  GenerationRequest request;
+  request.count = 2;
+  request.first_index = std::numeric_limits<uint32_t>::max() - 1;
+  EXPECT_EQ(ValidateRequest(request), absl::OkStatus());
+  ++request.first_index;
+  EXPECT_EQ(ValidateRequest(request),
+            absl::InvalidArgumentError(
+                "first_index is 4294967295; with count 2 allowed are 0 to "
+                "4294967294"));
+}
+
+TEST(ValidateRequestTest, VersionsArePositive) {
+  GenerationRequest request;
+  request.version = 1;
+  EXPECT_EQ(ValidateRequest(request), absl::OkStatus());
+  request.version = 0;
+  EXPECT_THAT(std::string(ValidateRequest(request).message()),
+              HasSubstr("version is 0; allowed are 1 to"));
+}
+
+TEST(WarmUpTest, RunsWholeTrajectoriesAloneAndTogether) {
+  RunnerScript script;
+  ScriptedBatchRunner runner(&script);
+  EXPECT_EQ(WarmUp(MakeServableVersion("digits", 1, 3), 5, runner),
+            absl::OkStatus());
+  const auto batches = script.batches();
+  ASSERT_THAT(batches, SizeIs(6));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(batches[i].rows, SizeIs(1));
+    EXPECT_THAT(batches[3 + i].rows, SizeIs(5));
+    EXPECT_EQ(batches[3 + i].rows[4].step, 2 - i);
+  }
+  EXPECT_EQ(script.kept_trajectories(), 0);
+}
+
+TEST(WarmUpTest, AFailureSaysWhereAndLeavesNothingBehind) {
+  RunnerScript script;
+  ScriptedBatchRunner runner(&script);
+  const ServableVersion version = MakeServableVersion("digits", 1, 3);
+  ASSERT_EQ(WarmUp(version, 1, runner), absl::OkStatus());
+  script.FailAlways(version.model.get(), absl::InternalError("NaN"));
+  EXPECT_EQ(WarmUp(version, 1, runner),
+            absl::InternalError("warm-up with a batch of 1 failed at step 2: "
+                                "NaN"));
+  EXPECT_EQ(script.kept_trajectories(), 0);
+}
+
+class EngineCoreTest : public ::testing::Test {
+ protected:
+  absl::Status Start(size_t num_lanes = 1, int max_queued_images = 256,
+                     Clock* clock = nullptr) {
+    EngineCore::Options options;
+    options.limits.max_batch_size = 8;
+    options.max_queued_images = max_queued_images;
+    std::vector<DevicePool::LaneOptions> lanes;
+    for (size_t i = 0; i < num_lanes; ++i) {
+      lanes.push_back({"cpu", [this] {
+                         return std::make_unique<ScriptedBatchRunner>(&script_);
+                       }});
+    }
+    absl::StatusOr<std::unique_ptr<Engine>> engine =
+        EngineCore::Create(options, std::move(lanes), std::move(source_),
+                           &observer_, clock == nullptr ? &clock_ : clock);
+    if (!engine.ok()) return engine.status();
+    engine_ = *std::move(engine);
+    return absl::OkStatus();
+  }
+
+  ManualClock clock_;
+  RecordingObserver observer_;
+  RunnerScript script_;
+  std::unique_ptr<ScriptedVersionSource> source_ =
+      std::make_unique<ScriptedVersionSource>();
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(EngineCoreTest, AnswersARequestWithTheVersionThatServesIt) {
+  source_->Add(MakeServableVersion("digits", 12, 3));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  EXPECT_TRUE(engine_->Ready());
+  const auto sink = std::make_shared<RecordingSink>();
+  GenerationRequest request;
+  request.count = 3;
+  request.seed = 5;
+  const absl::StatusOr<Acceptance> accepted = engine_->Submit(request, sink);
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  EXPECT_EQ(accepted->identity, (ModelIdentity{"digits", 12, "digest-12"}));
+  EXPECT_EQ(accepted->shape, (ImageShape{1, 8, 8}));
+  EXPECT_EQ(accepted->num_timesteps, 3);
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
+  EXPECT_THAT(sink->images(), SizeIs(3));
+}
+
+TEST_F(EngineCoreTest, WarmUpPrecedesServingAndIsNotReported) {
+  source_->Add(MakeServableVersion("digits", 1, 2));
+  ASSERT_EQ(Start(/*num_lanes=*/2), absl::OkStatus());
+  EXPECT_THAT(script_.batches(), SizeIs(2 * (2 + 2)));
+  const RecordingObserver::Events events = observer_.events();
+  EXPECT_THAT(events.steps, IsEmpty());
+  EXPECT_THAT(events.queue_waits, IsEmpty());
+  EXPECT_EQ(events.images, 0);
+  EXPECT_THAT(events.reloads, SizeIs(1));
+}
+
+TEST_F(EngineCoreTest, AVersionThatCannotMakeAnImageIsRefusedForAnOlderOne) {
+  const ServableVersion broken = MakeServableVersion("digits", 2);
+  script_.FailAlways(broken.model.get(), absl::InternalError("NaN"));
+  source_->Add(broken);
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  const std::vector<ModelVersionStatus> models = engine_->ListModels();
+  ASSERT_THAT(models, SizeIs(2));
+  EXPECT_EQ(models[0].state, VersionState::kRefused);
+  EXPECT_THAT(models[0].reason, HasSubstr("NaN"));
+  EXPECT_EQ(models[1].state, VersionState::kLive);
+}
+
+TEST_F(EngineCoreTest, WithoutASoundVersionThereIsNoEngine) {
+  source_->AddBroken("digits", 1, absl::DataLossError("torn"));
+  EXPECT_EQ(Start().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(EngineCoreTest, RefusalsHaveTheirOwnCodes) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  const auto submit = [this](const GenerationRequest& request) {
+    return engine_->Submit(request, std::make_shared<RecordingSink>())
+        .status()
+        .code();
+  };
+  GenerationRequest request;
+  request.count = 0;
+  EXPECT_EQ(submit(request), absl::StatusCode::kInvalidArgument);
+  request.count = 1;
+  request.model = "faces";
+  EXPECT_EQ(submit(request), absl::StatusCode::kNotFound);
+  request.model = "digits";
+  request.version = 2;
+  EXPECT_EQ(submit(request), absl::StatusCode::kNotFound);
+  request.version = 1;
+  request.deadline = clock_.Now() - absl::Seconds(1);
+  EXPECT_EQ(submit(request), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(EngineCoreTest, DrainingTakesNothingMoreAndIsNotReady) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  const auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(engine_->Submit(GenerationRequest(), sink).ok());
+  engine_->Drain(absl::InfiniteFuture());
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+  EXPECT_FALSE(engine_->Ready());
+  EXPECT_EQ(
+      engine_->Submit(GenerationRequest(), std::make_shared<RecordingSink>())
+          .status()
+          .code(),
+      absl::StatusCode::kUnavailable);
+}
+
+TEST_F(EngineCoreTest, DestructionWithWorkTellsEverySink) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  script_.Hold();
+  std::vector<std::shared_ptr<RecordingSink>> sinks;
+  for (int i = 0; i < 20; ++i) {
+    sinks.push_back(std::make_shared<RecordingSink>());
+    ASSERT_TRUE(engine_->Submit(GenerationRequest(), sinks.back()).ok());
+  }
+  script_.AwaitHeldStep();
+  std::thread destroy([this] { engine_.reset(); });
+  for (const auto& sink : sinks) {
+    EXPECT_EQ(sink->Await().code(), absl::StatusCode::kUnavailable);
+  }
+  script_.Release();
+  destroy.join();
+  EXPECT_EQ(observer_.events().queue_state, RecordingObserver::QueueState{});
+}
+
+// A caller that asks for the next image from within the sink, as a server that
+// refills a stream might.
+TEST_F(EngineCoreTest, ASinkMayCallTheEngine) {
+  struct ResubmittingSink : RecordingSink {
+    void OnFinished(const absl::Status& status,
+                    const GenerationTimings& timings) override {
+      EXPECT_TRUE(engine->Submit(GenerationRequest(), next).ok());
+      engine->Cancel(1);
+      RecordingSink::OnFinished(status, timings);
+    }
+    Engine* engine = nullptr;
+    std::shared_ptr<RecordingSink> next = std::make_shared<RecordingSink>();
+  };
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  const auto sink = std::make_shared<ResubmittingSink>();
+  sink->engine = engine_.get();
+  ASSERT_TRUE(engine_->Submit(GenerationRequest(), sink).ok());
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
+  EXPECT_EQ(sink->next->Await(), absl::OkStatus());
+}
+
+TEST_F(EngineCoreTest, ManyThreadsSubmitAndCancelOnSeveralLanes) {
+  constexpr int kThreads = 6;
+  constexpr int kRequests = 60;
+  source_->Add(MakeServableVersion("digits", 1));
+  source_->Add(MakeServableVersion("cifar10", 4, 2));
+  ASSERT_EQ(Start(/*num_lanes=*/3, /*max_queued_images=*/200, RealClock()),
+            absl::OkStatus());
+  std::atomic<int> images = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([this, t, &images] {
+      std::mt19937_64 random(t);
+      for (int i = 0; i < kRequests; ++i) {
+        GenerationRequest request;
+        request.model = random() % 2 == 0 ? "digits" : "cifar10";
+        request.count = 1 + random() % 6;
+        request.seed = random();
+        request.first_index = static_cast<uint32_t>(random() % 1000);
+        const auto sink = std::make_shared<RecordingSink>();
+        const absl::StatusOr<Acceptance> accepted =
+            engine_->Submit(request, sink);
+        ASSERT_TRUE(accepted.ok()) << accepted.status();
+        const bool cancel = random() % 4 == 0;
+        if (cancel) engine_->Cancel(accepted->id);
+        const absl::Status status = sink->Await();
+        if (!cancel || status.ok()) {
+          EXPECT_EQ(status, absl::OkStatus());
+          EXPECT_THAT(sink->images(), SizeIs(request.count));
+        }
+        for (const GeneratedImage& image : sink->images()) {
+          EXPECT_EQ(image.pixels, ScriptedPixels(request.seed, image.index));
+          ++images;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  engine_->Drain(absl::InfiniteFuture());
+  engine_.reset();
+  const RecordingObserver::Events events = observer_.events();
+  EXPECT_EQ(events.images, images);
+  EXPECT_EQ(events.queue_state, RecordingObserver::QueueState{});
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,104 @@
+// Keeps what the engine reports.
+#ifndef DDGAN_TESTS_FAKES_RECORDING_OBSERVER_H_
+#define DDGAN_TESTS_FAKES_RECORDING_OBSERVER_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/engine_observer.h"
+
+namespace ddgan {
+
+// Thread-safe.
+class RecordingObserver : public EngineObserver {
+ public:
+  struct Step {
+    ModelIdentity model;
+    std::string device;
+    std::vector<int> steps;
+    absl::Duration device_time;
+  };
+  struct QueueState {
+    int queued_images = 0;
+    int inflight_images = 0;
+    absl::Time oldest_queued_since = absl::InfiniteFuture();
+
+    friend bool operator==(const QueueState&, const QueueState&) = default;
+  };
+  struct Reload {
+    ModelIdentity model;
+    absl::Status result;
+    absl::Duration duration;
+  };
+  struct Events {
+    std::vector<Step> steps;
+    std::vector<absl::Duration> queue_waits;
+    int images = 0;
+    std::vector<RejectReason> rejected;
+    std::map<WasteReason, int> wasted_steps;
+    QueueState queue_state;  // The last one.
+    std::vector<Reload> reloads;
+    std::vector<std::pair<std::string, bool>> device_health;
+    std::map<std::string, int64_t> device_memory;  // The last ones.
+  };
+
+  Events events() const {
+    absl::MutexLock lock(&mu_);
+    return events_;
+  }
+
+  void OnStep(const ModelIdentity& model, const std::string& device,
+              absl::Span<const int> steps,
+              absl::Duration device_time) override {
+    absl::MutexLock lock(&mu_);
+    events_.steps.push_back(
+        {model, device, {steps.begin(), steps.end()}, device_time});
+  }
+  void OnQueueWait(const ModelIdentity&, absl::Duration wait) override {
+    absl::MutexLock lock(&mu_);
+    events_.queue_waits.push_back(wait);
+  }
+  void OnImages(const ModelIdentity&, int count) override {
+    absl::MutexLock lock(&mu_);
+    events_.images += count;
+  }
+  void OnRejected(RejectReason reason) override {
+    absl::MutexLock lock(&mu_);
+    events_.rejected.push_back(reason);
+  }
+  void OnWastedSteps(WasteReason reason, int steps) override {
+    absl::MutexLock lock(&mu_);
+    events_.wasted_steps[reason] += steps;
+  }
+  void OnQueueState(int queued_images, int inflight_images,
+                    absl::Time oldest_queued_since) override {
+    absl::MutexLock lock(&mu_);
+    events_.queue_state = {queued_images, inflight_images, oldest_queued_since};
+  }
+  void OnReload(const ModelIdentity& model, const absl::Status& result,
+                absl::Duration duration) override {
+    absl::MutexLock lock(&mu_);
+    events_.reloads.push_back({model, result, duration});
+  }
+  void OnDeviceHealth(const std::string& device, bool healthy) override {
+    absl::MutexLock lock(&mu_);
+    events_.device_health.emplace_back(device, healthy);
+  }
+  void OnDeviceMemory(const std::string& device, int64_t bytes) override {
+    absl::MutexLock lock(&mu_);
+    events_.device_memory[device] = bytes;
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  Events events_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TESTS_FAKES_RECORDING_OBSERVER_H_
