@@ -1,0 +1,299 @@
+#include "engine/model/prepared_generator.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/addmv.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mkldnn_reorder_conv2d_weight.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tanh.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "engine/model/generator_walk.h"
+#include "engine/model/latent_mapping.h"
+#include "engine/model/nhwc_kernels.h"
+
+namespace ddgan {
+namespace {
+
+constexpr float kInverseSqrt2 = 0.70710678f;
+
+// The operator that torch.compile uses for packed convolutions; it has no C++
+// declaration, so it is looked up by name.
+at::Tensor PackedConv(const at::Tensor& x, const at::Tensor& weight,
+                      const std::optional<at::Tensor>& bias, int64_t padding,
+                      int64_t stride) {
+  using Scalars = c10::List<std::optional<at::Scalar>>;
+  using Signature = at::Tensor(
+      const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+      at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, int64_t,
+      std::string_view, Scalars, std::optional<std::string_view>);
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("mkldnn::_convolution_pointwise", "")
+          .typed<Signature>();
+  static const Scalars no_scalars;
+  const int64_t paddings[] = {padding, padding}, strides[] = {stride, stride},
+                dilations[] = {1, 1};
+  return op.call(x, weight, bias, paddings, strides, dilations, /*groups=*/1,
+                 "none", no_scalars, "");
+}
+
+at::Tensor EmptyImage(int64_t channels, int64_t height, int64_t width) {
+  return at::empty({1, channels, height, width},
+                   at::TensorOptions(at::kFloat)
+                       .memory_format(at::MemoryFormat::ChannelsLast));
+}
+
+}  // namespace
+
+PreparedGenerator::PreparedGenerator(const Generator& generator)
+    : config_(generator.config()),
+      plan_(generator.plan()),
+      fir_(config_.fir_kernel) {
+  const c10::NoGradGuard no_grad;
+  const Parameters& parameters = generator.parameters();
+  const auto pack = [](const at::Tensor& weight, const at::Tensor& bias,
+                       int64_t resolution, int64_t padding, int64_t stride) {
+    const at::Tensor packed = at::mkldnn_reorder_conv2d_weight(
+        weight.detach().contiguous().to_mkldnn(), {padding, padding},
+        {stride, stride}, {1, 1}, /*groups=*/1,
+        std::vector<int64_t>{1, weight.size(1), resolution, resolution});
+    return Conv{packed, bias.defined() ? bias.detach().clone() : at::Tensor(),
+                padding, stride};
+  };
+
+  const at::Tensor time = at::silu(generator.TimeFeatures(
+      at::arange(config_.num_timesteps, at::TensorOptions(at::kLong))));
+  std::vector<at::Tensor> style_weights, style_biases;
+  int64_t style_offset = 0;
+  const auto add_style = [&](const at::Tensor& weight, const at::Tensor& bias) {
+    style_weights.push_back(weight.detach());
+    style_biases.push_back(bias.detach());
+    style_offset += weight.size(0);
+  };
+
+  for (size_t i = 0; i < plan_.modules.size(); ++i) {
+    const ModulePlan& plan = plan_.modules[i];
+    const auto p = [&](size_t k) -> const at::Tensor& {
+      return parameters[generator.FirstParameter(i) + k];
+    };
+    Module module;
+    switch (plan.kind) {
+      case ModuleKind::kLinear:
+        break;  // In the step biases.
+      case ModuleKind::kConv3x3:
+        module.convs = {pack(p(0), p(1), plan.resolution, 1, 1)};
+        break;
+      case ModuleKind::kResBlock:
+      case ModuleKind::kResBlockDown:
+      case ModuleKind::kResBlockUp: {
+        int64_t resolution = plan.resolution;
+        if (plan.kind == ModuleKind::kResBlockDown) resolution /= 2;
+        if (plan.kind == ModuleKind::kResBlockUp) resolution *= 2;
+        module.style_offset = style_offset;
+        add_style(p(0), p(1));
+        add_style(p(6), p(7));
+        module.step_biases =
+            (at::linear(time, p(4), p(5)) + p(3)).detach().contiguous();
+        module.convs = {pack(p(2), at::Tensor(), resolution, 1, 1),
+                        pack(p(8), p(9), resolution, 1, 1)};
+        if (HasSkipConv(plan)) {
+          module.convs.push_back(pack(p(10), p(11), resolution, 0, 1));
+        }
+        break;
+      }
+      case ModuleKind::kAttention: {
+        module.norm_scale = p(0).detach().clone();
+        module.norm_shift = p(1).detach().clone();
+        // One 1x1 convolution for q, k and v; NIN weights are (in, out). The
+        // softmax's scale goes into q.
+        const double scale = 1.0 / std::sqrt(plan.in_channels);
+        const at::Tensor weight =
+            at::cat({p(2).t() * scale, p(4).t(), p(6).t()})
+                .unsqueeze(-1)
+                .unsqueeze(-1);
+        const at::Tensor bias = at::cat({p(3) * scale, p(5), p(7)});
+        module.convs = {pack(weight, bias, plan.resolution, 0, 1),
+                        pack(p(8).t().unsqueeze(-1).unsqueeze(-1), p(9),
+                             plan.resolution, 0, 1)};
+        break;
+      }
+      case ModuleKind::kConvDown:
+        module.convs = {pack(p(0), p(1), plan.resolution + 1, 0, 2)};
+        break;
+      case ModuleKind::kCombine:
+        module.convs = {pack(p(0), p(1), plan.resolution, 0, 1)};
+        break;
+      case ModuleKind::kGroupNorm:
+        module.norm_scale = p(0).detach().clone();
+        module.norm_shift = p(1).detach().clone();
+        break;
+    }
+    modules_.push_back(std::move(module));
+  }
+  style_weight_ = at::cat(style_weights).contiguous();
+  style_bias_ = at::cat(style_biases).contiguous();
+  for (size_t k = generator.FirstLatentParameter(); k < parameters.size();
+       ++k) {
+    latent_parameters_.push_back(parameters[k].detach().clone());
+  }
+}
+
+int64_t PreparedGenerator::bytes() const {
+  int64_t numel = style_weight_.numel() + style_bias_.numel();
+  for (const Module& module : modules_) {
+    for (const Conv& conv : module.convs) {
+      numel += conv.weight.numel();
+      if (conv.bias.defined()) numel += conv.bias.numel();
+    }
+    for (const at::Tensor& tensor :
+         {module.step_biases, module.norm_scale, module.norm_shift}) {
+      if (tensor.defined()) numel += tensor.numel();
+    }
+  }
+  for (const at::Tensor& tensor : latent_parameters_) numel += tensor.numel();
+  return numel * static_cast<int64_t>(sizeof(float));
+}
+
+// Scale and shift of every adaptive norm for one latent.
+at::Tensor PreparedGenerator::Styles(const float* z) const {
+  const at::Tensor latent =
+      at::from_blob(const_cast<float*>(z), {1, config_.nz}, at::kFloat);
+  const at::Tensor style = MapLatent(latent, latent_parameters_);
+  return at::addmv(style_bias_, style_weight_, style.view({-1}));
+}
+
+class PreparedGenerator::Modules {
+ public:
+  using Value = at::Tensor;
+
+  Modules(const PreparedGenerator& generator, const float* styles, int t)
+      : generator_(generator), styles_(styles), t_(t) {}
+
+  Value Conv(size_t i, const Value& x) { return Run(Module(i).convs[0], x); }
+
+  Value ResBlock(size_t i, const Value& x) {
+    const PreparedGenerator::Module& module = Module(i);
+    const ModulePlan& plan = generator_.plan_.modules[i];
+    const int64_t in = plan.in_channels, out = plan.out_channels;
+    const float* style = styles_ + module.style_offset;
+    Value h = Norm(x, style, style + in, nhwc::Activation::kSilu);
+    Value skip = x;
+    if (plan.kind == ModuleKind::kResBlockDown) {
+      h = Downsample(h);
+      skip = Downsample(skip);
+    } else if (plan.kind == ModuleKind::kResBlockUp) {
+      h = Upsample(h);
+      skip = Upsample(skip);
+    }
+    h = PackedConv(h, module.convs[0].weight, module.step_biases.select(0, t_),
+                   1, 1);
+    style += 2 * in;
+    h = Norm(h, style, style + out, nhwc::Activation::kSilu);
+    h = Run(module.convs[1], h);
+    if (module.convs.size() > 2) skip = Run(module.convs[2], skip);
+    return AddInto(h, skip, kInverseSqrt2);
+  }
+
+  Value Attention(size_t i, const Value& x) {
+    const PreparedGenerator::Module& module = Module(i);
+    const int64_t channels = x.size(1), pixels = x.size(2) * x.size(3);
+    const Value normed = Norm(x, module.norm_scale.const_data_ptr<float>(),
+                              module.norm_shift.const_data_ptr<float>(),
+                              nhwc::Activation::kNone);
+    // channels_last: the rows of a matrix [pixels, 3 C].
+    const Value qkv = Run(module.convs[0], normed)
+                          .permute({0, 2, 3, 1})
+                          .view({1, pixels, 3 * channels});
+    const Value weights =
+        at::softmax(at::bmm(qkv.narrow(2, 0, channels),
+                            qkv.narrow(2, channels, channels).mT()),
+                    -1);
+    const Value mixed = at::bmm(weights, qkv.narrow(2, 2 * channels, channels))
+                            .view({1, x.size(2), x.size(3), channels})
+                            .permute({0, 3, 1, 2});
+    return AddInto(Run(module.convs[1], mixed), x, kInverseSqrt2);
+  }
+
+  Value ConvDown(size_t i, const Value& x) {
+    return Run(Module(i).convs[0], FirSmooth(x, generator_.fir_));
+  }
+  Value Combine(size_t i, const Value& pyramid, const Value& h) {
+    return AddInto(Run(Module(i).convs[0], pyramid), h, 1);
+  }
+  Value NormSilu(size_t i, const Value& x) {
+    return Norm(x, Module(i).norm_scale.const_data_ptr<float>(),
+                Module(i).norm_shift.const_data_ptr<float>(),
+                nhwc::Activation::kSilu);
+  }
+  Value Concatenate(const Value& a, const Value& b) {
+    return at::cat({a, b}, 1);
+  }
+  // `a` is fresh wherever the walk asks for these two.
+  Value RescaledSum(const Value& a, const Value& b) {
+    return AddInto(a, b, kInverseSqrt2);
+  }
+  Value Sum(const Value& a, const Value& b) { return AddInto(a, b, 1); }
+  Value Upsample(const Value& x) { return FirUpsample(x, generator_.fir_); }
+  Value Downsample(const Value& x) { return FirDownsample(x, generator_.fir_); }
+
+ private:
+  const PreparedGenerator::Module& Module(size_t i) const {
+    return generator_.modules_[i];
+  }
+
+  static Value Run(const PreparedGenerator::Conv& conv, const Value& x) {
+    return PackedConv(x, conv.weight, conv.bias, conv.padding, conv.stride);
+  }
+
+  static Value Norm(const Value& x, const float* scale, const float* shift,
+                    nhwc::Activation activation) {
+    const int64_t channels = x.size(1);
+    const int64_t groups = GroupNormGroups(static_cast<int>(channels));
+    float mean[32], rstd[32];  // At most 32 groups.
+    Value y = EmptyImage(channels, x.size(2), x.size(3));
+    nhwc::GroupNorm(x.const_data_ptr<float>(), x.size(2) * x.size(3), channels,
+                    groups, scale, shift, activation,
+                    y.mutable_data_ptr<float>(), mean, rstd);
+    return y;
+  }
+
+  // a = (a + b) * factor, where nothing else refers to a.
+  static Value AddInto(Value a, const Value& b, float factor) {
+    float* out = a.mutable_data_ptr<float>();
+    nhwc::AddScale(out, b.const_data_ptr<float>(), factor, a.numel(), out);
+    return a;
+  }
+
+  const PreparedGenerator& generator_;
+  const float* styles_;
+  const int t_;
+};
+
+void PreparedGenerator::Run(const float* x, int t, const float* z,
+                            float* x0) const {
+  const c10::NoGradGuard no_grad;
+  const int64_t size = config_.image_size, channels = config_.num_channels;
+  at::Tensor image = EmptyImage(channels, size, size);
+  image.copy_(at::from_blob(const_cast<float*>(x), {1, channels, size, size},
+                            at::kFloat));
+  const at::Tensor styles = Styles(z);
+  Modules modules(*this, styles.const_data_ptr<float>(), t);
+  const at::Tensor output =
+      at::tanh(WalkGenerator(config_, plan_, image, modules)).contiguous();
+  std::memcpy(x0, output.const_data_ptr<float>(), output.nbytes());
+}
+
+}  // namespace ddgan

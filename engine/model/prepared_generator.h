@@ -1,0 +1,71 @@
+// A generator made ready to serve on the CPU, float32, one image at a time.
+//
+// Everything that does not depend on the image is done once: convolution
+// weights are packed for the processor (oneDNN), each block's time features
+// become one table of biases per step, and all style layers one matrix. A batch
+// is run as images side by side on threads, never as one larger tensor: kernels
+// may choose another summation order for another batch size, so this is what
+// makes an image's bytes independent of its company. It costs nothing here:
+// with packed weights a batch of 1 runs at the machine's matrix product rate
+// (README.md has the figures).
+#ifndef DDGAN_ENGINE_MODEL_PREPARED_GENERATOR_H_
+#define DDGAN_ENGINE_MODEL_PREPARED_GENERATOR_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/model/generator.h"
+
+namespace ddgan {
+
+// Immutable, thread-safe. Results are equal bytes for equal inputs as long as
+// LibTorch runs each call on one thread (at::set_num_threads(1)).
+class PreparedGenerator {
+ public:
+  // Takes what it needs from `generator`, whose parameters are float32 on the
+  // CPU; it may be destroyed afterwards. Throws c10::Error.
+  explicit PreparedGenerator(const Generator& generator);
+
+  // x, x0: planes [C, S, S]; z: [nz]; t in [0, T). x0 = G(x, t, z). x0 and x
+  // may be the same memory. Throws c10::Error, e.g. when out of memory.
+  void Run(const float* x, int t, const float* z, float* x0) const;
+
+  // Memory held by the prepared weights.
+  int64_t bytes() const;
+
+ private:
+  class Modules;
+
+  // A packed convolution. `bias` may be undefined.
+  struct Conv {
+    at::Tensor weight;
+    at::Tensor bias;
+    int64_t padding = 0;
+    int64_t stride = 1;
+  };
+  // One entry of all_modules; which fields are set depends on its kind.
+  struct Module {
+    std::vector<Conv> convs;
+    at::Tensor step_biases;  // ResBlock: [T, out], first convolution
+    int64_t style_offset =
+        -1;                 // ResBlock: of its two norms in the style vector
+    at::Tensor norm_scale;  // affine group norms
+    at::Tensor norm_shift;
+  };
+
+  at::Tensor Styles(const float* z) const;
+
+  const ModelConfig config_;
+  const GeneratorPlan plan_;
+  const FirKernel fir_;
+  std::vector<Module> modules_;
+  Parameters latent_parameters_;
+  at::Tensor style_weight_;  // [sum of 2 C, z_emb], all adaptive norms
+  at::Tensor style_bias_;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_ENGINE_MODEL_PREPARED_GENERATOR_H_
