@@ -1,13 +1,32 @@
 #include "engine/engine_core.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <string_view>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace ddgan {
 namespace {
+
+absl::Status CheckRange(const char* option, int value, int low, int high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, " is ", value, "; allowed are ", low, " to ", high));
+}
+
+// "cpu" or "cuda:N".
+bool IsDeviceName(std::string_view device) {
+  if (device == "cpu") return true;
+  constexpr std::string_view kPrefix = "cuda:";
+  if (!device.starts_with(kPrefix)) return false;
+  device.remove_prefix(kPrefix.size());
+  return !device.empty() && device.size() <= 3 &&
+         std::all_of(device.begin(), device.end(), absl::ascii_isdigit);
+}
 
 // Trajectories of warm-ups. Requests count their ids from 1, so the two never
 // meet on a runner.
@@ -38,6 +57,30 @@ absl::Status RunTrajectories(const ServableVersion& version, int count,
 }
 
 }  // namespace
+
+absl::Status ValidateEngineOptions(const EngineOptions& options) {
+  if (options.model_root.empty()) {
+    return absl::InvalidArgumentError(
+        "model_root is empty; it must name the folder of the models");
+  }
+  if (!IsDeviceName(options.device)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device is \"", options.device,
+                     "\"; allowed are \"cpu\" and \"cuda:N\""));
+  }
+  if (options.max_batch_wait < absl::ZeroDuration() ||
+      options.max_batch_wait > absl::Seconds(1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_batch_wait is ", absl::FormatDuration(options.max_batch_wait),
+        "; allowed are 0 to 1s"));
+  }
+  absl::Status status = CheckRange("cpu_threads", options.cpu_threads, 0, 256);
+  status.Update(CheckRange("max_batch_size", options.max_batch_size, 1, 256));
+  status.Update(CheckRange("max_queued_images", options.max_queued_images,
+                           static_cast<int>(GenerationRequest::kMaxCount),
+                           1'000'000));
+  return status;
+}
 
 absl::Status ValidateRequest(const GenerationRequest& request) {
   if (request.count < 1 || request.count > GenerationRequest::kMaxCount) {

@@ -23,6 +23,9 @@
 
 namespace ddgan {
 
+// InvalidArgument that names option, value and range for one out of its range.
+absl::Status ValidateEngineOptions(const EngineOptions& options);
+
 // InvalidArgument that names field, value and range if `request` asks for
 // something that no model could give.
 absl::Status ValidateRequest(const GenerationRequest& request);

@@ -1,8 +1,8 @@
-// Tells ThreadSanitizer what absl::Mutex and absl::CondVar order. Debian's
-// Abseil is built without it, so that every access guarded by a Mutex would be
-// reported as a race. These definitions come before those of
-// libabsl_synchronization.so, for our code, for Abseil's own Notification and
-// for other libraries alike, and call the real ones.
+// Tells ThreadSanitizer what Abseil's Mutex, CondVar and Notification order.
+// Debian's Abseil is built without it, so that every access guarded by a Mutex
+// would be reported as a race. These definitions come before those of
+// libabsl_synchronization.so, for our code and for other libraries alike, and
+// call the real ones.
 //
 // Linked into every test of a build with DDGAN_SANITIZE=thread, and nowhere
 // else.
@@ -11,12 +11,14 @@
 
 #include <cstdlib>
 
-#include "absl/base/options.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 
 namespace {
 
-// The definition that the dynamic linker would have used without this file.
+// The definition that the dynamic linker would have used without this file. The
+// name is mangled with the inline namespace of Debian 12's package, debian3.
 template <typename Function>
 Function Next(const char* mangled_name) {
   void* const symbol = dlsym(RTLD_NEXT, mangled_name);
@@ -24,31 +26,41 @@ Function Next(const char* mangled_name) {
   return reinterpret_cast<Function>(symbol);
 }
 
-}  // namespace
+// A condition is evaluated with the mutex held, by whichever thread lets it go.
+struct GuardedCondition {
+  absl::Mutex* mutex;
+  const absl::Condition* condition;
 
-// The inline namespace of Debian 12's package, with its length as mangled.
-#define DDGAN_ABSL_SYMBOL(rest) "_ZN4absl7debian3" rest
+  bool Eval() const {
+    __tsan_acquire(mutex);
+    const bool result = condition->Eval();
+    __tsan_release(mutex);
+    return result;
+  }
+};
+
+}  // namespace
 
 namespace absl {
 ABSL_NAMESPACE_BEGIN
 
 void Mutex::Lock() {
   static const auto next =
-      Next<void (*)(Mutex*)>(DDGAN_ABSL_SYMBOL("5Mutex4LockEv"));
+      Next<void (*)(Mutex*)>("_ZN4absl7debian35Mutex4LockEv");
   next(this);
   __tsan_acquire(this);
 }
 
 void Mutex::Unlock() {
   static const auto next =
-      Next<void (*)(Mutex*)>(DDGAN_ABSL_SYMBOL("5Mutex6UnlockEv"));
+      Next<void (*)(Mutex*)>("_ZN4absl7debian35Mutex6UnlockEv");
   __tsan_release(this);
   next(this);
 }
 
 bool Mutex::TryLock() {
   static const auto next =
-      Next<bool (*)(Mutex*)>(DDGAN_ABSL_SYMBOL("5Mutex7TryLockEv"));
+      Next<bool (*)(Mutex*)>("_ZN4absl7debian35Mutex7TryLockEv");
   const bool locked = next(this);
   if (locked) __tsan_acquire(this);
   return locked;
@@ -56,51 +68,106 @@ bool Mutex::TryLock() {
 
 void Mutex::ReaderLock() {
   static const auto next =
-      Next<void (*)(Mutex*)>(DDGAN_ABSL_SYMBOL("5Mutex10ReaderLockEv"));
+      Next<void (*)(Mutex*)>("_ZN4absl7debian35Mutex10ReaderLockEv");
   next(this);
   __tsan_acquire(this);
 }
 
 void Mutex::ReaderUnlock() {
   static const auto next =
-      Next<void (*)(Mutex*)>(DDGAN_ABSL_SYMBOL("5Mutex12ReaderUnlockEv"));
+      Next<void (*)(Mutex*)>("_ZN4absl7debian35Mutex12ReaderUnlockEv");
   __tsan_release(this);
   next(this);
 }
 
 void Mutex::Await(const Condition& condition) {
   static const auto next = Next<void (*)(Mutex*, const Condition&)>(
-      DDGAN_ABSL_SYMBOL("5Mutex5AwaitERKNS0_9ConditionE"));
+      "_ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE");
+  const GuardedCondition guarded = {this, &condition};
   __tsan_release(this);
-  next(this, condition);
+  next(this, Condition(&guarded, &GuardedCondition::Eval));
   __tsan_acquire(this);
+}
+
+bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
+  static const auto next = Next<bool (*)(Mutex*, const Condition&, Duration)>(
+      "_ZN4absl7debian35Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_"
+      "8DurationE");
+  const GuardedCondition guarded = {this, &condition};
+  __tsan_release(this);
+  const bool result =
+      next(this, Condition(&guarded, &GuardedCondition::Eval), timeout);
+  __tsan_acquire(this);
+  return result;
+}
+
+bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
+  static const auto next = Next<bool (*)(Mutex*, const Condition&, Time)>(
+      "_ZN4absl7debian35Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE");
+  const GuardedCondition guarded = {this, &condition};
+  __tsan_release(this);
+  const bool result =
+      next(this, Condition(&guarded, &GuardedCondition::Eval), deadline);
+  __tsan_acquire(this);
+  return result;
 }
 
 void CondVar::Wait(Mutex* mutex) {
   static const auto next = Next<void (*)(CondVar*, Mutex*)>(
-      DDGAN_ABSL_SYMBOL("7CondVar4WaitEPNS0_5MutexE"));
+      "_ZN4absl7debian37CondVar4WaitEPNS0_5MutexE");
   __tsan_release(mutex);
   next(this, mutex);
   __tsan_acquire(mutex);
 }
 
+bool CondVar::WaitWithTimeout(Mutex* mutex, Duration timeout) {
+  static const auto next = Next<bool (*)(CondVar*, Mutex*, Duration)>(
+      "_ZN4absl7debian37CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE");
+  __tsan_release(mutex);
+  const bool expired = next(this, mutex, timeout);
+  __tsan_acquire(mutex);
+  return expired;
+}
+
 bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
   static const auto next = Next<bool (*)(CondVar*, Mutex*, Time)>(
-      DDGAN_ABSL_SYMBOL("7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE"));
+      "_ZN4absl7debian37CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE");
   __tsan_release(mutex);
   const bool expired = next(this, mutex, deadline);
   __tsan_acquire(mutex);
   return expired;
 }
 
-bool CondVar::WaitWithTimeout(Mutex* mutex, Duration timeout) {
+void Notification::Notify() {
   static const auto next =
-      Next<bool (*)(CondVar*, Mutex*, Duration)>(DDGAN_ABSL_SYMBOL(
-          "7CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE"));
-  __tsan_release(mutex);
-  const bool expired = next(this, mutex, timeout);
-  __tsan_acquire(mutex);
-  return expired;
+      Next<void (*)(Notification*)>("_ZN4absl7debian312Notification6NotifyEv");
+  __tsan_release(this);
+  next(this);
+}
+
+void Notification::WaitForNotification() const {
+  static const auto next = Next<void (*)(const Notification*)>(
+      "_ZNK4absl7debian312Notification19WaitForNotificationEv");
+  next(this);
+  __tsan_acquire(const_cast<Notification*>(this));
+}
+
+bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
+  static const auto next = Next<bool (*)(const Notification*, Duration)>(
+      "_ZNK4absl7debian312Notification30WaitForNotificationWithTimeout"
+      "ENS0_8DurationE");
+  const bool notified = next(this, timeout);
+  if (notified) __tsan_acquire(const_cast<Notification*>(this));
+  return notified;
+}
+
+bool Notification::WaitForNotificationWithDeadline(Time deadline) const {
+  static const auto next = Next<bool (*)(const Notification*, Time)>(
+      "_ZNK4absl7debian312Notification31WaitForNotificationWithDeadline"
+      "ENS0_4TimeE");
+  const bool notified = next(this, deadline);
+  if (notified) __tsan_acquire(const_cast<Notification*>(this));
+  return notified;
 }
 
 ABSL_NAMESPACE_END

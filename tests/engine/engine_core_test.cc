@@ -26,6 +26,45 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
+TEST(ValidateEngineOptionsTest, NamesTheOptionItsValueAndItsRange) {
+  EngineOptions good;
+  good.model_root = "models";
+  EXPECT_EQ(ValidateEngineOptions(good), absl::OkStatus());
+  good.device = "cuda:1";
+  EXPECT_EQ(ValidateEngineOptions(good), absl::OkStatus());
+
+  EngineOptions options = good;
+  options.model_root = "";
+  EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
+              HasSubstr("model_root is empty"));
+  options = good;
+  options.max_batch_size = 257;
+  EXPECT_EQ(ValidateEngineOptions(options),
+            absl::InvalidArgumentError(
+                "max_batch_size is 257; allowed are 1 to 256"));
+  options = good;
+  options.max_queued_images = 63;
+  EXPECT_EQ(ValidateEngineOptions(options),
+            absl::InvalidArgumentError(
+                "max_queued_images is 63; allowed are 64 to 1000000"));
+  options = good;
+  options.cpu_threads = -1;
+  EXPECT_EQ(
+      ValidateEngineOptions(options),
+      absl::InvalidArgumentError("cpu_threads is -1; allowed are 0 to 256"));
+  options = good;
+  options.max_batch_wait = absl::Milliseconds(1500);
+  EXPECT_EQ(ValidateEngineOptions(options),
+            absl::InvalidArgumentError(
+                "max_batch_wait is 1.5s; allowed are 0 to 1s"));
+  for (const char* device : {"", "gpu", "cuda", "cuda:", "cuda:x"}) {
+    options = good;
+    options.device = device;
+    EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
+                HasSubstr("device is"));
+  }
+}
+
 TEST(ValidateRequestTest, CountIsOneToSixtyFour) {
   GenerationRequest request;
   for (uint32_t count : {1u, 64u}) {
