@@ -1,0 +1,125 @@
+// The engine with its real parts on a model of a few weights.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "tests/fakes/recording_observer.h"
+#include "tests/fakes/recording_sink.h"
+#include "tests/fakes/tiny_checkpoint.h"
+#include "trainer/checkpoint_publisher.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class CreateEngineTest : public ::testing::Test {
+ protected:
+  CreateEngineTest() {
+    std::string name = ::testing::TempDir() + "create_engine_XXXXXX";
+    root_ = ::mkdtemp(name.data());
+    options_.model_root = root_;
+    options_.cpu_threads = 1;
+    options_.max_batch_size = 4;
+  }
+  ~CreateEngineTest() override { std::filesystem::remove_all(root_); }
+
+  void Publish(const std::string& model, int64_t version) {
+    const absl::StatusOr<ModelIdentity> published =
+        PublishCheckpoint(root_, version, TinyCheckpointConfig(model),
+                          TinyWeights(TinyModelConfig()));
+    ASSERT_TRUE(published.ok()) << published.status();
+  }
+
+  void Create() {
+    absl::StatusOr<std::unique_ptr<Engine>> engine =
+        CreateEngine(options_, &observer_);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engine_ = *std::move(engine);
+  }
+
+  std::shared_ptr<RecordingSink> Submit(const GenerationRequest& request) {
+    const auto sink = std::make_shared<RecordingSink>();
+    EXPECT_TRUE(engine_->Submit(request, sink).ok());
+    return sink;
+  }
+
+  std::filesystem::path root_;
+  EngineOptions options_;
+  RecordingObserver observer_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(CreateEngineTest, AnImageDependsOnItsSeedAndIndexAlone) {
+  Publish("digits", 5);
+  Create();
+  EXPECT_TRUE(engine_->Ready());
+  EXPECT_THAT(observer_.events().steps, IsEmpty());  // Warm-up is silent.
+
+  GenerationRequest request;
+  request.seed = 7;
+  request.count = 10;  // More than one batch.
+  request.pixel_format = PixelFormat::kFloat32;
+  const auto together = Submit(request);
+  ASSERT_EQ(together->Await(), absl::OkStatus());
+  ASSERT_THAT(together->images(), SizeIs(10));
+  std::map<uint32_t, std::vector<uint8_t>> pixels;
+  for (const GeneratedImage& image : together->images()) {
+    EXPECT_EQ(image.shape, (ImageShape{1, 8, 8}));
+    EXPECT_THAT(image.pixels, SizeIs(8 * 8 * sizeof(float)));
+    pixels[image.index] = image.pixels;
+  }
+  EXPECT_NE(pixels[0], pixels[1]);
+
+  request.count = 1;
+  request.first_index = 6;
+  const auto alone = Submit(request);
+  ASSERT_EQ(alone->Await(), absl::OkStatus());
+  EXPECT_EQ(alone->images().at(0).pixels, pixels[6]);
+}
+
+TEST_F(CreateEngineTest, ATornVersionIsListedAndAnOlderOneServes) {
+  Publish("digits", 1);
+  Publish("digits", 2);
+  std::ofstream(root_ / "digits" / "2" / kWeightsFileName, std::ios::app)
+      << "more";
+  Create();
+  const std::vector<ModelVersionStatus> models = engine_->ListModels();
+  ASSERT_THAT(models, SizeIs(2));
+  EXPECT_EQ(models[0].state, VersionState::kRefused);
+  EXPECT_THAT(models[0].reason, HasSubstr("digits/2/model.safetensors"));
+  EXPECT_EQ(models[1].state, VersionState::kLive);
+}
+
+TEST_F(CreateEngineTest, RefusesToStartWithoutASoundModelAndSaysWhy) {
+  Publish("digits", 1);
+  std::filesystem::resize_file(root_ / "digits" / "1" / kWeightsFileName, 9);
+  const absl::Status status = CreateEngine(options_, &observer_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("digits version 1: "));
+}
+
+TEST_F(CreateEngineTest, AnAbsentModelRootIsNotFound) {
+  options_.model_root = root_ / "absent";
+  EXPECT_EQ(CreateEngine(options_, &observer_).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(CreateEngineTest, AnOptionOutOfItsRangeIsInvalid) {
+  options_.max_batch_size = 0;
+  EXPECT_EQ(CreateEngine(options_, &observer_).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace ddgan
