@@ -15,9 +15,11 @@ struct ModelConfig {
   int image_size = 32;         // Height and width in pixels. [8, 1024]
   int num_channels = 3;        // Image channels: 1 (gray) or 3 (RGB).
   int num_channels_dae = 128;  // Base width nf of the U-Net. [4, 1024]
-  std::vector<int> ch_mult = {1, 2, 2, 2};  // Width factor per level, 1 to 8.
-  int num_res_blocks = 2;                   // Per level. [1, 8]
-  std::vector<int> attn_resolutions = {16};
+  // Width factor per level, each in [1, 8]; 1 to 8 levels, each of half the
+  // resolution of the one before.
+  std::vector<int> ch_mult = {1, 2, 2, 2};
+  int num_res_blocks = 2;                      // Per level. [1, 8]
+  std::vector<int> attn_resolutions = {16};    // Pixels. [1, 64], at most 16.
   std::string resblock_type = "biggan";        // Only "biggan".
   std::string progressive = "none";            // "none" or "output_skip".
   std::string progressive_input = "residual";  // "none", "residual" or
@@ -47,7 +49,9 @@ struct ModelConfig {
 
 // InvalidArgument that names the key, its value and what is allowed: for a
 // number out of its range, an option value that this build does not support,
-// or widths that GroupNorm cannot divide (spec 3.2).
+// widths that GroupNorm cannot divide (spec 3.2), or numbers that together ask
+// for absurd memory: over 2^30 weights, over 2^28 values in a layer of one
+// image, or attention over more than 64x64 pixels.
 absl::Status ValidateModelConfig(const ModelConfig& config);
 
 }  // namespace ddgan
