@@ -1,0 +1,213 @@
+// A real lane: images must not depend on who else is in a batch.
+#include "engine/image_batch_runner.h"
+
+#include <ATen/core/Tensor.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "engine/model/generator.h"
+#include "engine/model/model.h"
+
+namespace ddgan {
+namespace {
+
+ModelConfig TinyConfig() {
+  ModelConfig config;
+  config.image_size = 16;
+  config.num_channels = 3;
+  config.num_channels_dae = 16;
+  config.ch_mult = {1, 2};
+  config.num_res_blocks = 1;
+  config.attn_resolutions = {8};
+  config.nz = 12;
+  config.z_emb_dim = 16;
+  config.n_mlp = 1;
+  return config;
+}
+
+std::shared_ptr<const Model> TinyModel(uint64_t seed) {
+  const ModelConfig config = TinyConfig();
+  std::vector<ParameterPlan> plan = PlanGenerator(config).parameters;
+  // Layers that start at nearly zero would hide everything behind them.
+  for (ParameterPlan& parameter : plan) {
+    if (parameter.init.bound > 0 && parameter.init.bound < 1e-3) {
+      parameter.init.bound = 0.2;
+    }
+  }
+  return std::make_shared<const Model>(
+      ModelIdentity{"tiny", 1, "digest"},
+      Generator(config, InitialParameters(plan, seed)));
+}
+
+std::unique_ptr<BatchRunner> Runner(int threads) {
+  ImageBatchRunnerOptions options;
+  options.threads = threads;
+  options.max_batch_size = 64;
+  options.max_trajectories = 256;
+  return *CreateImageBatchRunner(options);
+}
+
+using Pixels = std::vector<uint8_t>;
+
+Pixels Alone(BatchRunner& runner, const std::shared_ptr<const Model>& model,
+             uint64_t seed, uint32_t index, PixelFormat format) {
+  for (int step = 3; step >= 0; --step) {
+    const StepRow row{1'000'000, seed, index, step, format};
+    absl::StatusOr<StepOutcome> outcome = runner.RunStep(model, {&row, 1});
+    EXPECT_TRUE(outcome.ok()) << outcome.status();
+    if (step == 0) return outcome->finished.at(0).pixels;
+    EXPECT_TRUE(outcome->finished.empty());
+  }
+  return {};
+}
+
+class ImageBatchRunnerTest : public testing::TestWithParam<int> {};
+
+TEST_P(ImageBatchRunnerTest, BytesDoNotDependOnTheBatch) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(GetParam());
+  const std::unique_ptr<BatchRunner> other = Runner(1);
+
+  // 96 trajectories start at random ticks and are stepped in random order and
+  // company.
+  struct Trajectory {
+    uint64_t seed;
+    uint32_t index;
+    int step = 3;
+  };
+  std::map<TrajectoryId, Trajectory> waiting;
+  for (TrajectoryId id = 0; id < 96; ++id) {
+    waiting[id] = {id / 8, static_cast<uint32_t>(id % 8), 3};
+  }
+  std::map<TrajectoryId, Pixels> finished;
+  std::mt19937 random(5);
+  while (!waiting.empty()) {
+    std::vector<StepRow> rows;
+    for (const auto& [id, trajectory] : waiting) {
+      if (rows.size() < 64 && random() % 3 == 0) {
+        rows.push_back({id, trajectory.seed, trajectory.index, trajectory.step,
+                        PixelFormat::kFloat32});
+      }
+    }
+    if (rows.empty()) continue;
+    absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, rows);
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    for (FinishedImage& image : outcome->finished) {
+      finished[rows[image.row].id] = std::move(image.pixels);
+    }
+    for (const StepRow& row : rows) {
+      if (row.step == 0) {
+        waiting.erase(row.id);
+      } else {
+        --waiting[row.id].step;
+      }
+    }
+  }
+  ASSERT_EQ(finished.size(), 96u);
+  for (const auto& [id, pixels] : finished) {
+    EXPECT_EQ(pixels,
+              Alone(*other, model, id / 8, id % 8, PixelFormat::kFloat32))
+        << id;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, ImageBatchRunnerTest,
+                         testing::Values(1, 2, 3));
+
+TEST(ImageBatchRunnerPixelsTest, BytesAreTheFloatsByTheFormula) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(1);
+  const Pixels planes = Alone(*runner, model, 9, 2, PixelFormat::kFloat32);
+  const Pixels rows = Alone(*runner, model, 9, 2, PixelFormat::kUint8);
+  ASSERT_EQ(planes.size(), rows.size() * 4);
+  double spread = 0;
+  for (size_t c = 0; c < 3; ++c) {
+    for (size_t p = 0; p < 256; ++p) {
+      float x;
+      std::memcpy(&x, planes.data() + (c * 256 + p) * 4, 4);
+      const float clamped = std::min(std::max(x, -1.0f), 1.0f);
+      EXPECT_EQ(rows[p * 3 + c],
+                static_cast<uint8_t>((clamped + 1.0f) * 127.5f + 0.5f));
+      spread = std::max(spread, std::abs(static_cast<double>(x)));
+    }
+  }
+  EXPECT_GT(spread, 0.1);  // The image is not empty.
+}
+
+TEST(ImageBatchRunnerErrorTest, AFailedStepMovesNoRow) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(2);
+  const StepRow good{1, 5, 0, 3, PixelFormat::kUint8};
+  ASSERT_TRUE(runner->RunStep(model, {&good, 1}).ok());
+
+  // The second row was never started: the batch is refused as a whole.
+  const StepRow mixed[] = {{1, 5, 0, 2, PixelFormat::kUint8},
+                           {2, 5, 1, 2, PixelFormat::kUint8}};
+  EXPECT_EQ(runner->RunStep(model, mixed).status().code(),
+            absl::StatusCode::kInternal);
+
+  Pixels pixels;
+  for (int step = 2; step >= 0; --step) {
+    const StepRow row{1, 5, 0, step, PixelFormat::kUint8};
+    absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&row, 1});
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    if (step == 0) pixels = outcome->finished.at(0).pixels;
+  }
+  EXPECT_EQ(pixels, Alone(*runner, model, 5, 0, PixelFormat::kUint8));
+}
+
+TEST(ImageBatchRunnerErrorTest, OutputThatIsNotFiniteIsAnError) {
+  const ModelConfig config = TinyConfig();
+  Parameters parameters =
+      InitialParameters(PlanGenerator(config).parameters, 1);
+  parameters.back().fill_(std::numeric_limits<float>::quiet_NaN());
+  const auto model = std::make_shared<const Model>(
+      ModelIdentity{"broken", 4, ""}, Generator(config, parameters));
+  const std::unique_ptr<BatchRunner> runner = Runner(1);
+  const StepRow row{1, 5, 0, 3, PixelFormat::kUint8};
+  const absl::Status status = runner->RunStep(model, {&row, 1}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_NE(status.message().find("broken/4"), std::string::npos);
+  EXPECT_NE(status.message().find("not finite"), std::string::npos);
+}
+
+TEST(ImageBatchRunnerErrorTest, HoldsNoMoreImagesThanItMay) {
+  ImageBatchRunnerOptions options;
+  options.max_batch_size = 4;
+  options.max_trajectories = 4;
+  const std::unique_ptr<BatchRunner> runner = *CreateImageBatchRunner(options);
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  std::vector<StepRow> rows;
+  for (TrajectoryId id = 0; id < 4; ++id) {
+    rows.push_back({id, 5, static_cast<uint32_t>(id), 3, PixelFormat::kUint8});
+  }
+  ASSERT_TRUE(runner->RunStep(model, rows).ok());
+  const StepRow fifth{9, 5, 9, 3, PixelFormat::kUint8};
+  EXPECT_EQ(runner->RunStep(model, {&fifth, 1}).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  runner->Forget({{TrajectoryId{0}, TrajectoryId{77}}});
+  EXPECT_TRUE(runner->RunStep(model, {&fifth, 1}).ok());
+}
+
+TEST(CreateImageBatchRunnerTest, NamesTheOptionThatIsOutOfRange) {
+  ImageBatchRunnerOptions options;
+  options.threads = 0;
+  const absl::Status status = CreateImageBatchRunner(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "threads is 0, must be in [1, 256]");
+  options = {};
+  options.device = "tpu:0";
+  EXPECT_EQ(CreateImageBatchRunner(options).status().code(),
+            absl::StatusCode::kUnimplemented);
+}
+
+}  // namespace
+}  // namespace ddgan
