@@ -1,0 +1,171 @@
+// How much of the machine's matrix product rate does a denoising step of the
+// CIFAR-10 generator reach, at batch 1, 4 and 16? And what would one batched
+// LibTorch call do in its place?
+// Run: build/release/tests/benchmark/sampler_benchmark
+//
+// Sgemm is measured first, on as many threads at once as the sampler has; each
+// line's `of_sgemm` is its own rate divided by that. Weights are random.
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randn.h>
+#include <benchmark/benchmark.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "engine/model/generator.h"
+#include "engine/model/model.h"
+#include "engine/sampler.h"
+
+namespace ddgan {
+namespace {
+
+int Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+// Floating-point operations of one image's step: convolutions and attention;
+// all else is less than a hundredth.
+double StepFlops(const GeneratorPlan& plan) {
+  double flops = 0;
+  for (const ModulePlan& module : plan.modules) {
+    const double in = module.in_channels, out = module.out_channels;
+    double pixels = static_cast<double>(module.resolution) * module.resolution;
+    switch (module.kind) {
+      case ModuleKind::kConv3x3:
+        flops += 2 * 9 * in * out * pixels;
+        break;
+      case ModuleKind::kResBlock:
+      case ModuleKind::kResBlockDown:
+      case ModuleKind::kResBlockUp:
+        if (module.kind == ModuleKind::kResBlockDown) pixels /= 4;
+        if (module.kind == ModuleKind::kResBlockUp) pixels *= 4;
+        flops += 2 * 9 * (in * out + out * out) * pixels;
+        if (HasSkipConv(module)) flops += 2 * in * out * pixels;
+        break;
+      case ModuleKind::kAttention:
+        flops += 2 * 4 * in * in * pixels + 2 * 2 * in * pixels * pixels;
+        break;
+      case ModuleKind::kConvDown:
+        flops += 2 * 9 * in * out * pixels / 4;
+        break;
+      case ModuleKind::kCombine:
+        flops += 2 * in * out * pixels;
+        break;
+      case ModuleKind::kLinear:
+      case ModuleKind::kGroupNorm:
+        break;
+    }
+  }
+  return flops;
+}
+
+// Single-threaded products of 1024 x 1024 matrices on every core at once, in
+// operations per second; the best of a few rounds.
+double SgemmRate() {
+  static const double rate = [] {
+    at::set_num_threads(1);
+    constexpr int kSize = 1024, kProducts = 16;
+    double best = 0;
+    for (int round = 0; round < 5; ++round) {
+      const auto start = std::chrono::steady_clock::now();
+      std::vector<std::thread> threads;
+      for (int i = 0; i < Cores(); ++i) {
+        threads.emplace_back([] {
+          at::init_num_threads();
+          const c10::NoGradGuard no_grad;
+          const at::Tensor a = at::randn({kSize, kSize});
+          const at::Tensor b = at::randn({kSize, kSize});
+          for (int k = 0; k < kProducts; ++k) {
+            benchmark::DoNotOptimize(at::mm(a, b));
+          }
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      best = std::max(best, 2.0 * kSize * kSize * kSize * kProducts * Cores() /
+                                SecondsSince(start));
+    }
+    return best;
+  }();
+  return rate;
+}
+
+const Generator& CifarGenerator() {
+  static const Generator generator(
+      ModelConfig(),
+      InitialParameters(PlanGenerator(ModelConfig()).parameters, 1));
+  return generator;
+}
+
+void Report(benchmark::State& state, double seconds) {
+  const double images = static_cast<double>(state.iterations()) * state.range(0);
+  const double rate = images * StepFlops(CifarGenerator().plan()) / seconds;
+  state.counters["image_steps/s"] = images / seconds;
+  state.counters["GFLOP/s"] = rate * 1e-9;
+  state.counters["of_sgemm"] = rate / SgemmRate();
+}
+
+void BM_Sgemm(benchmark::State& state) {
+  for (auto _ : state) benchmark::DoNotOptimize(SgemmRate());
+  state.counters["GFLOP/s"] = SgemmRate() * 1e-9;
+  state.counters["threads"] = Cores();
+}
+BENCHMARK(BM_Sgemm)->Iterations(1);
+
+// What a lane does: packed weights, images side by side on the cores.
+void BM_SamplerStep(benchmark::State& state) {
+  SgemmRate();
+  const Model model(ModelIdentity{"cifar10", 1, ""}, CifarGenerator());
+  Sampler sampler(Cores());
+  const size_t numel = 3 * 32 * 32;
+  std::vector<std::vector<float>> from(state.range(0),
+                                       std::vector<float>(numel, 0.5f));
+  std::vector<std::vector<float>> to = from;
+  std::vector<SamplerRow> rows;
+  for (int64_t i = 0; i < state.range(0); ++i) {
+    rows.push_back({7, static_cast<uint32_t>(i), static_cast<int>(i % 3),
+                    from[i].data(), to[i].data()});
+  }
+  (void)sampler.Step(model, rows);  // Warm-up.
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) {
+    if (!sampler.Step(model, rows).ok()) state.SkipWithError("step failed");
+  }
+  Report(state, SecondsSince(start));
+}
+BENCHMARK(BM_SamplerStep)->Arg(1)->Arg(4)->Arg(16)->UseRealTime()->Unit(
+    benchmark::kMillisecond);
+
+// The general generator on the same cores, a batch as one tensor: LibTorch's
+// eager operators in channels_last, our FIR and group norm kernels.
+void BM_GeneratorBatch(benchmark::State& state) {
+  SgemmRate();
+  const c10::NoGradGuard no_grad;
+  at::set_num_threads(Cores());
+  const int64_t batch = state.range(0);
+  const at::Tensor x = at::randn({batch, 3, 32, 32});
+  const at::Tensor z = at::randn({batch, 100});
+  const at::Tensor t = at::full({batch}, 2, at::kLong);
+  CifarGenerator().Forward(x, t, z);  // Warm-up.
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(CifarGenerator().Forward(x, t, z));
+  }
+  Report(state, SecondsSince(start));
+  at::set_num_threads(1);
+}
+BENCHMARK(BM_GeneratorBatch)->Arg(1)->Arg(4)->Arg(16)->UseRealTime()->Unit(
+    benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace ddgan
+
+BENCHMARK_MAIN();
