@@ -76,7 +76,8 @@ struct Acceptance {
 };
 
 // Receives one request's results. Methods are called one at a time, from a
-// lane's thread: they hand work to another thread and return.
+// lane's thread (what a drain ends: from the thread that drains), without any
+// engine lock held: they hand work to another thread and return.
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
