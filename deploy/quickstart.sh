@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# From a clone to pictures: installs what is missing, builds, starts
+# ddgan-server on the bundled model and asks it for 64 digits.
+#
+# usage: deploy/quickstart.sh [--once]
+#   --once   exit after the picture; otherwise the server stays up until Ctrl-C
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+once=false
+case "${1:-}" in
+  "") ;;
+  --once) once=true ;;
+  -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) echo "quickstart.sh: unknown argument '$1' (try --help)" >&2; exit 2 ;;
+esac
+
+docker/install_dependencies.sh
+cmake --preset release -DDDGAN_BUILD_TESTS=OFF -B build/quickstart
+cmake --build build/quickstart --target ddgan-server ddgan
+
+run=$(mktemp -d)
+server=
+finish() {
+  if [ -n "$server" ] && kill -TERM "$server" 2>/dev/null; then
+    wait "$server" || true
+  fi
+  rm -rf "$run"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Port 0: free ports, so that a server that is already up is left alone.
+build/quickstart/server/ddgan-server --model_root=deploy/models \
+  --listen=127.0.0.1:0 --http=127.0.0.1:0 --port_file="$run/ports.json" &
+server=$!
+for _ in $(seq 600); do
+  [ -s "$run/ports.json" ] && break
+  kill -0 "$server" 2>/dev/null || { echo "quickstart.sh: the server did not start" >&2; exit 1; }
+  sleep 0.1
+done
+[ -s "$run/ports.json" ] || { echo "quickstart.sh: the server was not ready within 60 s" >&2; exit 1; }
+port() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$run/ports.json" "$1"; }
+address=127.0.0.1:$(port grpc_port)
+http=127.0.0.1:$(port http_port)
+
+build/quickstart/client/ddgan generate --server="$address" --count=64 --seed=7 --grid --out=digits.png
+echo "The picture: $PWD/digits.png"
+$once && exit 0
+
+cat <<TEXT
+
+The server is up; Ctrl-C stops it. Ask it for more from another terminal:
+  build/quickstart/client/ddgan generate --server=$address --count=16 --grid --out=more.png
+  build/quickstart/client/ddgan models --server=$address
+  curl http://$http/metrics
+TEXT
+wait "$server"
