@@ -1,0 +1,165 @@
+// Whole runs on a tiny network: stop, resume, publish, refuse.
+#include "trainer/training_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/checkpoint/checkpoint_format.h"
+#include "tests/fakes/temporary_folder.h"
+
+namespace ddgan {
+namespace {
+
+// Sixteen small pictures, each a bright square somewhere else.
+class SquaresDataset : public ImageDataset {
+ public:
+  size_t size() const override { return 16; }
+  const ImageShape& shape() const override { return shape_; }
+  absl::Status Image(size_t index, absl::Span<uint8_t> pixels) const override {
+    for (size_t i = 0; i < pixels.size(); ++i) {
+      const size_t x = i % 32, y = i / 32;
+      pixels[i] = x / 8 == index % 4 && y / 8 == index / 4 ? 255 : 0;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const ImageShape shape_ = {1, 32, 32};
+};
+
+class TrainingLoopTest : public testing::Test {
+ protected:
+  TrainerOptions Options(const std::string& name) const {
+    TrainerOptions options;
+    options.data = "unused";
+    options.out = (folder_.path() / name).string();
+    options.model = "squares";
+    options.model_config.num_channels = 1;
+    options.model_config.num_channels_dae = 8;
+    options.model_config.ch_mult = {1, 1};
+    options.model_config.num_res_blocks = 1;
+    options.model_config.attn_resolutions = {};
+    options.model_config.nz = 4;
+    options.model_config.z_emb_dim = 8;
+    options.model_config.n_mlp = 1;
+    options.ngf = 2;
+    options.t_emb_dim = 8;
+    options.batch_size = 4;
+    options.lazy_reg = 2;
+    options.max_steps = 6;
+    options.threads = 1;
+    options.log_every = 2;
+    return options;
+  }
+
+  absl::Status Train(const TrainerOptions& options) {
+    lines_.clear();
+    return RunTraining(options, dataset_, stop_, [this](const std::string& line) {
+      lines_.push_back(line);
+    });
+  }
+
+  static std::string Bytes(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    EXPECT_TRUE(file) << path;
+    std::stringstream bytes;
+    bytes << file.rdbuf();
+    return bytes.str();
+  }
+
+  const TemporaryFolder folder_;
+  const SquaresDataset dataset_;
+  std::atomic<bool> stop_ = false;
+  std::vector<std::string> lines_;
+};
+
+TEST_F(TrainingLoopTest, PublishesAVersionThatAServerAccepts) {
+  const TrainerOptions options = Options("a");
+  ASSERT_TRUE(Train(options).ok());
+  const absl::StatusOr<Checkpoint> checkpoint =
+      ReadCheckpoint(options.out, "squares", 6);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(checkpoint->config.training_step, 6);
+  EXPECT_EQ(checkpoint->config.model_config, options.model_config);
+  EXPECT_TRUE(std::filesystem::exists(
+      std::filesystem::path(RunFolder(options)) / "samples_step_6.png"));
+}
+
+TEST_F(TrainingLoopTest, AResumedRunEndsWithTheBytesOfAnUnbrokenOne) {
+  ASSERT_TRUE(Train(Options("whole")).ok());
+  TrainerOptions first = Options("broken");
+  first.max_steps = 3;
+  ASSERT_TRUE(Train(first).ok());
+  ASSERT_TRUE(Train(Options("broken")).ok());
+  EXPECT_EQ(Bytes(folder_.path() / "broken/squares/6/model.safetensors"),
+            Bytes(folder_.path() / "whole/squares/6/model.safetensors"));
+}
+
+TEST_F(TrainingLoopTest, ReportsProgressWithRateAndLosses) {
+  ASSERT_TRUE(Train(Options("a")).ok());
+  bool found = false;
+  for (const std::string& line : lines_) {
+    found |= line.starts_with("step 2/6 (33%)  8 images  ") &&
+             line.find(" images/s  D ") != std::string::npos;
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST_F(TrainingLoopTest, RefusesTheStateOfAnotherRun) {
+  ASSERT_TRUE(Train(Options("a")).ok());
+  TrainerOptions other = Options("a");
+  other.seed = 2;
+  other.max_steps = 8;
+  const absl::Status status = Train(other);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("another run"), std::string::npos);
+}
+
+TEST_F(TrainingLoopTest, ResumeNeverDoesNotOverwriteAState) {
+  TrainerOptions options = Options("a");
+  ASSERT_TRUE(Train(options).ok());
+  options.resume = ResumePolicy::kNever;
+  EXPECT_EQ(Train(options).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(TrainingLoopTest, ADamagedStateIsDataLoss) {
+  TrainerOptions options = Options("a");
+  ASSERT_TRUE(Train(options).ok());
+  const std::filesystem::path state =
+      std::filesystem::path(RunFolder(options)) / "state.safetensors";
+  std::string bytes = Bytes(state);
+  bytes[bytes.size() - 5] ^= 0x40;
+  std::ofstream(state, std::ios::binary) << bytes;
+  options.max_steps = 8;
+  EXPECT_EQ(Train(options).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(TrainingLoopTest, StopSavesWhatWasDone) {
+  stop_ = true;
+  TrainerOptions options = Options("a");
+  EXPECT_TRUE(Train(options).ok());
+  EXPECT_FALSE(std::filesystem::exists(options.out + "/squares"));
+}
+
+TEST_F(TrainingLoopTest, NamesTheFlagThatIsOutOfRange) {
+  TrainerOptions options = Options("a");
+  options.batch_size = 6;
+  EXPECT_NE(Train(options).message().find("--batch_size is 6"),
+            std::string::npos);
+  options = Options("a");
+  options.ema_decay = 1.5;
+  EXPECT_NE(Train(options).message().find("--ema_decay is 1.5"),
+            std::string::npos);
+  options = Options("a");
+  options.model_config.num_channels = 3;
+  EXPECT_NE(Train(options).message().find("1x32x32"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ddgan
