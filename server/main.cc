@@ -71,8 +71,8 @@ void LogGrpcMessage(gpr_log_func_args* args) {
 
 void SetUpLogging(const ServerOptions& options) {
   auto logger = spdlog::stderr_logger_mt("ddgan");
-  logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
-      "%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+                      spdlog::pattern_time_type::utc);
   logger->set_level(spdlog::level::from_str(options.log_level));
   spdlog::set_default_logger(std::move(logger));
   gpr_set_log_function(LogGrpcMessage);

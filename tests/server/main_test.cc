@@ -1,0 +1,168 @@
+// The program ddgan-server with a fake engine, as a process: flags,
+// environment, signals, exit codes.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "ddgan/v1/image_generation.grpc.pb.h"
+#include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/fakes/temporary_folder.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// A ddgan-server whose stdout and stderr the test reads as one stream.
+class Process {
+ public:
+  explicit Process(std::vector<std::string> arguments) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(ends[1], STDOUT_FILENO);
+      dup2(ends[1], STDERR_FILENO);
+      close(ends[0]);
+      close(ends[1]);
+      unsetenv("OMP_WAIT_POLICY");
+      std::vector<char*> argv = {const_cast<char*>("ddgan-server")};
+      for (std::string& argument : arguments) argv.push_back(argument.data());
+      argv.push_back(nullptr);
+      execv(DDGAN_SERVER_WITH_FAKE_ENGINE, argv.data());
+      _exit(127);
+    }
+    close(ends[1]);
+    output_ = fdopen(ends[0], "r");
+  }
+  ~Process() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+    fclose(output_);
+  }
+
+  pid_t pid() const { return pid_; }
+
+  // Reads up to the first line that contains `wanted`, and returns all lines so
+  // far; up to the end if no line does.
+  std::string ReadUntil(const std::string& wanted) {
+    char line[4096];
+    while (fgets(line, sizeof(line), output_) != nullptr) {
+      read_ += line;
+      if (absl::StrContains(line, wanted)) break;
+    }
+    return read_;
+  }
+  std::string ReadToEnd() { return ReadUntil("\nnever"); }
+
+  int WaitForExit() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+ private:
+  pid_t pid_ = -1;
+  FILE* output_ = nullptr;
+  std::string read_;
+};
+
+class MainTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> ServeFlags() const {
+    return {absl::StrCat("--model_root=", folder_.path().string()),
+            "--listen=127.0.0.1:0", "--http=127.0.0.1:0",
+            absl::StrCat("--port_file=", port_file())};
+  }
+  std::string port_file() const {
+    return (folder_.path() / "ports.json").string();
+  }
+  int GrpcPort() const {
+    return nlohmann::json::parse(ReadBytes(port_file()))["grpc_port"];
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(MainTest, ServesAndExitsWithZeroOnSigtermAndSigint) {
+  for (int signal : {SIGTERM, SIGINT}) {
+    Process server(ServeFlags());
+    server.ReadUntil("serving gRPC");
+    const auto stub = v1::ImageGeneration::NewStub(
+        grpc::CreateChannel(absl::StrCat("127.0.0.1:", GrpcPort()),
+                            grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    v1::GenerateRequest request;
+    request.set_count(1);
+    v1::GenerateResponse response;
+    EXPECT_TRUE(stub->Generate(&context, request, &response).ok());
+    kill(server.pid(), signal);
+    EXPECT_THAT(server.ReadToEnd(),
+                AllOf(HasSubstr("draining"), HasSubstr("stopped")));
+    EXPECT_EQ(server.WaitForExit(), 0);
+  }
+}
+
+TEST_F(MainTest, MakesOpenMpWaitPassivelyUnlessTheUserChose) {
+  Process server(ServeFlags());
+  server.ReadUntil("serving gRPC");
+  EXPECT_THAT(ReadBytes(absl::StrCat("/proc/", server.pid(), "/environ")),
+              HasSubstr("OMP_WAIT_POLICY=PASSIVE"));
+}
+
+TEST_F(MainTest, SaysInOneLineThatAPortIsInUse) {
+  Process first(ServeFlags());
+  first.ReadUntil("serving gRPC");
+  const int port = GrpcPort();
+  Process second({absl::StrCat("--model_root=", folder_.path().string()),
+                  absl::StrCat("--listen=127.0.0.1:", port),
+                  "--http=127.0.0.1:0"});
+  EXPECT_THAT(second.ReadToEnd(),
+              HasSubstr(absl::StrCat("cannot serve: --listen=127.0.0.1:", port,
+                                     ": port ", port,
+                                     " is in use by another process\n")));
+  EXPECT_EQ(second.WaitForExit(), 1);
+}
+
+TEST_F(MainTest, SaysInOneLineThatTheModelRootIsAbsent) {
+  std::vector<std::string> flags = ServeFlags();
+  flags[0] = "--model_root=/nowhere/models";
+  Process server(flags);
+  EXPECT_THAT(
+      server.ReadToEnd(),
+      HasSubstr("cannot serve: model root /nowhere/models is absent\n"));
+  EXPECT_EQ(server.WaitForExit(), 1);
+}
+
+TEST_F(MainTest, SaysInOneLineWhatIsWrongWithAFlag) {
+  Process server({"--model_root=m", "--max_batch_size=0"});
+  EXPECT_EQ(server.ReadToEnd(),
+            "ddgan-server: --max_batch_size: '0' is not a whole number in "
+            "[1, 256]\n");
+  EXPECT_EQ(server.WaitForExit(), 2);
+}
+
+TEST_F(MainTest, PrintsHelpAndVersion) {
+  Process help({"--help"});
+  EXPECT_THAT(help.ReadToEnd(), HasSubstr("usage: ddgan-server"));
+  EXPECT_EQ(help.WaitForExit(), 0);
+  Process version({"--version"});
+  EXPECT_THAT(version.ReadToEnd(), HasSubstr("ddgan-server "));
+  EXPECT_EQ(version.WaitForExit(), 0);
+}
+
+}  // namespace
+}  // namespace ddgan

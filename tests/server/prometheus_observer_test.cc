@@ -1,0 +1,132 @@
+#include "server/prometheus_observer.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/manual_clock.h"
+#include "tests/server/promtool.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+ModelIdentity Digits(int64_t version) {
+  return {"digits", version, absl::StrCat("digest", version)};
+}
+
+class PrometheusObserverTest : public ::testing::Test {
+ protected:
+  ManualClock clock_;
+  PrometheusObserver metrics_{&clock_};
+};
+
+TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
+  metrics_.OnStep(Digits(1), "cpu", {3, 3}, absl::Milliseconds(7));
+  metrics_.OnQueueWait(Digits(1), absl::Milliseconds(1));
+  metrics_.OnImages(Digits(1), 2);
+  metrics_.OnRejected(RejectReason::kDeadline);
+  metrics_.OnWastedSteps(WasteReason::kDeadline, 3);
+  metrics_.OnQueueState(1, 2, clock_.Now());
+  metrics_.OnReload(Digits(1), absl::OkStatus(), absl::Seconds(1));
+  metrics_.OnDeviceHealth("cpu", true);
+  metrics_.OnDeviceMemory("cpu", 1 << 20);
+  metrics_.OnGenerateFinished("digits", absl::StatusCode::kOk,
+                              absl::Milliseconds(20));
+  metrics_.OnEncoded(absl::Microseconds(300));
+  metrics_.OnEncoderFull();
+  const std::string text = metrics_.Text();
+  EXPECT_EQ(PromtoolComplaints(text), "");
+  for (const char* name :
+       {"ddgan_requests_total", "ddgan_request_duration_seconds_bucket",
+        "ddgan_queue_duration_seconds_bucket",
+        "ddgan_step_duration_seconds_bucket", "ddgan_step_batch_size_bucket",
+        "ddgan_images_total", "ddgan_encode_duration_seconds_bucket",
+        "ddgan_queue_depth", "ddgan_queue_oldest_age_seconds",
+        "ddgan_inflight_images", "ddgan_wasted_steps_total",
+        "ddgan_rejected_total", "ddgan_reloads_total",
+        "ddgan_reload_duration_seconds_bucket", "ddgan_model_info",
+        "ddgan_device_memory_bytes", "ddgan_device_healthy",
+        "ddgan_build_info"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("\n", name)));
+  }
+}
+
+TEST_F(PrometheusObserverTest, PassesPrometheusLinterBeforeAnythingHappened) {
+  EXPECT_EQ(PromtoolComplaints(metrics_.Text()), "");
+}
+
+TEST_F(PrometheusObserverTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
+  EXPECT_THAT(
+      metrics_.Text(),
+      AllOf(HasSubstr("ddgan_rejected_total{reason=\"queue_full\"} 0"),
+            HasSubstr("ddgan_rejected_total{reason=\"encoder_full\"} 0"),
+            HasSubstr("ddgan_wasted_steps_total{reason=\"cancelled\"} "
+                      "0")));
+}
+
+TEST_F(PrometheusObserverTest, LabelsAStepByItsTAndItsBatchBucket) {
+  metrics_.OnStep(Digits(1), "cpu", {2, 2, 2}, absl::Milliseconds(7));
+  EXPECT_THAT(metrics_.Text(),
+              AllOf(HasSubstr("batch_bucket=\"4\""), HasSubstr("step=\"2\""),
+                    HasSubstr("device=\"cpu\""), HasSubstr("version=\"1\"")));
+}
+
+TEST_F(PrometheusObserverTest, LabelsAStepOfSeveralTsAsMixed) {
+  metrics_.OnStep(Digits(1), "cpu", {2, 1}, absl::Milliseconds(7));
+  EXPECT_THAT(metrics_.Text(), AllOf(HasSubstr("step=\"mixed\""),
+                                     HasSubstr("batch_bucket=\"2\"")));
+}
+
+TEST_F(PrometheusObserverTest, CountsRequestsByModelAndCode) {
+  metrics_.OnGenerateFinished("digits", absl::StatusCode::kOk,
+                              absl::Milliseconds(1));
+  metrics_.OnGenerateFinished("", absl::StatusCode::kInvalidArgument,
+                              absl::Milliseconds(1));
+  const std::string text = metrics_.Text();
+  EXPECT_THAT(text, HasSubstr("code=\"OK\",model=\"digits\"} 1"));
+  EXPECT_THAT(text, HasSubstr("code=\"INVALID_ARGUMENT\",model=\"\"} 1"));
+}
+
+TEST_F(PrometheusObserverTest, ComputesTheOldestAgeWhenScraped) {
+  metrics_.OnQueueState(1, 0, clock_.Now());
+  clock_.Advance(absl::Milliseconds(2500));
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("\nddgan_queue_oldest_age_seconds 2.5"));
+  metrics_.OnQueueState(0, 1, absl::InfiniteFuture());
+  EXPECT_THAT(metrics_.Text(), HasSubstr("\nddgan_queue_oldest_age_seconds 0"));
+}
+
+TEST_F(PrometheusObserverTest, NamesOnlyTheLiveVersionInModelInfo) {
+  metrics_.OnReload(Digits(1), absl::OkStatus(), absl::Seconds(1));
+  metrics_.OnReload(Digits(2), absl::OkStatus(), absl::Seconds(1));
+  metrics_.OnReload(Digits(3), absl::DataLossError("digest"), absl::Seconds(1));
+  const std::string text = metrics_.Text();
+  EXPECT_THAT(text, HasSubstr("digest=\"digest2\""));
+  EXPECT_THAT(text, Not(HasSubstr("digest=\"digest1\"")));
+  EXPECT_THAT(text, Not(HasSubstr("digest=\"digest3\"")));
+  EXPECT_THAT(text, HasSubstr("result=\"refused\"} 1"));
+  EXPECT_THAT(text, HasSubstr("result=\"ok\"} 2"));
+}
+
+TEST_F(PrometheusObserverTest, DropsTheSeriesOfTheVersionUsedLeastRecently) {
+  for (int64_t version : {1, 2, 3, 4}) {
+    metrics_.OnImages(Digits(version), 1);
+    metrics_.OnStep(Digits(version), "cpu", {0}, absl::Milliseconds(1));
+  }
+  metrics_.OnImages(Digits(1), 1);
+  metrics_.OnImages(Digits(5), 1);
+  const std::string text = metrics_.Text();
+  EXPECT_THAT(text, Not(HasSubstr("version=\"2\"")));
+  for (int version : {1, 3, 4, 5}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("version=\"", version, "\"")));
+  }
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,171 @@
+#include "server/request_conversion.h"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr uint64_t kDrawn = 99;
+
+absl::StatusOr<ConvertedRequest> Convert(const v1::GenerateRequest& request) {
+  return ConvertRequest(request, absl::FromUnixSeconds(5),
+                        [] { return kDrawn; });
+}
+
+v1::GenerateRequest RequestFor(uint32_t count) {
+  v1::GenerateRequest request;
+  request.set_count(count);
+  return request;
+}
+
+// Expects that `request` is refused with a message that has all three parts.
+void ExpectRefused(const v1::GenerateRequest& request, const char* field,
+                   const char* value, const char* range) {
+  const absl::Status status = Convert(request).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr(field), HasSubstr(value), HasSubstr(range)));
+}
+
+TEST(RequestConversionTest, FillsUnsetFieldsWithDefaults) {
+  const auto converted = Convert(RequestFor(2));
+  ASSERT_TRUE(converted.ok()) << converted.status();
+  EXPECT_EQ(converted->format, v1::OUTPUT_FORMAT_PNG);
+  const GenerationRequest& generation = converted->generation;
+  EXPECT_EQ(generation.model, "");
+  EXPECT_FALSE(generation.version.has_value());
+  EXPECT_EQ(generation.count, 2u);
+  EXPECT_EQ(generation.seed, kDrawn);
+  EXPECT_EQ(generation.first_index, 0u);
+  EXPECT_EQ(generation.pixel_format, PixelFormat::kUint8);
+  EXPECT_EQ(generation.deadline, absl::FromUnixSeconds(5));
+}
+
+TEST(RequestConversionTest, TakesEverySetField) {
+  v1::GenerateRequest request = RequestFor(64);
+  request.set_model("digits");
+  request.set_version(7);
+  request.set_seed(0);
+  request.set_first_index(12);
+  request.set_format(v1::OUTPUT_FORMAT_FLOAT32);
+  const auto converted = Convert(request);
+  ASSERT_TRUE(converted.ok()) << converted.status();
+  EXPECT_EQ(converted->format, v1::OUTPUT_FORMAT_FLOAT32);
+  const GenerationRequest& generation = converted->generation;
+  EXPECT_EQ(generation.model, "digits");
+  EXPECT_EQ(generation.version, 7);
+  EXPECT_EQ(generation.seed, 0u);
+  EXPECT_EQ(generation.first_index, 12u);
+  EXPECT_EQ(generation.pixel_format, PixelFormat::kFloat32);
+}
+
+TEST(RequestConversionTest, RefusesCountsOutsideOneToSixtyFour) {
+  ExpectRefused(v1::GenerateRequest(), "count", "0", "[1, 64]");
+  ExpectRefused(RequestFor(65), "count", "65", "[1, 64]");
+  EXPECT_TRUE(Convert(RequestFor(1)).ok());
+  EXPECT_TRUE(Convert(RequestFor(64)).ok());
+}
+
+TEST(RequestConversionTest, RefusesVersionsBelowOne) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_version(0);
+  ExpectRefused(request, "version", "0", "[1, 9223372036854775807]");
+  request.set_version(-4);
+  ExpectRefused(request, "version", "-4", "[1, 9223372036854775807]");
+}
+
+TEST(RequestConversionTest, RefusesFormatsThatTheEnumDoesNotList) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_format(static_cast<v1::OutputFormat>(4));
+  ExpectRefused(request, "format", "4", "[0, 3]");
+  request.set_format(static_cast<v1::OutputFormat>(-1));
+  ExpectRefused(request, "format", "-1", "[0, 3]");
+}
+
+TEST(RequestConversionTest, RefusesALastIndexPast32BitsInsteadOfWrapping) {
+  v1::GenerateRequest request = RequestFor(2);
+  request.set_first_index(std::numeric_limits<uint32_t>::max() - 1);
+  EXPECT_TRUE(Convert(request).ok());
+  request.set_first_index(std::numeric_limits<uint32_t>::max());
+  ExpectRefused(request, "first_index", "4294967295", "[0, 4294967294]");
+}
+
+TEST(RequestConversionTest, RefusesAnOverlongModelNameWithoutRepeatingIt) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_model(std::string(kMaxModelNameSize, 'm'));
+  EXPECT_TRUE(Convert(request).ok());
+  request.set_model(std::string(60000, 'm'));
+  ExpectRefused(request, "model", "60000 bytes", "at most 128");
+  EXPECT_LT(Convert(request).status().message().size(), 200u);
+}
+
+TEST(RequestConversionTest, LimitsAReplyToWhatAChannelCarries) {
+  ConvertedRequest request;
+  request.generation.count = 64;
+  request.format = v1::OUTPUT_FORMAT_FLOAT32;
+  EXPECT_TRUE(CheckReplySize(request, {3, 256, 256}).ok());
+  const absl::Status status = CheckReplySize(request, {3, 512, 512});
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("count: 64"), HasSubstr("[1, 21]"),
+                    HasSubstr("3x512x512")));
+  request.format = v1::OUTPUT_FORMAT_PNG;
+  EXPECT_TRUE(CheckReplySize(request, {3, 512, 512}).ok());
+}
+
+TEST(RequestConversionTest, GroupsVersionsByModelNewestFirst) {
+  ModelVersionStatus live;
+  live.identity = {"digits", 2, "dd"};
+  live.state = VersionState::kLive;
+  live.shape = {1, 32, 28};
+  live.num_timesteps = 4;
+  live.training_step = 1000;
+  live.dataset = "mnist";
+  live.loaded_at = absl::FromUnixMillis(12'250);
+  ModelVersionStatus refused;
+  refused.identity = {"digits", 10, ""};
+  refused.reason = "no manifest";
+  ModelVersionStatus other = live;
+  other.identity = {"cats", 1, "cc"};
+
+  const v1::ListModelsResponse response =
+      ConvertModelList({live, refused, other});
+  ASSERT_EQ(response.models_size(), 2);
+  EXPECT_EQ(response.models(0).name(), "cats");
+  const v1::Model& digits = response.models(1);
+  EXPECT_EQ(digits.name(), "digits");
+  ASSERT_EQ(digits.versions_size(), 2);
+  EXPECT_EQ(digits.versions(0).version(), 10);
+  EXPECT_EQ(digits.versions(0).state(), v1::MODEL_VERSION_STATE_REFUSED);
+  EXPECT_EQ(digits.versions(0).reason(), "no manifest");
+  EXPECT_FALSE(digits.versions(0).has_shape());
+  EXPECT_FALSE(digits.versions(0).has_loaded_at());
+  const v1::ModelVersion& second = digits.versions(1);
+  EXPECT_EQ(second.state(), v1::MODEL_VERSION_STATE_LIVE);
+  EXPECT_EQ(second.checkpoint_digest(), "dd");
+  EXPECT_EQ(second.shape().height(), 32u);
+  EXPECT_EQ(second.shape().width(), 28u);
+  EXPECT_EQ(second.num_timesteps(), 4u);
+  EXPECT_EQ(second.training_step(), 1000);
+  EXPECT_EQ(second.dataset(), "mnist");
+  EXPECT_EQ(second.loaded_at().seconds(), 12);
+  EXPECT_EQ(second.loaded_at().nanos(), 250'000'000);
+}
+
+TEST(RequestConversionTest, ReadsGrpcsMissingDeadlineAsNone) {
+  using TimePoint = std::chrono::system_clock::time_point;
+  EXPECT_EQ(ConvertDeadline(TimePoint::max()), absl::InfiniteFuture());
+  EXPECT_EQ(ConvertDeadline(TimePoint(std::chrono::seconds(9))),
+            absl::FromUnixSeconds(9));
+}
+
+}  // namespace
+}  // namespace ddgan

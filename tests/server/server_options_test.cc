@@ -1,0 +1,117 @@
+#include "server/server_options.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+absl::StatusOr<CommandLine> Parse(std::vector<std::string> arguments) {
+  return ParseCommandLine(arguments);
+}
+
+TEST(ServerOptionsTest, ServesLoopbackByDefault) {
+  const auto command = Parse({"--model_root=models"});
+  ASSERT_TRUE(command.ok()) << command.status();
+  EXPECT_EQ(command->action, CommandLine::Action::kServe);
+  EXPECT_EQ(command->options.engine.model_root, "models");
+  EXPECT_EQ(ToString(command->options.listen), "127.0.0.1:50051");
+  EXPECT_EQ(ToString(command->options.http), "127.0.0.1:50052");
+}
+
+TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
+  const auto command =
+      Parse({"--model_root", "models", "--listen=[::]:0", "--http=host:99",
+             "--device=cuda:1", "--cpu_threads=8", "--max_batch_size=256",
+             "--max_batch_wait=5ms", "--max_queued_images", "64",
+             "--encode_threads=3", "--drain_timeout=1m",
+             "--port_file=/run/ports", "--log_level=debug"});
+  ASSERT_TRUE(command.ok()) << command.status();
+  const ServerOptions& options = command->options;
+  EXPECT_EQ(options.listen, (ListenAddress{"::", 0}));
+  EXPECT_EQ(options.http, (ListenAddress{"host", 99}));
+  EXPECT_EQ(options.engine.device, "cuda:1");
+  EXPECT_EQ(options.engine.cpu_threads, 8);
+  EXPECT_EQ(options.engine.max_batch_size, 256);
+  EXPECT_EQ(options.engine.max_batch_wait, absl::Milliseconds(5));
+  EXPECT_EQ(options.engine.max_queued_images, 64);
+  EXPECT_EQ(options.encode_threads, 3);
+  EXPECT_EQ(options.drain_timeout, absl::Minutes(1));
+  EXPECT_EQ(options.port_file, "/run/ports");
+  EXPECT_EQ(options.log_level, "debug");
+}
+
+struct BadFlag {
+  const char* argument;
+  const char* value;
+  const char* wanted;
+};
+
+class BadFlagTest : public ::testing::TestWithParam<BadFlag> {};
+
+TEST_P(BadFlagTest, IsRefusedByNameValueAndRange) {
+  const std::string argument = GetParam().argument;
+  const auto command = Parse({"--model_root=m", argument});
+  ASSERT_TRUE(absl::IsInvalidArgument(command.status())) << command.status();
+  EXPECT_THAT(std::string(command.status().message()),
+              AllOf(HasSubstr(argument.substr(0, argument.find('='))),
+                    HasSubstr(GetParam().value), HasSubstr(GetParam().wanted)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadFlagTest,
+    ::testing::Values(BadFlag{"--cpu_threads=-1", "-1", "[0, 256]"},
+                      BadFlag{"--max_batch_size=0", "0", "[1, 256]"},
+                      BadFlag{"--max_batch_size=257", "257", "[1, 256]"},
+                      BadFlag{"--max_batch_size=many", "many", "whole number"},
+                      BadFlag{"--max_batch_wait=2s", "2s", "[0s, 1s]"},
+                      BadFlag{"--max_batch_wait=5", "5", "500ms"},
+                      BadFlag{"--max_queued_images=63", "63", "[64, 1000000]"},
+                      BadFlag{"--encode_threads=0", "0", "[1, 256]"},
+                      BadFlag{"--drain_timeout=-1s", "-1s", "[0s, 1h]"},
+                      BadFlag{"--listen=50051", "50051", "host:port"},
+                      BadFlag{"--listen=host:65536", "65536", "[0, 65535]"},
+                      BadFlag{"--http=::1:80", "::1:80", "brackets"},
+                      BadFlag{"--log_level=loud", "loud",
+                              "debug, info, warn, error"},
+                      BadFlag{"--device=", "", "empty"},
+                      BadFlag{"--port_file", "", "missing"},
+                      BadFlag{"--modelroot=x", "--modelroot=x", "--help"},
+                      BadFlag{"models", "models", "--help"}));
+
+TEST(ServerOptionsTest, RequiresTheModelRoot) {
+  const auto command = Parse({"--listen=127.0.0.1:1"});
+  ASSERT_TRUE(absl::IsInvalidArgument(command.status()));
+  EXPECT_THAT(std::string(command.status().message()),
+              HasSubstr("--model_root is required"));
+}
+
+TEST(ServerOptionsTest, HelpAndVersionNeedNothingElse) {
+  EXPECT_EQ(Parse({"--help"})->action, CommandLine::Action::kPrintHelp);
+  EXPECT_EQ(Parse({"-h"})->action, CommandLine::Action::kPrintHelp);
+  EXPECT_EQ(Parse({"--version"})->action, CommandLine::Action::kPrintVersion);
+}
+
+TEST(ServerOptionsTest, HelpNamesEveryFlagAndFitsATerminal) {
+  const std::string help = HelpText();
+  for (const char* flag :
+       {"--model_root", "--listen", "--http", "--device", "--cpu_threads",
+        "--max_batch_size", "--max_batch_wait", "--max_queued_images",
+        "--encode_threads", "--drain_timeout", "--port_file", "--log_level"}) {
+    EXPECT_THAT(help, HasSubstr(flag));
+  }
+  size_t start = 0;
+  for (size_t end; (end = help.find('\n', start)) != std::string::npos;
+       start = end + 1) {
+    EXPECT_LE(end - start, 80u) << help.substr(start, end - start);
+  }
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,627 @@
+// The whole server on ports of the system's choice, with an engine that draws
+// without a model, seen from outside: gRPC stubs and HTTP.
+#include "server/server.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/dynamic_message.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <httplib.h>
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "ddgan/v1/image_generation.grpc.pb.h"
+#include "ddgan/v1/model.grpc.pb.h"
+#include "engine/imaging/png_encoder.h"
+#include "gmock/gmock.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "server/grpc_status.h"
+#include "tests/fakes/fake_engine.h"
+#include "tests/fakes/temporary_folder.h"
+#include "tests/server/promtool.h"
+
+namespace ddgan {
+namespace {
+
+using grpc::health::v1::Health;
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string AsString(const std::vector<uint8_t>& bytes) {
+  return std::string(bytes.begin(), bytes.end());
+}
+
+v1::GenerateRequest RequestFor(uint32_t count) {
+  v1::GenerateRequest request;
+  request.set_count(count);
+  request.set_seed(7);
+  return request;
+}
+
+class ServerTest : public ::testing::Test {
+ protected:
+  void StartServer(ImageShape shape = {1, 8, 8}) {
+    options_.listen = {"127.0.0.1", 0};
+    options_.http = {"127.0.0.1", 0};
+    options_.engine.max_queued_images = 64;
+    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
+        options_, [this, shape](const EngineOptions&, EngineObserver*, Clock*) {
+          auto engine = std::make_unique<FakeEngine>(shape);
+          engine_ = engine.get();
+          return engine;
+        });
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    // Each test's calls on a connection of their own.
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    channel_ = grpc::CreateCustomChannel(
+        absl::StrCat("127.0.0.1:", server_->grpc_port()),
+        grpc::InsecureChannelCredentials(), arguments);
+    images_ = v1::ImageGeneration::NewStub(channel_);
+  }
+
+  void SetUp() override { StartServer(); }
+
+  grpc::Status Generate(const v1::GenerateRequest& request) {
+    context_ = std::make_unique<grpc::ClientContext>();
+    response_.Clear();
+    return images_->Generate(context_.get(), request, &response_);
+  }
+
+  httplib::Result Get(const char* path) {
+    return httplib::Client("127.0.0.1", server_->http_port()).Get(path);
+  }
+
+  // /metrics, once it contains `wanted`: a call ends for its caller slightly
+  // before it is counted.
+  std::string MetricsWith(const std::string& wanted) {
+    std::string text;
+    const absl::Time give_up = absl::Now() + absl::Seconds(30);
+    do {
+      text = Get("/metrics")->body;
+    } while (text.find(wanted) == std::string::npos && absl::Now() < give_up);
+    return text;
+  }
+
+  ServerOptions options_;
+  FakeEngine* engine_ = nullptr;  // The server's.
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::ImageGeneration::Stub> images_;
+  std::unique_ptr<grpc::ClientContext> context_;
+  v1::GenerateResponse response_;
+};
+
+// Generate -------------------------------------------------------------------
+
+TEST_F(ServerTest, AnswersWithPngsInOrderOfTheirIndexByDefault) {
+  v1::GenerateRequest request = RequestFor(64);
+  request.set_first_index(5);
+  const grpc::Status status = Generate(request);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response_.images_size(), 64);
+  for (uint32_t i = 0; i < 64; ++i) {
+    const v1::GeneratedImage& image = response_.images(i);
+    EXPECT_EQ(image.index(), 5 + i);
+    EXPECT_EQ(image.data(),
+              *EncodePng(FakePixels(7, 5 + i, {1, 8, 8}, PixelFormat::kUint8),
+                         {1, 8, 8}));
+  }
+}
+
+TEST_F(ServerTest, TellsEverythingNeededToAskForTheSameAgain) {
+  ASSERT_TRUE(Generate(RequestFor(1)).ok());
+  EXPECT_EQ(response_.model(), "digits");
+  EXPECT_EQ(response_.version(), 3);
+  EXPECT_EQ(response_.checkpoint_digest(), std::string(64, 'd'));
+  EXPECT_EQ(response_.seed(), 7u);
+  EXPECT_EQ(response_.num_timesteps(), 4u);
+  EXPECT_EQ(response_.shape().channels(), 1u);
+  EXPECT_EQ(response_.shape().height(), 8u);
+  EXPECT_EQ(response_.shape().width(), 8u);
+  EXPECT_EQ(response_.timings().queue().nanos(), 3'000'000);
+  EXPECT_EQ(response_.timings().steps().nanos(), 40'000'000);
+  EXPECT_GT(response_.timings().encode().nanos(), 0);
+}
+
+TEST_F(ServerTest, SendsRawBytesWithoutEncodingThem) {
+  v1::GenerateRequest request = RequestFor(2);
+  request.set_format(v1::OUTPUT_FORMAT_RAW8);
+  ASSERT_TRUE(Generate(request).ok());
+  EXPECT_EQ(response_.images(1).data(),
+            AsString(FakePixels(7, 1, {1, 8, 8}, PixelFormat::kUint8)));
+  EXPECT_EQ(response_.timings().encode().nanos(), 0);
+}
+
+TEST_F(ServerTest, SendsFloatsAsTheEngineMadeThem) {
+  v1::GenerateRequest request = RequestFor(2);
+  request.set_format(v1::OUTPUT_FORMAT_FLOAT32);
+  ASSERT_TRUE(Generate(request).ok());
+  EXPECT_EQ(response_.images(1).data(),
+            AsString(FakePixels(7, 1, {1, 8, 8}, PixelFormat::kFloat32)));
+}
+
+TEST_F(ServerTest, DrawsAnotherSeedForEachRequestWithoutOne) {
+  v1::GenerateRequest request;
+  request.set_count(1);
+  ASSERT_TRUE(Generate(request).ok());
+  const uint64_t first = response_.seed();
+  ASSERT_TRUE(Generate(request).ok());
+  EXPECT_NE(response_.seed(), first);
+}
+
+TEST_F(ServerTest, SendsTheLargestReplyThatItPromises) {
+  server_.reset();
+  StartServer({3, 256, 256});
+  v1::GenerateRequest request = RequestFor(64);
+  request.set_format(v1::OUTPUT_FORMAT_FLOAT32);
+  const grpc::Status status = Generate(request);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response_.images_size(), 64);
+}
+
+TEST_F(ServerTest, RefusesAReplyThatNoChannelCarries) {
+  server_.reset();
+  StartServer({3, 512, 512});
+  engine_->HoldRequests();
+  v1::GenerateRequest request = RequestFor(64);
+  request.set_format(v1::OUTPUT_FORMAT_FLOAT32);
+  const grpc::Status status = Generate(request);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("count: 64"));
+  engine_->WaitForCancels(1);  // Nothing is drawn for nobody.
+}
+
+TEST_F(ServerTest, RefusesBadInputWithTheFieldsNameAndGoesOn) {
+  v1::GenerateRequest no_count;
+  v1::GenerateRequest bad_format = RequestFor(1);
+  bad_format.set_format(static_cast<v1::OutputFormat>(77));
+  v1::GenerateRequest bad_index = RequestFor(2);
+  bad_index.set_first_index(std::numeric_limits<uint32_t>::max());
+  const std::pair<v1::GenerateRequest, const char*> cases[] = {
+      {no_count, "count: 0"},
+      {RequestFor(65), "count: 65"},
+      {bad_format, "format: 77"},
+      {bad_index, "first_index: 4294967295"},
+  };
+  for (const auto& [request, message] : cases) {
+    const grpc::Status status = Generate(request);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), HasSubstr(message));
+  }
+  EXPECT_TRUE(Generate(RequestFor(1)).ok());
+  const std::string metrics =
+      MetricsWith("code=\"INVALID_ARGUMENT\",model=\"\"} 4");
+  EXPECT_THAT(metrics, HasSubstr("code=\"INVALID_ARGUMENT\",model=\"\"} 4"));
+  EXPECT_THAT(metrics, HasSubstr("code=\"OK\",model=\"digits\"} 1"));
+}
+
+TEST_F(ServerTest, ReportsUnknownModelsAndVersionsAsNotFound) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_model("cats");
+  grpc::Status status = Generate(request);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(status.error_message(), HasSubstr("cats"));
+  request.set_model("digits");
+  request.set_version(2);
+  status = Generate(request);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(status.error_message(), HasSubstr("version 2"));
+  // A caller's text never becomes a label.
+  EXPECT_THAT(MetricsWith("code=\"NOT_FOUND\",model=\"\"} 2"),
+              AllOf(HasSubstr("code=\"NOT_FOUND\",model=\"\"} 2"),
+                    Not(HasSubstr("cats"))));
+}
+
+TEST_F(ServerTest, TellsACallerOfAFullServerWhenToComeBack) {
+  engine_->RefuseRequests(absl::ResourceExhaustedError("queue full"));
+  const grpc::Status status = Generate(RequestFor(1));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  const auto& trailers = context_->GetServerTrailingMetadata();
+  const auto pushback = trailers.find("grpc-retry-pushback-ms");
+  ASSERT_NE(pushback, trailers.end());
+  EXPECT_EQ(std::string(pushback->second.data(), pushback->second.size()),
+            absl::StrCat(absl::ToInt64Milliseconds(kRetryPushback)));
+}
+
+TEST_F(ServerTest, RefusesAtOnceWhenTheEncoderHasNoRoom) {
+  engine_->HoldRequests();
+  // Twice max_queued_images = 64, each held by a call in flight.
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 2; ++i) {
+    callers.emplace_back([this] {
+      grpc::ClientContext context;
+      v1::GenerateResponse response;
+      images_->Generate(&context, RequestFor(64), &response);
+    });
+  }
+  const std::vector<RequestId> held = engine_->WaitForHeld(2);
+  EXPECT_EQ(Generate(RequestFor(1)).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  for (RequestId id : held) {
+    engine_->FinishHeld(id, absl::InternalError("over"));
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_THAT(MetricsWith("ddgan_rejected_total{reason=\"encoder_full\"} 1"),
+              HasSubstr("ddgan_rejected_total{reason=\"encoder_full\"} 1"));
+}
+
+TEST_F(ServerTest, PassesAnEngineFailureOnAndGoesOn) {
+  engine_->FailRequests(absl::InternalError("step 2 gave NaN"));
+  const grpc::Status status = Generate(RequestFor(4));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_THAT(status.error_message(), HasSubstr("step 2 gave NaN"));
+  engine_->FailRequests(absl::OkStatus());
+  EXPECT_TRUE(Generate(RequestFor(4)).ok());
+}
+
+TEST_F(ServerTest, CutsAnErrorMessageToWhatATrailerHolds) {
+  engine_->RefuseRequests(absl::InternalError(std::string(100'000, 'x')));
+  const grpc::Status status = Generate(RequestFor(1));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(status.error_message(), std::string(1024, 'x'));
+}
+
+TEST_F(ServerTest, RefusesARequestTooLargeToBeOne) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_model(std::string(1 << 20, 'm'));
+  EXPECT_EQ(Generate(request).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(Generate(RequestFor(1)).ok());
+}
+
+TEST_F(ServerTest, ACancelledCallIsCancelledInTheEngine) {
+  engine_->HoldRequests();
+  grpc::ClientContext context;
+  grpc::Status status;
+  std::thread caller([this, &context, &status] {
+    v1::GenerateResponse response;
+    status = images_->Generate(&context, RequestFor(3), &response);
+  });
+  const RequestId id = engine_->WaitForHeld(1).front();
+  engine_->DeliverHeld(id, 1);
+  context.TryCancel();
+  caller.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  engine_->WaitForCancels(1);
+  EXPECT_THAT(MetricsWith("code=\"CANCELLED\",model=\"digits\"} 1"),
+              HasSubstr("code=\"CANCELLED\",model=\"digits\"} 1"));
+}
+
+TEST_F(ServerTest, ADeadlineReachesTheEngineAndEndsTheCall) {
+  engine_->HoldRequests();
+  grpc::ClientContext context;
+  const auto deadline =
+      std::chrono::system_clock::now() + std::chrono::milliseconds(200);
+  context.set_deadline(deadline);
+  grpc::Status status;
+  std::thread caller([this, &context, &status] {
+    v1::GenerateResponse response;
+    status = images_->Generate(&context, RequestFor(1), &response);
+  });
+  const RequestId id = engine_->WaitForHeld(1).front();
+  // gRPC sends the time that is left, so the two differ by the transit.
+  const absl::Duration difference =
+      engine_->HeldRequest(id).deadline - absl::FromChrono(deadline);
+  EXPECT_LT(absl::AbsDuration(difference), absl::Seconds(5));
+  caller.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  engine_->WaitForCancels(1);
+  EXPECT_THAT(MetricsWith("code=\"DEADLINE_EXCEEDED\",model=\"digits\"} 1"),
+              HasSubstr("code=\"DEADLINE_EXCEEDED\",model=\"digits\"} 1"));
+}
+
+TEST_F(ServerTest, ServesManyCallsAtOnce) {
+  std::vector<std::thread> callers;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    callers.emplace_back([this, seed] {
+      for (int i = 0; i < 10; ++i) {
+        v1::GenerateRequest request = RequestFor(4);
+        request.set_seed(seed);
+        request.set_format(v1::OUTPUT_FORMAT_RAW8);
+        grpc::ClientContext context;
+        v1::GenerateResponse response;
+        ASSERT_TRUE(images_->Generate(&context, request, &response).ok());
+        EXPECT_EQ(
+            response.images(3).data(),
+            AsString(FakePixels(seed, 3, {1, 8, 8}, PixelFormat::kUint8)));
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+// ListModels, health, reflection ---------------------------------------------
+
+TEST_F(ServerTest, ListsModels) {
+  grpc::ClientContext context;
+  v1::ListModelsResponse response;
+  ASSERT_TRUE(v1::ModelService::NewStub(channel_)
+                  ->ListModels(&context, {}, &response)
+                  .ok());
+  ASSERT_EQ(response.models_size(), 1);
+  EXPECT_EQ(response.models(0).name(), "digits");
+  ASSERT_EQ(response.models(0).versions_size(), 2);
+  EXPECT_EQ(response.models(0).versions(0).state(),
+            v1::MODEL_VERSION_STATE_LIVE);
+  EXPECT_THAT(response.models(0).versions(1).reason(), HasSubstr("digest"));
+}
+
+TEST_F(ServerTest, HealthServesTheServerAndEachServiceByName) {
+  const std::unique_ptr<Health::Stub> health = Health::NewStub(channel_);
+  for (const char* name :
+       {"", "ddgan.v1.ImageGeneration", "ddgan.v1.ModelService"}) {
+    grpc::ClientContext context;
+    HealthCheckRequest request;
+    request.set_service(name);
+    HealthCheckResponse response;
+    ASSERT_TRUE(health->Check(&context, request, &response).ok()) << name;
+    EXPECT_EQ(response.status(), HealthCheckResponse::SERVING) << name;
+  }
+  grpc::ClientContext context;
+  HealthCheckRequest request;
+  request.set_service("ddgan.v1.Unknown");
+  HealthCheckResponse response;
+  EXPECT_EQ(health->Check(&context, request, &response).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(ServerTest, HealthFollowsTheEngine) {
+  const std::unique_ptr<Health::Stub> health = Health::NewStub(channel_);
+  grpc::ClientContext context;
+  HealthCheckRequest request;
+  request.set_service("ddgan.v1.ImageGeneration");
+  const auto watch = health->Watch(&context, request);
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  engine_->SetReady(false);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(Get("/readyz")->status, 503);
+  engine_->SetReady(true);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  context.TryCancel();
+}
+
+// The reflection service's messages live in gRPC's own library, which installs
+// no header for them, so the test speaks it through descriptors.
+TEST_F(ServerTest, ReflectionListsTheServices) {
+  using google::protobuf::Descriptor;
+  using google::protobuf::DescriptorPool;
+  using google::protobuf::Message;
+  using google::protobuf::MessageFactory;
+  const DescriptorPool* pool = DescriptorPool::generated_pool();
+  const Descriptor* request_type = pool->FindMessageTypeByName(
+      "grpc.reflection.v1alpha.ServerReflectionRequest");
+  const Descriptor* response_type = pool->FindMessageTypeByName(
+      "grpc.reflection.v1alpha.ServerReflectionResponse");
+  ASSERT_NE(request_type, nullptr);
+  ASSERT_NE(response_type, nullptr);
+  MessageFactory* factory = MessageFactory::generated_factory();
+  const std::unique_ptr<Message> request(
+      factory->GetPrototype(request_type)->New());
+  request->GetReflection()->SetString(
+      request.get(), request_type->FindFieldByName("list_services"), "*");
+  const std::unique_ptr<Message> response(
+      factory->GetPrototype(response_type)->New());
+
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call =
+      stub.PrepareCall(
+          &context,
+          "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+          &queue);
+  auto wait = [&queue] {
+    void* tag;
+    bool ok = false;
+    EXPECT_TRUE(queue.Next(&tag, &ok));
+    return ok;
+  };
+  grpc::Slice slice(request->SerializeAsString());
+  grpc::ByteBuffer sent(&slice, 1);
+  call->StartCall(nullptr);
+  ASSERT_TRUE(wait());
+  call->Write(sent, nullptr);
+  ASSERT_TRUE(wait());
+  grpc::ByteBuffer received;
+  call->Read(&received, nullptr);
+  ASSERT_TRUE(wait());
+  grpc::Slice answer;
+  ASSERT_TRUE(received.DumpToSingleSlice(&answer).ok());
+  ASSERT_TRUE(response->ParseFromArray(answer.begin(), answer.size()));
+  EXPECT_THAT(response->ShortDebugString(),
+              AllOf(HasSubstr("ddgan.v1.ImageGeneration"),
+                    HasSubstr("ddgan.v1.ModelService")));
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  wait();
+}
+
+// HTTP -----------------------------------------------------------------------
+
+TEST_F(ServerTest, MetricsPassPrometheusLinterAfterCalls) {
+  ASSERT_TRUE(Generate(RequestFor(2)).ok());
+  const std::string text = MetricsWith("code=\"OK\",model=\"digits\"} 1");
+  EXPECT_THAT(text, HasSubstr("code=\"OK\",model=\"digits\"} 1"));
+  EXPECT_EQ(PromtoolComplaints(text), "");
+  EXPECT_THAT(Get("/metrics")->get_header_value("Content-Type"),
+              HasSubstr("version=0.0.4"));
+}
+
+TEST_F(ServerTest, IsLiveAndReadyWhileItServes) {
+  EXPECT_EQ(Get("/livez")->status, 200);
+  EXPECT_EQ(Get("/readyz")->status, 200);
+  EXPECT_EQ(Get("/readyz")->body, "ok\n");
+  EXPECT_EQ(Get("/nothing")->status, 404);
+}
+
+// Start and stop -------------------------------------------------------------
+
+TEST_F(ServerTest, DrainFinishesAcceptedWorkAndRefusesMore) {
+  engine_->HoldRequests();
+  grpc::Status status;
+  std::thread caller([this, &status] {
+    grpc::ClientContext context;
+    v1::GenerateResponse response;
+    status = images_->Generate(&context, RequestFor(1), &response);
+  });
+  const RequestId id = engine_->WaitForHeld(1).front();
+  std::thread stopper([this] { server_->Stop(absl::InfiniteDuration()); });
+  engine_->WaitForDrain();
+
+  EXPECT_EQ(Get("/readyz")->status, 503);
+  EXPECT_EQ(Get("/readyz")->body, "draining\n");
+  EXPECT_EQ(Get("/livez")->status, 200);
+  grpc::ClientContext health_context;
+  HealthCheckResponse health;
+  ASSERT_TRUE(
+      Health::NewStub(channel_)->Check(&health_context, {}, &health).ok());
+  EXPECT_EQ(health.status(), HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(Generate(RequestFor(1)).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+
+  engine_->DeliverHeld(id, 0);
+  engine_->FinishHeld(id, absl::OkStatus());
+  stopper.join();
+  caller.join();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(ServerTest, WorkThatOutlastsTheDrainFailsAsUnavailable) {
+  engine_->HoldRequests();
+  grpc::Status status;
+  std::thread caller([this, &status] {
+    grpc::ClientContext context;
+    v1::GenerateResponse response;
+    status = images_->Generate(&context, RequestFor(1), &response);
+  });
+  engine_->WaitForHeld(1);
+  server_->Stop(absl::ZeroDuration());
+  caller.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+class ServerStartTest : public ::testing::Test {
+ protected:
+  ServerStartTest() {
+    options_.listen = {"127.0.0.1", 0};
+    options_.http = {"127.0.0.1", 0};
+  }
+
+  absl::StatusOr<std::unique_ptr<Server>> Start() {
+    return Server::Start(options_,
+                         [](const EngineOptions&, EngineObserver*, Clock*) {
+                           return std::make_unique<FakeEngine>();
+                         });
+  }
+
+  ServerOptions options_;
+};
+
+TEST_F(ServerStartTest, SaysWhichFlagsPortIsInUse) {
+  const auto first = Start();
+  ASSERT_TRUE(first.ok()) << first.status();
+  options_.listen.port = (*first)->grpc_port();
+  absl::Status status = Start().status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_EQ(
+      status.message(),
+      absl::StrCat("--listen=127.0.0.1:", options_.listen.port, ": port ",
+                   options_.listen.port, " is in use by another process"));
+  options_.listen.port = 0;
+  options_.http.port = (*first)->http_port();
+  status = Start().status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("--http="), HasSubstr("is in use")));
+}
+
+TEST_F(ServerStartTest, PassesTheEnginesRefusalOn) {
+  const absl::Status status =
+      Server::Start(options_,
+                    [](const EngineOptions&, EngineObserver*,
+                       Clock*) -> absl::StatusOr<std::unique_ptr<Engine>> {
+                      return absl::NotFoundError("model root x is absent");
+                    })
+          .status();
+  EXPECT_EQ(status, absl::NotFoundError("model root x is absent"));
+}
+
+TEST_F(ServerStartTest, IsLiveButNotReadyWhileModelsLoad) {
+  // The port is only known once the server runs, so take a free one first.
+  {
+    const auto probe = Start();
+    ASSERT_TRUE(probe.ok()) << probe.status();
+    options_.http.port = (*probe)->http_port();
+  }
+  int live = 0;
+  int ready = 0;
+  std::string reason;
+  const auto server = Server::Start(
+      options_, [&](const EngineOptions&, EngineObserver*, Clock*) {
+        httplib::Client client("127.0.0.1", options_.http.port);
+        live = client.Get("/livez")->status;
+        ready = client.Get("/readyz")->status;
+        reason = client.Get("/readyz")->body;
+        return std::make_unique<FakeEngine>();
+      });
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ(live, 200);
+  EXPECT_EQ(ready, 503);
+  EXPECT_EQ(reason, "loading models\n");
+}
+
+TEST_F(ServerStartTest, WritesItsPortsOnceItServes) {
+  const TemporaryFolder folder;
+  options_.port_file = (folder.path() / "ports.json").string();
+  const auto server = Start();
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ(ReadBytes(options_.port_file),
+            absl::StrCat("{\"grpc_port\":", (*server)->grpc_port(),
+                         ",\"http_port\":", (*server)->http_port(), "}\n"));
+}
+
+TEST_F(ServerStartTest, SaysThatThePortFileCannotBeWritten) {
+  const TemporaryFolder folder;
+  options_.port_file = (folder.path() / "absent" / "ports.json").string();
+  const absl::Status status = Start().status();
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("--port_file="), HasSubstr("cannot be written")));
+}
+
+TEST_F(ServerStartTest, RemovesAnEarlierRunsPortFileBeforeItLoads) {
+  const TemporaryFolder folder;
+  options_.port_file = (folder.path() / "ports.json").string();
+  WriteBytes(options_.port_file, "stale");
+  const absl::Status status =
+      Server::Start(options_,
+                    [](const EngineOptions&, EngineObserver*,
+                       Clock*) -> absl::StatusOr<std::unique_ptr<Engine>> {
+                      return absl::NotFoundError("none");
+                    })
+          .status();
+  EXPECT_FALSE(std::filesystem::exists(options_.port_file));
+}
+
+}  // namespace
+}  // namespace ddgan
