@@ -133,6 +133,17 @@ void AddModule(const std::string& prefix, const ModulePlan& module,
   }
 }
 
+}  // namespace
+
+bool HasSkipConv(const ModulePlan& module) {
+  return module.kind == ModuleKind::kResBlockDown ||
+         module.kind == ModuleKind::kResBlockUp ||
+         (module.kind == ModuleKind::kResBlock &&
+          module.in_channels != module.out_channels);
+}
+
+int GroupNormGroups(int channels) { return std::min(channels / 4, 32); }
+
 // The numbering of spec 3.3, step by step.
 std::vector<ModulePlan> PlanModules(const ModelConfig& config) {
   const int nf = config.num_channels_dae;
@@ -201,17 +212,6 @@ std::vector<ModulePlan> PlanModules(const ModelConfig& config) {
   if (config.progressive == "none") add_output_head(0, current);
   return modules;
 }
-
-}  // namespace
-
-bool HasSkipConv(const ModulePlan& module) {
-  return module.kind == ModuleKind::kResBlockDown ||
-         module.kind == ModuleKind::kResBlockUp ||
-         (module.kind == ModuleKind::kResBlock &&
-          module.in_channels != module.out_channels);
-}
-
-int GroupNormGroups(int channels) { return std::min(channels / 4, 32); }
 
 GeneratorPlan PlanGenerator(const ModelConfig& config) {
   GeneratorPlan plan;

@@ -59,6 +59,7 @@ struct GeneratorPlan {
 };
 
 // `config` must be valid (ValidateModelConfig).
+std::vector<ModulePlan> PlanModules(const ModelConfig& config);
 GeneratorPlan PlanGenerator(const ModelConfig& config);
 
 // min(channels / 4, 32), as everywhere in the generator (spec 3.2).

@@ -81,14 +81,14 @@ std::optional<ModelConfig> FitWidths(const ShapeOf& shapes, int num_modules,
     if ((attention_levels >> level & 1) != 0)
       config.attn_resolutions.push_back(config.image_size >> level);
   }
-  const GeneratorPlan plan = PlanGenerator(config);
-  if (static_cast<int>(plan.modules.size()) != num_modules) return std::nullopt;
+  const std::vector<ModulePlan> modules = PlanModules(config);
+  if (static_cast<int>(modules.size()) != num_modules) return std::nullopt;
 
   // The blocks on the way down come first: num_res_blocks for each level.
   int level = 0;
   int block = 0;
   for (int i = 0; i < num_modules && level < levels; ++i) {
-    if (plan.modules[i].kind != ModuleKind::kResBlock) continue;
+    if (modules[i].kind != ModuleKind::kResBlock) continue;
     if (block == 0) {
       const std::optional<int> width = SizeOf(
           shapes, absl::StrCat("all_modules.", i, ".Conv_0.weight"), 4, 0);

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <limits>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/mutated_bytes.h"
 #include "tests/trainer/import/pth_writer.h"
 
 namespace ddgan {
@@ -299,6 +301,43 @@ TEST(PickleReaderTest, CyclesAndRepetitionAreHarmless) {
 TEST(PickleReaderTest, NumberOfValuesIsBounded) {
   EXPECT_THAT(Refusal("\x80\x02" + std::string(2 << 20, 'N') + "."),
               HasSubstr("more than 1048576 values"));
+}
+
+// Real pickles with random damage, of a fixed seed; the sanitizer build is
+// where this pays.
+TEST(PickleReaderTest, DamagedPickleIsRefusedOrItsTensorsLieInTheirStorages) {
+  const std::string small = Begin()
+                                .EmptyOrderedDict()
+                                .Raw("(")
+                                .String("a")
+                                .Tensor("0", 12, 6, {2, 3}, {3, 1})
+                                .String("b")
+                                .Tensor("1", 4, 0, {4}, {1})
+                                .Raw("u}")
+                                .String("_metadata")
+                                .EmptyOrderedDict()
+                                .Raw("sb")
+                                .Stop()
+                                .bytes();
+  ASSERT_EQ(Refusal(small), "accepted");
+  std::mt19937 random(4);
+  for (int round = 0; round < 20000; ++round) {
+    const auto dict =
+        ReadStateDictPickle(MutatedBytes(small, small.size(), &random));
+    if (!dict.ok()) continue;
+    for (const PickledTensor& tensor : dict->tensors) {
+      ASSERT_LT(tensor.storage, dict->storages.size());
+      int64_t last = tensor.offset;
+      bool is_empty = false;
+      for (size_t d = 0; d < tensor.shape.size(); ++d) {
+        is_empty |= tensor.shape[d] == 0;
+        last += (tensor.shape[d] - 1) * tensor.strides[d];
+      }
+      if (!is_empty) {
+        ASSERT_LT(last, dict->storages[tensor.storage].num_values);
+      }
+    }
+  }
 }
 
 }  // namespace
