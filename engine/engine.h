@@ -68,7 +68,7 @@ class Engine {
 struct EngineOptions {
   // Folder <model_root>/<model>/<version>/ as in checkpoint_format.h.
   std::string model_root;
-  // "cpu", or in a CUDA build "cuda:N".
+  // Only "cpu".
   std::string device = "cpu";
   // CPU threads of the lane; 0 means one per core. [0, 256]
   int cpu_threads = 0;
