@@ -43,6 +43,11 @@ class ImageBatchRunner : public BatchRunner {
         std::swap(in_flight_[row.id], next_[i]);
       }
     }
+    const size_t images = in_flight_.size() + next_.size() + spare_.size();
+    outcome.device_memory_bytes =
+        model->bytes() +
+        static_cast<int64_t>(images * sizeof(float) * shape.channels *
+                             shape.height * shape.width);
     outcome.device_time = absl::Now() - start;
     return outcome;
   }

@@ -3,6 +3,7 @@
 #ifndef DDGAN_ENGINE_MODEL_MODEL_H_
 #define DDGAN_ENGINE_MODEL_MODEL_H_
 
+#include <cstdint>
 #include <utility>
 
 #include "engine/generation.h"
@@ -19,12 +20,15 @@ class Model {
       : identity_(std::move(identity)),
         config_(generator.config()),
         schedule_(ComputeNoiseSchedule(config_)),
-        generator_(generator) {}
+        generator_(generator),
+        bytes_(generator_.bytes()) {}
 
   const ModelIdentity& identity() const { return identity_; }
   const ModelConfig& config() const { return config_; }
   const NoiseSchedule& schedule() const { return schedule_; }
   const PreparedGenerator& generator() const { return generator_; }
+  // Memory that the weights hold.
+  int64_t bytes() const { return bytes_; }
   ImageShape shape() const {
     return {config_.num_channels, config_.image_size, config_.image_size};
   }
@@ -34,6 +38,7 @@ class Model {
   const ModelConfig config_;
   const NoiseSchedule schedule_;
   const PreparedGenerator generator_;
+  const int64_t bytes_;
 };
 
 }  // namespace ddgan

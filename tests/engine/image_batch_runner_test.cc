@@ -142,6 +142,17 @@ TEST(ImageBatchRunnerPixelsTest, BytesAreTheFloatsByTheFormula) {
   EXPECT_GT(spread, 0.1);  // The image is not empty.
 }
 
+TEST(ImageBatchRunnerMemoryTest, CountsWeightsAndImagesInFlight) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(1);
+  const StepRow first{1, 5, 0, 3, PixelFormat::kUint8};
+  const StepRow second{2, 5, 1, 3, PixelFormat::kUint8};
+  const int64_t one = runner->RunStep(model, {&first, 1})->device_memory_bytes;
+  EXPECT_GT(one, model->bytes());
+  const int64_t two = runner->RunStep(model, {&second, 1})->device_memory_bytes;
+  EXPECT_EQ(two - one, 3 * 16 * 16 * 4);
+}
+
 TEST(ImageBatchRunnerErrorTest, AFailedStepMovesNoRow) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(2);
