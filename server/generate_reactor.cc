@@ -193,15 +193,18 @@ void GenerateReactor::FinishCall() {
     if (acceptance_.has_value()) model = acceptance_->identity.model;
     reservation_.reset();
   }
+  const grpc::Status answer = ToGrpcStatus(outcome, context_);
   if (absl::IsInternal(outcome)) {
-    spdlog::error("Generate failed: {}", outcome.ToString());
+    spdlog::error("Generate failed: {}", answer.error_message());
   } else if (!outcome.ok()) {
-    spdlog::debug("Generate refused: {}", outcome.ToString());
+    spdlog::debug("Generate refused: {} {}",
+                  absl::StatusCodeToString(outcome.code()),
+                  answer.error_message());
   }
   parts_.metrics->OnGenerateFinished(model, outcome.code(),
                                      absl::Now() - arrived_);
   // After this line OnDone may have given up the last reference.
-  Finish(ToGrpcStatus(outcome, context_));
+  Finish(answer);
 }
 
 absl::Status GenerateReactor::OutcomeLocked() const {
