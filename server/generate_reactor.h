@@ -76,6 +76,8 @@ class GenerateReactor final
   // One pending thing is done; the last one finishes the call.
   void Release() ABSL_LOCKS_EXCLUDED(mu_);
   void FinishCall() ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether a call that is cancelled now was so by its deadline.
+  bool CallerTimedOut() const;
   absl::Status OutcomeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FillResponse() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/call_once.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "ddgan/v1/image_generation.grpc.pb.h"
@@ -142,6 +144,10 @@ absl::Status Server::StartGrpc() {
                              .metrics = &metrics_});
   model_service_ = std::make_unique<ModelService>(engine_.get());
 
+  // Never shut down again: with its last user gone, gRPC waits for the thread
+  // that has written a large reply, which sleeps for up to 10 s (seen in 1.51).
+  static absl::once_flag grpc_stays;
+  absl::call_once(grpc_stays, grpc_init);
   grpc::EnableDefaultHealthCheckService(true);
   // The library registers itself when it is loaded, but without a call to it
   // the linker leaves it out.

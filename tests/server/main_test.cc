@@ -1,6 +1,8 @@
 // The program ddgan-server with a fake engine, as a process: flags,
 // environment, signals, exit codes.
+#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,20 +30,26 @@ class Process {
  public:
   explicit Process(std::vector<std::string> arguments) {
     int ends[2];
-    EXPECT_EQ(pipe(ends), 0);
-    pid_ = fork();
-    if (pid_ == 0) {
-      dup2(ends[1], STDOUT_FILENO);
-      dup2(ends[1], STDERR_FILENO);
-      close(ends[0]);
-      close(ends[1]);
-      unsetenv("OMP_WAIT_POLICY");
-      std::vector<char*> argv = {const_cast<char*>("ddgan-server")};
-      for (std::string& argument : arguments) argv.push_back(argument.data());
-      argv.push_back(nullptr);
-      execv(DDGAN_SERVER_WITH_FAKE_ENGINE, argv.data());
-      _exit(127);
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+    std::vector<char*> argv = {const_cast<char*>("ddgan-server")};
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::vector<char*> environment;
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+      if (!absl::StartsWith(*variable, "OMP_WAIT_POLICY=")) {
+        environment.push_back(*variable);
+      }
     }
+    environment.push_back(nullptr);
+    // Not fork: this process has gRPC's threads.
+    EXPECT_EQ(posix_spawn(&pid_, DDGAN_SERVER_WITH_FAKE_ENGINE, &actions,
+                          nullptr, argv.data(), environment.data()),
+              0);
+    posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     output_ = fdopen(ends[0], "r");
   }
