@@ -1,0 +1,30 @@
+// Tells ThreadSanitizer what to make of Debian's gRPC, which is built without
+// it: how gRPC hands memory from thread to thread cannot be seen, and would be
+// reported as races. Our own code is watched as ever.
+//
+// Linked into the tests that use gRPC, in a build with DDGAN_SANITIZE=thread,
+// and nowhere else.
+
+// What libraries do through intercepted functions (malloc, memcpy, read) is
+// ignored; what is inlined from their headers is not, hence the second list.
+extern "C" const char* __tsan_default_options() {
+  return "ignore_noninstrumented_modules=1";
+}
+
+extern "C" const char* __tsan_default_suppressions() {
+  // By function or file that one of the two accesses must have on its stack.
+  // Of our own code, only a reactor's OnDone has one of these on its stack.
+  return
+      // A call object is constructed in memory that the library's arena had
+      // handed out before; its reference count is read by whichever thread the
+      // library's completion queue picks.
+      "race:grpc::internal::ServerCallbackCall::ServerCallbackCall\n"
+      // An operation is prepared on the thread that calls Finish and completed
+      // on a thread of the completion queue.
+      "race:grpcpp/impl/call_op_set.h\n"
+      "race:grpc::internal::CallbackWithSuccessTag::Set\n"
+      "race:grpc::internal::CallbackWithSuccessTag::CallbackWithSuccessTag\n"
+      // A call object and its reactor end on whichever thread the library says,
+      // after every other thread is done with them.
+      "race:ServerCallbackUnaryImpl::CallOnDone\n";
+}
