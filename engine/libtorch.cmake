@@ -8,14 +8,15 @@ if(DDGAN_ENABLE_CUDA)
 else()
   set(_flavour cpu)
 endif()
+# Where docker/install_dependencies.sh puts things.
 if(DEFINED ENV{DDGAN_DEPS})
-  set(_deps $ENV{DDGAN_DEPS})
+  set(DDGAN_DEPS_ROOT $ENV{DDGAN_DEPS})
 elseif(DEFINED ENV{XDG_CACHE_HOME})
-  set(_deps $ENV{XDG_CACHE_HOME}/ddgan)
+  set(DDGAN_DEPS_ROOT $ENV{XDG_CACHE_HOME}/ddgan)
 else()
-  set(_deps $ENV{HOME}/.cache/ddgan)
+  set(DDGAN_DEPS_ROOT $ENV{HOME}/.cache/ddgan)
 endif()
-set(DDGAN_TORCH_ROOT ${_deps}/libtorch-${DDGAN_TORCH_VERSION}-${_flavour}/torch
+set(DDGAN_TORCH_ROOT ${DDGAN_DEPS_ROOT}/libtorch-${DDGAN_TORCH_VERSION}-${_flavour}/torch
     CACHE PATH "The wheel's torch folder, with include/ and lib/")
 
 # A cache made by one flavour must not silently serve the other.

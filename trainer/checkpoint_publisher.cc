@@ -1,12 +1,10 @@
 #include "trainer/checkpoint_publisher.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -20,6 +18,7 @@
 #include "engine/checkpoint/sha256.h"
 #include "engine/checkpoint/weights_check.h"
 #include "engine/model/generator_plan.h"
+#include "trainer/durable_file.h"
 
 namespace ddgan {
 namespace {
@@ -27,13 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kStagingPrefix[] = ".publishing-";
-// One write() moves at most 2 GiB; smaller pieces keep the page cache moving.
-constexpr size_t kWriteBytes = size_t{64} << 20;
-
-absl::Status PathError(int error, const char* action, const fs::path& path) {
-  return absl::ErrnoToStatus(
-      error, absl::StrCat("cannot ", action, " ", path.string()));
-}
 
 // What a server will do with these bytes, before it has to.
 absl::Status CheckPublishable(int64_t version, const CheckpointConfig& config,
@@ -58,41 +50,6 @@ absl::Status CheckPublishable(int64_t version, const CheckpointConfig& config,
   const absl::StatusOr<SafetensorsView> view = ParseSafetensors(weights);
   if (!view.ok()) return view.status();
   return CheckWeights(*view, PlanGenerator(config.model_config));
-}
-
-absl::Status SyncFolder(const fs::path& path) {
-  absl::StatusOr<Folder> folder = Folder::Open(path);
-  if (!folder.ok()) return folder.status();
-  if (fsync(folder->descriptor()) != 0) return PathError(errno, "sync", path);
-  return absl::OkStatus();
-}
-
-absl::Status WriteAll(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count =
-        write(descriptor, bytes.data(), std::min(bytes.size(), kWriteBytes));
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      return absl::ErrnoToStatus(errno, "write");
-    }
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  if (fsync(descriptor) != 0) return absl::ErrnoToStatus(errno, "fsync");
-  return absl::OkStatus();
-}
-
-absl::Status WriteFile(const fs::path& path, std::string_view bytes) {
-  const int descriptor = open(
-      path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-  if (descriptor < 0) return PathError(errno, "create", path);
-  absl::Status status = WriteAll(descriptor, bytes);
-  // A network file system may report a full disk only here.
-  if (close(descriptor) != 0 && status.ok())
-    status = absl::ErrnoToStatus(errno, "close");
-  if (status.ok()) return status;
-  return absl::Status(
-      status.code(),
-      absl::StrCat("cannot write ", path.string(), ": ", status.message()));
 }
 
 // Creates `path` and its missing parents, each made durable in its own parent.
@@ -185,7 +142,7 @@ absl::Status WriteVersion(const fs::path& folder,
       {kManifestFileName, manifest_json},
   };
   for (const auto& [name, bytes] : files) {
-    if (auto status = WriteFile(folder / name, bytes); !status.ok())
+    if (auto status = WriteNewFile(folder / name, bytes); !status.ok())
       return status;
   }
   return SyncFolder(folder);

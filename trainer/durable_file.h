@@ -1,5 +1,5 @@
-// Writes a file so that a crash leaves the old one or the new one, whole. No
-// LibTorch.
+// Files that survive a crash whole: the one place where the trainer's programs
+// write and sync. No LibTorch. Thread-safe, for different paths.
 #ifndef DDGAN_TRAINER_DURABLE_FILE_H_
 #define DDGAN_TRAINER_DURABLE_FILE_H_
 
@@ -10,9 +10,22 @@
 
 namespace ddgan {
 
-// Replaces `path` with `bytes`: hidden sibling, fsync, rename, fsync of the
-// folder, which must exist. One writer at a time. On an error (the file
-// system's, with the path) the old file is untouched and the sibling is gone.
+// The file system's error `error` (an errno): "cannot <action> <path>: ...".
+absl::Status PathError(int error, const char* action,
+                       const std::filesystem::path& path);
+
+// Creates `path`, writes `bytes` and syncs them. AlreadyExists if anything, a
+// link included, has that name; else the file system's error.
+absl::Status WriteNewFile(const std::filesystem::path& path,
+                          std::string_view bytes);
+
+// Makes what was created, renamed or removed in the folder `path` durable.
+absl::Status SyncFolder(const std::filesystem::path& path);
+
+// Replaces `path` with `bytes`: a crash leaves the old file or the new one,
+// whole. Hidden sibling, rename, sync of the folder, which must exist. One
+// writer at a time. On an error before the rename the old file is untouched and
+// the sibling is gone.
 absl::Status WriteFileDurably(const std::filesystem::path& path,
                               std::string_view bytes);
 

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/diffusion.h"
+#include "engine/imaging/to_rgb8_cpu.h"
 #include "engine/noise_schedule.h"
 #include "engine/philox.h"
 #include "trainer/checkpoint_publisher.h"
@@ -47,17 +48,6 @@ void ToPlanes(const std::vector<uint8_t>& rows, const ImageShape& shape,
     for (int c = 0; c < shape.channels; ++c) {
       const float value = rows[p * shape.channels + c];
       planes[c * pixels + p] = (value / 255.0f - 0.5f) / 0.5f;
-    }
-  }
-}
-
-void ToRows(const float* planes, const ImageShape& shape, uint8_t* rows) {
-  const int pixels = shape.height * shape.width;
-  for (int p = 0; p < pixels; ++p) {
-    for (int c = 0; c < shape.channels; ++c) {
-      const float x = std::min(std::max(planes[c * pixels + p], -1.0f), 1.0f);
-      rows[p * shape.channels + c] =
-          static_cast<uint8_t>(std::floor((x + 1.0f) * 127.5f + 0.5f));
     }
   }
 }
@@ -146,7 +136,7 @@ class TrainingLoop {
       const absl::StatusOr<int64_t> steps =
           LoadTrainingState(StatePath(), RunFingerprint(options_), training_);
       if (!steps.ok()) return steps.status();
-      steps_done_ = published_ = *steps;
+      steps_done_ = published_ = saved_ = *steps;
       report_(absl::StrCat("resumed after step ", steps_done_, " from ",
                            StatePath().string()));
     }
@@ -231,12 +221,16 @@ class TrainingLoop {
   }
 
   absl::Status Save() {
+    if (saved_ == steps_done_) return absl::OkStatus();
+    saved_ = steps_done_;
     return SaveTrainingState(StatePath(), training_, steps_done_,
                              RunFingerprint(options_));
   }
 
   // The whole chain of T steps from the averaged weights.
   absl::Status WriteSamples() {
+    if (sampled_ == steps_done_) return absl::OkStatus();
+    sampled_ = steps_done_;
     const c10::NoGradGuard no_grad;
     const ModelConfig& config = options_.model_config;
     const Generator generator(config, training_.generator_parameters().Split(
@@ -270,8 +264,9 @@ class TrainingLoop {
     const int64_t size = planes.numel() / kSampleCount;
     std::vector<uint8_t> rows(planes.numel());
     for (int i = 0; i < kSampleCount; ++i) {
-      ToRows(planes.const_data_ptr<float>() + i * size, shape,
-             rows.data() + i * size);
+      ToRgb8Cpu({planes.const_data_ptr<float>() + i * size,
+                 static_cast<size_t>(size)},
+                shape, absl::MakeSpan(rows).subspan(i * size, size));
     }
     const absl::StatusOr<std::string> png = EncodeSampleGrid(rows, shape);
     if (!png.ok()) return png.status();
@@ -316,7 +311,10 @@ class TrainingLoop {
 
   TrainingStep training_;
   int64_t steps_done_ = 0;
-  int64_t published_ = 0;  // Step of the newest version.
+  // Steps done at the last of each, so that the end of a run repeats nothing.
+  int64_t published_ = 0;
+  int64_t saved_ = 0;
+  int64_t sampled_ = 0;
 
   at::Tensor batch_;
   std::vector<uint8_t> rows_;  // One image, on its way into batch_.

@@ -73,6 +73,12 @@ StepLosses TrainingStep::Run(const at::Tensor& images, const StepDraws& draws,
   return losses;
 }
 
+at::Tensor TrainingStep::Fake(const at::Tensor& x_next,
+                              const HalfStepDraws& draws) const {
+  return diffusion_.Posterior(generator_.Forward(x_next, draws.t, draws.z),
+                              x_next, draws.t, draws.posterior);
+}
+
 void TrainingStep::DiscriminatorStep(const at::Tensor& images,
                                      const HalfStepDraws& draws, bool penalise,
                                      double rate, StepLosses* losses) {
@@ -98,9 +104,7 @@ void TrainingStep::DiscriminatorStep(const at::Tensor& images,
   {
     // The generator's gradient is of no use in this half.
     const at::NoGradGuard no_grad;
-    fake =
-        diffusion_.Posterior(generator_.Forward(pair.x_next, draws.t, draws.z),
-                             pair.x_next, draws.t, draws.posterior);
+    fake = Fake(pair.x_next, draws);
   }
   const at::Tensor fake_loss =
       LossAsFake(discriminator_.Forward(fake, draws.t, pair.x_next));
@@ -116,9 +120,7 @@ void TrainingStep::GeneratorStep(const at::Tensor& images,
   g_.ZeroGradient();
   const Diffusion::Pair pair =
       diffusion_.DiffusePair(images, draws.t, draws.step_noise, draws.noise);
-  const at::Tensor fake =
-      diffusion_.Posterior(generator_.Forward(pair.x_next, draws.t, draws.z),
-                           pair.x_next, draws.t, draws.posterior);
+  const at::Tensor fake = Fake(pair.x_next, draws);
   const at::Tensor loss =
       LossAsReal(discriminator_.Forward(fake, draws.t, pair.x_next));
   losses->generator = loss.item<double>();

@@ -79,6 +79,8 @@ class TrainingStep {
                          bool penalise, double rate, StepLosses* losses);
   void GeneratorStep(const at::Tensor& images, const HalfStepDraws& draws,
                      double rate, StepLosses* losses);
+  // A generated x_t for x_{t+1}.
+  at::Tensor Fake(const at::Tensor& x_next, const HalfStepDraws& draws) const;
 
   const TrainingOptions options_;
   const Diffusion diffusion_;

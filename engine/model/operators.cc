@@ -182,11 +182,6 @@ at::Tensor Fir(const at::Tensor& x, const FirSpec& spec) {
                     /*dilation=*/1, /*groups=*/x.size(1));
 }
 
-nhwc::Activation NhwcActivation(NormActivation activation) {
-  return activation == NormActivation::kSilu ? nhwc::Activation::kSilu
-                                             : nhwc::Activation::kNone;
-}
-
 // Parameters of one image: row b of [B, C], or all of [C].
 const float* ImageRow(const at::Tensor& parameter, int64_t b) {
   return parameter.const_data_ptr<float>() +
@@ -213,9 +208,9 @@ NormResult GroupNormNhwc(const at::Tensor& x, const at::Tensor& scale,
   float* rstd = result.rstd.mutable_data_ptr<float>();
   ForEachImage(batch, [&](int64_t b) {
     nhwc::GroupNorm(in_data + b * pixels * channels, pixels, channels, groups,
-                    ImageRow(scale, b), ImageRow(shift, b),
-                    NhwcActivation(activation), y + b * pixels * channels,
-                    mean + b * groups, rstd + b * groups);
+                    ImageRow(scale, b), ImageRow(shift, b), activation,
+                    y + b * pixels * channels, mean + b * groups,
+                    rstd + b * groups);
   });
   return result;
 }
@@ -244,9 +239,9 @@ class GroupNormFunction : public Function<GroupNormFunction> {
     at::Tensor dx = at::empty_like(x);
     at::Tensor dscale = at::empty({batch, channels}, x.options());
     at::Tensor dshift = at::empty({batch, channels}, x.options());
-    const nhwc::Activation activation = context->saved_data["silu"].toBool()
-                                            ? nhwc::Activation::kSilu
-                                            : nhwc::Activation::kNone;
+    const NormActivation activation = context->saved_data["silu"].toBool()
+                                          ? NormActivation::kSilu
+                                          : NormActivation::kNone;
     const float* x_data = x.const_data_ptr<float>();
     const float* dy_data = dy.const_data_ptr<float>();
     const float* mean = saved[3].const_data_ptr<float>();

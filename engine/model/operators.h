@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/model/nhwc_kernels.h"
+
 namespace ddgan {
 
 // A 4-tap filter k, normalised to sum 1; its 2-D form is outer(k, k).
@@ -38,7 +40,7 @@ at::Tensor FirDownsample(const at::Tensor& x, const FirKernel& kernel);
 // (Conv-down of spec 3.2): [B, C, H+1, W+1].
 at::Tensor FirSmooth(const at::Tensor& x, const FirKernel& kernel);
 
-enum class NormActivation { kNone, kSilu };
+using NormActivation = nhwc::Activation;
 
 // act(scale * norm(x) + shift): groups min(C/4, 32), eps 1e-6 (spec 3.2).
 // scale and shift are [C] (affine) or [B, C] (adaptive).

@@ -1,0 +1,60 @@
+#include "trainer/durable_file.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "tests/fakes/temporary_folder.h"
+
+namespace ddgan {
+namespace {
+
+std::string Bytes(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+int Entries(const std::filesystem::path& folder) {
+  return static_cast<int>(
+      std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+TEST(WriteFileDurablyTest, ReplacesTheWholeFileAndLeavesNothingBeside) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "state";
+  ASSERT_TRUE(WriteFileDurably(path, "a longer first text").ok());
+  ASSERT_TRUE(WriteFileDurably(path, "second").ok());
+  EXPECT_EQ(Bytes(path), "second");
+  EXPECT_EQ(Entries(folder.path()), 1);
+}
+
+TEST(WriteFileDurablyTest, GoesOnAfterAWriterThatDied) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / ".state.partial") << "half";
+  ASSERT_TRUE(WriteFileDurably(folder.path() / "state", "whole").ok());
+  EXPECT_EQ(Bytes(folder.path() / "state"), "whole");
+  EXPECT_EQ(Entries(folder.path()), 1);
+}
+
+TEST(WriteFileDurablyTest, NamesAFolderThatIsMissing) {
+  const TemporaryFolder folder;
+  const absl::Status status =
+      WriteFileDurably(folder.path() / "missing" / "state", "text");
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_NE(status.message().find("missing"), std::string::npos);
+}
+
+TEST(WriteNewFileTest, OverwritesNothing) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "file";
+  ASSERT_TRUE(WriteNewFile(path, "first").ok());
+  EXPECT_EQ(WriteNewFile(path, "second").code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(Bytes(path), "first");
+}
+
+}  // namespace
+}  // namespace ddgan
