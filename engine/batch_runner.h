@@ -28,6 +28,11 @@ struct StepRow {
   uint32_t image_index = 0;
   int step = 0;  // The t that the generator receives: T-1 first, 0 last.
   PixelFormat pixel_format = PixelFormat::kUint8;
+  // Set on the first step of a guided trajectory only: the picture, planes
+  // [C, S, S] in [-1, 1], from which x_{t+1} is diffused. Valid during RunStep.
+  const float* guide = nullptr;
+  // Whether x0' is wanted, too; never at step 0.
+  bool preview = false;
 };
 
 struct FinishedImage {
@@ -41,6 +46,7 @@ struct StepOutcome {
   // runner does not know.
   int64_t device_memory_bytes = 0;
   std::vector<FinishedImage> finished;  // The rows that were at step 0.
+  std::vector<FinishedImage> previews;  // x0' of the rows that asked for it.
 };
 
 // Thread-compatible: one lane thread calls it.
@@ -50,8 +56,8 @@ class BatchRunner {
 
   // Runs one denoising step for every row, which may be at different steps.
   // Keeps x_t of each trajectory on its device between calls; a row at step
-  // T-1 starts a new one, a row at step 0 ends it. Blocks until the device is
-  // done.
+  // T-1 or with a guide starts a new one, a row at step 0 ends it. Blocks until
+  // the device is done.
   //   ResourceExhausted  out of device memory
   //   Internal           anything else that went wrong, NaN included
   // After an error no row has moved: the same rows may be run again.

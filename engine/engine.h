@@ -42,8 +42,9 @@ class Engine {
   //   InvalidArgument    a field out of its range; names field, value, range
   //   NotFound           no such model or version
   //   ResourceExhausted  the queue has no room for `count` images
-  //   DeadlineExceeded   the deadline has already passed
-  //   Unavailable        draining
+  //   DeadlineExceeded   the deadline has passed, or cannot be met by the
+  //                      measured cost of the work ahead
+  //   Unavailable        draining, or every device has been lost for a while
   // After an OK, `sink` gets every image and then OnFinished exactly once; the
   // first call may come before Submit returns.
   virtual absl::StatusOr<Acceptance> Submit(

@@ -4,6 +4,7 @@
 #define DDGAN_ENGINE_GENERATION_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,27 @@ struct ModelIdentity {
   friend bool operator==(const ModelIdentity&, const ModelIdentity&) = default;
 };
 
+// How urgent a request is. Both classes share the devices; see batch_policy.h.
+enum class RequestClass { kInteractive, kBatch };
+
+// An 8-bit picture of any size, interleaved rows (H, W, C).
+struct Picture {
+  ImageShape shape;
+  std::vector<uint8_t> pixels;
+};
+
+// What to do with a guide picture that does not have the model's size.
+enum class GuideFit { kRefuse, kResize };
+
+// Stroke-based synthesis (Xiao, Kreis, Vahdat, ICLR 2022, section 5.4): the
+// picture is diffused to x_s, s = `steps`, with the noise of NoiseStream::kGuide,
+// and denoised from there: t = s-1, ..., 0.
+struct Guide {
+  std::shared_ptr<const Picture> picture;  // Not null.
+  int steps = 0;                           // s, [1, T]
+  GuideFit fit = GuideFit::kRefuse;
+};
+
 struct GenerationRequest {
   // Largest `count` of one request.
   static constexpr uint32_t kMaxCount = 64;
@@ -51,6 +73,14 @@ struct GenerationRequest {
   PixelFormat pixel_format = PixelFormat::kUint8;
   // After this moment nobody waits for the result.
   absl::Time deadline = absl::InfiniteFuture();
+  RequestClass request_class = RequestClass::kInteractive;
+  // Whose request it is, for fair sharing: any text, at most 256 bytes are
+  // looked at. Empty is a caller like any other.
+  std::string caller;
+  // Unset: the images start from noise.
+  std::optional<Guide> guide;
+  // Whether the sink wants OnPreview.
+  bool previews = false;
 };
 
 struct GeneratedImage {
@@ -73,6 +103,11 @@ struct Acceptance {
   ModelIdentity identity;
   ImageShape shape;
   int num_timesteps = 0;
+  // Images accepted before that had not started.
+  int images_ahead = 0;
+  // From acceptance to the first step's expected start; unset while the cost of
+  // a step has not been measured.
+  std::optional<absl::Duration> expected_start;
 };
 
 // Receives one request's results. Methods are called one at a time, from a
@@ -83,6 +118,10 @@ class GenerationSink {
   virtual ~GenerationSink() = default;
   // Once per image, in any order of index.
   virtual void OnImage(GeneratedImage image) = 0;
+  // If GenerationRequest::previews: after each step t > 0 of each image, its x0'
+  // in the request's pixel format. A trajectory that is replayed after a lane
+  // was lost previews again, from its first step on.
+  virtual void OnPreview(GeneratedImage /*x0*/, int /*t*/) {}
   // Exactly once, last. OK if every image was delivered; Cancelled after
   // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down;
   // Internal if a step failed.

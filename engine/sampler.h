@@ -22,10 +22,15 @@ struct SamplerRow {
   uint64_t seed = 0;
   uint32_t image_index = 0;
   int step = 0;  // t, in [0, T)
-  // x_{t+1}, planes [C, S, S]; not read at step T-1, where x_T is drawn.
+  // x_{t+1}, planes [C, S, S]; not read where it is made here: from `guide` if
+  // that is set, else at step T-1, where x_T is drawn.
   const float* x_next = nullptr;
+  // A picture [C, S, S] in [-1, 1]: x_{t+1} = ac[t+1] guide + sc[t+1] noise.
+  const float* guide = nullptr;
   // Receives x_t, [C, S, S]. May not be x_next.
   float* x = nullptr;
+  // If set, receives x0' = G(x_{t+1}, t, z), [C, S, S].
+  float* x0 = nullptr;
 };
 
 class Sampler {

@@ -37,6 +37,13 @@ ABSL_FLAG(std::string, resume, "auto",
           "auto: go on from the state in the run folder if there is one; "
           "never: an existing state is an error");
 
+ABSL_FLAG(std::string, init_from, "",
+          "folder of a published version to start the generator from; new "
+          "versions count on from its number");
+ABSL_FLAG(int64_t, discriminator_head_start, 0,
+          "steps at the start in which the discriminator learns alone; some "
+          "hundred are wanted with --init_from");
+
 ABSL_FLAG(int, num_channels_dae, 128, "generator: base width nf, [4, 1024]");
 ABSL_FLAG(std::vector<std::string>, ch_mult,
           std::vector<std::string>({"1", "2", "2", "2"}),
@@ -108,6 +115,10 @@ absl::StatusOr<TrainerOptions> OptionsFromFlags() {
   }
   options.resume =
       resume == "auto" ? ResumePolicy::kAuto : ResumePolicy::kNever;
+
+  options.init_from = absl::GetFlag(FLAGS_init_from);
+  options.discriminator_head_start =
+      absl::GetFlag(FLAGS_discriminator_head_start);
 
   ModelConfig& config = options.model_config;
   const auto ch_mult = ParseInts("ch_mult", absl::GetFlag(FLAGS_ch_mult));

@@ -37,6 +37,9 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options) {
            CheckRange("batch_size", options.batch_size, 1, 4096),
            CheckRange("num_epoch", options.num_epoch, 1, 1'000'000),
            CheckRange<int64_t>("max_steps", options.max_steps, 0, kMaxInterval),
+           CheckRange<int64_t>("discriminator_head_start",
+                               options.discriminator_head_start, 0,
+                               kMaxInterval),
            CheckRange("lr_g", options.lr_g, 1e-12, 1.0),
            CheckRange("lr_d", options.lr_d, 1e-12, 1.0),
            CheckRange("r1_gamma", options.r1_gamma, 0.0, 1e6),
@@ -93,6 +96,11 @@ std::string RunFingerprint(const TrainerOptions& options) {
   json["lazy_reg"] = options.lazy_reg;
   json["r1_gamma"] = options.r1_gamma;
   json["ema_decay"] = options.ema_decay;
+  // Absent where they change nothing, so that older states stay valid.
+  if (!options.init_from.empty()) json["init_from"] = options.init_from;
+  if (options.discriminator_head_start > 0) {
+    json["discriminator_head_start"] = options.discriminator_head_start;
+  }
   return json.dump();
 }
 

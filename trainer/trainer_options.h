@@ -25,6 +25,14 @@ struct TrainerOptions {
                                   // <out>/.training-<model>.
   ResumePolicy resume = ResumePolicy::kAuto;
 
+  // Start the generator and its average from a published version, the folder
+  // <root>/<model>/<version>, whose architecture must be the same. New versions
+  // count on from its number. Empty: from drawn weights.
+  std::string init_from;
+  // Steps at the start in which the discriminator learns alone, so that one
+  // that knows nothing does not spoil a generator that does. [0, 1e9]
+  int64_t discriminator_head_start = 0;
+
   // Generator and schedule. image_size and num_channels are the data set's.
   ModelConfig model_config;
   int ngf = 64;         // Discriminator's base width. [1, 512]

@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/parameter_loader.h"
 #include "engine/diffusion.h"
 #include "engine/imaging/to_rgb8_cpu.h"
 #include "engine/noise_schedule.h"
@@ -52,14 +53,50 @@ void ToPlanes(const std::vector<uint8_t>& rows, const ImageShape& shape,
   }
 }
 
+// What the generator is before the first step.
+struct Beginning {
+  Parameters generator;
+  int64_t version = 0;  // Of the version it was taken from, or 0.
+};
+
+// Fails as ReadCheckpoint does; InvalidArgument that names the version if it is
+// of another model or architecture.
+absl::StatusOr<Beginning> Begin(const TrainerOptions& options) {
+  if (options.init_from.empty()) {
+    return Beginning{
+        InitialParameters(PlanGenerator(options.model_config).parameters,
+                          options.seed)};
+  }
+  const auto refused = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--init_from is '", options.init_from, "': ", why));
+  };
+  const std::filesystem::path folder =
+      std::filesystem::absolute(options.init_from).lexically_normal();
+  const std::optional<int64_t> version =
+      ParseVersionName(folder.filename().string());
+  if (!version) return refused("must end in <model>/<version>");
+  const absl::StatusOr<Checkpoint> checkpoint =
+      ReadCheckpoint(folder.parent_path().parent_path(),
+                     folder.parent_path().filename().string(), *version);
+  if (!checkpoint.ok()) return checkpoint.status();
+  if (checkpoint->config.model_config != options.model_config) {
+    return refused("its architecture is not the one that the flags ask for");
+  }
+  absl::StatusOr<Parameters> parameters = LoadParameters(*checkpoint);
+  if (!parameters.ok()) return parameters.status();
+  return Beginning{*std::move(parameters), *version};
+}
+
 class TrainingLoop {
  public:
   TrainingLoop(const TrainerOptions& options, const ImageDataset& dataset,
-               const Report& report)
+               const Beginning& beginning, const Report& report)
       : options_(options),
         dataset_(dataset),
         report_(report),
         folder_(RunFolder(options)),
+        first_version_(beginning.version),
         steps_per_epoch_(
             static_cast<int64_t>(dataset.size() / options.batch_size)),
         total_steps_(options.max_steps > 0
@@ -68,9 +105,9 @@ class TrainingLoop {
         training_(
             options.model_config, DiscriminatorOf(options),
             TrainingOptions{options.r1_gamma, options.lazy_reg,
-                            options.ema_decay},
-            InitialParameters(PlanGenerator(options.model_config).parameters,
-                              options.seed),
+                            options.ema_decay,
+                            options.discriminator_head_start},
+            beginning.generator,
             InitialParameters(PlanDiscriminator(DiscriminatorOf(options)),
                               options.seed + 1)),
         batch_(at::empty({options.batch_size, dataset.shape().channels,
@@ -79,6 +116,11 @@ class TrainingLoop {
 
   absl::Status Run(const std::atomic<bool>& stop) {
     if (absl::Status status = Start(); !status.ok()) return status;
+    // Steps that leave the generator alone leave the average alone, too.
+    if (steps_done_ < options_.discriminator_head_start &&
+        !training_.ema().values().defined()) {
+      training_.ema().Update(training_.generator_parameters().values());
+    }
     window_start_ = absl::Now();
     while (steps_done_ < total_steps_ && !stop) {
       if (absl::Status status = Step(); !status.ok()) return status;
@@ -187,17 +229,17 @@ class TrainingLoop {
                       steps_done_, Rate(options_.lr_g), Rate(options_.lr_d));
     const double discriminator =
         losses.discriminator_real + losses.discriminator_fake;
-    if (!std::isfinite(discriminator) || !std::isfinite(losses.generator) ||
+    if (!std::isfinite(discriminator) || !std::isfinite(losses.generator.value_or(0)) ||
         !std::isfinite(losses.r1.value_or(0))) {
       return absl::InternalError(absl::StrCat(
           "step ", steps_done_, ": a loss is not finite (D ", discriminator,
-          ", G ", losses.generator, ", R1 ", losses.r1.value_or(0),
+          ", G ", losses.generator.value_or(0), ", R1 ", losses.r1.value_or(0),
           "); the last saved state is kept in ", StatePath().string()));
     }
     ++steps_done_;
     ++window_steps_;
     window_d_ += discriminator;
-    window_g_ += losses.generator;
+    window_g_ += losses.generator.value_or(0);
     if (losses.r1) last_r1_ = losses.r1;
     return absl::OkStatus();
   }
@@ -281,22 +323,23 @@ class TrainingLoop {
     CheckpointConfig config;
     config.model_config = options_.model_config;
     config.model = options_.model;
-    config.training_step = steps_done_;
+    const int64_t version = first_version_ + steps_done_;
+    config.training_step = version;
     config.dataset = options_.dataset;
     config.created = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(),
                                       absl::UTCTimeZone());
     config.trainer_version = kTrainerVersion;
     const absl::StatusOr<ModelIdentity> identity =
-        PublishCheckpoint(options_.out, steps_done_, config, *weights);
+        PublishCheckpoint(options_.out, version, config, *weights);
     // A run resumed from an older state comes past versions that it published
     // before.
     if (absl::IsAlreadyExists(identity.status())) {
-      report_(absl::StrCat("version ", steps_done_, " is published already"));
+      report_(absl::StrCat("version ", version, " is published already"));
     } else if (!identity.ok()) {
       return identity.status();
     } else {
       report_(absl::StrCat("published ", options_.out, "/", options_.model, "/",
-                           steps_done_));
+                           version));
     }
     published_ = steps_done_;
     return absl::OkStatus();
@@ -306,6 +349,7 @@ class TrainingLoop {
   const ImageDataset& dataset_;
   const Report& report_;
   const std::filesystem::path folder_;
+  const int64_t first_version_;
   const int64_t steps_per_epoch_;
   const int64_t total_steps_;
 
@@ -361,7 +405,9 @@ absl::Status RunTraining(const TrainerOptions& options,
   }
   try {
     if (options.threads > 0) at::set_num_threads(options.threads);
-    return TrainingLoop(options, dataset, report).Run(stop);
+    const absl::StatusOr<Beginning> beginning = Begin(options);
+    if (!beginning.ok()) return beginning.status();
+    return TrainingLoop(options, dataset, *beginning, report).Run(stop);
   } catch (const std::exception& e) {
     return absl::InternalError(absl::StrCat("LibTorch: ", e.what()));
   }

@@ -69,7 +69,9 @@ StepLosses TrainingStep::Run(const at::Tensor& images, const StepDraws& draws,
   StepLosses losses;
   DiscriminatorStep(images, draws.discriminator, step % options_.lazy_reg == 0,
                     discriminator_rate, &losses);
-  GeneratorStep(images, draws.generator, generator_rate, &losses);
+  if (step >= options_.discriminator_head_start) {
+    GeneratorStep(images, draws.generator, generator_rate, &losses);
+  }
   return losses;
 }
 

@@ -39,8 +39,8 @@ StepDraws DrawStep(const ModelConfig& config, int64_t batch_size, uint64_t seed,
 struct StepLosses {
   double discriminator_real = 0;
   double discriminator_fake = 0;
-  double generator = 0;
-  // Only of steps that computed it.
+  // Only of steps that computed them.
+  std::optional<double> generator;
   std::optional<double> r1;
 };
 
@@ -49,6 +49,8 @@ struct TrainingOptions {
   // R1 is computed on steps that are a multiple of this. >= 1
   int lazy_reg = 1;
   double ema_decay = 0.9999;
+  // The generator stays as it is on steps below this. >= 0
+  int64_t discriminator_head_start = 0;
 };
 
 // Both networks, their optimisers and the average: all that one step changes.

@@ -147,6 +147,35 @@ TEST_F(TrainingLoopTest, StopSavesWhatWasDone) {
   EXPECT_FALSE(std::filesystem::exists(options.out + "/squares"));
 }
 
+TEST_F(TrainingLoopTest, StartsFromAPublishedVersionAndCountsOnFromIt) {
+  ASSERT_TRUE(Train(Options("a")).ok());
+  TrainerOptions options = Options("b");
+  options.init_from = (folder_.path() / "a/squares/6").string();
+  options.discriminator_head_start = 4;
+  options.max_steps = 4;
+  ASSERT_TRUE(Train(options).ok());
+  // The generator did not learn yet, so its version 10 is version 6.
+  EXPECT_EQ(Bytes(folder_.path() / "b/squares/10/model.safetensors"),
+            Bytes(folder_.path() / "a/squares/6/model.safetensors"));
+  options.max_steps = 6;
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_NE(Bytes(folder_.path() / "b/squares/12/model.safetensors"),
+            Bytes(folder_.path() / "a/squares/6/model.safetensors"));
+}
+
+TEST_F(TrainingLoopTest, RefusesAVersionToStartFromThatDoesNotFit) {
+  ASSERT_TRUE(Train(Options("a")).ok());
+  TrainerOptions options = Options("b");
+  options.init_from = (folder_.path() / "a/squares/7").string();
+  EXPECT_EQ(Train(options).code(), absl::StatusCode::kNotFound);
+  options.init_from = (folder_.path() / "a/squares").string();
+  EXPECT_NE(Train(options).message().find("must end in <model>/<version>"),
+            std::string::npos);
+  options.init_from = (folder_.path() / "a/squares/6").string();
+  options.model_config.nz = 8;
+  EXPECT_NE(Train(options).message().find("architecture"), std::string::npos);
+}
+
 TEST_F(TrainingLoopTest, NamesTheFlagThatIsOutOfRange) {
   TrainerOptions options = Options("a");
   options.batch_size = 6;
