@@ -41,6 +41,8 @@ usage: ddgan generate [flags]
       digits/0.png to digits/999.png
   ddgan generate --seed=7 --first_index=12 --out=twelve.png
       number 12 of those again, the same bytes
+  ddgan generate --count=16 --guide=strokes.png --guide_steps=2 --out=faces/
+      16 variations of a picture
 
 An image depends on the model's version, the seed and its index alone. What was
 used is printed, with the command that makes the same images again.
@@ -99,6 +101,18 @@ absl::Status StoreFormat(const std::string& value,
   return absl::OkStatus();
 }
 
+absl::Status StoreGuideFit(const std::string& value,
+                           v1::GenerateRequest* request) {
+  if (value == "refuse") {
+    request->mutable_guide()->set_fit(v1::GUIDE_FIT_REFUSE);
+  } else if (value == "resize") {
+    request->mutable_guide()->set_fit(v1::GUIDE_FIT_RESIZE);
+  } else {
+    return absl::InvalidArgumentError("wanted refuse or resize");
+  }
+  return absl::OkStatus();
+}
+
 std::vector<Flag> GenerateFlags(GenerateCommand* command) {
   v1::GenerateRequest* request = &command->request;
   std::vector<Flag> flags = {
@@ -138,6 +152,25 @@ std::vector<Flag> GenerateFlags(GenerateCommand* command) {
        [request](const std::string& value) {
          return StoreFormat(value, request);
        }},
+      TextFlag(
+          "guide", "FILE",
+          "A PNG file of at most 1 MiB to start from instead of noise: the "
+          "images are variations of it. Needs --guide_steps.",
+          &command->guide_file),
+      NumberFlag("guide_steps",
+                 "Denoising steps to run from the guide, 1 to the model's T: "
+                 "few keep close to it, many leave it behind.",
+                 1, kMaxUint32,
+                 [request](uint64_t n) {
+                   request->mutable_guide()->set_steps(
+                       static_cast<uint32_t>(n));
+                 }),
+      {"guide_fit", "refuse|resize",
+       "What to do with a guide that does not have the model's size. resize "
+       "does not keep its aspect ratio. Default: refuse.",
+       [request](const std::string& value) {
+         return StoreGuideFit(value, request);
+       }},
       SwitchFlag("grid", "All images side by side in one PNG file.",
                  &command->grid),
       TextFlag("out", "PATH",
@@ -169,6 +202,14 @@ absl::StatusOr<Command> ParseGenerate(absl::Span<const std::string> arguments,
       command.request.format() != v1::OUTPUT_FORMAT_PNG) {
     return absl::InvalidArgumentError(
         "--grid writes a PNG file; leave --format out");
+  }
+  if (command.guide_file.empty() && command.request.has_guide()) {
+    return absl::InvalidArgumentError(
+        "--guide_steps and --guide_fit are of use only with --guide=FILE");
+  }
+  if (!command.guide_file.empty() && command.request.guide().steps() == 0) {
+    return absl::InvalidArgumentError(
+        "--guide needs the number of steps to run from it: --guide_steps=N");
   }
   if (command.count - 1 > kMaxUint32 - command.request.first_index()) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -22,9 +22,11 @@ struct ServerChoice {
 
 struct GenerateCommand {
   ServerChoice server;
-  // All but its count, which may be more than one call's.
+  // All but its count, which may be more than one call's, and guide.png.
   v1::GenerateRequest request;
   uint32_t count = 1;
+  // The file for guide.png, not read yet. Empty: the request has no guide.
+  std::string guide_file;
   bool grid = false;
   std::string out;
 };

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -155,6 +156,43 @@ TEST_F(CliTest, ReportsAServerThatIsNotThere) {
   EXPECT_THAT(result.output,
               AllOf(HasSubstr("UNAVAILABLE: "),
                     HasSubstr("Is a ddgan-server running at 127.0.0.1:1")));
+}
+
+TEST_F(CliTest, SendsTheGuideInEachCall) {
+  const std::string png("\x89PNG\r\n\x1a\n and more, \0 included", 28);
+  std::ofstream(folder_ / "my strokes.png", std::ios::binary) << png;
+  const Result first =
+      Run("generate --count=65 --seed=7 --guide='my strokes.png' "
+          "--guide_steps=2 --guide_fit=resize --out=images/");
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  EXPECT_THAT(first.output,
+              AllOf(HasSubstr("\nguide my strokes.png, 2 of the T steps\n"),
+                    HasSubstr(" --guide='my strokes.png' --guide_steps=2 "
+                              "--guide_fit=resize ")));
+  EXPECT_EQ(Run("generate --guide='my strokes.png' --guide_steps=1").exit_code,
+            0);
+  EXPECT_EQ(Run("generate").exit_code, 0);
+
+  const std::vector<v1::GenerateRequest> requests = server_.requests();
+  ASSERT_THAT(requests, SizeIs(4));
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(requests[i].guide().png(), png);
+    EXPECT_EQ(requests[i].guide().steps(), i < 2 ? 2u : 1u);
+    EXPECT_EQ(requests[i].guide().fit(),
+              i < 2 ? v1::GUIDE_FIT_RESIZE : v1::GUIDE_FIT_UNSPECIFIED);
+  }
+  EXPECT_FALSE(requests[3].has_guide());
+}
+
+TEST_F(CliTest, RefusesAGuideThatCannotBeSentBeforeItAsks) {
+  const Result missing = Run("generate --guide=no.png --guide_steps=2");
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.output, HasSubstr("ddgan: cannot read no.png: No such"));
+  std::ofstream(folder_ / "photo.jpg") << "\xff\xd8";
+  const Result jpeg = Run("generate --guide=photo.jpg --guide_steps=2");
+  EXPECT_EQ(jpeg.exit_code, 1);
+  EXPECT_THAT(jpeg.output, HasSubstr("ddgan: photo.jpg is no PNG file"));
+  EXPECT_THAT(server_.requests(), SizeIs(0));
 }
 
 TEST_F(CliTest, RefusesOneNameForManyImagesBeforeItAsks) {

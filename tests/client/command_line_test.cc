@@ -66,6 +66,35 @@ TEST(CommandLineTest, TellsSeedZeroFromNoSeed) {
   EXPECT_TRUE(ParseGenerate({"--seed=0"}).request.has_seed());
 }
 
+TEST(CommandLineTest, ReadsAGuide) {
+  GenerateCommand command =
+      ParseGenerate({"--guide=my strokes.png", "--guide_steps=2"});
+  EXPECT_EQ(command.guide_file, "my strokes.png");
+  EXPECT_EQ(command.request.guide().steps(), 2u);
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_UNSPECIFIED);
+  command = ParseGenerate(
+      {"--guide-fit=resize", "--guide-steps=4294967295", "--guide=a"});
+  EXPECT_EQ(command.request.guide().steps(), 4294967295u);
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_RESIZE);
+  command =
+      ParseGenerate({"--guide=a", "--guide_steps=1", "--guide_fit=refuse"});
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_REFUSE);
+}
+
+TEST(CommandLineTest, RefusesHalfAGuide) {
+  ExpectRefused({"generate", "--guide=a.png"}, "--guide_steps=N");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_fit=resize"},
+                "--guide_steps=N");
+  ExpectRefused({"generate", "--guide_steps=2"}, "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide_fit=resize"}, "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide=", "--guide_steps=2"},
+                "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_steps=0"},
+                "--guide_steps=0: wanted a whole number from 1");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_fit=crop"},
+                "--guide_fit=crop: wanted refuse or resize");
+}
+
 TEST(CommandLineTest, RefusesWhatNoServerCouldDo) {
   ExpectRefused({"generate", "--count=0"}, "wanted a whole number from 1");
   ExpectRefused({"generate", "--version=0"}, "--version=0");
@@ -104,7 +133,8 @@ TEST(CommandLineTest, HelpDescribesEveryCommandAndItsFlags) {
   const std::string generate = help({"generate", "--count=0", "--help"});
   for (const std::string flag :
        {"--count=N", "--seed=N", "--first_index=N", "--model=NAME",
-        "--version=N", "--format=png|raw8|float32", "--grid", "--out=PATH",
+        "--version=N", "--format=png|raw8|float32", "--guide=FILE",
+        "--guide_steps=N", "--guide_fit=refuse|resize", "--grid", "--out=PATH",
         "--server=HOST:PORT", "--timeout=DURATION"}) {
     EXPECT_THAT(generate, HasSubstr("\n  " + flag + "\n"));
   }
