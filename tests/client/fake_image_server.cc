@@ -68,7 +68,8 @@ void FakeImageServer::AwaitRequests(size_t number) const {
     mu_.AssertReaderHeld();
     return requests_.size() >= number;
   };
-  absl::MutexLock lock(&mu_, absl::Condition(&asked));
+  absl::MutexLock lock(&mu_);
+  mu_.Await(absl::Condition(&asked));
 }
 
 void FakeImageServer::SetServing(bool serving) {
