@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "client/load_generator/load_options.h"
 #include "ddgan/v1/image_generation.pb.h"
 
 namespace ddgan {
@@ -40,12 +41,19 @@ struct HealthCommand {
   std::string service;
 };
 
+struct BenchCommand {
+  std::string address;
+  LoadOptions load;
+  // Where the report goes as JSON; "-" is standard output, empty nowhere.
+  std::string json;
+};
+
 struct HelpCommand {
   std::string text;
 };
 
-using Command =
-    std::variant<GenerateCommand, ModelsCommand, HealthCommand, HelpCommand>;
+using Command = std::variant<GenerateCommand, ModelsCommand, HealthCommand,
+                             BenchCommand, HelpCommand>;
 
 // `arguments` are those after the program's name. `default_server` is where the
 // server is unless --server says otherwise.

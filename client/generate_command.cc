@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/failure_report.h"
+#include "client/format_name.h"
 #include "client/guide_file.h"
 #include "client/image_client.h"
 #include "client/image_grid.h"
@@ -23,17 +24,6 @@
 
 namespace ddgan {
 namespace {
-
-std::string FormatName(v1::OutputFormat format) {
-  switch (format) {
-    case v1::OUTPUT_FORMAT_RAW8:
-      return "raw8";
-    case v1::OUTPUT_FORMAT_FLOAT32:
-      return "float32";
-    default:
-      return "png";
-  }
-}
 
 // Takes the images as they come. One call at a time.
 class ImageWriter {

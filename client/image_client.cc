@@ -72,6 +72,8 @@ absl::Status CallWithRetries(const ImageClient::Options& options,
   }
 }
 
+}  // namespace
+
 // A caller indexes by what it asked for; a reply from elsewhere (a proxy, a
 // server of another version) must not make it read past the end.
 absl::Status CheckReply(const v1::GenerateRequest& request,
@@ -112,8 +114,6 @@ absl::Status CheckReply(const v1::GenerateRequest& request,
   }
   return absl::OkStatus();
 }
-
-}  // namespace
 
 ImageClient::ImageClient(const std::string& address, Options options)
     : ImageClient(CreateChannel(address), std::move(options)) {}

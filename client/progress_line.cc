@@ -1,6 +1,7 @@
 #include "client/progress_line.h"
 
 #include <cstddef>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -25,26 +26,38 @@ std::string FormatTime(absl::Duration time) {
 
 }  // namespace
 
+std::string ProgressBar(uint64_t done, uint64_t total) {
+  const uint64_t filled = kBarWidth * done / total;
+  std::string bar(filled, '=');
+  if (filled < kBarWidth) bar += '>';
+  bar.resize(kBarWidth, ' ');
+  return absl::StrCat("[", bar, "]");
+}
+
 std::string FormatProgress(uint32_t done, uint32_t total,
                            absl::Duration elapsed) {
   const double seconds = absl::ToDoubleSeconds(elapsed);
   if (done == 0 || seconds <= 0.0) {
     return absl::StrCat(done, "/", total, " images, ", FormatTime(elapsed));
   }
-  const uint64_t filled = kBarWidth * done / total;
-  std::string bar(filled, '=');
-  if (filled < kBarWidth) bar += '>';
-  bar.resize(kBarWidth, ' ');
   const absl::Duration left =
       elapsed * (static_cast<double>(total - done) / done);
-  return absl::StrCat("[", bar, "] ", done, "/", total, " images, ",
-                      FormatTime(elapsed),
+  return absl::StrCat(ProgressBar(done, total), " ", done, "/", total,
+                      " images, ", FormatTime(elapsed),
                       absl::StrFormat(", %.1f images/s, ", done / seconds),
                       FormatTime(left), " left");
 }
 
 ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total)
-    : terminal_(terminal), total_(total), start_(absl::Now()) {
+    : ProgressLine(terminal, [this, total](absl::Duration elapsed) {
+        mu_.AssertHeld();
+        return FormatProgress(done_, total, elapsed);
+      }) {}
+
+ProgressLine::ProgressLine(
+    std::FILE* terminal,
+    std::function<std::string(absl::Duration elapsed)> text)
+    : terminal_(terminal), text_(std::move(text)), start_(absl::Now()) {
   if (terminal_ != nullptr) thread_ = std::thread([this] { Redraw(); });
 }
 
@@ -76,7 +89,7 @@ void ProgressLine::Redraw() {
   if (mu_.AwaitWithTimeout(absl::Condition(&stop_), kDelay)) return;
   do {
     std::fprintf(terminal_, "%s%s", kEraseLine,
-                 FormatProgress(done_, total_, absl::Now() - start_).c_str());
+                 text_(absl::Now() - start_).c_str());
     std::fflush(terminal_);
   } while (!mu_.AwaitWithTimeout(absl::Condition(&stop_), kPeriod));
   std::fputs(kEraseLine, terminal_);

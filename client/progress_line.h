@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <ostream>
 #include <string>
 #include <thread>
@@ -13,6 +14,9 @@
 #include "absl/time/time.h"
 
 namespace ddgan {
+
+// "[======>             ]" for done of total, `total` at least 1. Pure.
+std::string ProgressBar(uint64_t done, uint64_t total);
 
 // "[======>             ] 128/640 images, 12.3 s, 10.4 images/s, 49 s left".
 // No bar while nothing is done yet: a single call has no parts to show. Pure.
@@ -27,12 +31,17 @@ class ProgressLine {
   // Draws on `terminal`, which must outlive it; nullptr draws nothing.
   ProgressLine(std::FILE* terminal, uint32_t total);
 
+  // Shows what `text` returns, which is called from the thread that draws.
+  ProgressLine(std::FILE* terminal,
+               std::function<std::string(absl::Duration elapsed)> text);
+
   // Erases the line.
   ~ProgressLine();
 
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
+  // For the line of images alone.
   void Advance(uint32_t images) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Writes a line of text to `out`, not into the middle of the progress line.
@@ -44,7 +53,7 @@ class ProgressLine {
 
   // Constant after construction.
   std::FILE* const terminal_;
-  const uint32_t total_;
+  const std::function<std::string(absl::Duration elapsed)> text_;
   const absl::Time start_;
 
   absl::Mutex mu_;

@@ -1,11 +1,13 @@
 // The ddgan binary as a person runs it, against a fake server.
 #include <sys/wait.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -243,6 +245,56 @@ TEST_F(CliTest, HealthIsAnAnswerAndAnExitCode) {
   EXPECT_THAT(result.output, HasSubstr("NOT_FOUND"));
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(Run("health --server=127.0.0.1:1").exit_code, 1);
+}
+
+TEST_F(CliTest, BenchPrintsATableAndWritesJson) {
+  const Result result =
+      Run("bench --concurrency=2 --calls=20 --warmup=0 --counts=1,4 "
+          "--json=report.json");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output,
+              AllOf(StartsWith("server       " + server_.address()),
+                    HasSubstr("closed loop of 2 callers, 20 calls"),
+                    HasSubstr("\n  ok         20 (100.0%)\n"),
+                    HasSubstr("\ncount 4 ")));
+  const nlohmann::json report = nlohmann::json::parse(Read("report.json"));
+  EXPECT_EQ(report["calls"]["ok"], 20);
+  EXPECT_EQ(report["standalone"].size(), 2u);
+  // 5 of each count alone and one to connect.
+  EXPECT_THAT(server_.requests(), SizeIs(31));
+}
+
+TEST_F(CliTest, BenchWritesNothingButJsonToAPipeThatWantsIt) {
+  const Result result = RunShell(
+      absl::StrCat("(" DDGAN_BINARY " bench --server=", server_.address(),
+                   " --rate=1000 --calls=5 --warmup=0 --json=- 2>/dev/null)"));
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(nlohmann::json::parse(result.output)["calls"]["scheduled"], 5);
+}
+
+TEST_F(CliTest, BenchExitsWith1IfAnImageHasOtherBytesThanBefore) {
+  std::atomic<int> replies = 0;
+  server_.set_tamper([&](v1::GenerateResponse* reply) {
+    if (++replies == 20) reply->mutable_images(0)->mutable_data()->back() ^= 1;
+  });
+  const Result result =
+      Run("bench --concurrency=1 --calls=20 --warmup=0 --standalone_calls=0 "
+          "--seed_pool=2 --verify");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("18 images made again, 1 with other bytes"),
+                    HasSubstr("differs    version 3, seed ")));
+}
+
+TEST_F(CliTest, BenchReportsAServerThatIsNotThere) {
+  const Result result = Run("bench --server=127.0.0.1:1 --rate=1 --timeout=1s");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("UNAVAILABLE: "));
+}
+
+TEST_F(CliTest, BenchLooksWhetherItsReportCanBeWrittenBeforeItAsks) {
+  EXPECT_EQ(Run("bench --rate=1 --json=/dev/null/x").exit_code, 1);
+  EXPECT_THAT(server_.requests(), SizeIs(0));
 }
 
 TEST_F(CliTest, PrintsHelpAndTheServerThatItWouldCall) {
