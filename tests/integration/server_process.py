@@ -39,6 +39,7 @@ class ServerProcess:
       time.sleep(0.05)
     with open(port_file) as file:
       ports = json.load(file)
+    self.pid = self._process.pid
     self.grpc_address = f'127.0.0.1:{ports["grpc_port"]}'
     self.http_address = f'127.0.0.1:{ports["http_port"]}'
 

@@ -1,0 +1,93 @@
+// Images per second of the sampler alone: a lane's runner in a loop over full
+// batches, with no queue, no server and no encoding around it. What
+// serving_benchmark.py holds the server against.
+// Run: build/release/tests/benchmark/bare_sampler MODEL_ROOT MODEL BATCH
+// SECONDS
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/time/clock.h"
+#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/model_loader.h"
+#include "engine/image_batch_runner.h"
+
+namespace ddgan {
+namespace {
+
+absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
+                                       int batch_size, absl::Duration span) {
+  const absl::StatusOr<std::shared_ptr<const Model>> model =
+      LoadModel(checkpoint, "cpu");
+  if (!model.ok()) return model.status();
+  ImageBatchRunnerOptions options;
+  options.threads =
+      std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  options.max_batch_size = batch_size;
+  absl::StatusOr<std::unique_ptr<BatchRunner>> runner =
+      CreateImageBatchRunner(options);
+  if (!runner.ok()) return runner.status();
+
+  std::vector<StepRow> rows(batch_size);
+  uint32_t index = 0;
+  const auto run_batch = [&]() -> absl::Status {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i].id = i + 1;
+      rows[i].seed = 7;
+      rows[i].image_index = index++;
+    }
+    const int last = checkpoint.config.model_config.num_timesteps - 1;
+    for (int step = last; step >= 0; --step) {
+      for (StepRow& row : rows) row.step = step;
+      const absl::StatusOr<StepOutcome> outcome =
+          (*runner)->RunStep(*model, rows);
+      if (!outcome.ok()) return outcome.status();
+    }
+    return absl::OkStatus();
+  };
+  if (absl::Status warm = run_batch(); !warm.ok()) return warm;
+  const absl::Time start = absl::Now();
+  index = 0;
+  while (absl::Now() - start < span) {
+    if (absl::Status status = run_batch(); !status.ok()) return status;
+  }
+  return index / absl::ToDoubleSeconds(absl::Now() - start);
+}
+
+}  // namespace
+}  // namespace ddgan
+
+int main(int argc, char** argv) {
+  int batch = 0;
+  double seconds = 0;
+  if (argc != 5 || !absl::SimpleAtoi(argv[3], &batch) ||
+      !absl::SimpleAtod(argv[4], &seconds)) {
+    std::fprintf(stderr,
+                 "usage: bare_sampler MODEL_ROOT MODEL BATCH SECONDS\n");
+    return 2;
+  }
+  const auto versions = ddgan::ListVersions(argv[1], argv[2]);
+  if (!versions.ok() || versions->empty()) {
+    std::fprintf(stderr, "bare_sampler: no version of %s in %s\n", argv[2],
+                 argv[1]);
+    return 1;
+  }
+  const auto checkpoint =
+      ddgan::ReadCheckpoint(argv[1], argv[2], versions->front());
+  const absl::StatusOr<double> rate =
+      checkpoint.ok()
+          ? ddgan::ImagesPerSecond(*checkpoint, batch, absl::Seconds(seconds))
+          : checkpoint.status();
+  if (!rate.ok()) {
+    std::fprintf(stderr, "bare_sampler: %s\n",
+                 std::string(rate.status().message()).c_str());
+    return 1;
+  }
+  std::printf("%.2f\n", *rate);
+  return 0;
+}

@@ -1,0 +1,177 @@
+"""The server under load against what it could do at best, in one run.
+
+  saturation  images/s of the server with all rows full, against the sampler in
+              a bare loop (bare_sampler), PNG on and off, taken in turns
+  poisson     an open loop at 50, 80 and 95% of capacity with counts from 1 to
+              16: step-level batches against the same server with --batching=
+              request, taken in turns
+  overload    5 times capacity with deadlines: refusals, kept deadlines, memory,
+              and how soon full speed is back
+
+Run, on an otherwise idle machine:
+  ~/.cache/ddgan/python/bin/python tests/benchmark/serving_benchmark.py \
+      --build=build/release [--seconds=60] [--only=poisson]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tests' / 'integration'))
+from server_process import ServerProcess  # pylint: disable=g-import-not-at-top
+
+# The largest batch of both kinds of server in the Poisson runs.
+POISSON_BATCH = 16
+CALLERS = 8
+
+
+class Bench:
+  """The binaries, and one way to run each."""
+
+  def __init__(self, build, model_root, model, seconds):
+    self.build = pathlib.Path(build)
+    self.model_root = str(model_root)
+    self.model = model
+    self.seconds = seconds
+
+  def server(self, *flags):
+    return ServerProcess(str(self.build / 'server' / 'ddgan-server'),
+                         self.model_root, ['--log_level=error', *flags])
+
+  def bare(self, batch):
+    """Images/s of the sampler alone."""
+    result = subprocess.run(
+        [str(self.build / 'tests' / 'benchmark' / 'bare_sampler'),
+         self.model_root, self.model, str(batch), str(self.seconds / 3)],
+        check=True, capture_output=True, text=True,
+        env={**os.environ, 'OMP_WAIT_POLICY': 'PASSIVE'})
+    return float(result.stdout)
+
+  def load(self, server, *flags, seconds=None):
+    """The report of one ddgan bench run."""
+    with tempfile.NamedTemporaryFile(suffix='.json') as report:
+      subprocess.run(
+          [str(self.build / 'client' / 'ddgan'), 'bench',
+           f'--server={server.grpc_address}', f'--json={report.name}',
+           f'--duration={seconds or self.seconds}s', '--warmup=3s', *flags],
+          check=True, stdout=subprocess.DEVNULL)
+      return json.load(open(report.name))
+
+
+def resident_mib(pid):
+  for line in open(f'/proc/{pid}/status'):
+    if line.startswith('VmRSS:'):
+      return int(line.split()[1]) / 1024
+  raise RuntimeError('no VmRSS')
+
+
+def row(*cells):
+  print('| ' + ' | '.join(str(cell) for cell in cells) + ' |', flush=True)
+
+
+def head(*cells):
+  row(*cells)
+  row(*['---'] * len(cells))
+
+
+def mean(values):
+  return sum(values) / len(values)
+
+
+def ms(seconds):
+  return '-' if seconds is None else f'{seconds * 1000:.0f} ms'
+
+
+def saturation(bench):
+  """Returns the server's capacity in images/s."""
+  closed = ['--concurrency=4', '--counts=16', '--standalone_calls=1']
+  batch = 2 * len(os.sched_getaffinity(0))
+  rates = {'bare': [], 'raw8': [], 'png': []}
+  with bench.server() as server:
+    for _ in range(3):
+      rates['bare'].append(bench.bare(batch))
+      for form in ('raw8', 'png'):
+        report = bench.load(server, f'--format={form}', *closed,
+                            seconds=bench.seconds / 3)
+        rates[form].append(report['images_per_second'])
+  head('at saturation', 'images/s', 'of the bare sampler')
+  bare = mean(rates['bare'])
+  row('bare sampler loop', f'{bare:.1f}', '1')
+  for form in ('raw8', 'png'):
+    rate = mean(rates[form])
+    row(f'server, {form}', f'{rate:.1f}', f'{rate / bare:.3f}')
+  print()
+  return mean(rates['png'])
+
+
+def poisson(bench, capacity):
+  mean_count = 8.5
+  head('load', 'batches', 'p50', 'p99', 'within 3x', 'images/s', 'errors')
+  for share in (0.5, 0.8, 0.95):
+    for batching in ('step', 'request'):
+      with bench.server(f'--batching={batching}',
+                        f'--max_batch_size={POISSON_BATCH}') as server:
+        report = bench.load(
+            server, f'--rate={share * capacity / mean_count:.3f}',
+            '--counts=1-16', '--seed=1', f'--client_ids={CALLERS}')
+      latency = report['latency'][0] if isinstance(
+          report['latency'], list) else report['latency']['all']
+      row(f'{share:.0%}', batching, ms(latency['p50']), ms(latency['p99']),
+          latency['within_3x'], f'{report["images_per_second"]:.1f}',
+          report['errors'])
+  print()
+
+
+def overload(bench, capacity):
+  mean_count = 8.5
+  with bench.server() as server:
+    before = resident_mib(server.pid)
+    report = bench.load(
+        server, f'--rate={5 * capacity / mean_count:.3f}', '--counts=1-16',
+        '--deadlines=2s', f'--client_ids={CALLERS}')
+    during = resident_mib(server.pid)
+    time.sleep(2)
+    after = bench.load(server, '--concurrency=4', '--counts=16',
+                       '--standalone_calls=1', seconds=10)
+  calls = report['calls']
+  latency = report['latency']
+  refused = latency['refused'] if isinstance(latency, dict) else next(
+      r for r in latency if r['group'] == 'refused')
+  head('5 times capacity, deadlines of 2 s', 'value')
+  row('calls', calls['scheduled'])
+  row('OK in time', calls['ok'])
+  row('refused', calls['refused'])
+  row('accepted and late', calls['failed'] + calls['unanswered'])
+  row('refused: p50', f'{refused["p50"] * 1000:.1f} ms')
+  row('refused: p99', f'{refused["p99"] * 1000:.1f} ms')
+  row('images/s meanwhile', f'{report["images_per_second"]:.1f}')
+  row('resident memory before and after', f'{before:.0f}, {during:.0f} MiB')
+  row('images/s from 2 s after', f'{after["images_per_second"]:.1f}')
+  print()
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--build', default=str(ROOT / 'build' / 'release'))
+  parser.add_argument('--model_root', default=str(ROOT / 'deploy' / 'models'))
+  parser.add_argument('--model', default='mnist')
+  parser.add_argument('--seconds', type=float, default=60)
+  parser.add_argument('--only', choices=['saturation', 'poisson', 'overload'])
+  arguments = parser.parse_args()
+  bench = Bench(arguments.build, arguments.model_root, arguments.model,
+                arguments.seconds)
+  capacity = saturation(bench)
+  if arguments.only in (None, 'poisson'):
+    poisson(bench, capacity)
+  if arguments.only in (None, 'overload'):
+    overload(bench, capacity)
+
+
+if __name__ == '__main__':
+  main()
