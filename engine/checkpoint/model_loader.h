@@ -8,17 +8,22 @@
 
 #include "absl/status/statusor.h"
 #include "engine/checkpoint/checkpoint_format.h"
+#include "engine/model/model_use.h"
 
 namespace ddgan {
 
 class Model;  // engine/model/model.h
 
-// float16 weights are widened to float32. `device` is "cpu".
+// Loads into host memory; a tensor lane makes the copy on its device. float16
+// weights are widened to float32.
 //   InvalidArgument    weights that do not fit the config
-//   Unimplemented      another device
 //   ResourceExhausted  out of memory
 //   Internal           any other error of LibTorch
 // Thread-safe.
+absl::StatusOr<std::shared_ptr<const Model>> LoadModel(
+    const Checkpoint& checkpoint, ModelUse use);
+
+// For CPU lanes. `device` is "cpu"; Unimplemented for another.
 absl::StatusOr<std::shared_ptr<const Model>> LoadModel(
     const Checkpoint& checkpoint, const std::string& device);
 
