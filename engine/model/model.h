@@ -40,8 +40,8 @@ class Model {
   const ModelIdentity& identity() const { return identity_; }
   const ModelConfig& config() const { return config_; }
   const NoiseSchedule& schedule() const { return schedule_; }
-  // Only in a model for CPU lanes.
-  const PreparedGenerator& generator() const { return *generator_; }
+  // In a model for CPU lanes; throws std::bad_optional_access in another.
+  const PreparedGenerator& generator() const { return generator_.value(); }
   // In the order of the generator's plan; empty in a model that is for CPU
   // lanes alone.
   const Parameters& parameters() const { return parameters_; }

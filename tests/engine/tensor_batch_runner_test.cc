@@ -522,16 +522,5 @@ TEST(CreateTensorBatchRunnerTest, NamesTheOptionThatIsOutOfRange) {
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ModelUseTest, AModelKeepsOnlyTheWeightsThatItsLanesNeed) {
-  const std::shared_ptr<const Model> cpu = TinyModel(3, ModelUse::kCpuLanes);
-  const std::shared_ptr<const Model> tensor =
-      TinyModel(3, ModelUse::kTensorLanes);
-  EXPECT_TRUE(cpu->parameters().empty());
-  EXPECT_GT(cpu->bytes(), 0);
-  EXPECT_EQ(tensor->parameters().size(),
-            PlanGenerator(TinyConfig()).parameters.size());
-  EXPECT_EQ(TinyModel(3)->bytes(), cpu->bytes() + tensor->bytes());
-}
-
 }  // namespace
 }  // namespace ddgan
