@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "engine/host_device.h"
 #include "engine/philox.h"
 
 namespace ddgan {
