@@ -6,9 +6,11 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cstdint>
 #include <exception>
+#include <memory>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 

@@ -18,8 +18,9 @@
 // in flight than ever before. All of a model's memory goes when nobody holds
 // the Model any more, at the next call to this runner.
 //
-// On "cpu" the same steps are plain calls, on LibTorch's own threads. It is the
-// twin that the tests run; to serve on a CPU, ImageBatchRunner is faster.
+// On "cpu" the same steps are plain calls on one thread, that which created the
+// runner. It is the twin that the tests run, not a way to serve on a CPU: that
+// is ImageBatchRunner.
 #ifndef DDGAN_ENGINE_TENSOR_BATCH_RUNNER_H_
 #define DDGAN_ENGINE_TENSOR_BATCH_RUNNER_H_
 

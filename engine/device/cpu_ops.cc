@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <utility>
@@ -21,6 +22,9 @@ class Call : public DeviceOps::Recording {
 
 class CpuOps : public DeviceOps {
  public:
+  // One thread, so that neither results nor waiting depend on LibTorch's pool.
+  CpuOps() { at::set_num_threads(1); }
+
   c10::Device device() const override { return c10::kCPU; }
 
   at::Tensor HostMemory(int64_t bytes) const override {

@@ -7,6 +7,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <exception>
+#include <string>
 #include <utility>
 
 #include "absl/base/attributes.h"

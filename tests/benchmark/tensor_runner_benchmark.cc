@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "engine/cuda_devices.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
