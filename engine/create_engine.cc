@@ -1,6 +1,7 @@
 // Gives EngineCore its real parts: the model directory, LibTorch's loader, and
 // a lane that runs generators.
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -10,10 +11,13 @@
 #include "engine/batch_policy.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/checkpoint/version_source.h"
+#include "engine/cuda_devices.h"
 #include "engine/device_list.h"
 #include "engine/engine.h"
 #include "engine/engine_core.h"
 #include "engine/image_batch_runner.h"
+#include "engine/model/model_use.h"
+#include "engine/tensor_batch_runner.h"
 
 namespace ddgan {
 namespace {
@@ -47,6 +51,28 @@ BatchLimits LimitsOfLane(const EngineOptions& options, const LaneDevice& device,
   return limits;
 }
 
+std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
+    const EngineOptions& options, const LaneDevice& device,
+    int max_batch_size) {
+  // More than the queue admits are never in flight; a warm-up fills one batch.
+  const int max_trajectories =
+      std::max(options.max_queued_images, max_batch_size);
+  if (device.device == "cpu") {
+    ImageBatchRunnerOptions runner;
+    runner.threads = device.cpu_threads;
+    runner.max_batch_size = max_batch_size;
+    runner.max_trajectories = max_trajectories;
+    return [runner] { return CreateImageBatchRunner(runner); };
+  }
+  TensorBatchRunnerOptions runner;
+  runner.device = device.device;
+  runner.precision = options.precision;
+  runner.pinned_batch = options.pinned_batch;
+  runner.max_batch_size = max_batch_size;
+  runner.max_trajectories = max_trajectories;
+  return [runner] { return CreateTensorBatchRunner(runner); };
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
@@ -56,7 +82,7 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
 
   const absl::StatusOr<std::vector<LaneDevice>> devices =
       ParseDevices(options.devices, ThreadsOrOnePerCore(options.cpu_threads),
-                   /*num_cuda_devices=*/0);
+                   CudaDeviceCount());
   if (!devices.ok()) return devices.status();
   const auto per_lane = [&](const char* option, size_t given) -> absl::Status {
     if (given <= 1 || given == devices->size()) return absl::OkStatus();
@@ -75,27 +101,21 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
     const LaneDevice& device = (*devices)[i];
     const BatchLimits limits = LimitsOfLane(options, device, i);
     core_options.lane_limits.push_back(limits);
-    ImageBatchRunnerOptions runner_options;
-    runner_options.device = device.device;
-    runner_options.threads = device.cpu_threads;
-    runner_options.max_batch_size = limits.max_batch_size;
-    // More than the queue admits are never in flight; a warm-up fills one
-    // batch.
-    runner_options.max_trajectories =
-        std::max(options.max_queued_images, limits.max_batch_size);
-    lanes.push_back({device.name, [runner_options] {
-                       return CreateImageBatchRunner(runner_options);
-                     }});
+    lanes.push_back(
+        {device.name, RunnerFactory(options, device, limits.max_batch_size)});
   }
   core_options.max_queued_images = options.max_queued_images;
   core_options.max_queued_bytes = options.max_queued_bytes;
   core_options.caller_weights = options.caller_weights;
   core_options.warm_up_every_bucket = options.warm_up_every_bucket;
+  const ModelUse use = devices->front().device == "cpu"
+                           ? ModelUse::kCpuLanes
+                           : ModelUse::kTensorLanes;
   return EngineCore::Create(
       core_options, std::move(lanes),
       NewDirectoryVersionSource(options.model_root,
-                                [](const Checkpoint& checkpoint) {
-                                  return LoadModel(checkpoint, "cpu");
+                                [use](const Checkpoint& checkpoint) {
+                                  return LoadModel(checkpoint, use);
                                 }),
       observer, clock);
 }

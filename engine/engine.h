@@ -16,6 +16,7 @@
 #include "engine/clock.h"
 #include "engine/engine_observer.h"
 #include "engine/generation.h"
+#include "engine/precision.h"
 
 namespace ddgan {
 
@@ -83,6 +84,11 @@ struct EngineOptions {
   // above. Empty: not at all. Each [0 s, 1 s]
   std::vector<absl::Duration> max_batch_waits;
   Batching batching = Batching::kStep;
+  // Of lanes on GPUs: the number format, and the one batch shape that a GPU
+  // computes, which keeps an image's bytes independent of its company
+  // (tensor_batch_runner.h). [1, 256]
+  Precision precision = Precision::kFloat32;
+  int pinned_batch = 16;
   // Images accepted and not finished; more is ResourceExhausted. [64, 1e6]
   int max_queued_images = 1024;
   // What these and their results take; more is ResourceExhausted. At least

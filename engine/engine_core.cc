@@ -77,6 +77,7 @@ absl::Status ValidateEngineOptions(const EngineOptions& options) {
     }
   }
   absl::Status status = CheckRange("cpu_threads", options.cpu_threads, 0, 256);
+  status.Update(CheckRange("pinned_batch", options.pinned_batch, 1, 256));
   for (int size : options.max_batch_sizes) {
     status.Update(CheckRange("max_batch_size", size, 1, 256));
   }

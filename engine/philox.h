@@ -8,11 +8,7 @@
 #include <cmath>
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define DDGAN_HOST_DEVICE __host__ __device__
-#else
-#define DDGAN_HOST_DEVICE
-#endif
+#include "engine/host_device.h"
 
 namespace ddgan {
 

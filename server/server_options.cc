@@ -102,6 +102,19 @@ absl::Status SetBatching(absl::string_view text, ServerOptions* options) {
   return absl::OkStatus();
 }
 
+absl::Status SetPrecision(absl::string_view text, ServerOptions* options) {
+  if (text == "float32") {
+    options->engine.precision = Precision::kFloat32;
+  } else if (text == "tf32") {
+    options->engine.precision = Precision::kTf32;
+  } else if (text == "bfloat16") {
+    options->engine.precision = Precision::kBfloat16;
+  } else {
+    return OutOfRange(text, "one of float32, tf32, bfloat16");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetCallerWeights(absl::string_view text, ServerOptions* options) {
   for (absl::string_view item : absl::StrSplit(text, ',')) {
     const size_t separator = item.rfind('=');
@@ -214,6 +227,18 @@ std::vector<Flag> BuildFlags() {
        "batch runs all its steps before another forms; for comparison.\n"
        "Default step.",
        SetBatching},
+      {"precision", "float32|tf32|bfloat16",
+       "Number format of lanes on GPUs. Part of what an image's bytes\n"
+       "depend on. Default float32.",
+       SetPrecision},
+      {"pinned_batch", "N",
+       absl::StrCat(
+           "The one batch shape that a GPU computes, 1 to 256, so that an\n"
+           "image's bytes do not depend on the load; larger batches run as\n"
+           "several of it. Part of what the bytes depend on. Default ",
+           defaults.engine.pinned_batch, "."),
+       SetInt([](ServerOptions* o) { return &o->engine.pinned_batch; }, 1,
+              256)},
       {"caller_weights", "CALLER=W,...",
        "Shares of callers while there is more work than the devices can\n"
        "do. A caller is its authenticated name, else its ddgan-client-id\n"

@@ -32,6 +32,7 @@ forbid(client "\"(engine|server|trainer)/|[<\"](ATen|torch|c10)/"
 # Headers that server and tools include carry no LibTorch type.
 foreach(header engine/engine.h engine/generation.h engine/engine_observer.h
         engine/batch_runner.h engine/image_batch_runner.h engine/sampler.h
+        engine/tensor_batch_runner.h engine/cuda_devices.h engine/precision.h
         engine/checkpoint/checkpoint_format.h engine/checkpoint/model_loader.h)
   file(STRINGS ${ROOT}/${header} includes REGEX "#[ \t]*include[ \t]*[<\"](ATen|torch|c10)/")
   if(includes)

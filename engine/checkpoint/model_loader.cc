@@ -12,11 +12,7 @@
 namespace ddgan {
 
 absl::StatusOr<std::shared_ptr<const Model>> LoadModel(
-    const Checkpoint& checkpoint, const std::string& device) {
-  if (device != "cpu") {
-    return absl::UnimplementedError(
-        absl::StrCat("device is '", device, "', this build serves on: cpu"));
-  }
+    const Checkpoint& checkpoint, ModelUse use) {
   const ModelIdentity& identity = checkpoint.identity;
   const auto failed = [&](const char* what) {
     return absl::StrCat(identity.model, "/", identity.version, ": ", what);
@@ -30,7 +26,7 @@ absl::StatusOr<std::shared_ptr<const Model>> LoadModel(
     }
     const Generator generator(checkpoint.config.model_config,
                               *std::move(parameters));
-    return std::make_shared<const Model>(identity, generator);
+    return std::make_shared<const Model>(identity, generator, use);
   } catch (const std::bad_alloc& e) {
     return absl::ResourceExhaustedError(failed("out of memory"));
   } catch (const std::exception& e) {

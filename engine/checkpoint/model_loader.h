@@ -4,23 +4,23 @@
 #define DDGAN_ENGINE_CHECKPOINT_MODEL_LOADER_H_
 
 #include <memory>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "engine/checkpoint/checkpoint_format.h"
+#include "engine/model/model_use.h"
 
 namespace ddgan {
 
 class Model;  // engine/model/model.h
 
-// float16 weights are widened to float32. `device` is "cpu".
+// Loads into host memory; a tensor lane makes the copy on its device. float16
+// weights are widened to float32.
 //   InvalidArgument    weights that do not fit the config
-//   Unimplemented      another device
 //   ResourceExhausted  out of memory
 //   Internal           any other error of LibTorch
 // Thread-safe.
 absl::StatusOr<std::shared_ptr<const Model>> LoadModel(
-    const Checkpoint& checkpoint, const std::string& device);
+    const Checkpoint& checkpoint, ModelUse use);
 
 }  // namespace ddgan
 

@@ -4,10 +4,12 @@
 #define DDGAN_ENGINE_MODEL_MODEL_H_
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "engine/generation.h"
 #include "engine/model/model_config.h"
+#include "engine/model/model_use.h"
 #include "engine/model/prepared_generator.h"
 #include "engine/noise_schedule.h"
 
@@ -16,29 +18,47 @@ namespace ddgan {
 // Thread-safe.
 class Model {
  public:
-  Model(ModelIdentity identity, const Generator& generator)
+  // `generator`'s parameters are float32 on the CPU. They are shared with it
+  // where `use` asks for them, and nobody may change them then.
+  Model(ModelIdentity identity, const Generator& generator,
+        ModelUse use = ModelUse::kCpuLanes)
       : identity_(std::move(identity)),
         config_(generator.config()),
-        schedule_(ComputeNoiseSchedule(config_)),
-        generator_(generator),
-        bytes_(generator_.bytes()) {}
+        schedule_(ComputeNoiseSchedule(config_)) {
+    if (use != ModelUse::kTensorLanes) {
+      generator_.emplace(generator);
+      bytes_ += generator_->bytes();
+    }
+    if (use != ModelUse::kCpuLanes) {
+      parameters_ = generator.parameters();
+      for (const at::Tensor& tensor : parameters_) {
+        bytes_ += static_cast<int64_t>(tensor.nbytes());
+      }
+    }
+  }
 
   const ModelIdentity& identity() const { return identity_; }
   const ModelConfig& config() const { return config_; }
   const NoiseSchedule& schedule() const { return schedule_; }
-  const PreparedGenerator& generator() const { return generator_; }
-  // Memory that the weights hold.
+  // In a model for CPU lanes; throws std::bad_optional_access in another.
+  const PreparedGenerator& generator() const { return generator_.value(); }
+  // In the order of the generator's plan; empty in a model that is for CPU
+  // lanes alone.
+  const Parameters& parameters() const { return parameters_; }
+  // Host memory that the weights hold.
   int64_t bytes() const { return bytes_; }
   ImageShape shape() const {
     return {config_.num_channels, config_.image_size, config_.image_size};
   }
 
  private:
+  // Constant after construction.
   const ModelIdentity identity_;
   const ModelConfig config_;
   const NoiseSchedule schedule_;
-  const PreparedGenerator generator_;
-  const int64_t bytes_;
+  std::optional<PreparedGenerator> generator_;
+  Parameters parameters_;
+  int64_t bytes_ = 0;
 };
 
 }  // namespace ddgan

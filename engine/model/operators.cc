@@ -10,11 +10,14 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/tensor.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
+#include "engine/model/fir_gpu.h"
+#include "engine/model/fir_pass.h"
 #include "engine/model/generator_plan.h"
 #include "engine/model/nhwc_kernels.h"
 
@@ -30,6 +33,11 @@ constexpr double kInverseSqrt2 = 0.70710678118654752440;
 
 bool UsesNhwcKernels(const at::Tensor& x) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat;
+}
+
+bool UsesFirGpu(const at::Tensor& x) {
+  return x.device().is_cuda() &&
+         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
 at::Tensor ChannelsLast(const at::Tensor& x) {
@@ -57,8 +65,6 @@ void ForEachImage(int64_t batch, const PerImage& image) {
   });
 }
 
-enum class FirMode { kDown, kUp, kFilter };
-
 // One linear filter and how it samples. `taps` are those of nhwc_kernels.h.
 struct FirSpec {
   FirMode mode;
@@ -78,6 +84,16 @@ struct FirSpec {
   }
 };
 
+void FirOnGpu(const FirPass& pass, const at::Tensor& x, const at::Tensor& out) {
+  const c10::OptionalDeviceGuard guard(x.device());
+  if (x.scalar_type() == at::kBFloat16) {
+    FirGpu(pass, x.const_data_ptr<at::BFloat16>(),
+           out.mutable_data_ptr<at::BFloat16>());
+  } else {
+    FirGpu(pass, x.const_data_ptr<float>(), out.mutable_data_ptr<float>());
+  }
+}
+
 at::Tensor FirNhwc(const at::Tensor& input, const FirSpec& spec) {
   const at::Tensor x = ChannelsLast(input);
   const int64_t batch = x.size(0), channels = x.size(1), height = x.size(2),
@@ -91,6 +107,20 @@ at::Tensor FirNhwc(const at::Tensor& input, const FirSpec& spec) {
     out_width = width + 2 * spec.pad - 3;
   }
   at::Tensor out = EmptyChannelsLast(x, out_height, out_width);
+  if (x.device().is_cuda()) {
+    const nhwc::Taps taps = FloatTaps(spec.taps);
+    FirOnGpu({spec.mode,
+              {taps[0], taps[1], taps[2], taps[3]},
+              spec.pad,
+              batch,
+              height,
+              width,
+              channels,
+              out_height,
+              out_width},
+             x, out);
+    return out;
+  }
   const float* in_data = x.const_data_ptr<float>();
   float* out_data = out.mutable_data_ptr<float>();
   const nhwc::Taps taps = FloatTaps(spec.taps);
@@ -164,7 +194,8 @@ at::Tensor DepthwiseWeight(const std::array<double, 4>& taps,
 
 at::Tensor Fir(const at::Tensor& x, const FirSpec& spec) {
   const bool even = x.size(2) % 2 == 0 && x.size(3) % 2 == 0;
-  if (UsesNhwcKernels(x) && (even || spec.mode != FirMode::kDown)) {
+  if ((UsesNhwcKernels(x) || UsesFirGpu(x)) &&
+      (even || spec.mode != FirMode::kDown)) {
     return FirFunction::Run(x, spec);
   }
   const at::Tensor weight = DepthwiseWeight(spec.taps, x);

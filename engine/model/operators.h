@@ -1,8 +1,8 @@
 // The operators of generator and discriminator that LibTorch has no fast form
 // of: FIR resampling and group normalisation with its activation. Each records
-// autograd (FIR to any order, GroupNorm to first order), and each has two
-// implementations: the fused NHWC kernels for float32 on the CPU, and
-// LibTorch's own operators for everything else (double, CUDA). Thread-safe.
+// autograd (FIR to any order, GroupNorm to first order). There are fused NHWC
+// kernels for float32 on the CPU, and of FIR for float32 and bfloat16 on GPUs;
+// everything else (double, say) runs on LibTorch's own operators. Thread-safe.
 #ifndef DDGAN_ENGINE_MODEL_OPERATORS_H_
 #define DDGAN_ENGINE_MODEL_OPERATORS_H_
 

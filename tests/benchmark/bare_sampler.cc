@@ -23,7 +23,7 @@ namespace {
 absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
                                        int batch_size, absl::Duration span) {
   const absl::StatusOr<std::shared_ptr<const Model>> model =
-      LoadModel(checkpoint, "cpu");
+      LoadModel(checkpoint, ModelUse::kCpuLanes);
   if (!model.ok()) return model.status();
   ImageBatchRunnerOptions options;
   options.threads =

@@ -26,13 +26,26 @@ TEST(ServerOptionsTest, ServesLoopbackByDefault) {
 }
 
 TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
-  const auto command = Parse(
-      {"--model_root", "models", "--listen=[::]:0", "--http=host:99",
-       "--devices=cuda:1,cuda:0", "--cpu_threads=8", "--max_batch_size=256,8",
-       "--max_batch_wait=5ms", "--max_queued_images", "64",
-       "--max_queued_mib=100", "--batching=request",
-       "--caller_weights=gold=3,a=b=0.5", "--warmup=ends", "--encode_threads=3",
-       "--drain_timeout=1m", "--port_file=/run/ports", "--log_level=debug"});
+  const auto command = Parse({"--model_root",
+                              "models",
+                              "--listen=[::]:0",
+                              "--http=host:99",
+                              "--devices=cuda:1,cuda:0",
+                              "--cpu_threads=8",
+                              "--max_batch_size=256,8",
+                              "--max_batch_wait=5ms",
+                              "--max_queued_images",
+                              "64",
+                              "--max_queued_mib=100",
+                              "--batching=request",
+                              "--precision=bfloat16",
+                              "--pinned_batch=32",
+                              "--caller_weights=gold=3,a=b=0.5",
+                              "--warmup=ends",
+                              "--encode_threads=3",
+                              "--drain_timeout=1m",
+                              "--port_file=/run/ports",
+                              "--log_level=debug"});
   ASSERT_TRUE(command.ok()) << command.status();
   const ServerOptions& options = command->options;
   EXPECT_EQ(options.listen, (ListenAddress{"::", 0}));
@@ -44,6 +57,8 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
             std::vector<absl::Duration>{absl::Milliseconds(5)});
   EXPECT_EQ(options.engine.max_queued_images, 64);
   EXPECT_EQ(options.engine.max_queued_bytes, int64_t{100} << 20);
+  EXPECT_EQ(options.engine.precision, Precision::kBfloat16);
+  EXPECT_EQ(options.engine.pinned_batch, 32);
   EXPECT_EQ(options.engine.batching, Batching::kRequest);
   EXPECT_EQ(options.engine.caller_weights,
             (std::map<std::string, double>{{"gold", 3}, {"a=b", 0.5}}));
@@ -73,31 +88,33 @@ TEST_P(BadFlagTest, IsRefusedByNameValueAndRange) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, BadFlagTest,
-    ::testing::Values(BadFlag{"--cpu_threads=-1", "-1", "[0, 256]"},
-                      BadFlag{"--max_batch_size=0", "0", "[1, 256]"},
-                      BadFlag{"--max_batch_size=257", "257", "[1, 256]"},
-                      BadFlag{"--max_batch_size=many", "many", "whole number"},
-                      BadFlag{"--max_batch_wait=2s", "2s", "[0s, 1s]"},
-                      BadFlag{"--max_batch_wait=5", "5", "500ms"},
-                      BadFlag{"--max_queued_images=63", "63", "[64, 1000000]"},
-                      BadFlag{"--encode_threads=0", "0", "[1, 256]"},
-                      BadFlag{"--drain_timeout=-1s", "-1s", "[0s, 1h]"},
-                      BadFlag{"--listen=50051", "50051", "host:port"},
-                      BadFlag{"--listen=host:65536", "65536", "[0, 65535]"},
-                      BadFlag{"--http=::1:80", "::1:80", "brackets"},
-                      BadFlag{"--log_level=loud", "loud",
-                              "debug, info, warn, error"},
-                      BadFlag{"--devices=", "", "empty"},
-                      BadFlag{"--max_batch_size=8,0", "0", "[1, 256]"},
-                      BadFlag{"--max_batch_wait=1ms,x", "x", "500ms"},
-                      BadFlag{"--batching=image", "image", "step, request"},
-                      BadFlag{"--caller_weights=a", "a", "CALLER=WEIGHT"},
-                      BadFlag{"--caller_weights=a=0", "a=0", "(0, 1000]"},
-                      BadFlag{"--warmup=some", "some", "all, ends"},
-                      BadFlag{"--max_queued_mib=1", "1", "[64, 1048576]"},
-                      BadFlag{"--port_file", "", "missing"},
-                      BadFlag{"--modelroot=x", "--modelroot=x", "--help"},
-                      BadFlag{"models", "models", "--help"}));
+    ::testing::Values(
+        BadFlag{"--cpu_threads=-1", "-1", "[0, 256]"},
+        BadFlag{"--max_batch_size=0", "0", "[1, 256]"},
+        BadFlag{"--max_batch_size=257", "257", "[1, 256]"},
+        BadFlag{"--max_batch_size=many", "many", "whole number"},
+        BadFlag{"--max_batch_wait=2s", "2s", "[0s, 1s]"},
+        BadFlag{"--max_batch_wait=5", "5", "500ms"},
+        BadFlag{"--max_queued_images=63", "63", "[64, 1000000]"},
+        BadFlag{"--encode_threads=0", "0", "[1, 256]"},
+        BadFlag{"--drain_timeout=-1s", "-1s", "[0s, 1h]"},
+        BadFlag{"--listen=50051", "50051", "host:port"},
+        BadFlag{"--listen=host:65536", "65536", "[0, 65535]"},
+        BadFlag{"--http=::1:80", "::1:80", "brackets"},
+        BadFlag{"--log_level=loud", "loud", "debug, info, warn, error"},
+        BadFlag{"--devices=", "", "empty"},
+        BadFlag{"--max_batch_size=8,0", "0", "[1, 256]"},
+        BadFlag{"--max_batch_wait=1ms,x", "x", "500ms"},
+        BadFlag{"--batching=image", "image", "step, request"},
+        BadFlag{"--caller_weights=a", "a", "CALLER=WEIGHT"},
+        BadFlag{"--caller_weights=a=0", "a=0", "(0, 1000]"},
+        BadFlag{"--precision=int8", "int8", "float32, tf32, bfloat16"},
+        BadFlag{"--pinned_batch=0", "0", "[1, 256]"},
+        BadFlag{"--warmup=some", "some", "all, ends"},
+        BadFlag{"--max_queued_mib=1", "1", "[64, 1048576]"},
+        BadFlag{"--port_file", "", "missing"},
+        BadFlag{"--modelroot=x", "--modelroot=x", "--help"},
+        BadFlag{"models", "models", "--help"}));
 
 TEST(ServerOptionsTest, RequiresTheModelRoot) {
   const auto command = Parse({"--listen=127.0.0.1:1"});

@@ -7,9 +7,11 @@
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/randn.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "engine/cuda_devices.h"
 #include "engine/model/latent_mapping.h"
 #include "engine/model/time_embedding.h"
 #include "tests/golden/fixture.h"
@@ -145,6 +147,40 @@ INSTANTIATE_TEST_SUITE_P(
                return FirSmooth(x, FirKernel({1, 2, 3, 4}));
              }}),
     [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
+
+// What a lane on a GPU runs, against the CPU.
+class GpuOperatorsTest : public testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(GpuOperatorsTest, EqualThoseOfTheCpu) {
+  if (CudaDeviceCount() == 0) GTEST_SKIP() << "no GPU";
+  const c10::NoGradGuard no_grad;
+  const FirKernel fir({1, 2, 3, 4});
+  const double rounding = GetParam() == at::kFloat ? 2e-5 : 5e-2;
+  for (const int64_t channels : {4, 12, 40, 160}) {
+    const at::Tensor x = at::randn({3, channels, 8, 6}).to(GetParam());
+    const at::Tensor scale = at::randn({3, channels}).to(GetParam());
+    const at::Tensor exact = x.to(at::kFloat), on_gpu = x.to(at::kCUDA);
+    EXPECT_LT(MaxAbsDifference(FirUpsample(on_gpu, fir).cpu(),
+                               FirUpsample(exact, fir)),
+              rounding);
+    EXPECT_LT(MaxAbsDifference(FirDownsample(on_gpu, fir).cpu(),
+                               FirDownsample(exact, fir)),
+              rounding);
+    EXPECT_LT(
+        MaxAbsDifference(FirSmooth(on_gpu, fir).cpu(), FirSmooth(exact, fir)),
+        rounding);
+    EXPECT_LT(MaxAbsDifference(
+                  GroupNormAct(on_gpu, scale.to(at::kCUDA), scale.to(at::kCUDA),
+                               NormActivation::kSilu)
+                      .cpu(),
+                  GroupNormAct(exact, scale.to(at::kFloat),
+                               scale.to(at::kFloat), NormActivation::kSilu)),
+              2 * rounding);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cuda, GpuOperatorsTest,
+                         testing::Values(at::kFloat, at::kBFloat16));
 
 // R1 differentiates a gradient: the filter's own gradient must have one.
 TEST(FirSecondOrderTest, GradientOfGradientMatchesDouble) {

@@ -1,0 +1,46 @@
+#include "engine/checkpoint/model_loader.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/model/model.h"
+#include "tests/fakes/tiny_checkpoint.h"
+
+namespace ddgan {
+namespace {
+
+Checkpoint TinyCheckpoint() {
+  Checkpoint checkpoint;
+  checkpoint.identity = {"tiny", 3, "digest"};
+  checkpoint.config = TinyCheckpointConfig();
+  checkpoint.weights = TinyWeights(checkpoint.config.model_config, 0.25f);
+  return checkpoint;
+}
+
+TEST(LoadModelTest, KeepsTheWeightsInTheFormsThatItsLanesNeed) {
+  const Checkpoint checkpoint = TinyCheckpoint();
+  const auto cpu = LoadModel(checkpoint, ModelUse::kCpuLanes);
+  const auto tensor = LoadModel(checkpoint, ModelUse::kTensorLanes);
+  const auto both = LoadModel(checkpoint, ModelUse::kAllLanes);
+  ASSERT_TRUE(cpu.ok() && tensor.ok() && both.ok());
+  EXPECT_EQ((*cpu)->identity(), checkpoint.identity);
+  EXPECT_TRUE((*cpu)->parameters().empty());
+  EXPECT_EQ((*both)->bytes(), (*cpu)->bytes() + (*tensor)->bytes());
+  EXPECT_NO_THROW((*both)->generator());
+  EXPECT_THROW((*tensor)->generator(), std::bad_optional_access);
+  for (const at::Tensor& parameter : (*tensor)->parameters()) {
+    EXPECT_EQ(parameter.min().item<float>(), 0.25f);
+    EXPECT_EQ(parameter.max().item<float>(), 0.25f);
+  }
+}
+
+TEST(LoadModelTest, NamesTheVersionWhoseWeightsDoNotFit) {
+  Checkpoint checkpoint = TinyCheckpoint();
+  checkpoint.config.model_config.z_emb_dim = 8;
+  const absl::Status status =
+      LoadModel(checkpoint, ModelUse::kTensorLanes).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message().substr(0, 8), "tiny/3: ");
+}
+
+}  // namespace
+}  // namespace ddgan
