@@ -131,8 +131,13 @@ void BM_SamplerStep(benchmark::State& state) {
   std::vector<std::vector<float>> to = from;
   std::vector<SamplerRow> rows;
   for (int64_t i = 0; i < state.range(0); ++i) {
-    rows.push_back({7, static_cast<uint32_t>(i), static_cast<int>(i % 3),
-                    from[i].data(), to[i].data()});
+    rows.push_back({.seed = 7,
+                    .image_index = static_cast<uint32_t>(i),
+                    .step = static_cast<int>(i % 3),
+                    .x_next = from[i].data(),
+                    .guide = nullptr,
+                    .x = to[i].data(),
+                    .x0 = nullptr});
   }
   (void)sampler.Step(model, rows);  // Warm-up.
   const auto start = std::chrono::steady_clock::now();
