@@ -41,6 +41,8 @@ usage: ddgan generate [flags]
       digits/0.png to digits/999.png
   ddgan generate --seed=7 --first_index=12 --out=twelve.png
       number 12 of those again, the same bytes
+  ddgan generate --count=16 --stream --previews --preview_dir=steps/
+      each image as soon as it is done, and what it looks like on the way
 
 An image depends on the model's version, the seed and its index alone. What was
 used is printed, with the command that makes the same images again.
@@ -99,6 +101,18 @@ absl::Status StoreFormat(const std::string& value,
   return absl::OkStatus();
 }
 
+absl::Status StoreClass(const std::string& value,
+                        v1::GenerateRequest* request) {
+  if (value == "interactive") {
+    request->set_request_class(v1::REQUEST_CLASS_INTERACTIVE);
+  } else if (value == "batch") {
+    request->set_request_class(v1::REQUEST_CLASS_BATCH);
+  } else {
+    return absl::InvalidArgumentError("wanted interactive or batch");
+  }
+  return absl::OkStatus();
+}
+
 std::vector<Flag> GenerateFlags(GenerateCommand* command) {
   v1::GenerateRequest* request = &command->request;
   std::vector<Flag> flags = {
@@ -138,6 +152,25 @@ std::vector<Flag> GenerateFlags(GenerateCommand* command) {
        [request](const std::string& value) {
          return StoreFormat(value, request);
        }},
+      {"class", "interactive|batch",
+       "interactive: somebody waits for the images. batch: they may take what "
+       "others leave of the server. Default: interactive.",
+       [request](const std::string& value) {
+         return StoreClass(value, request);
+       }},
+      SwitchFlag("stream",
+                 "Write each image as soon as it is done, instead of 64 at a "
+                 "time.",
+                 &command->stream),
+      SwitchFlag("previews",
+                 "With --stream: also fetch what each image looks like after "
+                 "each step, which shows progress within a call.",
+                 &command->previews),
+      TextFlag("preview_dir", "FOLDER",
+               "With --previews: a folder (made if missing) where each preview "
+               "becomes a file SEED-INDEX-stepT.png, .raw8 or .float32; T "
+               "counts down to 1. Default: previews are not kept.",
+               &command->preview_dir),
       SwitchFlag("grid", "All images side by side in one PNG file.",
                  &command->grid),
       TextFlag("out", "PATH",
@@ -169,6 +202,16 @@ absl::StatusOr<Command> ParseGenerate(absl::Span<const std::string> arguments,
       command.request.format() != v1::OUTPUT_FORMAT_PNG) {
     return absl::InvalidArgumentError(
         "--grid writes a PNG file; leave --format out");
+  }
+  if (command.previews && !command.stream) {
+    return absl::InvalidArgumentError("--previews needs --stream");
+  }
+  if (!command.preview_dir.empty() && !command.previews) {
+    return absl::InvalidArgumentError("--preview_dir needs --previews");
+  }
+  if (!command.preview_dir.empty() && command.grid) {
+    return absl::InvalidArgumentError(
+        "--grid keeps no previews; leave it or --preview_dir out");
   }
   if (command.count - 1 > kMaxUint32 - command.request.first_index()) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -26,6 +26,11 @@ struct GenerateCommand {
   v1::GenerateRequest request;
   uint32_t count = 1;
   bool grid = false;
+  // Whether the images are asked for as a stream.
+  bool stream = false;
+  // The rest only with `stream`.
+  bool previews = false;
+  std::string preview_dir;  // Empty: previews are shown as progress only.
   std::string out;
 };
 

@@ -25,11 +25,19 @@ std::string FormatTime(absl::Duration time) {
 
 }  // namespace
 
-std::string FormatProgress(uint32_t done, uint32_t total,
-                           absl::Duration elapsed) {
+std::string FormatProgress(const Progress& progress, absl::Duration elapsed) {
+  std::string counts =
+      absl::StrCat(progress.images, "/", progress.total_images, " images, ");
+  uint64_t done = progress.images;
+  uint64_t total = progress.total_images;
+  if (progress.total_steps > 0) {
+    done = progress.steps;
+    total = progress.total_steps;
+    absl::StrAppend(&counts, done, "/", total, " steps, ");
+  }
   const double seconds = absl::ToDoubleSeconds(elapsed);
   if (done == 0 || seconds <= 0.0) {
-    return absl::StrCat(done, "/", total, " images, ", FormatTime(elapsed));
+    return absl::StrCat(counts, FormatTime(elapsed));
   }
   const uint64_t filled = kBarWidth * done / total;
   std::string bar(filled, '=');
@@ -37,14 +45,15 @@ std::string FormatProgress(uint32_t done, uint32_t total,
   bar.resize(kBarWidth, ' ');
   const absl::Duration left =
       elapsed * (static_cast<double>(total - done) / done);
-  return absl::StrCat("[", bar, "] ", done, "/", total, " images, ",
-                      FormatTime(elapsed),
-                      absl::StrFormat(", %.1f images/s, ", done / seconds),
-                      FormatTime(left), " left");
+  return absl::StrCat(
+      "[", bar, "] ", counts, FormatTime(elapsed),
+      absl::StrFormat(", %.1f images/s, ", progress.images / seconds),
+      FormatTime(left), " left");
 }
 
-ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total)
-    : terminal_(terminal), total_(total), start_(absl::Now()) {
+ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total_images)
+    : terminal_(terminal), start_(absl::Now()) {
+  progress_.total_images = total_images;
   if (terminal_ != nullptr) thread_ = std::thread([this] { Redraw(); });
 }
 
@@ -59,7 +68,13 @@ ProgressLine::~ProgressLine() {
 
 void ProgressLine::Advance(uint32_t images) {
   absl::MutexLock lock(&mu_);
-  done_ += images;
+  progress_.images += images;
+}
+
+void ProgressLine::SetSteps(uint64_t done, uint64_t total) {
+  absl::MutexLock lock(&mu_);
+  progress_.steps = done;
+  progress_.total_steps = total;
 }
 
 void ProgressLine::Print(std::ostream& out, const std::string& line) {
@@ -76,7 +91,7 @@ void ProgressLine::Redraw() {
   if (mu_.AwaitWithTimeout(absl::Condition(&stop_), kDelay)) return;
   do {
     std::fprintf(terminal_, "%s%s", kEraseLine,
-                 FormatProgress(done_, total_, absl::Now() - start_).c_str());
+                 FormatProgress(progress_, absl::Now() - start_).c_str());
     std::fflush(terminal_);
   } while (!mu_.AwaitWithTimeout(absl::Condition(&stop_), kPeriod));
   std::fputs(kEraseLine, terminal_);

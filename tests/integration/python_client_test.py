@@ -116,6 +116,67 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(alone.images[0].data,
                          together.images[index - 100].data)
 
+  def stream(self, previews=False, **fields):
+    fields = {'model': self.model, 'seed': SEED, **fields}
+    return self.images.GenerateStream(
+        self.pb.GenerateStreamRequest(
+            request=self.pb.GenerateRequest(**fields), previews=previews),
+        timeout=240)
+
+  def test_a_stream_brings_the_same_images_one_by_one(self):
+    together = self.generate(count=16, first_index=100)
+    first, *events, last = self.stream(count=16, first_index=100)
+    accepted, summary = first.accepted, last.summary
+    for field in ('model', 'version', 'checkpoint_digest', 'seed',
+                  'num_timesteps', 'shape'):
+      self.assertEqual(getattr(accepted, field), getattr(together, field))
+    self.assertEqual({event.WhichOneof('event') for event in events}, {'image'})
+    images = {event.image.index: event.image.data for event in events}
+    self.assertEqual(len(events), 16)
+    self.assertEqual(images, {image.index: image.data
+                              for image in together.images})
+    self.assertEqual((summary.images, summary.previews_sent,
+                      summary.previews_dropped), (16, 0, 0))
+    self.assertGreater(summary.timings.steps.ToNanoseconds(), 0)
+
+  def test_previews_are_pictures_and_come_before_their_image(self):
+    events = list(self.stream(count=4, previews=True))
+    shape = events[0].accepted.shape
+    summary = events[-1].summary
+    steps = {}  # Of each image, as they came; 0 is the image itself.
+    for event in events[1:-1]:
+      if event.WhichOneof('event') == 'preview':
+        steps.setdefault(event.preview.index, []).append(event.preview.step)
+        picture = Image.open(io.BytesIO(event.preview.data))
+        self.assertEqual(picture.size, (shape.width, shape.height))
+      else:
+        steps.setdefault(event.image.index, []).append(0)
+    self.assertEqual(sorted(steps), [0, 1, 2, 3])
+    for of_image in steps.values():
+      self.assertEqual(of_image, sorted(set(of_image), reverse=True))
+      self.assertEqual(of_image[-1], 0)
+      self.assertLess(of_image[0], self.version.num_timesteps)
+    self.assertEqual(summary.images, 4)
+    self.assertEqual(summary.previews_sent, len(events) - 2 - 4)
+    self.assertLessEqual(summary.previews_sent + summary.previews_dropped,
+                         4 * (self.version.num_timesteps - 1))
+
+  def test_a_stream_may_be_left_and_the_server_goes_on(self):
+    call = self.stream(count=64)
+    self.assertTrue(next(call).HasField('accepted'))
+    call.cancel()
+    with self.assertRaises(grpc.RpcError) as caught:
+      list(call)
+    self.assertEqual(caught.exception.code(), grpc.StatusCode.CANCELLED)
+    self.assertEqual(len(self.generate(count=1).images), 1)
+
+  def test_a_stream_without_a_request_is_refused_as_count_0_is(self):
+    with self.assertRaises(grpc.RpcError) as caught:
+      list(self.images.GenerateStream(self.pb.GenerateStreamRequest(),
+                                      timeout=240))
+    self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+    self.assertIn('count', caught.exception.details())
+
   def test_images_that_share_batches_equal_those_alone(self):
     requests = [
         self.pb.GenerateRequest(model=self.model, seed=seed, count=count)
@@ -160,6 +221,8 @@ class PythonClientTest(unittest.TestCase):
     self.assert_refused(invalid, ['count', '65', '64'], count=65)
     self.assert_refused(invalid, ['format', '99'], count=1, format=99)
     self.assert_refused(invalid, ['version', '-1'], count=1, version=-1)
+    self.assert_refused(invalid, ['request_class', '7', '2'], count=1,
+                        request_class=7)
     missing = grpc.StatusCode.NOT_FOUND
     self.assert_refused(missing, ['no-such-model'], count=1,
                         model='no-such-model')
