@@ -29,9 +29,9 @@ absl::StatusOr<std::string> CallerOf(
   CallerEvidence evidence;
   const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
   if (auth != nullptr && auth->IsPeerAuthenticated()) {
-    for (const grpc::string_ref& name : auth->GetPeerIdentity()) {
-      evidence.authenticated_name.assign(name.data(), name.size());
-      break;
+    const std::vector<grpc::string_ref> names = auth->GetPeerIdentity();
+    if (!names.empty()) {
+      evidence.authenticated_name.assign(names[0].data(), names[0].size());
     }
   }
   const auto& metadata = context.client_metadata();

@@ -26,5 +26,6 @@ extern "C" const char* __tsan_default_suppressions() {
       "race:grpc::internal::CallbackWithSuccessTag::CallbackWithSuccessTag\n"
       // A call object and its reactor end on whichever thread the library says,
       // after every other thread is done with them.
-      "race:ServerCallbackUnaryImpl::CallOnDone\n";
+      "race:ServerCallbackUnaryImpl::CallOnDone\n"
+      "race:ServerCallbackWriterImpl::CallOnDone\n";
 }

@@ -266,6 +266,9 @@ class PythonClientTest(unittest.TestCase):
       for arguments in (['health'],
                         ['generate', '--count=70', f'--seed={SEED}',
                          f'--model={self.model}', f'--out={folder}/'],
+                        ['generate', '--count=70', f'--seed={SEED}', '--stream',
+                         '--previews', '--class=batch',
+                         f'--model={self.model}', f'--out={folder}/stream/'],
                         ['generate', '--count=70', f'--seed={SEED}', '--grid',
                          f'--model={self.model}', f'--out={folder}/grid.png']):
         subprocess.run([options.client, *arguments,
@@ -275,6 +278,8 @@ class PythonClientTest(unittest.TestCase):
       for image in reply.images:
         written = pathlib.Path(folder, f'{image.index}.png').read_bytes()
         self.assertEqual(written, image.data)
+        streamed = pathlib.Path(folder, 'stream', f'{image.index}.png')
+        self.assertEqual(streamed.read_bytes(), image.data)
       grid = Image.open(pathlib.Path(folder, 'grid.png'))
       first = Image.open(pathlib.Path(folder, '0.png'))
       # Nine columns and eight rows, with a gap of two pixels.
