@@ -129,8 +129,8 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
                      "first preview is written.")
               .Add({}, kRequestSeconds)),
       previews_dropped_(Counters(*registry_, "ddgan_previews_dropped_total",
-                                 "Previews that were dropped because their "
-                                 "caller read too slowly.")
+                                 "Previews that a newer one or the image "
+                                 "overtook before they were sent.")
                             .Add({})),
       encode_duration_(Histograms(*registry_, "ddgan_encode_duration_seconds",
                                   "Time to encode one image or preview as PNG.")
