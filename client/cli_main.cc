@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/bench_command.h"
 #include "client/command_line.h"
 #include "client/generate_command.h"
 #include "client/health_command.h"
@@ -26,6 +27,10 @@ struct CommandRunner {
   }
   int operator()(const ddgan::HealthCommand& command) const {
     return ddgan::RunHealth(command, std::cout, std::cerr);
+  }
+  int operator()(const ddgan::BenchCommand& command) const {
+    return ddgan::RunBench(command, std::cout, std::cerr,
+                           isatty(STDERR_FILENO) ? stderr : nullptr);
   }
   int operator()(const ddgan::HelpCommand& command) const {
     std::cout << command.text;

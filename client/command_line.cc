@@ -22,12 +22,14 @@ usage: ddgan COMMAND [flags]
   generate   make images and write them to files
   models     list the models that the server has
   health     ask whether the server is ready
+  bench      send calls for a while and report latencies, rates and errors
 
 ddgan COMMAND --help tells more about each. The server is localhost:50051,
 unless --server=HOST:PORT or the environment variable DDGAN_SERVER names another.
 
 Exit code: 0 done, 1 the server or the file system refused (for health: not
-ready), 2 the command line makes no sense.
+ready; for bench: an image had other bytes than before), 2 the command line makes
+no sense.
 )";
 
 constexpr char kGenerateUsage[] =
@@ -43,6 +45,8 @@ usage: ddgan generate [flags]
       number 12 of those again, the same bytes
   ddgan generate --count=16 --stream --previews --preview_dir=steps/
       each image as soon as it is done, and what it looks like on the way
+  ddgan generate --count=16 --guide=strokes.png --guide_steps=2 --out=faces/
+      16 variations of a picture
 
 An image depends on the model's version, the seed and its index alone. What was
 used is printed, with the command that makes the same images again.
@@ -62,6 +66,22 @@ constexpr char kHealthUsage[] =
 prints SERVING or NOT_SERVING. The exit code is 0 only for SERVING.
 
 usage: ddgan health [flags]
+
+)";
+
+constexpr char kBenchUsage[] =
+    R"(Sends calls to the server for a while and reports latencies, rates and errors.
+Nothing is retried. A latency counts from when the call was due, whether or not
+it could be sent then.
+
+usage: ddgan bench --concurrency=N|--rate=CALLS [flags]
+
+  ddgan bench --concurrency=8 --counts=16
+      8 callers, each waits for its reply before its next call
+  ddgan bench --rate=20 --counts=1:0.9,16:0.1 --deadlines=none:0.5,2s:0.5
+      20 calls a second on average, however long the replies take
+  ddgan bench --rate=20 --counts=1-16 --seed_pool=8 --verify
+      are the bytes of an image always the same?
 
 )";
 
@@ -109,6 +129,18 @@ absl::Status StoreClass(const std::string& value,
     request->set_request_class(v1::REQUEST_CLASS_BATCH);
   } else {
     return absl::InvalidArgumentError("wanted interactive or batch");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StoreGuideFit(const std::string& value,
+                           v1::GenerateRequest* request) {
+  if (value == "refuse") {
+    request->mutable_guide()->set_fit(v1::GUIDE_FIT_REFUSE);
+  } else if (value == "resize") {
+    request->mutable_guide()->set_fit(v1::GUIDE_FIT_RESIZE);
+  } else {
+    return absl::InvalidArgumentError("wanted refuse or resize");
   }
   return absl::OkStatus();
 }
@@ -171,6 +203,25 @@ std::vector<Flag> GenerateFlags(GenerateCommand* command) {
                "becomes a file SEED-INDEX-stepT.png, .raw8 or .float32; T "
                "counts down to 1. Default: previews are not kept.",
                &command->preview_dir),
+      TextFlag(
+          "guide", "FILE",
+          "A PNG file of at most 1 MiB to start from instead of noise: the "
+          "images are variations of it. Needs --guide_steps.",
+          &command->guide_file),
+      NumberFlag("guide_steps",
+                 "Denoising steps to run from the guide, 1 to the model's T: "
+                 "few keep close to it, many leave it behind.",
+                 1, kMaxUint32,
+                 [request](uint64_t n) {
+                   request->mutable_guide()->set_steps(
+                       static_cast<uint32_t>(n));
+                 }),
+      {"guide_fit", "refuse|resize",
+       "What to do with a guide that does not have the model's size. resize "
+       "does not keep its aspect ratio. Default: refuse.",
+       [request](const std::string& value) {
+         return StoreGuideFit(value, request);
+       }},
       SwitchFlag("grid", "All images side by side in one PNG file.",
                  &command->grid),
       TextFlag("out", "PATH",
@@ -184,6 +235,171 @@ std::vector<Flag> GenerateFlags(GenerateCommand* command) {
     flags.push_back(std::move(flag));
   }
   return flags;
+}
+
+// For a list of values with weights.
+template <typename T>
+Flag MixFlag(
+    std::string name, std::string help,
+    absl::StatusOr<std::vector<Weighted<T>>> (*parse)(const std::string&),
+    std::vector<Weighted<T>>* target) {
+  return {std::move(name), "LIST", std::move(help),
+          [parse, target](const std::string& value) {
+            absl::StatusOr<std::vector<Weighted<T>>> list = parse(value);
+            if (!list.ok()) return list.status();
+            *target = *std::move(list);
+            return absl::OkStatus();
+          }};
+}
+
+// `max_outstanding` is 0 if the flag was not given.
+std::vector<Flag> BenchFlags(BenchCommand* command, uint32_t* max_outstanding) {
+  LoadOptions* load = &command->load;
+  const auto to_uint32 = [](uint32_t* target) {
+    return [target](uint64_t n) { *target = static_cast<uint32_t>(n); };
+  };
+  return {
+      NumberFlag("concurrency",
+                 "Callers of a closed loop: each sends its next call when it "
+                 "has the reply to the one before.",
+                 1, 100'000, to_uint32(&load->concurrency)),
+      FractionFlag("rate", "CALLS",
+                   "Calls per second of an open loop, on average, 0.001 to "
+                   "100000: they are due at random times (Poisson), whatever "
+                   "the server does.",
+                   0.001, 100'000, &load->rate),
+      DurationFlag("duration",
+                   "How long calls are sent after the warm-up. Default: 60s.",
+                   &load->duration),
+      NumberFlag("calls",
+                 "Calls after the warm-up, in the place of --duration.", 1,
+                 1'000'000'000, [load](uint64_t n) { load->calls = n; }),
+      DurationOrZeroFlag("warmup",
+                         "How long calls are sent before any is counted. "
+                         "Default: 5s.",
+                         &load->warmup),
+      MixFlag("counts",
+              "Images per call, 1 to 64: numbers with or without weights, or a "
+              "range, such as 1,4,16 or 1:0.9,16:0.1 or 1-16. Default: 1.",
+              &ParseCounts, &load->mix.counts),
+      MixFlag("classes",
+              "How urgent the calls are, such as interactive:0.8,batch:0.2. "
+              "Default: interactive.",
+              &ParseClasses, &load->mix.classes),
+      MixFlag("deadlines",
+              "Deadlines of the calls, from when they are due, such as "
+              "none:0.5,2s:0.5. Default: none.",
+              &ParseDeadlines, &load->mix.deadlines),
+      FractionFlag("cancel", "SHARE",
+                   "Share of the calls that their caller cancels, 0 to 1, at a "
+                   "random moment within their stand-alone latency. Default: "
+                   "0.",
+                   0.0, 1.0, &load->mix.cancel),
+      {"format", "png|raw8|float32", "What images are asked for. Default: png.",
+       [load](const std::string& value) {
+         return StoreFormat(value, &load->request);
+       }},
+      {"model", "NAME",
+       "Which model. Default: the only one that the server has.",
+       [load](const std::string& value) {
+         load->request.set_model(value);
+         return absl::OkStatus();
+       }},
+      NumberFlag("client_ids",
+                 "Spreads the calls over so many callers, which the metadata "
+                 "ddgan-client-id names bench-0, bench-1 and so on. Default: "
+                 "none is named.",
+                 1, 1'000'000, to_uint32(&load->mix.client_ids)),
+      NumberFlag("seed",
+                 "Seed of all that is random in the run, 0 to 2^64 - 1: when "
+                 "calls are due, what they ask for, their noise. Default: 1.",
+                 0, std::numeric_limits<uint64_t>::max(),
+                 [load](uint64_t n) { load->seed = n; }),
+      NumberFlag("seed_pool",
+                 "Takes the noise seeds from so many, --seed and those after "
+                 "it, so that images repeat. Default: every call has its own.",
+                 1, 1'000'000, to_uint32(&load->mix.seed_pool)),
+      SwitchFlag("verify",
+                 "Compares images with earlier ones of the same version, seed "
+                 "and index; the exit code is 1 if any has other bytes. Needs "
+                 "--seed_pool.",
+                 &load->verify),
+      NumberFlag("standalone_calls",
+                 "Calls of each count that are made one at a time before the "
+                 "run, for the latency of a call that is alone, 0 to 1000. "
+                 "Default: 5.",
+                 0, 1000, to_uint32(&load->standalone_calls)),
+      DurationFlag("timeout",
+                   "A call without a reply after this long is given up and "
+                   "counts as unanswered. Default: 1m.",
+                   &load->timeout),
+      NumberFlag("max_outstanding",
+                 "An open loop does not send a call while so many have no "
+                 "reply; it counts as unsent. Default: 10000.",
+                 1, 1'000'000, to_uint32(max_outstanding)),
+      TextFlag("json", "FILE",
+               "Also writes the report as JSON, with a row per second; - is "
+               "standard output, the table then goes to standard error.",
+               &command->json),
+      TextFlag("server", "HOST:PORT",
+               absl::StrCat("Where the server listens. Default: DDGAN_SERVER "
+                            "from the environment, else localhost:50051. Now: ",
+                            command->address, "."),
+               &command->address),
+  };
+}
+
+absl::StatusOr<Command> ParseBench(absl::Span<const std::string> arguments,
+                                   const std::string& default_server) {
+  BenchCommand command;
+  command.address = default_server;
+  LoadOptions& load = command.load;
+  const absl::Duration default_duration = load.duration;
+  load.duration = absl::ZeroDuration();
+  uint32_t max_outstanding = 0;
+  const std::vector<Flag> flags = BenchFlags(&command, &max_outstanding);
+  if (AsksForHelp(arguments)) {
+    return HelpCommand{absl::StrCat(kBenchUsage, FlagsHelp(flags))};
+  }
+  if (absl::Status parsed = ParseFlags(arguments, flags); !parsed.ok()) {
+    return parsed;
+  }
+  if ((load.concurrency > 0) == (load.rate > 0.0)) {
+    return absl::InvalidArgumentError(
+        "wanted either --concurrency=N or --rate=CALLS");
+  }
+  if (load.calls > 0 && load.duration > absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        "wanted either --duration=DURATION or --calls=N");
+  }
+  if (load.duration == absl::InfiniteDuration() ||
+      load.warmup == absl::InfiniteDuration()) {
+    return absl::InvalidArgumentError(
+        "--duration and --warmup must have an end");
+  }
+  if (load.calls > 0) {
+    load.duration = absl::InfiniteDuration();
+  } else if (load.duration == absl::ZeroDuration()) {
+    load.duration = default_duration;
+  }
+  if (max_outstanding > 0) {
+    if (load.concurrency > 0) {
+      return absl::InvalidArgumentError(
+          "--max_outstanding bounds an open loop; leave it out with "
+          "--concurrency");
+    }
+    load.max_outstanding = max_outstanding;
+  }
+  if (load.verify && load.mix.seed_pool == 0) {
+    return absl::InvalidArgumentError(
+        "--verify compares images that repeat; it needs --seed_pool=N");
+  }
+  if (load.mix.cancel > 0.0 && load.standalone_calls == 0) {
+    return absl::InvalidArgumentError(
+        "--cancel needs to know what a call takes that is alone; "
+        "--standalone_calls must be at least 1");
+  }
+  return command;
 }
 
 absl::StatusOr<Command> ParseGenerate(absl::Span<const std::string> arguments,
@@ -212,6 +428,14 @@ absl::StatusOr<Command> ParseGenerate(absl::Span<const std::string> arguments,
   if (!command.preview_dir.empty() && command.grid) {
     return absl::InvalidArgumentError(
         "--grid keeps no previews; leave it or --preview_dir out");
+  }
+  if (command.guide_file.empty() && command.request.has_guide()) {
+    return absl::InvalidArgumentError(
+        "--guide_steps and --guide_fit are of use only with --guide=FILE");
+  }
+  if (!command.guide_file.empty() && command.request.guide().steps() == 0) {
+    return absl::InvalidArgumentError(
+        "--guide needs the number of steps to run from it: --guide_steps=N");
   }
   if (command.count - 1 > kMaxUint32 - command.request.first_index()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -275,6 +499,8 @@ absl::StatusOr<Command> ParseCommandLine(
     command = ParseModels(rest, default_server);
   } else if (name == "health") {
     command = ParseHealth(rest, default_server);
+  } else if (name == "bench") {
+    command = ParseBench(rest, default_server);
   } else {
     return command;
   }

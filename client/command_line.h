@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "client/load_generator/load_options.h"
 #include "ddgan/v1/image_generation.pb.h"
 
 namespace ddgan {
@@ -22,9 +23,11 @@ struct ServerChoice {
 
 struct GenerateCommand {
   ServerChoice server;
-  // All but its count, which may be more than one call's.
+  // All but its count, which may be more than one call's, and guide.png.
   v1::GenerateRequest request;
   uint32_t count = 1;
+  // The file for guide.png, not read yet. Empty: the request has no guide.
+  std::string guide_file;
   bool grid = false;
   // Whether the images are asked for as a stream.
   bool stream = false;
@@ -43,12 +46,19 @@ struct HealthCommand {
   std::string service;
 };
 
+struct BenchCommand {
+  std::string address;
+  LoadOptions load;
+  // Where the report goes as JSON; "-" is standard output, empty nowhere.
+  std::string json;
+};
+
 struct HelpCommand {
   std::string text;
 };
 
-using Command =
-    std::variant<GenerateCommand, ModelsCommand, HealthCommand, HelpCommand>;
+using Command = std::variant<GenerateCommand, ModelsCommand, HealthCommand,
+                             BenchCommand, HelpCommand>;
 
 // `arguments` are those after the program's name. `default_server` is where the
 // server is unless --server says otherwise.

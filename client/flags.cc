@@ -32,6 +32,19 @@ std::string Wrap(absl::string_view text) {
   return wrapped;
 }
 
+// Below 0 if it is no time.
+absl::Duration ReadDuration(const std::string& text) {
+  absl::Duration duration;
+  double seconds = 0.0;
+  if (absl::SimpleAtod(text, &seconds)) {
+    // Abseil takes a NaN for infinity.
+    return std::isnan(seconds) ? -absl::InfiniteDuration()
+                               : absl::Seconds(seconds);
+  }
+  return absl::ParseDuration(text, &duration) ? duration
+                                              : -absl::InfiniteDuration();
+}
+
 }  // namespace
 
 Flag TextFlag(std::string name, std::string placeholder, std::string help,
@@ -53,17 +66,24 @@ Flag SwitchFlag(std::string name, std::string help, bool* target) {
 Flag DurationFlag(std::string name, std::string help, absl::Duration* target) {
   return {std::move(name), "DURATION", std::move(help),
           [target](const std::string& value) {
-            absl::Duration duration;
-            double seconds = 0.0;
-            if (absl::SimpleAtod(value, &seconds)) {
-              // Abseil takes a NaN for infinity.
-              duration = absl::Seconds(std::isnan(seconds) ? 0.0 : seconds);
-            } else if (!absl::ParseDuration(value, &duration)) {
-              duration = absl::ZeroDuration();
-            }
+            const absl::Duration duration = ReadDuration(value);
             if (duration <= absl::ZeroDuration()) {
               return absl::InvalidArgumentError(
                   "wanted a time above 0, such as 90s, 2m or 250ms");
+            }
+            *target = duration;
+            return absl::OkStatus();
+          }};
+}
+
+Flag DurationOrZeroFlag(std::string name, std::string help,
+                        absl::Duration* target) {
+  return {std::move(name), "DURATION", std::move(help),
+          [target](const std::string& value) {
+            const absl::Duration duration = ReadDuration(value);
+            if (duration < absl::ZeroDuration()) {
+              return absl::InvalidArgumentError(
+                  "wanted 0 or a time such as 90s, 2m or 250ms");
             }
             *target = duration;
             return absl::OkStatus();
@@ -83,6 +103,22 @@ Flag NumberFlag(std::string name, std::string help, uint64_t min, uint64_t max,
         store(number);
         return absl::OkStatus();
       }};
+}
+
+Flag FractionFlag(std::string name, std::string placeholder, std::string help,
+                  double min, double max, double* target) {
+  return {std::move(name), std::move(placeholder), std::move(help),
+          [min, max, target](const std::string& value) {
+            double number = 0.0;
+            // Not a number is in no range.
+            if (!absl::SimpleAtod(value, &number) ||
+                !(number >= min && number <= max)) {
+              return absl::InvalidArgumentError(
+                  absl::StrCat("wanted a number from ", min, " to ", max));
+            }
+            *target = number;
+            return absl::OkStatus();
+          }};
 }
 
 absl::Status ParseFlags(absl::Span<const std::string> arguments,

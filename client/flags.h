@@ -33,9 +33,15 @@ Flag TextFlag(std::string name, std::string placeholder, std::string help,
 Flag SwitchFlag(std::string name, std::string help, bool* target);
 // A duration as in "1.5s", "250ms" or "2m", or a number of seconds; above 0.
 Flag DurationFlag(std::string name, std::string help, absl::Duration* target);
+// The same, but may be 0.
+Flag DurationOrZeroFlag(std::string name, std::string help,
+                        absl::Duration* target);
 // Decimal, in [min, max].
 Flag NumberFlag(std::string name, std::string help, uint64_t min, uint64_t max,
                 std::function<void(uint64_t)> store);
+// The same with a fraction.
+Flag FractionFlag(std::string name, std::string placeholder, std::string help,
+                  double min, double max, double* target);
 
 // `arguments` are those after the subcommand: --name=value, --name value, or
 // --switch. InvalidArgument, with a sentence for the user, if one is unknown,

@@ -18,6 +18,8 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/failure_report.h"
+#include "client/format_name.h"
+#include "client/guide_file.h"
 #include "client/image_client.h"
 #include "client/image_grid.h"
 #include "client/output_files.h"
@@ -25,17 +27,6 @@
 
 namespace ddgan {
 namespace {
-
-std::string FormatName(v1::OutputFormat format) {
-  switch (format) {
-    case v1::OUTPUT_FORMAT_RAW8:
-      return "raw8";
-    case v1::OUTPUT_FORMAT_FLOAT32:
-      return "float32";
-    default:
-      return "png";
-  }
-}
 
 // Takes the images as they come, in any order of index.
 class ImageWriter {
@@ -188,6 +179,14 @@ std::string CommandToRepeat(const GenerateCommand& command,
   if (command.request.first_index() != 0) {
     absl::StrAppend(&line, " --first_index=", command.request.first_index());
   }
+  if (!command.guide_file.empty()) {
+    const v1::Guide& guide = command.request.guide();
+    absl::StrAppend(&line, " --guide=", Quote(command.guide_file),
+                    " --guide_steps=", guide.steps());
+    if (guide.fit() == v1::GUIDE_FIT_RESIZE) {
+      absl::StrAppend(&line, " --guide_fit=resize");
+    }
+  }
   if (command.grid) {
     absl::StrAppend(&line, " --grid");
   } else {
@@ -286,6 +285,14 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
   }
   v1::GenerateRequest request = command.request;
   if (command.grid) request.set_format(v1::OUTPUT_FORMAT_RAW8);
+  if (!command.guide_file.empty()) {
+    absl::StatusOr<std::string> png = ReadGuideFile(command.guide_file);
+    if (!png.ok()) {
+      err << "ddgan: " << png.status().message() << '\n';
+      return 1;
+    }
+    request.mutable_guide()->set_png(*std::move(png));
+  }
 
   Run run{.command = command,
           .request = request,
@@ -329,8 +336,12 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
       << "model " << summary.model << " version " << summary.version
       << ", seed " << summary.seed << ", first index "
       << command.request.first_index() << ", T = " << summary.num_timesteps
-      << '\n'
-      << "checkpoint digest " << summary.digest << '\n'
+      << '\n';
+  if (!command.guide_file.empty()) {
+    out << "guide " << command.guide_file << ", "
+        << command.request.guide().steps() << " of the T steps\n";
+  }
+  out << "checkpoint digest " << summary.digest << '\n'
       << "took " << Milliseconds(elapsed)
       << absl::StrFormat(" (%.1f images/s)",
                          command.count / absl::ToDoubleSeconds(elapsed))

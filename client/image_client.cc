@@ -108,6 +108,8 @@ absl::Status CheckData(v1::OutputFormat format, const v1::ImageShape& shape,
                    " with ", shape.channels(), " channels"));
 }
 
+}  // namespace
+
 absl::Status CheckReply(const v1::GenerateRequest& request,
                         const v1::GenerateResponse& response) {
   if (response.images_size() != static_cast<int64_t>(request.count())) {
@@ -131,6 +133,8 @@ absl::Status CheckReply(const v1::GenerateRequest& request,
   }
   return absl::OkStatus();
 }
+
+namespace {
 
 // The events of one stream, each checked against the request and those before
 // it, and then given to the caller.

@@ -1,6 +1,7 @@
 #include "client/progress_line.h"
 
 #include <cstddef>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -25,6 +26,14 @@ std::string FormatTime(absl::Duration time) {
 
 }  // namespace
 
+std::string ProgressBar(uint64_t done, uint64_t total) {
+  const uint64_t filled = kBarWidth * done / total;
+  std::string bar(filled, '=');
+  if (filled < kBarWidth) bar += '>';
+  bar.resize(kBarWidth, ' ');
+  return absl::StrCat("[", bar, "]");
+}
+
 std::string FormatProgress(const Progress& progress, absl::Duration elapsed) {
   std::string counts =
       absl::StrCat(progress.images, "/", progress.total_images, " images, ");
@@ -39,21 +48,27 @@ std::string FormatProgress(const Progress& progress, absl::Duration elapsed) {
   if (done == 0 || seconds <= 0.0) {
     return absl::StrCat(counts, FormatTime(elapsed));
   }
-  const uint64_t filled = kBarWidth * done / total;
-  std::string bar(filled, '=');
-  if (filled < kBarWidth) bar += '>';
-  bar.resize(kBarWidth, ' ');
   const absl::Duration left =
       elapsed * (static_cast<double>(total - done) / done);
   return absl::StrCat(
-      "[", bar, "] ", counts, FormatTime(elapsed),
+      ProgressBar(done, total), " ", counts, FormatTime(elapsed),
       absl::StrFormat(", %.1f images/s, ", progress.images / seconds),
       FormatTime(left), " left");
 }
 
 ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total_images)
-    : terminal_(terminal), start_(absl::Now()) {
+    : ProgressLine(terminal, [this](absl::Duration elapsed) {
+        mu_.AssertHeld();
+        return FormatProgress(progress_, elapsed);
+      }) {
+  absl::MutexLock lock(&mu_);
   progress_.total_images = total_images;
+}
+
+ProgressLine::ProgressLine(
+    std::FILE* terminal,
+    std::function<std::string(absl::Duration elapsed)> text)
+    : terminal_(terminal), text_(std::move(text)), start_(absl::Now()) {
   if (terminal_ != nullptr) thread_ = std::thread([this] { Redraw(); });
 }
 
@@ -91,7 +106,7 @@ void ProgressLine::Redraw() {
   if (mu_.AwaitWithTimeout(absl::Condition(&stop_), kDelay)) return;
   do {
     std::fprintf(terminal_, "%s%s", kEraseLine,
-                 FormatProgress(progress_, absl::Now() - start_).c_str());
+                 text_(absl::Now() - start_).c_str());
     std::fflush(terminal_);
   } while (!mu_.AwaitWithTimeout(absl::Condition(&stop_), kPeriod));
   std::fputs(kEraseLine, terminal_);

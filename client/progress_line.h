@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <ostream>
 #include <string>
 #include <thread>
@@ -13,6 +14,9 @@
 #include "absl/time/time.h"
 
 namespace ddgan {
+
+// "[======>             ]" for done of total, `total` at least 1. Pure.
+std::string ProgressBar(uint64_t done, uint64_t total);
 
 struct Progress {
   uint32_t images = 0;
@@ -36,12 +40,17 @@ class ProgressLine {
   // Draws on `terminal`, which must outlive it; nullptr draws nothing.
   ProgressLine(std::FILE* terminal, uint32_t total_images);
 
+  // Shows what `text` returns, which is called from the thread that draws.
+  ProgressLine(std::FILE* terminal,
+               std::function<std::string(absl::Duration elapsed)> text);
+
   // Erases the line.
   ~ProgressLine();
 
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
+  // For the line of images alone.
   void Advance(uint32_t images) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Steps of all images that are done, and how many there will be.
@@ -56,6 +65,7 @@ class ProgressLine {
 
   // Constant after construction.
   std::FILE* const terminal_;
+  const std::function<std::string(absl::Duration elapsed)> text_;
   const absl::Time start_;
 
   absl::Mutex mu_;

@@ -1,23 +1,37 @@
-// Which trajectories a lane runs next: a pure function of queue, limits and
-// clock, so that every property of it is tested without a thread.
+// Which trajectories a lane runs next: a pure function of queue, shares, limits
+// and clock, so that every property of it is tested without a thread.
 #ifndef DDGAN_ENGINE_BATCH_POLICY_H_
 #define DDGAN_ENGINE_BATCH_POLICY_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "engine/generation.h"
 
 namespace ddgan {
+
+enum class Batching {
+  // Whoever arrives takes any free row of the next tick.
+  kStep,
+  // A batch runs all of its steps before another forms, as servers do that
+  // batch whole requests. Kept for comparison.
+  kRequest,
+};
 
 struct BatchLimits {
   // Trajectories in one batch. At least 1.
   int max_batch_size = 32;
+  // Of these, at most so many that have not started. A scheduler lowers it when
+  // other lanes are idle, so that they get their part.
+  int max_new_rows = 1 << 30;
   // How long a version's oldest image may be held back for a fuller batch
   // while none of that version has started. 0 or more.
   absl::Duration max_wait = absl::ZeroDuration();
+  Batching batching = Batching::kStep;
 };
 
 // What the policy sees of a trajectory that the lane could run now.
@@ -28,7 +42,33 @@ struct RunnableTrajectory {
   bool started = false;
   // When its request was accepted.
   absl::Time accepted_at;
+  // Index into Shares::flows.
+  size_t flow = 0;
+  absl::Time deadline = absl::InfiniteFuture();
+  // Would miss the deadline it was promised if it had to wait for its share.
+  bool urgent = false;
+  // A step with it failed before, so it runs by itself until it is known which
+  // row was to blame.
+  bool alone = false;
 };
+
+// What one caller got of one class of requests.
+struct FlowShare {
+  RequestClass request_class = RequestClass::kInteractive;
+  double weight = 1;   // > 0
+  double service = 0;  // Rows that it got, each 1 / weight.
+};
+
+// Start-time fair queueing over two levels (Goyal, Vin, Cheng, SIGCOMM 1996):
+// classes, then callers within a class. Who has had the least service for its
+// weight goes first.
+struct Shares {
+  std::array<double, 2> class_service = {};  // By RequestClass, as `service`.
+  std::vector<FlowShare> flows;
+};
+
+// Weights of the classes while both have work: kInteractive, kBatch.
+inline constexpr std::array<double, 2> kClassWeights = {16, 1};
 
 struct BatchDecision {
   // Positions in `runnable`, ascending, all of one version. Empty: not yet.
@@ -36,26 +76,53 @@ struct BatchDecision {
   // If `rows` is empty: when to ask again, should nothing arrive before;
   // InfiniteFuture if nothing is runnable.
   absl::Time wait_until = absl::InfiniteFuture();
+
+  // Memory of DecideBatch, reused from tick to tick.
+  struct Scratch {
+    struct Candidate {
+      size_t flow;
+      absl::Time deadline;
+      size_t position;
+    };
+    std::vector<Candidate> candidates;  // Of the chosen version, by flow.
+    std::vector<size_t> next;           // By flow: into candidates.
+    std::vector<size_t> end;
+    std::vector<double> service;
+    std::vector<size_t> oldest;  // By flow: its first position that is due.
+    std::vector<size_t> urgent;
+  } scratch;
 };
 
 // `runnable` is in order of acceptance, oldest first. `last_turn[v]` tells when
 // version v was last given a batch, in any unit that grows; a version that has
 // had none counts from when it first got work.
 //
-// Between versions: the one whose last turn is longest ago goes first (ties:
-// the oldest trajectory), so a burst for one model cannot hold up another.
-// Within a version: oldest first, at any mix of steps. What has started is
-// therefore never overtaken, at most max_batch_size trajectories of a version
-// are between two steps on a lane, and whoever arrives takes any free row of
-// the next tick.
+// Urgent rows come first, earliest deadline first: a promise outranks a share.
+// Then the caller with the least service goes first, of the class with the
+// least service; of its versions the one whose last turn is longest ago (ties:
+// the oldest trajectory), so that a burst for one model cannot hold up another.
+// That names the batch's version; its rows are filled one by one, each from the
+// caller that has had the least service by then. Within a caller and class:
+// earliest deadline first, then oldest first, at any mix of steps. Without
+// deadlines and other callers, what has started is therefore never overtaken.
+//
 // A version is held back only while it could not fill a batch, none of it has
 // started, and its oldest has waited less than max_wait.
 //
 // Writes into `decision`, whose memory it reuses from tick to tick.
 void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
-                 absl::Span<const uint64_t> last_turn,
+                 absl::Span<const uint64_t> last_turn, const Shares& shares,
                  const BatchLimits& limits, absl::Time now,
                  BatchDecision* decision);
+
+// Adds `rows` of `runnable` to what their callers and classes got.
+void ChargeRows(absl::Span<const RunnableTrajectory> runnable,
+                absl::Span<const size_t> rows, Shares* shares);
+
+// What a caller that comes back after having no work has had: it is owed
+// nothing for the time that it was away, and still owes what it had too much.
+// `active` are the services of those who have work.
+double ServiceOnReturn(double service, absl::Span<const double> active);
 
 }  // namespace ddgan
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "engine/retry_hint.h"
 
 namespace ddgan {
 namespace {
@@ -25,10 +27,39 @@ absl::Status CheckFinishedRows(const std::vector<int>& steps,
     match = match && next < finished.size() && finished[next].row == row;
     ++next;
   }
-  if (match && next == finished.size()) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("the runner returned ", finished.size(), " images where ",
-                   next, " rows were at their last step"));
+  if (!match || next != finished.size()) {
+    return absl::InternalError(
+        absl::StrCat("the runner returned ", finished.size(), " images where ",
+                     next, " rows were at their last step"));
+  }
+  for (const FinishedImage& preview : outcome.previews) {
+    if (preview.row < steps.size() && steps[preview.row] > 0) continue;
+    return absl::InternalError(
+        absl::StrCat("the runner returned a preview of row ", preview.row,
+                     ", which has none"));
+  }
+  return absl::OkStatus();
+}
+
+// Longest part of a caller's name that tells it from others.
+constexpr size_t kMaxCallerSize = 256;
+// Callers whose service is remembered while they have no work.
+constexpr size_t kMaxIdleFlows = 4096;
+
+constexpr absl::Duration kMinRetryAfter = absl::Milliseconds(50);
+constexpr absl::Duration kMaxRetryAfter = absl::Seconds(30);
+// While nothing has been measured.
+constexpr absl::Duration kDefaultRetryAfter = absl::Milliseconds(500);
+
+int64_t BytesOf(const GenerationRequest& request, const ImageShape& shape,
+                bool guided) {
+  const int64_t numel = int64_t{shape.channels} * shape.height * shape.width;
+  const int64_t result =
+      request.pixel_format == PixelFormat::kFloat32 ? numel * 4 : numel;
+  // x_t before and after a step, and the result; a preview is as large.
+  const int64_t image =
+      2 * numel * 4 + (request.previews ? 2 * result : result);
+  return image * request.count + (guided ? numel * 4 : 0);
 }
 
 // What callers are told. They can do something about a full device (ask for
@@ -45,47 +76,47 @@ absl::Status StepFailure(const absl::Status& cause) {
 
 BatchScheduler::BatchScheduler(const Options& options, EngineObserver* observer,
                                Clock* clock)
-    : options_(options),
-      observer_(observer),
-      clock_(clock),
-      lanes_(options.num_lanes) {}
+    : options_(options), observer_(observer), clock_(clock) {
+  for (const BatchLimits& limits : options.lane_limits) {
+    lanes_.emplace_back(limits);
+  }
+}
 
 BatchScheduler::~BatchScheduler() { Stop(); }
 
-absl::StatusOr<RequestId> BatchScheduler::Submit(
+absl::StatusOr<BatchScheduler::Ticket> BatchScheduler::Submit(
     std::shared_ptr<const ServableVersion> version,
-    const GenerationRequest& request, std::shared_ptr<GenerationSink> sink) {
+    const GenerationRequest& request, std::shared_ptr<GenerationSink> sink,
+    std::shared_ptr<const std::vector<float>> guide) {
+  const int first_step =
+      (guide != nullptr ? request.guide->steps : version->num_timesteps) - 1;
+  const int64_t bytes = BytesOf(request, version->shape, guide != nullptr);
   absl::Status refusal;
   RejectReason reject_reason = RejectReason::kQueueFull;
-  RequestId id = 0;
+  Ticket ticket;
   {
     absl::MutexLock lock(&mu_);
     const absl::Time now = clock_->Now();
-    const int places = queued_images_ + inflight_images_;
-    if (draining_) {
-      reject_reason = RejectReason::kDraining;
-      refusal = absl::UnavailableError("the engine is shutting down");
-    } else if (request.deadline <= now) {
-      reject_reason = RejectReason::kDeadline;
-      refusal = absl::DeadlineExceededError(absl::StrCat(
-          "the deadline passed ", absl::FormatDuration(now - request.deadline),
-          " before the request arrived"));
-    } else if (request.count >
-               static_cast<uint32_t>(options_.max_queued_images - places)) {
-      reject_reason = RejectReason::kQueueFull;
-      refusal = absl::ResourceExhaustedError(absl::StrCat(
-          "the queue has no room for ", request.count, " images: ", places,
-          " of at most ", options_.max_queued_images, " are unfinished"));
-    } else {
-      id = next_request_id_++;
-      Request& added = requests_[id];
-      added.id = id;
+    refusal = CheckAdmission(*version, request, first_step, bytes, now,
+                             &reject_reason);
+    if (refusal.ok()) {
+      ticket.id = next_request_id_++;
+      ticket.images_ahead = queued_images_;
+      ticket.expected_start = ExpectedStart(*version);
+      Request& added = requests_[ticket.id];
+      added.id = ticket.id;
       added.version_slot = SlotOf(version);
+      added.flow = FlowOf(request);
+      added.first_step = first_step;
+      added.bytes = bytes;
+      added.guide = std::move(guide);
+      added.previews = request.previews;
       added.seed = request.seed;
       added.pixel_format = request.pixel_format;
       added.accepted_at = now;
       added.deadline = request.deadline;
       added.unfinished = request.count;
+      added.steps_left = int64_t{request.count} * (first_step + 1);
       added.outbox = std::make_shared<ResultOutbox>(std::move(sink));
       added.trajectories.resize(request.count);
       for (uint32_t i = 0; i < request.count; ++i) {
@@ -93,11 +124,13 @@ absl::StatusOr<RequestId> BatchScheduler::Submit(
         trajectory.request = &added;
         trajectory.id = next_trajectory_id_++;
         trajectory.image_index = request.first_index + i;
-        trajectory.step = version->num_timesteps - 1;
+        trajectory.step = first_step;
       }
       ++slots_[added.version_slot].requests;
+      ++flows_[added.flow].requests;
       added.version = std::move(version);
       queued_images_ += static_cast<int>(request.count);
+      queued_bytes_ += bytes;
       ++undelivered_;
       work_.SignalAll();
     }
@@ -107,7 +140,162 @@ absl::StatusOr<RequestId> BatchScheduler::Submit(
     return refusal;
   }
   ReportQueueState();
-  return id;
+  return ticket;
+}
+
+absl::Status BatchScheduler::CheckAdmission(const ServableVersion& version,
+                                            const GenerationRequest& request,
+                                            int first_step, int64_t bytes,
+                                            absl::Time now,
+                                            RejectReason* reason) {
+  if (draining_) {
+    *reason = RejectReason::kDraining;
+    return absl::UnavailableError("the engine is shutting down");
+  }
+  if (request.deadline <= now) {
+    *reason = RejectReason::kDeadline;
+    return absl::DeadlineExceededError(absl::StrCat(
+        "the deadline passed ", absl::FormatDuration(now - request.deadline),
+        " before the request arrived"));
+  }
+  if (now >= all_down_since_ + options_.outage_limit) {
+    *reason = RejectReason::kNoDevice;
+    return absl::UnavailableError(
+        absl::StrCat("every device has been out for ",
+                     absl::FormatDuration(now - all_down_since_)));
+  }
+  *reason = RejectReason::kQueueFull;
+  const int places = queued_images_ + inflight_images_;
+  if (static_cast<int64_t>(request.count) + places >
+      options_.max_queued_images) {
+    return WithRetryAfter(
+        absl::ResourceExhaustedError(absl::StrCat(
+            "the queue has no room for ", request.count, " images: ", places,
+            " of at most ", options_.max_queued_images, " are unfinished")),
+        RetryAfterFull(version, request.count));
+  }
+  if (bytes + queued_bytes_ > options_.max_queued_bytes) {
+    return WithRetryAfter(
+        absl::ResourceExhaustedError(
+            absl::StrCat("the queue has no room for ", bytes,
+                         " bytes of images: ", queued_bytes_, " of at most ",
+                         options_.max_queued_bytes, " are taken")),
+        RetryAfterFull(version, request.count));
+  }
+  if (request.deadline == absl::InfiniteFuture()) return absl::OkStatus();
+
+  const std::optional<absl::Duration> tick =
+      TickTime(version, places + static_cast<int>(request.count));
+  if (!tick) return absl::OkStatus();
+  const absl::Duration busy = std::max(CollectDeadlines(), *tick);
+  const int rows =
+      std::min(places + static_cast<int>(request.count), RowsPerTick());
+  const auto place = std::upper_bound(
+      deadline_work_.begin(), deadline_work_.end(), request.deadline,
+      [](absl::Time deadline, const DeadlineWork& work) {
+        return deadline < work.deadline;
+      });
+  const size_t first = place - deadline_work_.begin();
+  const int64_t steps = int64_t{request.count} * (first_step + 1);
+  deadline_work_.insert(
+      place, {request.deadline,
+              *tick * static_cast<double>(steps) / static_cast<double>(rows),
+              *tick * (first_step + 1)});
+  // An idle engine starts at once.
+  const absl::Duration wait = places == 0 ? absl::ZeroDuration() : busy;
+  if (DeadlinesCanBeMet(deadline_work_, first, wait, now)) {
+    return absl::OkStatus();
+  }
+  *reason = RejectReason::kUnmeetableDeadline;
+  return absl::DeadlineExceededError(absl::StrCat(
+      "the deadline is in ", absl::FormatDuration(request.deadline - now),
+      ", but with the work ahead ", request.count, " images take about ",
+      absl::FormatDuration(absl::Trunc(TimeNeeded(deadline_work_, first, wait),
+                                       absl::Milliseconds(1)))));
+}
+
+int BatchScheduler::LanesUp() const {
+  int up = 0;
+  for (const Lane& lane : lanes_) up += lane.up ? 1 : 0;
+  return std::max(up, 1);
+}
+
+int BatchScheduler::RowsPerTick() const {
+  int rows = 0;
+  for (const Lane& lane : lanes_) {
+    if (lane.up) rows += lane.health.max_batch_size();
+  }
+  return std::max(rows, 1);
+}
+
+std::optional<absl::Duration> BatchScheduler::TickTime(
+    const ServableVersion& version, int images) const {
+  const int lanes = LanesUp();
+  const int rows = std::min(images, RowsPerTick());
+  return version.costs->StepTime(std::max((rows + lanes - 1) / lanes, 1));
+}
+
+std::optional<absl::Duration> BatchScheduler::ExpectedStart(
+    const ServableVersion& version) const {
+  const int places = queued_images_ + inflight_images_;
+  const std::optional<absl::Duration> tick = TickTime(version, places + 1);
+  if (!tick) return std::nullopt;
+  if (places == 0) return absl::ZeroDuration();
+  const int rows = RowsPerTick();
+  if (places < rows) return *tick;
+  // Images run to their end in order, `rows` at a time.
+  return *tick * version.num_timesteps * (places / rows);
+}
+
+absl::Duration BatchScheduler::RetryAfterFull(const ServableVersion& version,
+                                              uint32_t count) const {
+  const std::optional<absl::Duration> tick =
+      TickTime(version, options_.max_queued_images);
+  if (!tick) return kDefaultRetryAfter;
+  const absl::Duration needed = *tick * version.num_timesteps *
+                                static_cast<double>(count) / RowsPerTick();
+  return std::clamp(needed, kMinRetryAfter, kMaxRetryAfter);
+}
+
+absl::Duration BatchScheduler::CollectDeadlines() {
+  deadline_work_.clear();
+  deadline_requests_.clear();
+  for (auto& [id, request] : requests_) {
+    request.urgent = false;
+    if (!request.ended && !request.cancelled &&
+        request.deadline != absl::InfiniteFuture()) {
+      deadline_requests_.push_back(&request);
+    }
+  }
+  std::sort(deadline_requests_.begin(), deadline_requests_.end(),
+            [](const Request* a, const Request* b) {
+              return std::tie(a->deadline, a->id) <
+                     std::tie(b->deadline, b->id);
+            });
+  absl::Duration busy;
+  const int places = queued_images_ + inflight_images_;
+  const int rows = std::max(std::min(places, RowsPerTick()), 1);
+  for (const Request* request : deadline_requests_) {
+    const absl::Duration tick =
+        TickTime(*request->version, places).value_or(absl::ZeroDuration());
+    busy = std::max(busy, tick);
+    int longest = 0;
+    for (const Trajectory& trajectory : request->trajectories) {
+      if (trajectory.state == Trajectory::State::kDone) continue;
+      longest = std::max(longest, trajectory.step + 1);
+    }
+    deadline_work_.push_back(
+        {request->deadline,
+         tick * static_cast<double>(request->steps_left) / rows,
+         tick * longest});
+  }
+  return busy;
+}
+
+void BatchScheduler::MarkUrgent(absl::Time now) {
+  const absl::Duration busy = CollectDeadlines();
+  const size_t urgent = CountUrgent(deadline_work_, busy, now);
+  for (size_t i = 0; i < urgent; ++i) deadline_requests_[i]->urgent = true;
 }
 
 void BatchScheduler::Cancel(RequestId id) {
@@ -183,8 +371,10 @@ bool BatchScheduler::NextBatch(size_t lane, LaneBatch* batch) {
     }
     ChooseRows(lane, now, batch, &report);
     if (!batch->rows.empty() || !self.forget.empty() || self.interrupted) break;
+    self.idle = true;
     clock_->WaitUntil(&work_, &mu_,
                       std::min(self.decision.wait_until, next_deadline));
+    self.idle = false;
   }
   self.interrupted = false;
   batch->forget.swap(self.forget);
@@ -193,9 +383,10 @@ bool BatchScheduler::NextBatch(size_t lane, LaneBatch* batch) {
   return true;
 }
 
-void BatchScheduler::FinishBatch(size_t lane,
-                                 absl::StatusOr<StepOutcome> outcome) {
+LaneHealth::Action BatchScheduler::FinishBatch(
+    size_t lane, absl::StatusOr<StepOutcome> outcome) {
   Report report;
+  LaneHealth::Action action;
   {
     absl::MutexLock lock(&mu_);
     const absl::Time now = clock_->Now();
@@ -212,12 +403,24 @@ void BatchScheduler::FinishBatch(size_t lane,
     const absl::Status status = outcome.ok()
                                     ? CheckFinishedRows(self.steps, *outcome)
                                     : outcome.status();
-    if (status.ok()) {
-      AdvanceRows(self.running, *std::move(outcome), &report);
-    } else {
-      for (Trajectory* row : self.running) {
-        row->state = Trajectory::State::kReady;
-      }
+    action = self.health.OnStep(status, static_cast<int>(self.running.size()));
+    switch (action) {
+      case LaneHealth::Action::kGoOn:
+        self.running.front()->request->version->costs->Record(
+            static_cast<int>(self.running.size()), outcome->device_time);
+        AdvanceRows(self.running, *std::move(outcome), &report);
+        break;
+      case LaneHealth::Action::kRetrySmaller:
+        // No row has moved.
+        for (Trajectory* row : self.running) PutBack(*row);
+        break;
+      case LaneHealth::Action::kTakeOut:
+        for (Trajectory* row : self.running) {
+          ++row->attempts;
+          PutBack(*row);
+        }
+        TakeOut(lane, now, &report);
+        break;
     }
     self.running.clear();
 
@@ -226,11 +429,13 @@ void BatchScheduler::FinishBatch(size_t lane,
       Request& request = it->second;
       if (request.ended) {
         for (Trajectory& trajectory : request.trajectories) {
-          if (trajectory.state == Trajectory::State::kReady) {
+          if (trajectory.state == Trajectory::State::kReady ||
+              trajectory.state == Trajectory::State::kQueued) {
             Drop(trajectory, request.waste_reason, &report);
           }
         }
-      } else if (!status.ok()) {
+      } else if (action == LaneHealth::Action::kTakeOut &&
+                 AnyRowFailedForGood(request)) {
         EndEarly(request, StepFailure(status), WasteReason::kStepFailed, now,
                  &report);
       } else if (request.unfinished == 0) {
@@ -239,8 +444,165 @@ void BatchScheduler::FinishBatch(size_t lane,
       EraseIfDone(it);
     }
     report.queue_changed = true;
+    // Lanes that found nothing to run may find it now.
+    if (action != LaneHealth::Action::kGoOn) work_.SignalAll();
   }
   Emit(&report);
+  return action;
+}
+
+bool BatchScheduler::AnyRowFailedForGood(const Request& request) {
+  return std::any_of(request.trajectories.begin(), request.trajectories.end(),
+                     [](const Trajectory& trajectory) {
+                       return trajectory.attempts >= kMaxAttempts;
+                     });
+}
+
+void BatchScheduler::PutBack(Trajectory& trajectory) {
+  if (trajectory.step < trajectory.request->first_step) {
+    trajectory.state = Trajectory::State::kReady;
+    return;
+  }
+  // It has no x_t on the lane, so any lane may start it.
+  trajectory.state = Trajectory::State::kQueued;
+  --inflight_images_;
+  ++queued_images_;
+}
+
+void BatchScheduler::TakeOut(size_t lane, absl::Time now, Report* report) {
+  Lane& self = lanes_[lane];
+  self.up = false;
+  self.retry_at = now + self.health.backoff();
+  for (auto& [id, request] : requests_) {
+    for (Trajectory& trajectory : request.trajectories) {
+      if (trajectory.state != Trajectory::State::kReady ||
+          trajectory.lane != lane) {
+        continue;
+      }
+      const int steps = request.first_step - trajectory.step;
+      report->wasted_steps[static_cast<size_t>(
+          request.ended ? request.waste_reason : WasteReason::kReplayed)] +=
+          steps;
+      request.steps_left += steps;
+      trajectory.step = request.first_step;
+      PutBack(trajectory);
+    }
+  }
+  self.forget.clear();
+  const bool any_up = std::any_of(lanes_.begin(), lanes_.end(),
+                                  [](const Lane& other) { return other.up; });
+  if (!any_up) all_down_since_ = std::min(all_down_since_, now);
+}
+
+bool BatchScheduler::AwaitRetry(size_t lane) {
+  Report report;
+  mu_.Lock();
+  while (true) {
+    const absl::Time now = clock_->Now();
+    const absl::Time next_deadline = SweepRequests(now, &report);
+    if (!report.outboxes.empty()) {
+      mu_.Unlock();
+      Emit(&report);
+      mu_.Lock();
+      continue;
+    }
+    const absl::Time retry_at = lanes_[lane].retry_at;
+    if (stopped_ || retry_at <= now) break;
+    clock_->WaitUntil(&work_, &mu_, std::min(retry_at, next_deadline));
+  }
+  const bool stopped = stopped_;
+  mu_.Unlock();
+  Emit(&report);
+  return !stopped;
+}
+
+void BatchScheduler::ReturnLane(size_t lane) {
+  absl::MutexLock lock(&mu_);
+  lanes_[lane].up = true;
+  lanes_[lane].forget.clear();
+  all_down_since_ = absl::InfiniteFuture();
+}
+
+void BatchScheduler::LaneCreationFailed(size_t lane) {
+  absl::MutexLock lock(&mu_);
+  Lane& self = lanes_[lane];
+  self.health.OnCreationFailed();
+  self.retry_at = clock_->Now() + self.health.backoff();
+}
+
+int BatchScheduler::max_batch_size(size_t lane) const {
+  absl::MutexLock lock(&mu_);
+  return lanes_[lane].health.max_batch_size();
+}
+
+bool BatchScheduler::AnyLaneUp() const {
+  absl::MutexLock lock(&mu_);
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [](const Lane& lane) { return lane.up; });
+}
+
+bool BatchScheduler::idle(size_t lane) const {
+  absl::MutexLock lock(&mu_);
+  return lanes_[lane].idle;
+}
+
+size_t BatchScheduler::FlowOf(const GenerationRequest& request) {
+  const RequestClass request_class = request.request_class;
+  std::vector<double> active;
+  std::vector<double> other_class;
+  size_t free_flow = flows_.size();
+  size_t num_idle = 0;
+  for (size_t flow = 0; flow < flows_.size(); ++flow) {
+    const FlowShare& share = shares_.flows[flow];
+    if (flows_[flow].requests == 0) {
+      ++num_idle;
+      if (free_flow == flows_.size() ||
+          share.service < shares_.flows[free_flow].service) {
+        free_flow = flow;
+      }
+    } else if (share.request_class == request_class) {
+      active.push_back(share.service);
+    } else {
+      other_class.assign(
+          1, shares_.class_service[static_cast<size_t>(share.request_class)]);
+    }
+  }
+  if (active.empty()) {
+    double& service = shares_.class_service[static_cast<size_t>(request_class)];
+    service = ServiceOnReturn(service, other_class);
+  }
+
+  std::pair<RequestClass, std::string> key(
+      request_class, request.caller.substr(0, kMaxCallerSize));
+  const auto found = flow_index_.find(key);
+  if (found != flow_index_.end()) {
+    FlowShare& share = shares_.flows[found->second];
+    if (flows_[found->second].requests == 0) {
+      share.service = ServiceOnReturn(share.service, active);
+    }
+    return found->second;
+  }
+  // A flow may be forgotten once it owes nothing, or if there are too many.
+  const bool reuse = free_flow < flows_.size() &&
+                     (num_idle >= kMaxIdleFlows || active.empty() ||
+                      shares_.flows[free_flow].service <=
+                          *std::min_element(active.begin(), active.end()));
+  if (reuse) {
+    flow_index_.erase(
+        {shares_.flows[free_flow].request_class, flows_[free_flow].caller});
+  } else {
+    free_flow = flows_.size();
+    flows_.emplace_back();
+    shares_.flows.emplace_back();
+  }
+  flows_[free_flow].caller = key.second;
+  FlowShare& share = shares_.flows[free_flow];
+  share.request_class = request_class;
+  const auto weight = options_.caller_weights.find(key.second);
+  share.weight = weight == options_.caller_weights.end() ? 1 : weight->second;
+  share.service = ServiceOnReturn(0, active);
+  flow_index_.emplace(std::move(key), free_flow);
+  return free_flow;
 }
 
 size_t BatchScheduler::SlotOf(
@@ -261,7 +623,8 @@ size_t BatchScheduler::SlotOf(
 }
 
 absl::Time BatchScheduler::SweepRequests(absl::Time now, Report* report) {
-  absl::Time next_deadline = absl::InfiniteFuture();
+  const absl::Time outage_ends = all_down_since_ + options_.outage_limit;
+  absl::Time next_deadline = outage_ends;
   for (auto it = requests_.begin(); it != requests_.end();) {
     Request& request = it->second;
     if (!request.ended) {
@@ -273,18 +636,24 @@ absl::Time BatchScheduler::SweepRequests(absl::Time now, Report* report) {
                  absl::DeadlineExceededError(
                      "the deadline passed before the last image was finished"),
                  WasteReason::kDeadline, now, report);
+      } else if (outage_ends <= now) {
+        EndEarly(request,
+                 absl::UnavailableError("every device has been out for too "
+                                        "long"),
+                 WasteReason::kStepFailed, now, report);
       } else {
         next_deadline = std::min(next_deadline, request.deadline);
       }
     }
     it = EraseIfDone(it);
   }
-  return next_deadline;
+  return outage_ends <= now ? absl::InfiniteFuture() : next_deadline;
 }
 
 void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
                                 Report* report) {
   Lane& self = lanes_[lane];
+  MarkUrgent(now);
   self.candidates.clear();
   self.runnable.clear();
   for (auto& [id, request] : requests_) {
@@ -294,12 +663,25 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
                          trajectory.lane == lane;
       if (!ready && trajectory.state != Trajectory::State::kQueued) continue;
       self.candidates.push_back(&trajectory);
-      self.runnable.push_back(
-          {request.version_slot, /*started=*/ready, request.accepted_at});
+      self.runnable.push_back({.version = request.version_slot,
+                               .started = ready,
+                               .accepted_at = request.accepted_at,
+                               .flow = request.flow,
+                               .deadline = request.deadline,
+                               .urgent = request.urgent,
+                               .alone = trajectory.attempts > 0});
     }
   }
-  DecideBatch(self.runnable, last_turn_, options_.limits, now, &self.decision);
+  BatchLimits limits = self.limits;
+  limits.max_batch_size = self.health.max_batch_size();
+  const auto idle_lanes = static_cast<int>(
+      std::count_if(lanes_.begin(), lanes_.end(),
+                    [](const Lane& other) { return other.up && other.idle; }));
+  limits.max_new_rows =
+      std::max((queued_images_ + idle_lanes) / (idle_lanes + 1), 1);
+  DecideBatch(self.runnable, last_turn_, shares_, limits, now, &self.decision);
   if (self.decision.rows.empty()) return;
+  ChargeRows(self.runnable, self.decision.rows, &shares_);
 
   for (size_t row : self.decision.rows) {
     Trajectory& trajectory = *self.candidates[row];
@@ -317,8 +699,16 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
     }
     trajectory.state = Trajectory::State::kRunning;
     self.running.push_back(&trajectory);
-    batch->rows.push_back({trajectory.id, request.seed, trajectory.image_index,
-                           trajectory.step, request.pixel_format});
+    const bool first = trajectory.step == request.first_step;
+    batch->rows.push_back({.id = trajectory.id,
+                           .seed = request.seed,
+                           .image_index = trajectory.image_index,
+                           .step = trajectory.step,
+                           .pixel_format = request.pixel_format,
+                           .guide = first && request.guide != nullptr
+                                        ? request.guide->data()
+                                        : nullptr,
+                           .preview = request.previews && trajectory.step > 0});
   }
   const Request& first = *self.running.front()->request;
   batch->version = first.version;
@@ -327,10 +717,21 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
 
 void BatchScheduler::AdvanceRows(const std::vector<Trajectory*>& rows,
                                  StepOutcome outcome, Report* report) {
+  for (FinishedImage& preview : outcome.previews) {
+    const Trajectory& row = *rows[preview.row];
+    Request& request = *row.request;
+    if (request.ended) continue;
+    request.outbox->PostPreview(
+        {row.image_index, request.version->shape, request.pixel_format,
+         std::move(preview.pixels)},
+        row.step);
+    report->AddOutbox(request.outbox);
+  }
   auto image = outcome.finished.begin();
   int delivered = 0;
   for (Trajectory* row : rows) {
     Request& request = *row->request;
+    --request.steps_left;
     if (row->step > 0) {
       --row->step;
       row->state = Trajectory::State::kReady;
@@ -338,7 +739,7 @@ void BatchScheduler::AdvanceRows(const std::vector<Trajectory*>& rows,
     }
     if (request.ended) {
       report->wasted_steps[static_cast<size_t>(request.waste_reason)] +=
-          request.version->num_timesteps;
+          request.first_step + 1;
     } else {
       request.outbox->PostImage({row->image_index, request.version->shape,
                                  request.pixel_format,
@@ -367,10 +768,11 @@ void BatchScheduler::Drop(Trajectory& trajectory, WasteReason reason,
                           Report* report) {
   if (trajectory.state == Trajectory::State::kReady) {
     report->wasted_steps[static_cast<size_t>(reason)] +=
-        trajectory.request->version->num_timesteps - 1 - trajectory.step;
+        trajectory.request->first_step - trajectory.step;
     lanes_[trajectory.lane].forget.push_back(trajectory.id);
     work_.SignalAll();
   }
+  trajectory.request->steps_left -= trajectory.step + 1;
   Retire(trajectory);
   report->queue_changed = true;
 }
@@ -405,6 +807,8 @@ BatchScheduler::RequestMap::iterator BatchScheduler::EraseIfDone(
   if (request.unfinished > 0) return std::next(it);
   VersionSlot& slot = slots_[request.version_slot];
   if (--slot.requests == 0) slot.version.reset();
+  --flows_[request.flow].requests;
+  queued_bytes_ -= request.bytes;
   return requests_.erase(it);
 }
 

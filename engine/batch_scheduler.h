@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,8 +21,10 @@
 #include "engine/batch_policy.h"
 #include "engine/batch_runner.h"
 #include "engine/clock.h"
+#include "engine/deadline_policy.h"
 #include "engine/engine_observer.h"
 #include "engine/generation.h"
+#include "engine/lane_health.h"
 #include "engine/result_outbox.h"
 #include "engine/servable_version.h"
 
@@ -41,16 +45,30 @@ struct LaneBatch {
 // the lock held: by the lanes' threads, and for what Drain or Stop ends by the
 // thread that called it.
 //
-// A trajectory stays on the lane that ran its first step, where its x_t is. A
-// request that is cancelled or expires leaves at the next tick of any lane; an
-// idle lane wakes for it.
+// A trajectory stays on the lane that ran its first step, where its x_t is; if
+// that lane is lost, it starts again on another, to the same bytes. A request
+// that is cancelled or expires leaves at the next tick of any lane; an idle
+// lane wakes for it.
 class BatchScheduler {
  public:
   struct Options {
-    BatchLimits limits;
-    // Images accepted and not finished.
+    // One for each lane.
+    std::vector<BatchLimits> lane_limits = {BatchLimits()};
+    // Images accepted and not finished, and what they and their results take.
     int max_queued_images = 1024;
-    size_t num_lanes = 1;
+    int64_t max_queued_bytes = int64_t{1} << 30;
+    // Shares of callers; who is not named has weight 1. > 0
+    std::map<std::string, double> caller_weights;
+    // Requests wait for so long while every lane is out; then they and new ones
+    // get Unavailable.
+    absl::Duration outage_limit = absl::Seconds(10);
+  };
+
+  // What Submit tells of a request that it took.
+  struct Ticket {
+    RequestId id = 0;
+    int images_ahead = 0;  // As in Acceptance.
+    std::optional<absl::Duration> expected_start;
   };
 
   // `observer` and `clock` must outlive the scheduler.
@@ -63,11 +81,14 @@ class BatchScheduler {
   BatchScheduler& operator=(const BatchScheduler&) = delete;
 
   // Queues `request.count` trajectories on `version`; `request` has been
-  // validated. Errors as Engine::Submit: ResourceExhausted, DeadlineExceeded,
-  // Unavailable. After an OK `sink` gets everything up to OnFinished.
-  absl::StatusOr<RequestId> Submit(
+  // validated. `guide` has the planes of the request's guide if it has one,
+  // else it is null. Errors as Engine::Submit: ResourceExhausted with a retry
+  // hint (retry_hint.h), DeadlineExceeded, Unavailable. After an OK `sink` gets
+  // everything up to OnFinished.
+  absl::StatusOr<Ticket> Submit(
       std::shared_ptr<const ServableVersion> version,
-      const GenerationRequest& request, std::shared_ptr<GenerationSink> sink);
+      const GenerationRequest& request, std::shared_ptr<GenerationSink> sink,
+      std::shared_ptr<const std::vector<float>> guide = nullptr);
 
   // The request's sink gets Cancelled at the next tick. Unknown ids are
   // ignored.
@@ -86,10 +107,29 @@ class BatchScheduler {
   // False: stopped, the lane's thread should end.
   bool NextBatch(size_t lane, LaneBatch* batch);
 
-  // What came of `lane`'s last batch, whose rows were not empty. After an error
-  // the requests that had rows in it finish with ResourceExhausted if that is
-  // what it was, else Internal; the others do not notice.
-  void FinishBatch(size_t lane, absl::StatusOr<StepOutcome> outcome);
+  // What came of `lane`'s last batch, whose rows were not empty, and what
+  // becomes of the lane (lane_health.h). No request ends because a step failed:
+  //   kRetrySmaller  the rows run again on this lane, in smaller batches
+  //   kTakeOut       whatever the lane holds starts again elsewhere. The caller
+  //                  gives up its runner and calls AwaitRetry.
+  // Only a trajectory whose step fails kMaxAttempts times, the later ones with
+  // no other row beside it, takes its request with it: Internal, or
+  // ResourceExhausted if that is what it was.
+  LaneHealth::Action FinishBatch(size_t lane,
+                                 absl::StatusOr<StepOutcome> outcome);
+  static constexpr int kMaxAttempts = 3;
+
+  // For a lane that was taken out: blocks until it may try again. False:
+  // stopped. Then one of the following.
+  bool AwaitRetry(size_t lane);
+  void ReturnLane(size_t lane);
+  void LaneCreationFailed(size_t lane);
+
+  // The largest batch that the lane takes now.
+  int max_batch_size(size_t lane) const;
+  // Whether a lane takes work; whether this one waits for some.
+  bool AnyLaneUp() const;
+  bool idle(size_t lane) const;
 
   // Makes the lane's NextBatch return once even if there is nothing to do.
   void Interrupt(size_t lane);
@@ -109,7 +149,8 @@ class BatchScheduler {
     TrajectoryId id = 0;
     uint32_t image_index = 0;
     int step = 0;  // The t that runs next or now; T - 1 - step steps were run.
-    size_t lane = 0;  // Meaningful once it has started.
+    size_t lane = 0;   // Meaningful once it has started.
+    int attempts = 0;  // Steps of it that failed.
     State state = State::kQueued;
   };
 
@@ -117,6 +158,11 @@ class BatchScheduler {
     RequestId id = 0;
     std::shared_ptr<const ServableVersion> version;
     size_t version_slot = 0;
+    size_t flow = 0;
+    int first_step = 0;  // The t of a trajectory's first step.
+    int64_t bytes = 0;   // What it counts against max_queued_bytes.
+    std::shared_ptr<const std::vector<float>> guide;
+    bool previews = false;
     uint64_t seed = 0;
     PixelFormat pixel_format = PixelFormat::kUint8;
     absl::Time accepted_at;
@@ -126,7 +172,9 @@ class BatchScheduler {
     // OnFinished has been posted; rows that still run are waste.
     bool ended = false;
     WasteReason waste_reason = WasteReason::kCancelled;  // If ended early.
-    size_t unfinished = 0;  // Trajectories that are not kDone.
+    bool urgent = false;     // As of the lane's last look at deadlines.
+    size_t unfinished = 0;   // Trajectories that are not kDone.
+    int64_t steps_left = 0;  // Of all of them.
     std::vector<Trajectory> trajectories;
     std::shared_ptr<ResultOutbox> outbox;
   };
@@ -138,13 +186,19 @@ class BatchScheduler {
     size_t requests = 0;
   };
 
+  // A caller within a class, beside its FlowShare at the same index.
+  struct Flow {
+    std::string caller;
+    size_t requests = 0;
+  };
+
   // What to tell the world once the lock is released.
   struct Report {
     std::vector<
         std::pair<std::shared_ptr<const ServableVersion>, absl::Duration>>
         queue_waits;
     std::vector<std::pair<std::shared_ptr<const ServableVersion>, int>> images;
-    std::array<int, 4> wasted_steps = {};  // By WasteReason.
+    std::array<int, kNumWasteReasons> wasted_steps = {};  // By WasteReason.
     std::vector<std::shared_ptr<ResultOutbox>> outboxes;
     bool queue_changed = false;
 
@@ -154,6 +208,14 @@ class BatchScheduler {
 
   // Memory that a lane's ticks reuse, and what it is doing.
   struct Lane {
+    explicit Lane(const BatchLimits& limits)
+        : limits(limits), health(limits.max_batch_size) {}
+
+    BatchLimits limits;
+    LaneHealth health;
+    bool up = true;
+    bool idle = false;                 // Waits in NextBatch.
+    absl::Time retry_at;               // Unless up.
     std::vector<Trajectory*> running;  // In order of the batch's rows.
     std::vector<TrajectoryId> forget;
     bool interrupted = false;
@@ -168,8 +230,41 @@ class BatchScheduler {
 
   size_t SlotOf(const std::shared_ptr<const ServableVersion>& version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Ends what was cancelled or has expired; the earliest deadline of the rest.
+  size_t FlowOf(const GenerationRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // OK if there is room for the request, a lane that could run it, and time.
+  absl::Status CheckAdmission(const ServableVersion& version,
+                              const GenerationRequest& request, int first_step,
+                              int64_t bytes, absl::Time now,
+                              RejectReason* reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Lanes that take work, at least 1, and the rows that they take in a tick.
+  int LanesUp() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int RowsPerTick() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What a step of the batch that forms with `images` unfinished takes. Nothing
+  // while the version's cost is unknown.
+  std::optional<absl::Duration> TickTime(const ServableVersion& version,
+                                         int images) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::optional<absl::Duration> ExpectedStart(
+      const ServableVersion& version) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // When `count` more images may find room.
+  absl::Duration RetryAfterFull(const ServableVersion& version,
+                                uint32_t count) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Those of the requests in flight, earliest first, into deadline_work_; the
+  // requests themselves into deadline_requests_. The tick under way at most.
+  absl::Duration CollectDeadlines() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void MarkUrgent(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Ends what was cancelled or has expired, and everything after an outage that
+  // is too long; when to look again at the latest.
   absl::Time SweepRequests(absl::Time now, Report* report)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static bool AnyRowFailedForGood(const Request& request);
+  // A row whose step failed has not moved.
+  void PutBack(Trajectory& trajectory) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Everything on the lane starts again elsewhere.
+  void TakeOut(size_t lane, absl::Time now, Report* report)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Fills lane.decision and the rows of `batch`.
   void ChooseRows(size_t lane, absl::Time now, LaneBatch* batch, Report* report)
@@ -212,14 +307,24 @@ class BatchScheduler {
   // In order of acceptance, since ids grow.
   RequestMap requests_ ABSL_GUARDED_BY(mu_);
   std::vector<VersionSlot> slots_ ABSL_GUARDED_BY(mu_);
+  // By flow index. A flow without requests stays while it owes service.
+  std::vector<Flow> flows_ ABSL_GUARDED_BY(mu_);
+  Shares shares_ ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<RequestClass, std::string>, size_t> flow_index_
+      ABSL_GUARDED_BY(mu_);
   // By slot: turn_ at its last batch, or when it first got work.
   std::vector<uint64_t> last_turn_ ABSL_GUARDED_BY(mu_);
   uint64_t turn_ ABSL_GUARDED_BY(mu_) = 0;  // Batches handed out.
   std::vector<Lane> lanes_ ABSL_GUARDED_BY(mu_);
   RequestId next_request_id_ ABSL_GUARDED_BY(mu_) = 1;
   TrajectoryId next_trajectory_id_ ABSL_GUARDED_BY(mu_) = 1;
-  int queued_images_ ABSL_GUARDED_BY(mu_) = 0;    // kQueued
-  int inflight_images_ ABSL_GUARDED_BY(mu_) = 0;  // kReady and kRunning
+  int queued_images_ ABSL_GUARDED_BY(mu_) = 0;     // kQueued
+  int inflight_images_ ABSL_GUARDED_BY(mu_) = 0;   // kReady and kRunning
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // Of requests_.
+  absl::Time all_down_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  // Memory of CollectDeadlines.
+  std::vector<DeadlineWork> deadline_work_ ABSL_GUARDED_BY(mu_);
+  std::vector<Request*> deadline_requests_ ABSL_GUARDED_BY(mu_);
   // Requests whose sink has not returned from OnFinished.
   int undelivered_ ABSL_GUARDED_BY(mu_) = 0;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;

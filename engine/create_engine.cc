@@ -6,8 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "engine/batch_policy.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/checkpoint/version_source.h"
+#include "engine/device_list.h"
 #include "engine/engine.h"
 #include "engine/engine_core.h"
 #include "engine/image_batch_runner.h"
@@ -22,6 +25,28 @@ int ThreadsOrOnePerCore(int threads) {
                     256);
 }
 
+// Values are one for all or one for each.
+template <typename T>
+T OfLane(const std::vector<T>& values, size_t lane, T unset) {
+  if (values.empty()) return unset;
+  return values.size() == 1 ? values[0] : values[lane];
+}
+
+BatchLimits LimitsOfLane(const EngineOptions& options, const LaneDevice& device,
+                         size_t lane) {
+  const int default_size =
+      device.device == "cpu"
+          ? std::min(
+                EngineOptions::kDefaultRowsPerCpuThread * device.cpu_threads,
+                256)
+          : EngineOptions::kDefaultCudaBatch;
+  BatchLimits limits;
+  limits.max_batch_size = OfLane(options.max_batch_sizes, lane, default_size);
+  limits.max_wait = OfLane(options.max_batch_waits, lane, absl::ZeroDuration());
+  limits.batching = options.batching;
+  return limits;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
@@ -29,28 +54,49 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   const absl::Status valid = ValidateEngineOptions(options);
   if (!valid.ok()) return valid;
 
-  ImageBatchRunnerOptions runner_options;
-  runner_options.device = options.device;
-  runner_options.threads = ThreadsOrOnePerCore(options.cpu_threads);
-  runner_options.max_batch_size = options.max_batch_size;
-  // More than the queue admits are never in flight; a warm-up fills one batch.
-  runner_options.max_trajectories =
-      std::max(options.max_queued_images, options.max_batch_size);
-  std::vector<DevicePool::LaneOptions> lanes = {
-      {options.device,
-       [runner_options] { return CreateImageBatchRunner(runner_options); }}};
+  const absl::StatusOr<std::vector<LaneDevice>> devices =
+      ParseDevices(options.devices, ThreadsOrOnePerCore(options.cpu_threads),
+                   /*num_cuda_devices=*/0);
+  if (!devices.ok()) return devices.status();
+  const auto per_lane = [&](const char* option, size_t given) -> absl::Status {
+    if (given <= 1 || given == devices->size()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(option, " has ", given, " values for ", devices->size(),
+                     " lanes; allowed are one for all or one for each"));
+  };
+  absl::Status status =
+      per_lane("max_batch_size", options.max_batch_sizes.size());
+  status.Update(per_lane("max_batch_wait", options.max_batch_waits.size()));
+  if (!status.ok()) return status;
 
   EngineCore::Options core_options;
-  core_options.limits.max_batch_size = options.max_batch_size;
-  core_options.limits.max_wait = options.max_batch_wait;
+  std::vector<DevicePool::LaneOptions> lanes;
+  for (size_t i = 0; i < devices->size(); ++i) {
+    const LaneDevice& device = (*devices)[i];
+    const BatchLimits limits = LimitsOfLane(options, device, i);
+    core_options.lane_limits.push_back(limits);
+    ImageBatchRunnerOptions runner_options;
+    runner_options.device = device.device;
+    runner_options.threads = device.cpu_threads;
+    runner_options.max_batch_size = limits.max_batch_size;
+    // More than the queue admits are never in flight; a warm-up fills one
+    // batch.
+    runner_options.max_trajectories =
+        std::max(options.max_queued_images, limits.max_batch_size);
+    lanes.push_back({device.name, [runner_options] {
+                       return CreateImageBatchRunner(runner_options);
+                     }});
+  }
   core_options.max_queued_images = options.max_queued_images;
+  core_options.max_queued_bytes = options.max_queued_bytes;
+  core_options.caller_weights = options.caller_weights;
+  core_options.warm_up_every_bucket = options.warm_up_every_bucket;
   return EngineCore::Create(
       core_options, std::move(lanes),
-      NewDirectoryVersionSource(
-          options.model_root,
-          [device = options.device](const Checkpoint& checkpoint) {
-            return LoadModel(checkpoint, device);
-          }),
+      NewDirectoryVersionSource(options.model_root,
+                                [](const Checkpoint& checkpoint) {
+                                  return LoadModel(checkpoint, "cpu");
+                                }),
       observer, clock);
 }
 

@@ -9,11 +9,11 @@
 namespace ddgan {
 
 absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Start(
-    std::vector<LaneOptions> lanes, BatchScheduler* scheduler,
+    std::vector<LaneOptions> lanes, Task probe, BatchScheduler* scheduler,
     EngineObserver* observer) {
   // The constructor is private.
   std::unique_ptr<DevicePool> pool(
-      new DevicePool(lanes.size(), scheduler, observer));
+      new DevicePool(lanes.size(), std::move(probe), scheduler, observer));
   for (size_t lane = 0; lane < lanes.size(); ++lane) {
     pool->threads_.emplace_back(
         [pool = pool.get(), lane, options = std::move(lanes[lane])] {
@@ -32,9 +32,12 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Start(
   return pool;
 }
 
-DevicePool::DevicePool(size_t num_lanes, BatchScheduler* scheduler,
+DevicePool::DevicePool(size_t num_lanes, Task probe, BatchScheduler* scheduler,
                        EngineObserver* observer)
-    : scheduler_(scheduler), observer_(observer), lanes_(num_lanes) {}
+    : probe_(std::move(probe)),
+      scheduler_(scheduler),
+      observer_(observer),
+      lanes_(num_lanes) {}
 
 DevicePool::~DevicePool() {
   scheduler_->Stop();
@@ -43,26 +46,24 @@ DevicePool::~DevicePool() {
 
 absl::Status DevicePool::RunOnEveryLane(const Task& task) {
   std::vector<Errand> errands;
+  std::vector<size_t> lanes;
   {
     absl::MutexLock lock(&mu_);
-    errands.resize(lanes_.size());
+    errands.resize(lanes_.size());  // Stays: lanes point into it.
     for (size_t lane = 0; lane < lanes_.size(); ++lane) {
-      if (lanes_[lane].closed) {
-        errands[lane].result = absl::UnavailableError("the lane has stopped");
-        continue;
-      }
+      if (!lanes_[lane].open) continue;
       errands[lane].task = &task;
       lanes_[lane].errands.push_back(&errands[lane]);
+      lanes.push_back(lane);
     }
   }
-  for (size_t lane = 0; lane < errands.size(); ++lane) {
-    scheduler_->Interrupt(lane);
-  }
+  if (lanes.empty()) return absl::UnavailableError("every lane is out");
+  for (size_t lane : lanes) scheduler_->Interrupt(lane);
   absl::MutexLock lock(&mu_);
   absl::Status status;
-  for (const Errand& errand : errands) {
-    while (!errand.result) changed_.Wait(&mu_);
-    status.Update(*errand.result);
+  for (size_t lane : lanes) {
+    while (!errands[lane].result) changed_.Wait(&mu_);
+    status.Update(*errands[lane].result);
   }
   return status;
 }
@@ -71,31 +72,38 @@ void DevicePool::Work(size_t lane, const LaneOptions& options) {
   absl::StatusOr<std::unique_ptr<BatchRunner>> created =
       options.create_runner();
   if (!created.ok()) {
-    CloseLane(lane);
-    observer_->OnDeviceHealth(options.device, false);
+    observer_->OnDeviceHealth(options.device, created.status());
     SetCreated(lane, absl::Status(created.status().code(),
                                   absl::StrCat(options.device, ": ",
                                                created.status().message())));
     return;
   }
-  const std::unique_ptr<BatchRunner> runner = *std::move(created);
-  bool healthy = true;
-  observer_->OnDeviceHealth(options.device, healthy);
+  std::unique_ptr<BatchRunner> runner = *std::move(created);
+  observer_->OnDeviceHealth(options.device, absl::OkStatus());
+  OpenLane(lane);
   SetCreated(lane, absl::OkStatus());
+  while (runner != nullptr) {
+    const absl::Status lost = RunBatches(lane, options, *runner);
+    CloseLane(lane);
+    if (lost.ok()) return;
+    observer_->OnDeviceHealth(options.device, lost);
+    runner.reset();
+    runner = Recover(lane, options);
+  }
+}
 
+absl::Status DevicePool::RunBatches(size_t lane, const LaneOptions& options,
+                                    BatchRunner& runner) {
   LaneBatch batch;
   int64_t memory_bytes = 0;
+  int max_batch_size = scheduler_->max_batch_size(lane);
   while (scheduler_->NextBatch(lane, &batch)) {
-    if (!batch.forget.empty()) runner->Forget(batch.forget);
+    if (!batch.forget.empty()) runner.Forget(batch.forget);
     if (!batch.rows.empty()) {
       absl::StatusOr<StepOutcome> outcome =
-          runner->RunStep(batch.version->model, batch.rows);
+          runner.RunStep(batch.version->model, batch.rows);
       // Before the scheduler tells the callers, so that who has a result finds
       // its steps in the metrics.
-      if (outcome.ok() != healthy) {
-        healthy = outcome.ok();
-        observer_->OnDeviceHealth(options.device, healthy);
-      }
       if (outcome.ok()) {
         ReportStep(options.device, batch, outcome->device_time);
         if (outcome->device_memory_bytes != memory_bytes) {
@@ -103,11 +111,52 @@ void DevicePool::Work(size_t lane, const LaneOptions& options) {
           observer_->OnDeviceMemory(options.device, memory_bytes);
         }
       }
-      scheduler_->FinishBatch(lane, std::move(outcome));
+      const absl::Status status = outcome.status();
+      const LaneHealth::Action action =
+          scheduler_->FinishBatch(lane, std::move(outcome));
+      if (action == LaneHealth::Action::kTakeOut) {
+        return status.ok()
+                   ? absl::InternalError("the runner's results make no sense")
+                   : status;
+      }
+      const int limit = scheduler_->max_batch_size(lane);
+      if (limit != max_batch_size) {
+        max_batch_size = limit;
+        observer_->OnBatchLimit(options.device, limit);
+      }
     }
-    RunErrands(lane, *runner);
+    RunErrands(lane, runner);
   }
-  CloseLane(lane);
+  return absl::OkStatus();
+}
+
+std::unique_ptr<BatchRunner> DevicePool::Recover(size_t lane,
+                                                 const LaneOptions& options) {
+  while (scheduler_->AwaitRetry(lane)) {
+    absl::StatusOr<std::unique_ptr<BatchRunner>> created =
+        CreateProbed(lane, options);
+    if (!created.ok()) {
+      observer_->OnDeviceHealth(options.device, created.status());
+      scheduler_->LaneCreationFailed(lane);
+      continue;
+    }
+    observer_->OnDeviceHealth(options.device, absl::OkStatus());
+    OpenLane(lane);
+    scheduler_->ReturnLane(lane);
+    return *std::move(created);
+  }
+  return nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<BatchRunner>> DevicePool::CreateProbed(
+    size_t lane, const LaneOptions& options) {
+  absl::StatusOr<std::unique_ptr<BatchRunner>> created =
+      options.create_runner();
+  if (!created.ok()) return created.status();
+  if (const absl::Status probed = probe_(lane, **created); !probed.ok()) {
+    return probed;
+  }
+  return created;
 }
 
 void DevicePool::ReportStep(const std::string& device, const LaneBatch& batch,
@@ -124,16 +173,21 @@ void DevicePool::RunErrands(size_t lane, BatchRunner& runner) {
     errands.swap(lanes_[lane].errands);
   }
   for (Errand* errand : errands) {
-    absl::Status result = (*errand->task)(runner);
+    absl::Status result = (*errand->task)(lane, runner);
     absl::MutexLock lock(&mu_);
     errand->result = std::move(result);
     changed_.SignalAll();
   }
 }
 
+void DevicePool::OpenLane(size_t lane) {
+  absl::MutexLock lock(&mu_);
+  lanes_[lane].open = true;
+}
+
 void DevicePool::CloseLane(size_t lane) {
   absl::MutexLock lock(&mu_);
-  lanes_[lane].closed = true;
+  lanes_[lane].open = false;
   for (Errand* errand : lanes_[lane].errands) {
     errand->result = absl::UnavailableError("the lane has stopped");
   }

@@ -25,18 +25,23 @@ class DevicePool {
  public:
   struct LaneOptions {
     std::string device;  // Name in events, e.g. "cpu" or "cuda:0".
-    // Called once, on the lane's own thread: what LibTorch and OpenMP keep per
-    // thread then belongs to the thread that runs the steps.
+    // Called on the lane's own thread, once and again each time that the lane
+    // was taken out: what LibTorch and OpenMP keep per thread then belongs to
+    // the thread that runs the steps.
     std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> create_runner;
   };
-  using Task = std::function<absl::Status(BatchRunner&)>;
+  // Gets the lane and its runner.
+  using Task = std::function<absl::Status(size_t lane, BatchRunner& runner)>;
 
   // Starts lane i as the scheduler's lane i; there must be as many as it was
   // told. Blocks until every runner exists. If one cannot be created, stops the
   // scheduler and returns that error with the device's name before it.
+  //
+  // A lane that the scheduler takes out gives up its runner, waits, makes a new
+  // one and returns once `probe` succeeds on it.
   // `scheduler` and `observer` must outlive the pool.
   static absl::StatusOr<std::unique_ptr<DevicePool>> Start(
-      std::vector<LaneOptions> lanes, BatchScheduler* scheduler,
+      std::vector<LaneOptions> lanes, Task probe, BatchScheduler* scheduler,
       EngineObserver* observer);
 
   // Stops the scheduler, waits for the steps that are running, and destroys
@@ -46,9 +51,10 @@ class DevicePool {
   DevicePool(const DevicePool&) = delete;
   DevicePool& operator=(const DevicePool&) = delete;
 
-  // Runs `task` on every lane's thread, between two ticks, and waits. The first
-  // lane's error comes back; Unavailable if the scheduler was stopped. Steps
-  // that a task runs are not reported. Not from a lane's thread.
+  // Runs `task` on the thread of every lane that is not out, between two ticks,
+  // and waits. The first lane's error comes back; Unavailable if every lane is
+  // out or the scheduler was stopped. Steps that a task runs are not reported.
+  // Not from a lane's thread.
   absl::Status RunOnEveryLane(const Task& task);
 
  private:
@@ -60,22 +66,31 @@ class DevicePool {
 
   struct Lane {
     std::optional<absl::Status> created;  // Set once the runner exists or not.
-    bool closed = false;                  // Takes no errand any more.
+    bool open = false;                    // Takes errands.
     std::vector<Errand*> errands;
   };
 
-  DevicePool(size_t num_lanes, BatchScheduler* scheduler,
+  DevicePool(size_t num_lanes, Task probe, BatchScheduler* scheduler,
              EngineObserver* observer);
 
   void Work(size_t lane, const LaneOptions& options);
+  // Runs batches until the lane is taken out (the reason) or stopped (OK).
+  absl::Status RunBatches(size_t lane, const LaneOptions& options,
+                          BatchRunner& runner);
+  // A new runner for a lane that was taken out; null if stopped meanwhile.
+  std::unique_ptr<BatchRunner> Recover(size_t lane, const LaneOptions& options);
+  absl::StatusOr<std::unique_ptr<BatchRunner>> CreateProbed(
+      size_t lane, const LaneOptions& options);
   void ReportStep(const std::string& device, const LaneBatch& batch,
                   absl::Duration device_time);
   void RunErrands(size_t lane, BatchRunner& runner);
+  void OpenLane(size_t lane);
   // Errands that come too late get Unavailable.
   void CloseLane(size_t lane);
   void SetCreated(size_t lane, const absl::Status& status);
 
   // Constant after construction.
+  const Task probe_;
   BatchScheduler* const scheduler_;
   EngineObserver* const observer_;
 

@@ -5,12 +5,14 @@
 #define DDGAN_ENGINE_ENGINE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "engine/batch_policy.h"
 #include "engine/clock.h"
 #include "engine/engine_observer.h"
 #include "engine/generation.h"
@@ -69,21 +71,36 @@ class Engine {
 struct EngineOptions {
   // Folder <model_root>/<model>/<version>/ as in checkpoint_format.h.
   std::string model_root;
-  // Only "cpu".
-  std::string device = "cpu";
-  // CPU threads of the lane; 0 means one per core. [0, 256]
+  // The lanes, as ParseDevices (device_list.h) takes them.
+  std::string devices = "auto";
+  // CPU threads of all CPU lanes together; 0 means one per core. [0, 256]
   int cpu_threads = 0;
-  // Trajectories in one generator call. [1, 256]
-  int max_batch_size = 32;
-  // How long the oldest waiting image may be held back for a fuller batch.
-  // [0 s, 1 s]
-  absl::Duration max_batch_wait = absl::ZeroDuration();
+  // Trajectories in one generator call: one number for every lane, or one for
+  // each. Empty: kDefaultCudaBatch on a GPU; on the CPU, where a larger batch is
+  // no faster, kDefaultRowsPerCpuThread times the lane's threads. Each [1, 256]
+  std::vector<int> max_batch_sizes;
+  // How long the oldest waiting image may be held back for a fuller batch, as
+  // above. Empty: not at all. Each [0 s, 1 s]
+  std::vector<absl::Duration> max_batch_waits;
+  Batching batching = Batching::kStep;
   // Images accepted and not finished; more is ResourceExhausted. [64, 1e6]
   int max_queued_images = 1024;
+  // What these and their results take; more is ResourceExhausted. At least
+  // 64 MiB.
+  int64_t max_queued_bytes = int64_t{1} << 30;
+  // Shares of callers (GenerationRequest::caller) of the devices while there is
+  // more work than they can do; who is not named has 1. Each in (0, 1000]
+  std::map<std::string, double> caller_weights;
+  // Runs a batch of every bucket (1, 2, 4, ...) on every lane before a version
+  // serves, rather than only the smallest and the largest.
+  bool warm_up_every_bucket = true;
+
+  static constexpr int kDefaultCudaBatch = 64;
+  static constexpr int kDefaultRowsPerCpuThread = 2;
 };
 
 // Loads the newest sound version of every model, warms it up, and starts the
-// lane. Blocks until ready to serve.
+// lanes. Blocks until ready to serve.
 //   InvalidArgument     an option out of its range
 //   NotFound            model_root is absent
 //   FailedPrecondition  no model has a version that can be served; names each

@@ -3,12 +3,16 @@
 #ifndef DDGAN_ENGINE_ENGINE_CORE_H_
 #define DDGAN_ENGINE_ENGINE_CORE_H_
 
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "engine/batch_policy.h"
 #include "engine/batch_runner.h"
 #include "engine/batch_scheduler.h"
@@ -30,19 +34,26 @@ absl::Status ValidateEngineOptions(const EngineOptions& options);
 // something that no model could give.
 absl::Status ValidateRequest(const GenerationRequest& request);
 
-// Runs whole trajectories of `version` on an otherwise idle runner: one alone,
-// then `max_batch_size` together. Memory is allocated and kernels are chosen
-// here instead of in someone's request, and a version that cannot make an image
-// is found out.
-absl::Status WarmUp(const ServableVersion& version, int max_batch_size,
+// The batch sizes that a warm-up runs: 1, 2, 4, ... and `max_batch_size`, or
+// only the first and the last.
+std::vector<int> WarmUpSizes(int max_batch_size, bool every_bucket);
+
+// Runs whole trajectories of `version` on an otherwise idle runner, `sizes` of
+// them together in turn. Memory is allocated, kernels are chosen and steps are
+// measured (version.costs) here instead of in someone's request, and a version
+// that cannot make an image is found out.
+absl::Status WarmUp(const ServableVersion& version, absl::Span<const int> sizes,
                     BatchRunner& runner);
 
 // Thread-safe.
 class EngineCore : public Engine {
  public:
   struct Options {
-    BatchLimits limits;
+    std::vector<BatchLimits> lane_limits;  // One for each lane.
     int max_queued_images = 1024;
+    int64_t max_queued_bytes = int64_t{1} << 30;
+    std::map<std::string, double> caller_weights;
+    bool warm_up_every_bucket = true;
   };
 
   // Starts the lanes, then loads the newest sound version of every model and
@@ -62,9 +73,11 @@ class EngineCore : public Engine {
   void Drain(absl::Time deadline) override;
 
  private:
-  EngineCore(const Options& options, size_t num_lanes,
-             std::unique_ptr<VersionSource> source, EngineObserver* observer,
-             Clock* clock);
+  EngineCore(const Options& options, std::unique_ptr<VersionSource> source,
+             EngineObserver* observer, Clock* clock);
+
+  // Whether a new runner can make images of every live version.
+  absl::Status Probe(BatchRunner& runner) const;
 
   // Destroyed from the last to the first: the pool joins its threads while what
   // they use is still there.

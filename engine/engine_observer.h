@@ -13,10 +13,23 @@
 namespace ddgan {
 
 // Why a request was turned away.
-enum class RejectReason { kQueueFull, kDeadline, kDraining };
+enum class RejectReason {
+  kQueueFull,           // Too many images, or bytes, are unfinished.
+  kDeadline,            // The deadline had passed.
+  kUnmeetableDeadline,  // The work ahead takes longer than the deadline allows.
+  kDraining,
+  kNoDevice,  // Every lane has been out for a while.
+};
 
 // Why steps already run were of no use to anyone.
-enum class WasteReason { kCancelled, kDeadline, kShutdown, kStepFailed };
+enum class WasteReason {
+  kCancelled,
+  kDeadline,
+  kShutdown,
+  kStepFailed,  // Of requests that ended because a step failed again and again.
+  kReplayed,    // Lost with a lane, and run again on another.
+};
+inline constexpr int kNumWasteReasons = 5;
 
 // Thread-safe: methods are called from lane threads and from callers of the
 // engine, without any engine lock held, and return quickly. Warm-up and other
@@ -43,7 +56,13 @@ class EngineObserver {
   // A version was loaded (OK) or refused. `duration` is the time it took.
   virtual void OnReload(const ModelIdentity& model, const absl::Status& result,
                         absl::Duration duration) = 0;
-  virtual void OnDeviceHealth(const std::string& device, bool healthy) = 0;
+  // OK: the lane takes work. Otherwise it is out, why, and its images are made
+  // again elsewhere.
+  virtual void OnDeviceHealth(const std::string& device,
+                              const absl::Status& health) = 0;
+  // A lane takes batches of at most `max_batch_size` from now on: fewer than
+  // before after it ran out of memory, more when that is a while ago.
+  virtual void OnBatchLimit(const std::string& device, int max_batch_size) = 0;
   // Bytes that weights and trajectories hold on the device.
   virtual void OnDeviceMemory(const std::string& device, int64_t bytes) = 0;
 };

@@ -36,6 +36,9 @@ class ImageBatchRunner : public BatchRunner {
     const ImageShape shape = model->shape();
     for (size_t i = 0; i < rows.size(); ++i) {
       const StepRow& row = rows[i];
+      if (row.preview) {
+        outcome.previews.push_back({i, ToPixels(x0_[i], shape, row)});
+      }
       if (row.step == 0) {
         outcome.finished.push_back({i, ToPixels(next_[i], shape, row)});
         Release(row.id);
@@ -71,23 +74,30 @@ class ImageBatchRunner : public BatchRunner {
         static_cast<size_t>(shape.channels) * shape.height * shape.width;
     const int first_step = model.config().num_timesteps - 1;
     if (next_.size() < rows.size()) next_.resize(rows.size());
+    if (x0_.size() < rows.size()) x0_.resize(rows.size());
     sampler_rows_.clear();
     size_t started = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
       const StepRow& row = rows[i];
       const auto found = in_flight_.find(row.id);
+      const bool starts = row.step == first_step || row.guide != nullptr;
       if (row.step < 0 || row.step > first_step ||
-          (row.step < first_step && found == in_flight_.end())) {
+          (!starts && found == in_flight_.end())) {
         return absl::InternalError(absl::StrCat("trajectory ", row.id,
                                                 " cannot take step ", row.step,
                                                 " of ", first_step + 1));
       }
-      if (row.step == first_step) ++started;
+      if (starts) ++started;
       if (next_[i].size() != numel) next_[i] = TakeSpare(numel);
+      if (row.preview) x0_[i].resize(numel);
       sampler_rows_.push_back(
-          {row.seed, row.image_index, row.step,
-           found == in_flight_.end() ? nullptr : found->second.data(),
-           next_[i].data()});
+          {.seed = row.seed,
+           .image_index = row.image_index,
+           .step = row.step,
+           .x_next = starts ? nullptr : found->second.data(),
+           .guide = row.guide,
+           .x = next_[i].data(),
+           .x0 = row.preview ? x0_[i].data() : nullptr});
     }
     if (in_flight_.size() + started >
         static_cast<size_t>(options_.max_trajectories)) {
@@ -136,6 +146,7 @@ class ImageBatchRunner : public BatchRunner {
   // Reused from step to step: where the sampler writes, its rows, and images of
   // trajectories that ended.
   std::vector<Image> next_;
+  std::vector<Image> x0_;  // Of rows that want a preview.
   std::vector<SamplerRow> sampler_rows_;
   std::vector<Image> spare_;
 };

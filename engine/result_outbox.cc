@@ -9,7 +9,12 @@ ResultOutbox::ResultOutbox(std::shared_ptr<GenerationSink> sink)
 
 void ResultOutbox::PostImage(GeneratedImage image) {
   absl::MutexLock lock(&mu_);
-  images_.push_back(std::move(image));
+  items_.push_back({std::move(image), std::nullopt});
+}
+
+void ResultOutbox::PostPreview(GeneratedImage x0, int t) {
+  absl::MutexLock lock(&mu_);
+  items_.push_back({std::move(x0), t});
 }
 
 void ResultOutbox::PostFinish(const absl::Status& status,
@@ -19,7 +24,7 @@ void ResultOutbox::PostFinish(const absl::Status& status,
 }
 
 bool ResultOutbox::Deliver() {
-  std::vector<GeneratedImage> images;
+  std::vector<Item> items;
   std::optional<Finish> finish;
   std::shared_ptr<GenerationSink> sink;
   {
@@ -28,21 +33,27 @@ bool ResultOutbox::Deliver() {
     delivering_ = true;
   }
   while (true) {
-    images.clear();
+    items.clear();
     {
       absl::MutexLock lock(&mu_);
-      if (images_.empty() && !finish_) {
+      if (items_.empty() && !finish_) {
         delivering_ = false;
         return false;
       }
-      images.swap(images_);
+      items.swap(items_);
       finish.swap(finish_);
       sink = sink_;
       // Nothing comes after the end: let the receiver go with the last call,
       // not with the last row that a lane still holds.
       if (finish) sink_.reset();
     }
-    for (GeneratedImage& image : images) sink->OnImage(std::move(image));
+    for (Item& item : items) {
+      if (item.preview_of_step) {
+        sink->OnPreview(std::move(item.image), *item.preview_of_step);
+      } else {
+        sink->OnImage(std::move(item.image));
+      }
+    }
     if (finish) {
       sink->OnFinished(finish->status, finish->timings);
       // Stays "delivering": a late call finds nothing to do.

@@ -23,6 +23,7 @@ class ResultOutbox {
 
   // Not after PostFinish.
   void PostImage(GeneratedImage image);
+  void PostPreview(GeneratedImage x0, int t);
   // At most once.
   void PostFinish(const absl::Status& status, const GenerationTimings& timings);
 
@@ -32,6 +33,11 @@ class ResultOutbox {
   bool Deliver();
 
  private:
+  // An image, or a preview of one.
+  struct Item {
+    GeneratedImage image;
+    std::optional<int> preview_of_step;
+  };
   struct Finish {
     absl::Status status;
     GenerationTimings timings;
@@ -39,7 +45,7 @@ class ResultOutbox {
 
   absl::Mutex mu_;
   std::shared_ptr<GenerationSink> sink_ ABSL_GUARDED_BY(mu_);
-  std::vector<GeneratedImage> images_ ABSL_GUARDED_BY(mu_);
+  std::vector<Item> items_ ABSL_GUARDED_BY(mu_);
   std::optional<Finish> finish_ ABSL_GUARDED_BY(mu_);
   bool delivering_ ABSL_GUARDED_BY(mu_) = false;
 };

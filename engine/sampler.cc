@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <exception>
@@ -37,17 +38,26 @@ absl::Status StepRow(const Model& model, const SamplerRow& row,
     FillNormal({row.seed, row.image_index, step, stream}, count, out.data());
   };
 
+  const NoiseSchedule& schedule = model.schedule();
   const float* x_next = row.x_next;
-  if (t == config.num_timesteps - 1) {
+  if (row.guide != nullptr) {
+    // The forward process (spec 1.3) with s = t + 1 steps still to run.
+    draw(t + 1, NoiseStream::kGuide, numel, scratch.initial);
+    const float ac = schedule.ac[t + 1], sc = schedule.sc[t + 1];
+    for (int64_t i = 0; i < numel; ++i) {
+      scratch.initial[i] = ac * row.guide[i] + sc * scratch.initial[i];
+    }
+    x_next = scratch.initial.data();
+  } else if (t == config.num_timesteps - 1) {
     draw(config.num_timesteps, NoiseStream::kInitial, numel, scratch.initial);
     x_next = scratch.initial.data();
   }
   draw(t, NoiseStream::kLatent, config.nz, scratch.z);
   model.generator().Run(x_next, t, scratch.z.data(), row.x);
+  if (row.x0 != nullptr) std::copy_n(row.x, numel, row.x0);
 
   // Posterior (spec section 2), in place over x0'. At t = 0 its noise has
   // factor 0 and is not drawn.
-  const NoiseSchedule& schedule = model.schedule();
   const float c1 = schedule.c1[t], c2 = schedule.c2[t],
               stddev = schedule.stddev[t];
   // Finite values stay finite times 0; anything else does not.

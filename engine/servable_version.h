@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "engine/generation.h"
+#include "engine/step_costs.h"
 
 namespace ddgan {
 
@@ -25,6 +26,8 @@ struct ServableVersion {
   std::string dataset;
   absl::Time loaded_at;
   std::shared_ptr<const Model> model;
+  // Measured while it serves, so not const with the rest. Never null.
+  std::shared_ptr<StepCosts> costs = std::make_shared<StepCosts>();
 };
 
 }  // namespace ddgan

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "engine/retry_hint.h"
 
 namespace ddgan {
 namespace {
@@ -17,9 +18,10 @@ grpc::Status ToGrpcStatus(const absl::Status& status,
                           grpc::ServerContextBase* context) {
   if (status.ok()) return grpc::Status::OK;
   if (absl::IsResourceExhausted(status)) {
+    const absl::Duration pushback = RetryAfter(status).value_or(kRetryPushback);
     context->AddTrailingMetadata(
         kRetryPushbackTrailer,
-        absl::StrCat(absl::ToInt64Milliseconds(kRetryPushback)));
+        absl::StrCat(absl::ToInt64Milliseconds(pushback)));
   }
   // Both libraries number the canonical codes alike; code() has already mapped
   // whatever is not canonical to kUnknown.

@@ -11,8 +11,9 @@
 namespace ddgan {
 
 // When a caller that met a full server should come back, from the standard
-// trailer `grpc-retry-pushback-ms`. Long enough for a queue to lose a few
-// batches, short enough to find the room that they leave.
+// trailer `grpc-retry-pushback-ms`, if the refusal has no hint of its own
+// (engine/retry_hint.h). Long enough for a queue to lose a few batches, short
+// enough to find the room that they leave.
 inline constexpr absl::Duration kRetryPushback = absl::Milliseconds(500);
 
 // Same code, same message (cut to 1 KiB, since it travels in a trailer, whose

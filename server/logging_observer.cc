@@ -48,17 +48,27 @@ void LoggingObserver::OnReload(const ModelIdentity& model,
   next_->OnReload(model, result, duration);
 }
 
-void LoggingObserver::OnDeviceHealth(const std::string& device, bool healthy) {
+void LoggingObserver::OnDeviceHealth(const std::string& device,
+                                     const absl::Status& health) {
   bool changed;
   {
     absl::MutexLock lock(&mu_);
-    const auto [entry, is_new] = healthy_.try_emplace(device, healthy);
-    changed = is_new || entry->second != healthy;
-    entry->second = healthy;
+    const auto [entry, is_new] = healthy_.try_emplace(device, health.ok());
+    changed = is_new || entry->second != health.ok();
+    entry->second = health.ok();
   }
-  if (changed && healthy) spdlog::info("device {} is healthy", device);
-  if (changed && !healthy) spdlog::error("device {} takes no work", device);
-  next_->OnDeviceHealth(device, healthy);
+  if (changed && health.ok()) spdlog::info("device {} is healthy", device);
+  if (changed && !health.ok()) {
+    spdlog::error("device {} takes no work: {}", device, health.ToString());
+  }
+  next_->OnDeviceHealth(device, health);
+}
+
+void LoggingObserver::OnBatchLimit(const std::string& device,
+                                   int max_batch_size) {
+  spdlog::warn("device {} takes batches of at most {} images from now on",
+               device, max_batch_size);
+  next_->OnBatchLimit(device, max_batch_size);
 }
 
 void LoggingObserver::OnDeviceMemory(const std::string& device, int64_t bytes) {

@@ -31,8 +31,10 @@ class LoggingObserver final : public EngineObserver {
   void OnReload(const ModelIdentity& model, const absl::Status& result,
                 absl::Duration duration) override;
   // Logged when it differs from what was last reported.
-  void OnDeviceHealth(const std::string& device, bool healthy) override
+  void OnDeviceHealth(const std::string& device,
+                      const absl::Status& health) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  void OnBatchLimit(const std::string& device, int max_batch_size) override;
   void OnDeviceMemory(const std::string& device, int64_t bytes) override;
 
  private:

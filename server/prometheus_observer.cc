@@ -37,8 +37,12 @@ const char* LabelOf(RejectReason reason) {
       return "queue_full";
     case RejectReason::kDeadline:
       return "deadline";
+    case RejectReason::kUnmeetableDeadline:
+      return "deadline_unmeetable";
     case RejectReason::kDraining:
       return "draining";
+    case RejectReason::kNoDevice:
+      return "no_device";
   }
   return "unknown";
 }
@@ -55,6 +59,8 @@ const char* LabelOf(WasteReason reason) {
       return "shutdown";
     case WasteReason::kStepFailed:
       return "step_failed";
+    case WasteReason::kReplayed:
+      return "replayed";
   }
   return "unknown";
 }
@@ -163,19 +169,24 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
           *registry_, "ddgan_device_memory_bytes",
           "Memory that weights and images in flight hold on the device.")),
       device_healthy_(Gauges(*registry_, "ddgan_device_healthy",
-                             "1 if the device takes work, 0 if not.")) {
+                             "1 if the device takes work, 0 if not.")),
+      device_batch_limit_(
+          Gauges(*registry_, "ddgan_device_batch_limit_images",
+                 "Largest batch of the device after it ran out of memory.")) {
   Gauges(*registry_, "ddgan_build_info", "1; the labels say what is running.")
       .Add({{"version", kBuildVersion}})
       .Set(1);
   // From the start, so that a rate() over the first event is not lost.
-  for (RejectReason reason : {RejectReason::kQueueFull, RejectReason::kDeadline,
-                              RejectReason::kDraining}) {
+  for (RejectReason reason :
+       {RejectReason::kQueueFull, RejectReason::kDeadline,
+        RejectReason::kUnmeetableDeadline, RejectReason::kDraining,
+        RejectReason::kNoDevice}) {
     rejected_.Add({{"reason", LabelOf(reason)}});
   }
   rejected_.Add({{"reason", kEncoderFullLabel}});
   for (WasteReason reason :
        {WasteReason::kCancelled, WasteReason::kDeadline, WasteReason::kShutdown,
-        WasteReason::kStepFailed}) {
+        WasteReason::kStepFailed, WasteReason::kReplayed}) {
     wasted_steps_.Add({{"reason", LabelOf(reason)}});
   }
 }
@@ -251,8 +262,13 @@ void PrometheusObserver::OnReload(const ModelIdentity& model,
 }
 
 void PrometheusObserver::OnDeviceHealth(const std::string& device,
-                                        bool healthy) {
-  device_healthy_.Add({{"device", device}}).Set(healthy ? 1 : 0);
+                                        const absl::Status& health) {
+  device_healthy_.Add({{"device", device}}).Set(health.ok() ? 1 : 0);
+}
+
+void PrometheusObserver::OnBatchLimit(const std::string& device,
+                                      int max_batch_size) {
+  device_batch_limit_.Add({{"device", device}}).Set(max_batch_size);
 }
 
 void PrometheusObserver::OnDeviceMemory(const std::string& device,

@@ -57,7 +57,9 @@ class PrometheusObserver final : public EngineObserver {
                     absl::Time oldest_queued_since) override;
   void OnReload(const ModelIdentity& model, const absl::Status& result,
                 absl::Duration duration) override;
-  void OnDeviceHealth(const std::string& device, bool healthy) override;
+  void OnDeviceHealth(const std::string& device,
+                      const absl::Status& health) override;
+  void OnBatchLimit(const std::string& device, int max_batch_size) override;
   void OnDeviceMemory(const std::string& device, int64_t bytes) override;
 
   // A call ended, `duration` after it came in. `model` is the name of the model
@@ -112,6 +114,7 @@ class PrometheusObserver final : public EngineObserver {
   prometheus::Family<prometheus::Gauge>& model_info_;
   prometheus::Family<prometheus::Gauge>& device_memory_;
   prometheus::Family<prometheus::Gauge>& device_healthy_;
+  prometheus::Family<prometheus::Gauge>& device_batch_limit_;
 
   absl::Mutex mu_;
   absl::Time oldest_queued_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();

@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "ddgan/v1/image_generation.grpc.pb.h"
 #include "ddgan/v1/model.grpc.pb.h"
+#include "engine/imaging/png_decoder.h"
 #include "nlohmann/json.hpp"
 #include "server/listen_address.h"
 #include "server/request_conversion.h"
@@ -26,8 +27,9 @@
 namespace ddgan {
 namespace {
 
-// A request is a few numbers and a name.
-constexpr int kMaxRequestBytes = 64 << 10;
+// A request is a few numbers and names and, if it has a guide, a picture.
+constexpr int kMaxRequestBytes =
+    (64 << 10) + static_cast<int>(PngLimits().max_bytes);
 
 constexpr absl::Duration kHealthPollInterval = absl::Milliseconds(500);
 

@@ -44,20 +44,96 @@ Setter SetInt(std::function<int*(ServerOptions*)> field, int min, int max) {
   };
 }
 
+absl::StatusOr<absl::Duration> ToDuration(absl::string_view text,
+                                          absl::Duration max) {
+  absl::Duration value;
+  if (!absl::ParseDuration(text, &value) || value < absl::ZeroDuration() ||
+      value > max) {
+    return OutOfRange(text,
+                      absl::StrCat("a time in [0s, ", absl::FormatDuration(max),
+                                   "], such as 500ms or 10s"));
+  }
+  return value;
+}
+
 Setter SetDuration(std::function<absl::Duration*(ServerOptions*)> field,
                    absl::Duration max) {
   return [field = std::move(field), max](absl::string_view text,
                                          ServerOptions* options) {
-    absl::Duration value;
-    if (!absl::ParseDuration(text, &value) || value < absl::ZeroDuration() ||
-        value > max) {
-      return OutOfRange(
-          text, absl::StrCat("a time in [0s, ", absl::FormatDuration(max),
-                             "], such as 500ms or 10s"));
-    }
-    *field(options) = value;
+    const absl::StatusOr<absl::Duration> value = ToDuration(text, max);
+    if (!value.ok()) return value.status();
+    *field(options) = *value;
     return absl::OkStatus();
   };
+}
+
+// One number, or one for each lane.
+absl::Status SetBatchSizes(absl::string_view text, ServerOptions* options) {
+  options->engine.max_batch_sizes.clear();
+  for (absl::string_view item : absl::StrSplit(text, ',')) {
+    int value;
+    if (!absl::SimpleAtoi(item, &value) || value < 1 || value > 256) {
+      return OutOfRange(item, "a whole number in [1, 256]");
+    }
+    options->engine.max_batch_sizes.push_back(value);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetBatchWaits(absl::string_view text, ServerOptions* options) {
+  options->engine.max_batch_waits.clear();
+  for (absl::string_view item : absl::StrSplit(text, ',')) {
+    const absl::StatusOr<absl::Duration> value =
+        ToDuration(item, absl::Seconds(1));
+    if (!value.ok()) return value.status();
+    options->engine.max_batch_waits.push_back(*value);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetBatching(absl::string_view text, ServerOptions* options) {
+  if (text == "step") {
+    options->engine.batching = Batching::kStep;
+  } else if (text == "request") {
+    options->engine.batching = Batching::kRequest;
+  } else {
+    return OutOfRange(text, "one of step, request");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetCallerWeights(absl::string_view text, ServerOptions* options) {
+  for (absl::string_view item : absl::StrSplit(text, ',')) {
+    const size_t separator = item.rfind('=');
+    double weight = 0;
+    if (separator == absl::string_view::npos || separator == 0 ||
+        !absl::SimpleAtod(item.substr(separator + 1), &weight) ||
+        !(weight > 0 && weight <= 1000)) {
+      return OutOfRange(item, "CALLER=WEIGHT with a weight in (0, 1000]");
+    }
+    options->engine.caller_weights[std::string(item.substr(0, separator))] =
+        weight;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetWarmUp(absl::string_view text, ServerOptions* options) {
+  if (text != "all" && text != "ends") {
+    return OutOfRange(text, "one of all, ends");
+  }
+  options->engine.warm_up_every_bucket = text == "all";
+  return absl::OkStatus();
+}
+
+absl::Status SetQueuedMebibytes(absl::string_view text,
+                                ServerOptions* options) {
+  int mebibytes;
+  if (!absl::SimpleAtoi(text, &mebibytes) || mebibytes < 64 ||
+      mebibytes > 1048576) {
+    return OutOfRange(text, "a whole number in [64, 1048576]");
+  }
+  options->engine.max_queued_bytes = int64_t{mebibytes} << 20;
+  return absl::OkStatus();
 }
 
 Setter SetAddress(std::function<ListenAddress*(ServerOptions*)> field) {
@@ -108,25 +184,46 @@ std::vector<Flag> BuildFlags() {
                     "lets the\nsystem choose. Default ",
                     ToString(defaults.http), "."),
        SetAddress([](ServerOptions* o) { return &o->http; })},
-      {"device", "DEVICE",
-       absl::StrCat("Where the generator runs: cpu, or in a CUDA build "
-                    "cuda:N. Default ",
-                    defaults.engine.device, "."),
-       SetText([](ServerOptions* o) { return &o->engine.device; })},
+      {"devices", "LIST",
+       absl::StrCat(
+           "The lanes that make images side by side: cpu; cpu:N for N lanes\n"
+           "that split the CPU threads; in a CUDA build cuda:0,cuda:1,...;\n"
+           "auto for every GPU there is, else the CPU. Default ",
+           defaults.engine.devices, "."),
+       SetText([](ServerOptions* o) { return &o->engine.devices; })},
       {"cpu_threads", "N",
-       "CPU threads of the generator, 0 to 256; 0 means one per core.\n"
-       "Default 0.",
+       "CPU threads of all CPU lanes together, 0 to 256; 0 means one per\n"
+       "core. Default 0.",
        SetInt([](ServerOptions* o) { return &o->engine.cpu_threads; }, 0, 256)},
-      {"max_batch_size", "N",
-       absl::StrCat("Most images in one generator call, 1 to 256. Default ",
-                    defaults.engine.max_batch_size, "."),
-       SetInt([](ServerOptions* o) { return &o->engine.max_batch_size; }, 1,
-              256)},
-      {"max_batch_wait", "TIME",
+      {"max_batch_size", "N[,N...]",
+       absl::StrCat(
+           "Most images in one generator call, 1 to 256, for every lane or\n"
+           "one for each. Default ",
+           EngineOptions::kDefaultCudaBatch,
+           " on a GPU; on the CPU, where larger\n"
+           "batches are no faster, ",
+           EngineOptions::kDefaultRowsPerCpuThread, " for each thread."),
+       SetBatchSizes},
+      {"max_batch_wait", "TIME[,TIME...]",
        "How long the oldest waiting image may be held back for a fuller\n"
-       "batch, 0s to 1s. Default 0s: an idle device starts at once.",
-       SetDuration([](ServerOptions* o) { return &o->engine.max_batch_wait; },
-                   absl::Seconds(1))},
+       "batch, 0s to 1s, for every lane or one for each. Default 0s: an\n"
+       "idle device starts at once.",
+       SetBatchWaits},
+      {"batching", "step|request",
+       "step: a new image joins at the next denoising step. request: a\n"
+       "batch runs all its steps before another forms; for comparison.\n"
+       "Default step.",
+       SetBatching},
+      {"caller_weights", "CALLER=W,...",
+       "Shares of callers while there is more work than the devices can\n"
+       "do. A caller is its authenticated name, else its ddgan-client-id\n"
+       "metadata, else its address. Who is not named has 1.",
+       SetCallerWeights},
+      {"warmup", "all|ends",
+       "What every lane runs before a version serves: a batch of every\n"
+       "size 1, 2, 4, ..., or only of the smallest and the largest.\n"
+       "Default all.",
+       SetWarmUp},
       {"max_queued_images", "N",
        absl::StrCat(
            "Images accepted and not finished, 64 to 1000000; a call that\n"
@@ -135,6 +232,10 @@ std::vector<Flag> BuildFlags() {
            defaults.engine.max_queued_images, "."),
        SetInt([](ServerOptions* o) { return &o->engine.max_queued_images; }, 64,
               1000000)},
+      {"max_queued_mib", "N",
+       absl::StrCat("The same in MiB of memory, 64 to 1048576. Default ",
+                    defaults.engine.max_queued_bytes >> 20, "."),
+       SetQueuedMebibytes},
       {"encode_threads", "N",
        absl::StrCat("CPU threads that encode PNG, 1 to 256. Default ",
                     defaults.encode_threads, "."),

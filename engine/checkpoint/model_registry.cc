@@ -107,6 +107,16 @@ bool ModelRegistry::AnyLive() const {
   return !LiveModelNames().empty();
 }
 
+std::vector<std::shared_ptr<const ServableVersion>>
+ModelRegistry::LiveVersions() const {
+  absl::MutexLock lock(&mu_);
+  std::vector<std::shared_ptr<const ServableVersion>> live;
+  for (const auto& [name, entry] : models_) {
+    if (entry.live != nullptr) live.push_back(entry.live);
+  }
+  return live;
+}
+
 bool ModelRegistry::LoadVersion(const std::string& model, int64_t version) {
   const absl::Time start = clock_->Now();
   absl::StatusOr<std::shared_ptr<const ServableVersion>> loaded =

@@ -52,6 +52,8 @@ class ModelRegistry {
   std::vector<ModelVersionStatus> List() const;
 
   bool AnyLive() const;
+  // One per model that has one.
+  std::vector<std::shared_ptr<const ServableVersion>> LiveVersions() const;
 
  private:
   struct ModelEntry {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -18,17 +19,16 @@ namespace {
 // reads the numbers and products below cannot overflow.
 constexpr int kMaxSide = 1'000'000;
 
-bool IsKeywordCharacter(unsigned char c) {
+bool IsKeyCharacter(unsigned char c) {
   return (c >= 0x20 && c <= 0x7e) || c >= 0xa1;
 }
 
-// PNG specification 11.3.4.2. libpng would write a mended keyword and only
-// warn.
-bool IsValidKeyword(std::string_view keyword) {
-  return !keyword.empty() && keyword.size() <= 79 && keyword.front() != ' ' &&
-         keyword.back() != ' ' &&
-         keyword.find("  ") == std::string_view::npos &&
-         std::all_of(keyword.begin(), keyword.end(), IsKeywordCharacter);
+// PNG specification 11.3.4.2, which calls it keyword. libpng would write a
+// mended one and only warn.
+bool IsValidKey(std::string_view key) {
+  return !key.empty() && key.size() <= 79 && key.front() != ' ' &&
+         key.back() != ' ' && key.find("  ") == std::string_view::npos &&
+         std::all_of(key.begin(), key.end(), IsKeyCharacter);
 }
 
 absl::Status Validate(absl::Span<const uint8_t> pixels, const ImageShape& shape,
@@ -55,16 +55,16 @@ absl::Status Validate(absl::Span<const uint8_t> pixels, const ImageShape& shape,
                                                    options.compression_level,
                                                    "; it must be in [0, 9]"));
   }
-  for (const auto& [keyword, text] : options.text) {
-    if (!IsValidKeyword(keyword)) {
+  for (const PngText& text : options.text) {
+    if (!IsValidKey(text.key)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "PNG: text keyword '", keyword,
+          "PNG: text key '", text.key,
           "'; it must be 1 to 79 printable Latin-1 bytes without leading, "
           "trailing or double spaces"));
     }
-    if (text.find('\0') != std::string::npos) {
+    if (text.value.find('\0') != std::string::npos) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "PNG: the text of keyword '", keyword, "' contains a zero byte"));
+          "PNG: the text of key '", text.key, "' contains a zero byte"));
     }
   }
   return absl::OkStatus();
@@ -131,16 +131,16 @@ absl::StatusOr<std::string> EncodePng(absl::Span<const uint8_t> pixels,
   if (absl::Status valid = Validate(pixels, shape, options); !valid.ok()) {
     return valid;
   }
-  std::vector<png_text> text;
-  text.reserve(options.text.size());
-  for (const auto& [keyword, value] : options.text) {
-    png_text entry = {};
-    entry.compression = PNG_TEXT_COMPRESSION_NONE;
+  std::vector<png_text> chunks;
+  chunks.reserve(options.text.size());
+  for (const PngText& text : options.text) {
+    png_text chunk = {};
+    chunk.compression = PNG_TEXT_COMPRESSION_NONE;
     // libpng copies both and changes neither; its struct only lacks const.
-    entry.key = const_cast<char*>(keyword.c_str());
-    entry.text = const_cast<char*>(value.c_str());
-    entry.text_length = value.size();
-    text.push_back(entry);
+    chunk.key = const_cast<char*>(text.key.c_str());
+    chunk.text = const_cast<char*>(text.value.c_str());
+    chunk.text_length = text.value.size();
+    chunks.push_back(chunk);
   }
 
   WriteState state;
@@ -153,7 +153,7 @@ absl::StatusOr<std::string> EncodePng(absl::Span<const uint8_t> pixels,
   }
   png_set_write_fn(png, &state, OnWrite, OnFlush);
   const bool written = WriteImage(png, info, pixels.data(), shape,
-                                  options.compression_level, text);
+                                  options.compression_level, chunks);
   png_destroy_write_struct(&png, &info);
   if (state.out_of_memory) {
     return absl::ResourceExhaustedError("PNG: out of memory");

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -13,11 +12,17 @@
 
 namespace ddgan {
 
+// One tEXt chunk.
+struct PngText {
+  std::string key;    // Latin-1, 1 to 79 printable bytes.
+  std::string value;  // Latin-1, any length, no zero byte.
+};
+
 struct PngOptions {
   // zlib level, 0 (none) to 9 (smallest).
   int compression_level = 6;
-  // Written as tEXt chunks: keyword (Latin-1, 1 to 79 bytes) and text.
-  std::vector<std::pair<std::string, std::string>> text;
+  // Written before the pixels, in this order, not compressed.
+  std::vector<PngText> text;
 };
 
 // `pixels` are interleaved rows (H, W, C), shape.channels 1 (gray) or 3 (RGB).

@@ -21,12 +21,18 @@ void BM_DecideBatch(benchmark::State& state) {
   const absl::Time accepted_at = absl::UnixEpoch();
   std::vector<RunnableTrajectory> runnable(state.range(0));
   const std::vector<uint64_t> last_turn = {1, 2, 3};
+  Shares shares;
+  shares.flows.resize(4);
   for (size_t i = 0; i < runnable.size(); ++i) {
-    runnable[i] = {i % last_turn.size(), /*started=*/i < 32, accepted_at};
+    runnable[i].version = i % last_turn.size();
+    runnable[i].started = i < 32;
+    runnable[i].accepted_at = accepted_at;
+    runnable[i].flow = i / 8 % shares.flows.size();
   }
   BatchDecision decision;
   for (auto _ : state) {
-    DecideBatch(runnable, last_turn, BatchLimits(), accepted_at, &decision);
+    DecideBatch(runnable, last_turn, shares, BatchLimits(), accepted_at,
+                &decision);
     benchmark::DoNotOptimize(decision.rows.data());
   }
 }
@@ -43,7 +49,8 @@ class NullObserver : public EngineObserver {
   void OnQueueState(int, int, absl::Time) override {}
   void OnReload(const ModelIdentity&, const absl::Status&,
                 absl::Duration) override {}
-  void OnDeviceHealth(const std::string&, bool) override {}
+  void OnDeviceHealth(const std::string&, const absl::Status&) override {}
+  void OnBatchLimit(const std::string&, int) override {}
   void OnDeviceMemory(const std::string&, int64_t) override {}
 };
 

@@ -1,12 +1,15 @@
 // The ddgan binary as a person runs it, against a fake server.
 #include <sys/wait.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -201,6 +204,43 @@ TEST_F(CliTest, ReportsAServerThatIsNotThere) {
                     HasSubstr("Is a ddgan-server running at 127.0.0.1:1")));
 }
 
+TEST_F(CliTest, SendsTheGuideInEachCall) {
+  const std::string png("\x89PNG\r\n\x1a\n and more, \0 included", 28);
+  std::ofstream(folder_ / "my strokes.png", std::ios::binary) << png;
+  const Result first =
+      Run("generate --count=65 --seed=7 --guide='my strokes.png' "
+          "--guide_steps=2 --guide_fit=resize --out=images/");
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  EXPECT_THAT(first.output,
+              AllOf(HasSubstr("\nguide my strokes.png, 2 of the T steps\n"),
+                    HasSubstr(" --guide='my strokes.png' --guide_steps=2 "
+                              "--guide_fit=resize ")));
+  EXPECT_EQ(Run("generate --guide='my strokes.png' --guide_steps=1").exit_code,
+            0);
+  EXPECT_EQ(Run("generate").exit_code, 0);
+
+  const std::vector<v1::GenerateRequest> requests = server_.requests();
+  ASSERT_THAT(requests, SizeIs(4));
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(requests[i].guide().png(), png);
+    EXPECT_EQ(requests[i].guide().steps(), i < 2 ? 2u : 1u);
+    EXPECT_EQ(requests[i].guide().fit(),
+              i < 2 ? v1::GUIDE_FIT_RESIZE : v1::GUIDE_FIT_UNSPECIFIED);
+  }
+  EXPECT_FALSE(requests[3].has_guide());
+}
+
+TEST_F(CliTest, RefusesAGuideThatCannotBeSentBeforeItAsks) {
+  const Result missing = Run("generate --guide=no.png --guide_steps=2");
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.output, HasSubstr("ddgan: cannot read no.png: No such"));
+  std::ofstream(folder_ / "photo.jpg") << "\xff\xd8";
+  const Result jpeg = Run("generate --guide=photo.jpg --guide_steps=2");
+  EXPECT_EQ(jpeg.exit_code, 1);
+  EXPECT_THAT(jpeg.output, HasSubstr("ddgan: photo.jpg is no PNG file"));
+  EXPECT_THAT(server_.requests(), SizeIs(0));
+}
+
 TEST_F(CliTest, RefusesOneNameForManyImagesBeforeItAsks) {
   const Result result = Run("generate --count=2 --out=x.png");
   EXPECT_EQ(result.exit_code, 1);
@@ -249,6 +289,56 @@ TEST_F(CliTest, HealthIsAnAnswerAndAnExitCode) {
   EXPECT_THAT(result.output, HasSubstr("NOT_FOUND"));
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(Run("health --server=127.0.0.1:1").exit_code, 1);
+}
+
+TEST_F(CliTest, BenchPrintsATableAndWritesJson) {
+  const Result result =
+      Run("bench --concurrency=2 --calls=20 --warmup=0 --counts=1,4 "
+          "--json=report.json");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output,
+              AllOf(StartsWith("server       " + server_.address()),
+                    HasSubstr("closed loop of 2 callers, 20 calls"),
+                    HasSubstr("\n  ok         20 (100.0%)\n"),
+                    HasSubstr("\ncount 4 ")));
+  const nlohmann::json report = nlohmann::json::parse(Read("report.json"));
+  EXPECT_EQ(report["calls"]["ok"], 20);
+  EXPECT_EQ(report["standalone"].size(), 2u);
+  // 5 of each count alone and one to connect.
+  EXPECT_THAT(server_.requests(), SizeIs(31));
+}
+
+TEST_F(CliTest, BenchWritesNothingButJsonToAPipeThatWantsIt) {
+  const Result result = RunShell(
+      absl::StrCat("(" DDGAN_BINARY " bench --server=", server_.address(),
+                   " --rate=1000 --calls=5 --warmup=0 --json=- 2>/dev/null)"));
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(nlohmann::json::parse(result.output)["calls"]["scheduled"], 5);
+}
+
+TEST_F(CliTest, BenchExitsWith1IfAnImageHasOtherBytesThanBefore) {
+  std::atomic<int> replies = 0;
+  server_.set_tamper([&](v1::GenerateResponse* reply) {
+    if (++replies == 20) reply->mutable_images(0)->mutable_data()->back() ^= 1;
+  });
+  const Result result =
+      Run("bench --concurrency=1 --calls=20 --warmup=0 --standalone_calls=0 "
+          "--seed_pool=2 --verify");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("18 images made again, 1 with other bytes"),
+                    HasSubstr("differs    version 3, seed ")));
+}
+
+TEST_F(CliTest, BenchReportsAServerThatIsNotThere) {
+  const Result result = Run("bench --server=127.0.0.1:1 --rate=1 --timeout=1s");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("UNAVAILABLE: "));
+}
+
+TEST_F(CliTest, BenchLooksWhetherItsReportCanBeWrittenBeforeItAsks) {
+  EXPECT_EQ(Run("bench --rate=1 --json=/dev/null/x").exit_code, 1);
+  EXPECT_THAT(server_.requests(), SizeIs(0));
 }
 
 TEST_F(CliTest, PrintsHelpAndTheServerThatItWouldCall) {

@@ -75,6 +75,35 @@ TEST(CommandLineTest, TellsSeedZeroFromNoSeed) {
   EXPECT_TRUE(ParseGenerate({"--seed=0"}).request.has_seed());
 }
 
+TEST(CommandLineTest, ReadsAGuide) {
+  GenerateCommand command =
+      ParseGenerate({"--guide=my strokes.png", "--guide_steps=2"});
+  EXPECT_EQ(command.guide_file, "my strokes.png");
+  EXPECT_EQ(command.request.guide().steps(), 2u);
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_UNSPECIFIED);
+  command = ParseGenerate(
+      {"--guide-fit=resize", "--guide-steps=4294967295", "--guide=a"});
+  EXPECT_EQ(command.request.guide().steps(), 4294967295u);
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_RESIZE);
+  command =
+      ParseGenerate({"--guide=a", "--guide_steps=1", "--guide_fit=refuse"});
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_REFUSE);
+}
+
+TEST(CommandLineTest, RefusesHalfAGuide) {
+  ExpectRefused({"generate", "--guide=a.png"}, "--guide_steps=N");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_fit=resize"},
+                "--guide_steps=N");
+  ExpectRefused({"generate", "--guide_steps=2"}, "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide_fit=resize"}, "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide=", "--guide_steps=2"},
+                "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_steps=0"},
+                "--guide_steps=0: wanted a whole number from 1");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_fit=crop"},
+                "--guide_fit=crop: wanted refuse or resize");
+}
+
 TEST(CommandLineTest, RefusesWhatNoServerCouldDo) {
   ExpectRefused({"generate", "--count=0"}, "wanted a whole number from 1");
   ExpectRefused({"generate", "--version=0"}, "--version=0");
@@ -110,6 +139,84 @@ TEST(CommandLineTest, ReadsModelsAndHealth) {
   EXPECT_EQ(health.service, "ddgan.v1.ModelService");
 }
 
+BenchCommand ParseBench(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "bench");
+  const absl::StatusOr<Command> command = Parse(arguments);
+  EXPECT_TRUE(command.ok()) << command.status();
+  return std::get<BenchCommand>(*command);
+}
+
+TEST(CommandLineTest, ReadsEveryFlagOfBench) {
+  const BenchCommand command = ParseBench(
+      {"--server=host:2", "--rate=0.5", "--duration=2m", "--warmup=0",
+       "--counts=1,4", "--classes=batch", "--deadlines=2s", "--cancel=0.25",
+       "--format=float32", "--model=mnist", "--seed=7", "--client_ids=3",
+       "--timeout=30s", "--max_outstanding=100", "--standalone_calls=2",
+       "--seed_pool=9", "--verify", "--json=report.json"});
+  EXPECT_EQ(command.address, "host:2");
+  EXPECT_EQ(command.json, "report.json");
+  const LoadOptions& load = command.load;
+  EXPECT_EQ(load.rate, 0.5);
+  EXPECT_EQ(load.concurrency, 0u);
+  EXPECT_EQ(load.duration, absl::Minutes(2));
+  EXPECT_EQ(load.calls, 0u);
+  EXPECT_EQ(load.warmup, absl::ZeroDuration());
+  EXPECT_EQ(load.mix.counts, (std::vector<Weighted<uint32_t>>{{1}, {4}}));
+  EXPECT_EQ(load.mix.classes.size(), 1u);
+  EXPECT_EQ(load.mix.classes[0].value, v1::REQUEST_CLASS_BATCH);
+  EXPECT_EQ(load.mix.deadlines[0].value, absl::Seconds(2));
+  EXPECT_EQ(load.mix.cancel, 0.25);
+  EXPECT_EQ(load.request.format(), v1::OUTPUT_FORMAT_FLOAT32);
+  EXPECT_EQ(load.request.model(), "mnist");
+  EXPECT_EQ(load.seed, 7u);
+  EXPECT_EQ(load.mix.client_ids, 3u);
+  EXPECT_EQ(load.timeout, absl::Seconds(30));
+  EXPECT_EQ(load.max_outstanding, 100u);
+  EXPECT_EQ(load.standalone_calls, 2u);
+  EXPECT_EQ(load.mix.seed_pool, 9u);
+  EXPECT_TRUE(load.verify);
+}
+
+TEST(CommandLineTest, BenchHasAnEndUnlessToldOtherwise) {
+  const LoadOptions by_time = ParseBench({"--concurrency=8"}).load;
+  EXPECT_EQ(by_time.concurrency, 8u);
+  EXPECT_EQ(by_time.warmup, absl::Seconds(5));
+  EXPECT_EQ(by_time.duration, absl::Seconds(60));
+  EXPECT_EQ(by_time.calls, 0u);
+  const LoadOptions by_calls =
+      ParseBench({"--concurrency=8", "--calls=100"}).load;
+  EXPECT_EQ(by_calls.duration, absl::InfiniteDuration());
+  EXPECT_EQ(by_calls.calls, 100u);
+}
+
+TEST(CommandLineTest, RefusesALoadThatMakesNoSense) {
+  ExpectRefused({"bench"}, "wanted either --concurrency=N or --rate=CALLS");
+  ExpectRefused({"bench", "--rate=1", "--concurrency=1"}, "wanted either");
+  ExpectRefused({"bench", "--rate=1", "--calls=1", "--duration=1s"},
+                "wanted either --duration=DURATION or --calls=N");
+  ExpectRefused({"bench", "--rate=0"},
+                "--rate=0: wanted a number from 0.001 to 100000");
+  ExpectRefused({"bench", "--concurrency=0"},
+                "--concurrency=0: wanted a whole number from 1 to 100000");
+  ExpectRefused({"bench", "--rate=1", "--warmup=-1s"},
+                "--warmup=-1s: wanted 0 or a time");
+  ExpectRefused({"bench", "--rate=1", "--duration=inf"},
+                "--duration and --warmup must have an end");
+  ExpectRefused({"bench", "--rate=1", "--counts=65"},
+                "--counts=65: wanted counts from 1 to 64");
+  ExpectRefused({"bench", "--rate=1", "--classes=urgent"},
+                "--classes=urgent: wanted interactive or batch");
+  ExpectRefused({"bench", "--rate=1", "--deadlines=0s"},
+                "--deadlines=0s: wanted times above 0 or none");
+  ExpectRefused({"bench", "--rate=1", "--cancel=1.5"},
+                "--cancel=1.5: wanted a number from 0 to 1");
+  ExpectRefused({"bench", "--rate=1", "--cancel=0.5", "--standalone_calls=0"},
+                "--standalone_calls must be at least 1");
+  ExpectRefused({"bench", "--rate=1", "--verify"}, "needs --seed_pool=N");
+  ExpectRefused({"bench", "--concurrency=1", "--max_outstanding=1"},
+                "--max_outstanding bounds an open loop");
+}
+
 TEST(CommandLineTest, HelpDescribesEveryCommandAndItsFlags) {
   const auto help = [](const std::vector<std::string>& arguments) {
     return std::get<HelpCommand>(*Parse(arguments)).text;
@@ -121,12 +228,14 @@ TEST(CommandLineTest, HelpDescribesEveryCommandAndItsFlags) {
   for (const std::string flag :
        {"--count=N", "--seed=N", "--first_index=N", "--model=NAME",
         "--version=N", "--format=png|raw8|float32", "--class=interactive|batch",
-        "--stream", "--previews", "--preview_dir=FOLDER", "--grid",
-        "--out=PATH", "--server=HOST:PORT", "--timeout=DURATION"}) {
+        "--stream", "--previews", "--preview_dir=FOLDER", "--guide=FILE",
+        "--guide_steps=N", "--guide_fit=refuse|resize", "--grid", "--out=PATH",
+        "--server=HOST:PORT", "--timeout=DURATION"}) {
     EXPECT_THAT(generate, HasSubstr("\n  " + flag + "\n"));
   }
   EXPECT_THAT(help({"models", "-h"}), HasSubstr("usage: ddgan models"));
   EXPECT_THAT(help({"health", "-h"}), HasSubstr("--service=NAME"));
+  EXPECT_THAT(help({"bench", "-h"}), HasSubstr("\n  --counts=LIST\n"));
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ FakeImageServer::FakeImageServer(uint32_t channels) : channels_(channels) {
 }
 
 FakeImageServer::~FakeImageServer() {
+  ReleaseReplies();
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
   server_->Wait();
 }
@@ -57,6 +58,25 @@ void FakeImageServer::BreakStreams(grpc::Status status) {
   stream_break_ = std::move(status);
 }
 
+void FakeImageServer::HoldReplies() {
+  absl::MutexLock lock(&mu_);
+  holds_replies_ = true;
+}
+
+void FakeImageServer::ReleaseReplies() {
+  absl::MutexLock lock(&mu_);
+  holds_replies_ = false;
+}
+
+void FakeImageServer::AwaitRequests(size_t number) const {
+  const auto asked = [&] {
+    mu_.AssertReaderHeld();
+    return requests_.size() >= number;
+  };
+  absl::MutexLock lock(&mu_);
+  mu_.Await(absl::Condition(&asked));
+}
+
 void FakeImageServer::SetServing(bool serving) {
   server_->GetHealthCheckService()->SetServingStatus(serving);
 }
@@ -64,6 +84,11 @@ void FakeImageServer::SetServing(bool serving) {
 std::vector<v1::GenerateRequest> FakeImageServer::requests() const {
   absl::MutexLock lock(&mu_);
   return requests_;
+}
+
+std::vector<std::string> FakeImageServer::client_ids() const {
+  absl::MutexLock lock(&mu_);
+  return client_ids_;
 }
 
 std::string FakeImageServer::Pixels(uint32_t channels, uint64_t seed,
@@ -83,6 +108,16 @@ grpc::Status FakeImageServer::Generate(grpc::ServerContext* context,
   {
     absl::MutexLock lock(&mu_);
     requests_.push_back(*request);
+    const auto id = context->client_metadata().find("ddgan-client-id");
+    client_ids_.emplace_back(
+        id == context->client_metadata().end()
+            ? ""
+            : std::string(id->second.data(), id->second.size()));
+    const auto may_answer = [this] {
+      mu_.AssertReaderHeld();
+      return !holds_replies_;
+    };
+    mu_.Await(absl::Condition(&may_answer));
     tamper = tamper_;
     if (!failures_.empty()) {
       failure = std::move(failures_.front());

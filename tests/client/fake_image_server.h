@@ -6,6 +6,7 @@
 
 #include <grpcpp/server.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -53,10 +54,21 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
   // Streams end so after their first event from now on.
   void BreakStreams(grpc::Status status) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // From now on no call is answered until ReleaseReplies, not even one that its
+  // caller has given up.
+  void HoldReplies() ABSL_LOCKS_EXCLUDED(mu_);
+  void ReleaseReplies() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Blocks until it has been asked so often, replies held or not.
+  void AwaitRequests(size_t number) const ABSL_LOCKS_EXCLUDED(mu_);
+
   void SetServing(bool serving);
 
   // Generate requests so far, failed ones included.
   std::vector<v1::GenerateRequest> requests() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The value of ddgan-client-id for each of them; empty if there was none.
+  std::vector<std::string> client_ids() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // The pixels (raw8) of an image.
   static std::string Pixels(uint32_t channels, uint64_t seed, uint32_t index);
@@ -84,6 +96,8 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
   std::function<void(v1::GenerateResponse*)> tamper_ ABSL_GUARDED_BY(mu_);
   grpc::Status stream_break_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> client_ids_ ABSL_GUARDED_BY(mu_);
+  bool holds_replies_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace ddgan

@@ -31,6 +31,8 @@ class FlagsTest : public ::testing::Test {
   std::string out_;
   bool grid_ = false;
   absl::Duration timeout_;
+  absl::Duration pause_ = absl::Seconds(1);
+  double share_ = 0.0;
   uint64_t count_ = 0;
   const std::vector<Flag> flags_ = {
       TextFlag("out_file", "PATH", "Where to.", &out_),
@@ -38,6 +40,8 @@ class FlagsTest : public ::testing::Test {
       DurationFlag("timeout", "How long.", &timeout_),
       NumberFlag("count", "How many.", 1, 64,
                  [this](uint64_t n) { count_ = n; }),
+      DurationOrZeroFlag("pause", "How long not.", &pause_),
+      FractionFlag("share", "SHARE", "Of what.", 0.0, 1.0, &share_),
   };
 };
 
@@ -68,6 +72,14 @@ TEST_F(FlagsTest, TakesANumberAsSeconds) {
   EXPECT_EQ(timeout_, absl::Milliseconds(250));
 }
 
+TEST_F(FlagsTest, TakesZeroAndFractionsWhereTheyMakeSense) {
+  ASSERT_TRUE(Parse({"--pause=0", "--share=0.25"}).ok());
+  EXPECT_EQ(pause_, absl::ZeroDuration());
+  EXPECT_EQ(share_, 0.25);
+  ASSERT_TRUE(Parse({"--pause=250ms", "--share=1"}).ok());
+  EXPECT_EQ(pause_, absl::Milliseconds(250));
+}
+
 TEST_F(FlagsTest, SaysWhatIsWrong) {
   ExpectRefused({"seven"}, "'seven' is not a flag");
   ExpectRefused({"-n"}, "'-n' is not a flag");
@@ -87,6 +99,15 @@ TEST_F(FlagsTest, SaysWhatIsWrong) {
     ExpectRefused({"--timeout=" + value},
                   "--timeout=" + value +
                       ": wanted a time above 0, such as 90s, 2m or 250ms");
+  }
+  for (const std::string value : {"-1s", "soon", "nan", ""}) {
+    ExpectRefused(
+        {"--pause=" + value},
+        "--pause=" + value + ": wanted 0 or a time such as 90s, 2m or 250ms");
+  }
+  for (const std::string value : {"-0.1", "1.1", "nan", "half", ""}) {
+    ExpectRefused({"--share=" + value},
+                  "--share=" + value + ": wanted a number from 0 to 1");
   }
 }
 

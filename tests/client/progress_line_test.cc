@@ -70,6 +70,18 @@ TEST(ProgressLineTest, DrawsWhatIsDoneAndLeavesNothingBehind) {
   std::fclose(terminal);
 }
 
+TEST(ProgressLineTest, DrawsAnyText) {
+  std::FILE* terminal = std::tmpfile();
+  ASSERT_NE(terminal, nullptr);
+  {
+    const ProgressLine progress(terminal,
+                                [](absl::Duration) { return "half done"; });
+    absl::SleepFor(absl::Milliseconds(800));
+  }
+  EXPECT_THAT(ContentOf(terminal), HasSubstr("half done"));
+  std::fclose(terminal);
+}
+
 TEST(ProgressLineTest, ShowsNothingForAShortCall) {
   std::FILE* terminal = std::tmpfile();
   ASSERT_NE(terminal, nullptr);

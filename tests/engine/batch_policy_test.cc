@@ -19,10 +19,30 @@ using ::testing::IsEmpty;
 const absl::Time kStart = absl::FromUnixSeconds(1000);
 
 RunnableTrajectory Queued(size_t version, absl::Time accepted_at = kStart) {
-  return {version, /*started=*/false, accepted_at};
+  RunnableTrajectory row;
+  row.version = version;
+  row.accepted_at = accepted_at;
+  return row;
 }
 RunnableTrajectory Started(size_t version, absl::Time accepted_at = kStart) {
-  return {version, /*started=*/true, accepted_at};
+  RunnableTrajectory row = Queued(version, accepted_at);
+  row.started = true;
+  return row;
+}
+RunnableTrajectory Of(size_t flow, RunnableTrajectory row) {
+  row.flow = flow;
+  return row;
+}
+RunnableTrajectory Due(absl::Time deadline, RunnableTrajectory row) {
+  row.deadline = deadline;
+  return row;
+}
+
+// One caller, of whom nothing is known yet.
+Shares OneFlow() {
+  Shares shares;
+  shares.flows.resize(1);
+  return shares;
 }
 
 BatchLimits Limits(int max_batch_size,
@@ -35,9 +55,10 @@ BatchLimits Limits(int max_batch_size,
 
 BatchDecision Decide(const std::vector<RunnableTrajectory>& runnable,
                      const std::vector<uint64_t>& last_turn,
-                     const BatchLimits& limits, absl::Time now = kStart) {
+                     const BatchLimits& limits, absl::Time now = kStart,
+                     const Shares& shares = OneFlow()) {
   BatchDecision decision;
-  DecideBatch(runnable, last_turn, limits, now, &decision);
+  DecideBatch(runnable, last_turn, shares, limits, now, &decision);
   return decision;
 }
 
@@ -118,6 +139,137 @@ TEST(BatchPolicyTest, WaitsForTheVersionThatIsDueFirst) {
   EXPECT_EQ(decision.wait_until, kStart + absl::Milliseconds(10));
 }
 
+TEST(BatchPolicyTest, AnIdleLaneLeavesNewRowsToTheOthers) {
+  BatchLimits limits = Limits(8);
+  limits.max_new_rows = 2;
+  EXPECT_THAT(
+      Decide({Queued(0), Started(0), Queued(0), Queued(0)}, {0}, limits).rows,
+      ElementsAre(0, 1, 2));
+}
+
+TEST(BatchPolicyTest, WithWholeRequestsNobodyJoinsWhatIsUnderWay) {
+  BatchLimits limits = Limits(8);
+  limits.batching = Batching::kRequest;
+  EXPECT_THAT(
+      Decide({Queued(0), Started(0), Queued(1), Started(0)}, {5, 1}, limits)
+          .rows,
+      ElementsAre(1, 3));
+  EXPECT_THAT(Decide({Queued(0), Queued(0)}, {0}, limits).rows,
+              ElementsAre(0, 1));
+}
+
+TEST(BatchPolicyTest, ARowThatFailedBeforeRunsByItself) {
+  RunnableTrajectory lone = Queued(0);
+  lone.alone = true;
+  EXPECT_THAT(Decide({lone, Queued(0)}, {0}, Limits(8)).rows, ElementsAre(0));
+  EXPECT_THAT(Decide({Queued(0), lone, Queued(0)}, {0}, Limits(8)).rows,
+              ElementsAre(0, 2));
+}
+
+TEST(BatchPolicyTest, WithinACallerTheEarliestDeadlineGoesFirst) {
+  EXPECT_THAT(Decide({Queued(0), Due(kStart + absl::Seconds(9), Queued(0)),
+                      Due(kStart + absl::Seconds(5), Queued(0))},
+                     {0}, Limits(2))
+                  .rows,
+              ElementsAre(1, 2));
+}
+
+TEST(BatchPolicyTest, CallersShareABatchByWhatTheyHad) {
+  Shares shares;
+  shares.flows.resize(2);
+  shares.flows[0].service = 3;
+  std::vector<RunnableTrajectory> runnable(8, Of(0, Queued(0)));
+  runnable.resize(16, Of(1, Queued(0)));
+  // Flow 1 catches up by 3 rows, then they alternate.
+  EXPECT_THAT(Decide(runnable, {0}, Limits(5), kStart, shares).rows,
+              ElementsAre(0, 8, 9, 10, 11));
+}
+
+TEST(BatchPolicyTest, AnUrgentRowOutranksEveryShare) {
+  Shares shares;
+  shares.flows.resize(2);
+  shares.flows[1].request_class = RequestClass::kBatch;
+  shares.flows[1].service = 1000;
+  RunnableTrajectory urgent = Of(1, Due(kStart + absl::Seconds(1), Queued(1)));
+  urgent.urgent = true;
+  EXPECT_THAT(Decide({Of(0, Queued(0)), Of(0, Queued(1)), urgent}, {1, 9},
+                     Limits(1), kStart, shares)
+                  .rows,
+              ElementsAre(2));
+}
+
+TEST(BatchPolicyTest, WhoComesBackIsOwedNothingAndStillOwesWhatItHadTooMuch) {
+  EXPECT_EQ(ServiceOnReturn(5, {}), 5);
+  EXPECT_EQ(ServiceOnReturn(5, {9, 7}), 7);
+  EXPECT_EQ(ServiceOnReturn(8, {9, 7}), 8);
+}
+
+// Callers of random weights, each with more work than it is given: what they
+// get is in proportion within 5%, whatever the batch size and the versions.
+TEST(BatchPolicyTest, SharesAreFairWithinFivePercent) {
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const auto pick = [&](int low, int high) {
+      return std::uniform_int_distribution<int>(low, high)(random);
+    };
+    const int num_flows = pick(2, 8);
+    const size_t num_versions = pick(1, 3);
+    const BatchLimits limits = Limits(pick(1, 32));
+    Shares shares;
+    double weights = 0;
+    for (int f = 0; f < num_flows; ++f) {
+      FlowShare flow;
+      flow.weight = pick(1, 4);
+      weights += flow.weight;
+      shares.flows.push_back(flow);
+    }
+    std::vector<uint64_t> last_turn(num_versions, 0);
+    std::vector<int> rows(num_flows, 0);
+    int total = 0;
+    BatchDecision decision;
+    for (uint64_t turn = 1; total < 20000; ++turn) {
+      std::vector<RunnableTrajectory> runnable;
+      for (int f = 0; f < num_flows; ++f) {
+        for (int i = 0; i < limits.max_batch_size; ++i) {
+          for (size_t v = 0; v < num_versions; ++v) {
+            runnable.push_back(Of(f, Queued(v)));
+          }
+        }
+      }
+      DecideBatch(runnable, last_turn, shares, limits, kStart, &decision);
+      ASSERT_THAT(
+          decision.rows,
+          ::testing::SizeIs(static_cast<size_t>(limits.max_batch_size)));
+      ChargeRows(runnable, decision.rows, &shares);
+      last_turn[runnable[decision.rows.front()].version] = turn;
+      for (size_t row : decision.rows) ++rows[runnable[row].flow];
+      total += limits.max_batch_size;
+    }
+    for (int f = 0; f < num_flows; ++f) {
+      const double fair = total * shares.flows[f].weight / weights;
+      EXPECT_NEAR(rows[f], fair, 0.05 * fair) << "flow " << f;
+    }
+    if (HasFailure()) return;
+  }
+}
+
+TEST(BatchPolicyTest, TheBatchClassGetsOneRowInSeventeen) {
+  Shares shares;
+  shares.flows.resize(2);
+  shares.flows[1].request_class = RequestClass::kBatch;
+  int batch_rows = 0;
+  for (int tick = 0; tick < 1700; ++tick) {
+    const std::vector<RunnableTrajectory> runnable = {
+        Of(0, Queued(0)), Of(0, Queued(0)), Of(1, Queued(0)), Of(1, Queued(0))};
+    const BatchDecision decision =
+        Decide(runnable, {0}, Limits(2), kStart, shares);
+    ChargeRows(runnable, decision.rows, &shares);
+    for (size_t row : decision.rows) batch_rows += runnable[row].flow == 1;
+  }
+  EXPECT_NEAR(batch_rows, 200, 2);
+}
+
 // One lane fed by random arrivals, deciding with DecideBatch alone.
 class Simulation {
  public:
@@ -172,12 +324,13 @@ class Simulation {
   void Tick(bool more_to_come) {
     std::vector<RunnableTrajectory> runnable;
     for (const Trajectory& t : trajectories_) {
-      runnable.push_back({t.version, t.started, t.accepted_at});
+      runnable.push_back(t.started ? Started(t.version, t.accepted_at)
+                                   : Queued(t.version, t.accepted_at));
     }
     BatchDecision decision;
-    DecideBatch(runnable, last_turn_, limits_, now_, &decision);
+    DecideBatch(runnable, last_turn_, OneFlow(), limits_, now_, &decision);
     BatchDecision again;
-    DecideBatch(runnable, last_turn_, limits_, now_, &again);
+    DecideBatch(runnable, last_turn_, OneFlow(), limits_, now_, &again);
     ASSERT_EQ(decision.rows, again.rows);
 
     if (decision.rows.empty()) {

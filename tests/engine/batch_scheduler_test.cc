@@ -4,13 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "engine/retry_hint.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/recording_observer.h"
 #include "tests/fakes/recording_sink.h"
@@ -34,15 +38,19 @@ class BatchSchedulerTest : public ::testing::Test {
                             size_t num_lanes = 1,
                             absl::Duration max_wait = absl::ZeroDuration()) {
     BatchScheduler::Options options;
-    options.limits.max_batch_size = max_batch_size;
-    options.limits.max_wait = max_wait;
+    BatchLimits limits;
+    limits.max_batch_size = max_batch_size;
+    limits.max_wait = max_wait;
+    options.lane_limits.assign(num_lanes, limits);
     options.max_queued_images = max_queued_images;
-    options.num_lanes = num_lanes;
+    return Scheduler(options);
+  }
+  BatchScheduler& Scheduler(const BatchScheduler::Options& options) {
     scheduler_.emplace(options, &observer_, &clock_);
     return *scheduler_;
   }
 
-  absl::StatusOr<RequestId> TrySubmit(
+  absl::StatusOr<BatchScheduler::Ticket> TrySubmit(
       uint32_t count, std::shared_ptr<const ServableVersion> version,
       absl::Time deadline = absl::InfiniteFuture()) {
     sink_ = std::make_shared<RecordingSink>();
@@ -61,10 +69,10 @@ class BatchSchedulerTest : public ::testing::Test {
   std::shared_ptr<RecordingSink> Submit(
       uint32_t count, std::shared_ptr<const ServableVersion> version,
       absl::Time deadline = absl::InfiniteFuture()) {
-    const absl::StatusOr<RequestId> id =
+    const absl::StatusOr<BatchScheduler::Ticket> ticket =
         TrySubmit(count, std::move(version), deadline);
-    EXPECT_TRUE(id.ok()) << id.status();
-    last_id_ = id.value_or(0);
+    EXPECT_TRUE(ticket.ok()) << ticket.status();
+    last_id_ = ticket.ok() ? ticket->id : 0;
     return sink_;
   }
 
@@ -237,7 +245,7 @@ TEST_F(BatchSchedulerTest, QueueStateFollowsImagesFromQueueToDevice) {
 TEST_F(BatchSchedulerTest, AFullQueueRefusesAtOnceAndTakesTheNextWhenFree) {
   Scheduler(/*max_batch_size=*/8, /*max_queued_images=*/4);
   Submit(3);
-  const absl::StatusOr<RequestId> refused = TrySubmit(2, version_);
+  const absl::StatusOr<BatchScheduler::Ticket> refused = TrySubmit(2, version_);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.status().message()),
               HasSubstr("no room for 2 images: 3 of at most 4"));
@@ -250,7 +258,7 @@ TEST_F(BatchSchedulerTest, AFullQueueRefusesAtOnceAndTakesTheNextWhenFree) {
 
 TEST_F(BatchSchedulerTest, ADeadlineThatHasPassedIsRefusedOnArrival) {
   Scheduler();
-  const absl::StatusOr<RequestId> refused =
+  const absl::StatusOr<BatchScheduler::Ticket> refused =
       TrySubmit(1, version_, clock_.Now());
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_THAT(observer_.events().rejected,
@@ -364,33 +372,108 @@ TEST_F(BatchSchedulerTest, AnIdleLaneRunsAPartialBatchAfterMaxWait) {
   lane.join();
 }
 
-TEST_F(BatchSchedulerTest, AFailedStepEndsTheRequestsInItAndNoOther) {
-  Scheduler(/*max_batch_size=*/2);
-  const auto hit = Submit(3);
-  const LaneBatch first = Next();
-  Succeed(first);
-  const auto spared = Submit(1);
-  ASSERT_THAT(Next().rows, SizeIs(2));
-  scheduler_->FinishBatch(0, absl::InternalError("NaN in row 1"));
-  EXPECT_EQ(hit->status().code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(std::string(hit->status().message()), HasSubstr("NaN in row 1"));
+TEST_F(BatchSchedulerTest, WhatALostLaneHeldStartsAgainOnAnother) {
+  Scheduler(/*max_batch_size=*/2, 64, /*num_lanes=*/2);
+  const auto sink = Submit(2);
+  Tick(0);
+  Tick(0);
+  const LaneBatch lost = Next(0);
+  EXPECT_EQ(scheduler_->FinishBatch(0, absl::InternalError("device lost")),
+            LaneHealth::Action::kTakeOut);
+  EXPECT_FALSE(sink->finished());
+  EXPECT_TRUE(scheduler_->AnyLaneUp());
   EXPECT_THAT(observer_.events().wasted_steps,
-              ElementsAre(Pair(WasteReason::kStepFailed, 2)));
-  const LaneBatch next = Next();
-  EXPECT_THAT(next.forget,
-              UnorderedElementsAre(first.rows[0].id, first.rows[1].id));
-  EXPECT_THAT(Steps(next), ElementsAre(3));
-  Succeed(next);
-  for (int step = 1; step < 4; ++step) Tick();
+              ElementsAre(Pair(WasteReason::kReplayed, 4)));
+  EXPECT_EQ(observer_.events().queue_state.queued_images, 2);
+  // What was in the failed step runs by itself, lest one row spoils it for all.
+  for (int image = 0; image < 2; ++image) {
+    for (int step = 3; step >= 0; --step) {
+      EXPECT_THAT(Tick(1), ElementsAre(step));
+    }
+  }
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+  EXPECT_THAT(sink->images(), SizeIs(2));
+}
+
+TEST_F(BatchSchedulerTest, ALaneComesBackAfterItsBackoffWithAnEmptyHand) {
+  Scheduler(/*max_batch_size=*/2);
+  const auto sink = Submit(1);
+  Next();
+  EXPECT_EQ(scheduler_->FinishBatch(0, absl::InternalError("lost")),
+            LaneHealth::Action::kTakeOut);
+  EXPECT_FALSE(scheduler_->AnyLaneUp());
+  std::thread lane([this] {
+    EXPECT_TRUE(scheduler_->AwaitRetry(0));
+    scheduler_->LaneCreationFailed(0);
+    EXPECT_TRUE(scheduler_->AwaitRetry(0));
+    scheduler_->ReturnLane(0);
+  });
+  clock_.AwaitWaiter();
+  clock_.Advance(LaneHealth::kFirstBackoff);
+  clock_.AwaitWaiter();
+  EXPECT_FALSE(scheduler_->AnyLaneUp());
+  clock_.Advance(2 * LaneHealth::kFirstBackoff);
+  lane.join();
+  EXPECT_TRUE(scheduler_->AnyLaneUp());
+  const LaneBatch batch = Next();
+  EXPECT_THAT(batch.forget, IsEmpty());
+  EXPECT_THAT(Steps(batch), ElementsAre(3));
+  Succeed(batch);
+  for (int step = 2; step >= 0; --step) Tick();
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest, ARowThatFailsAgainAndAgainEndsItsRequestAndNoOther) {
+  Scheduler();
+  const auto poisoned = Submit(2);
+  const auto spared = Submit(1);
+  uint64_t bad = 0;
+  int outages = 0;
+  for (int tick = 0; tick < 60 && !(poisoned->finished() && spared->finished());
+       ++tick) {
+    const LaneBatch batch = Next();
+    if (batch.rows.empty()) break;
+    if (bad == 0) bad = batch.rows[0].id;
+    bool hit = false;
+    for (const StepRow& row : batch.rows) hit |= row.id == bad;
+    if (!hit) {
+      Succeed(batch);
+      continue;
+    }
+    ++outages;
+    EXPECT_EQ(scheduler_->FinishBatch(0, absl::InternalError("NaN in row 1")),
+              LaneHealth::Action::kTakeOut);
+    scheduler_->ReturnLane(0);
+  }
+  EXPECT_EQ(outages, BatchScheduler::kMaxAttempts);
+  EXPECT_EQ(poisoned->status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(poisoned->status().message()),
+              HasSubstr("NaN in row 1"));
   EXPECT_EQ(spared->status(), absl::OkStatus());
   EXPECT_EQ(observer_.events().queue_state, RecordingObserver::QueueState{});
 }
 
-TEST_F(BatchSchedulerTest, AFullDeviceIsResourceExhausted) {
-  Scheduler();
+TEST_F(BatchSchedulerTest, OutOfMemoryHalvesTheBatchAndLosesNothing) {
+  Scheduler(/*max_batch_size=*/8);
+  const auto sink = Submit(8);
+  EXPECT_THAT(Next().rows, SizeIs(8));
+  EXPECT_EQ(scheduler_->FinishBatch(0, absl::ResourceExhaustedError("full")),
+            LaneHealth::Action::kRetrySmaller);
+  EXPECT_EQ(scheduler_->max_batch_size(0), 4);
+  EXPECT_EQ(observer_.events().queue_state.queued_images, 8);
+  for (int tick = 0; tick < 8; ++tick) EXPECT_THAT(Tick(), SizeIs(4));
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+  EXPECT_THAT(observer_.events().wasted_steps, IsEmpty());
+}
+
+TEST_F(BatchSchedulerTest, ARowThatAloneIsTooLargeIsResourceExhausted) {
+  Scheduler(/*max_batch_size=*/1);
   const auto sink = Submit(1);
-  Next();
-  scheduler_->FinishBatch(0, absl::ResourceExhaustedError("out of memory"));
+  for (int attempt = 0; attempt < BatchScheduler::kMaxAttempts; ++attempt) {
+    ASSERT_THAT(Next().rows, SizeIs(1));
+    scheduler_->FinishBatch(0, absl::ResourceExhaustedError("out of memory"));
+    scheduler_->ReturnLane(0);
+  }
   EXPECT_EQ(sink->status().code(), absl::StatusCode::kResourceExhausted);
 }
 
@@ -400,10 +483,216 @@ TEST_F(BatchSchedulerTest, ARunnerThatLosesAnImageFailsTheStep) {
   Next();
   StepOutcome outcome;
   outcome.finished.push_back({1, {}});
-  scheduler_->FinishBatch(0, std::move(outcome));
-  EXPECT_EQ(sink->status().code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(std::string(sink->status().message()),
-              HasSubstr("1 images where 2 rows"));
+  EXPECT_EQ(scheduler_->FinishBatch(0, std::move(outcome)),
+            LaneHealth::Action::kTakeOut);
+  scheduler_->ReturnLane(0);
+  Tick();
+  Tick();
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest, AfterALongOutageOfAllLanesCallersAreToldSo) {
+  Scheduler(/*max_batch_size=*/8);
+  const auto sink = Submit(1);
+  Next();
+  scheduler_->FinishBatch(0, absl::InternalError("lost"));
+  // A short outage only queues.
+  const auto second = Submit(1);
+  std::thread lane([this] {
+    while (scheduler_->AwaitRetry(0)) scheduler_->LaneCreationFailed(0);
+  });
+  while (!sink->finished()) {
+    clock_.AwaitWaiter();
+    clock_.Advance(absl::Seconds(1));
+  }
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(second->Await().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(TrySubmit(1, version_).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_THAT(observer_.events().rejected,
+              ElementsAre(RejectReason::kNoDevice));
+  scheduler_->Stop();
+  lane.join();
+}
+
+TEST_F(BatchSchedulerTest, PreviewsGoToWhoAskedForThem) {
+  struct PreviewSink : RecordingSink {
+    void OnPreview(GeneratedImage x0, int t) override {
+      previews.emplace_back(x0.index, t);
+    }
+    std::vector<std::pair<uint32_t, int>> previews;
+  };
+  Scheduler();
+  const auto sink = std::make_shared<PreviewSink>();
+  GenerationRequest request;
+  request.previews = true;
+  request.first_index = 9;
+  ASSERT_TRUE(scheduler_->Submit(version_, request, sink).ok());
+  for (int step = 3; step >= 0; --step) {
+    const LaneBatch batch = Next();
+    ASSERT_THAT(batch.rows, SizeIs(1));
+    EXPECT_EQ(batch.rows[0].preview, step > 0);
+    StepOutcome outcome;
+    if (step > 0) outcome.previews.push_back({0, {1}});
+    if (step == 0) outcome.finished.push_back({0, {2}});
+    scheduler_->FinishBatch(0, std::move(outcome));
+  }
+  EXPECT_THAT(sink->previews, ElementsAre(Pair(9, 3), Pair(9, 2), Pair(9, 1)));
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest,
+       AGuidedTrajectoryStartsLateAndIsGivenItsPictureOnce) {
+  Scheduler();
+  const auto sink = std::make_shared<RecordingSink>();
+  GenerationRequest request;
+  request.guide.emplace();
+  request.guide->steps = 2;
+  const auto planes = std::make_shared<const std::vector<float>>(64, 0.5f);
+  ASSERT_TRUE(scheduler_->Submit(version_, request, sink, planes).ok());
+  const LaneBatch first = Next();
+  ASSERT_THAT(Steps(first), ElementsAre(1));
+  EXPECT_EQ(first.rows[0].guide, planes->data());
+  Succeed(first);
+  const LaneBatch second = Next();
+  ASSERT_THAT(Steps(second), ElementsAre(0));
+  EXPECT_EQ(second.rows[0].guide, nullptr);
+  Succeed(second);
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest, IdleLanesSplitWhatArrives) {
+  Scheduler(/*max_batch_size=*/8, 64, /*num_lanes=*/2);
+  std::atomic<size_t> taken = 0;
+  std::thread lane([&] {
+    LaneBatch batch;
+    while (scheduler_->NextBatch(1, &batch)) {
+      if (batch.rows.empty()) continue;
+      if (taken == 0) taken = batch.rows.size();
+      Succeed(batch, 1);
+    }
+  });
+  // Until lane 1 waits.
+  while (!scheduler_->idle(1)) std::this_thread::yield();
+  const auto sink = Submit(6);
+  const LaneBatch mine = Next(0);
+  Succeed(mine, 0);
+  while (!sink->finished()) Tick(0);
+  scheduler_->Stop();
+  lane.join();
+  // Whoever came first took half.
+  EXPECT_TRUE(taken == 3 || mine.rows.size() == 3)
+      << taken << " and " << mine.rows.size();
+}
+
+TEST_F(BatchSchedulerTest, BytesAreBoundedLikeImages) {
+  BatchScheduler::Options options;
+  options.max_queued_bytes = 2 * 64 * 9;  // Two 8x8 images.
+  Scheduler(options);
+  Submit(2);
+  const auto refused = TrySubmit(1, version_);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("bytes"));
+  EXPECT_TRUE(RetryAfter(refused.status()).has_value());
+  for (int step = 0; step < 4; ++step) Tick();
+  Submit(2);
+}
+
+TEST_F(BatchSchedulerTest, ADeadlineThatCannotBeMetIsRefusedOnArrival) {
+  Scheduler(/*max_batch_size=*/1);
+  version_->costs->Record(1, absl::Milliseconds(10));
+  // 4 steps of 10 ms each, a margin of a quarter.
+  EXPECT_EQ(TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(49))
+                .status()
+                .code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(observer_.events().rejected,
+              ElementsAre(RejectReason::kUnmeetableDeadline));
+  const auto first = Submit(1, clock_.Now() + absl::Milliseconds(50));
+  // Behind that one it takes twice as long.
+  const auto refused =
+      TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(90));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("1 images take about"));
+  Submit(1, clock_.Now() + absl::Milliseconds(115));
+}
+
+TEST_F(BatchSchedulerTest, ADeadlineAheadOfAnotherMustNotSpoilIt) {
+  Scheduler(/*max_batch_size=*/1);
+  version_->costs->Record(1, absl::Milliseconds(10));
+  Submit(2, clock_.Now() + absl::Milliseconds(110));
+  // This one alone would be in time, but it would go first.
+  EXPECT_EQ(TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(100))
+                .status()
+                .code(),
+            absl::StatusCode::kDeadlineExceeded);
+  Submit(1, clock_.Now() + absl::Seconds(1));
+}
+
+TEST_F(BatchSchedulerTest, AnAcceptedDeadlineIsMetAgainstTheShareOfOthers) {
+  Scheduler(/*max_batch_size=*/1);
+  version_->costs->Record(1, absl::Milliseconds(10));
+  GenerationRequest crowd;
+  crowd.count = 20;
+  crowd.caller = "crowd";
+  const auto others = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(scheduler_->Submit(version_, crowd, others).ok());
+  const auto sink = Submit(3, clock_.Now() + absl::Milliseconds(200));
+  while (!sink->finished()) {
+    const LaneBatch batch = Next();
+    clock_.Advance(absl::Milliseconds(10));
+    StepOutcome outcome;
+    outcome.device_time = absl::Milliseconds(10);
+    if (batch.rows[0].step == 0) outcome.finished.push_back({0, {}});
+    scheduler_->FinishBatch(0, std::move(outcome));
+  }
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest, ATicketTellsThePlaceInTheQueue) {
+  Scheduler(/*max_batch_size=*/2);
+  EXPECT_FALSE(TrySubmit(1, version_)->expected_start.has_value());
+  version_->costs->Record(2, absl::Milliseconds(10));
+  const auto next = TrySubmit(1, version_);
+  EXPECT_EQ(next->images_ahead, 1);
+  EXPECT_EQ(next->expected_start, absl::Milliseconds(10));
+  // A full batch must run to its end first.
+  EXPECT_EQ(TrySubmit(1, version_)->expected_start, absl::Milliseconds(40));
+}
+
+TEST_F(BatchSchedulerTest, CallersShareTheDevicesByTheirWeights) {
+  BatchScheduler::Options options;
+  options.lane_limits[0].max_batch_size = 3;
+  options.max_queued_images = 4000;
+  options.caller_weights = {{"gold", 3}};
+  Scheduler(options);
+  std::map<std::string, std::vector<std::shared_ptr<RecordingSink>>> sinks;
+  const auto submit = [&](const std::string& caller, int requests) {
+    for (int i = 0; i < requests; ++i) {
+      GenerationRequest request;
+      request.count = 16;
+      request.caller = caller;
+      sinks[caller].push_back(std::make_shared<RecordingSink>());
+      ASSERT_TRUE(
+          scheduler_->Submit(version_, request, sinks[caller].back()).ok());
+    }
+  };
+  const auto images = [&](const std::string& caller) {
+    int count = 0;
+    for (const auto& sink : sinks[caller]) {
+      count += static_cast<int>(sink->images().size());
+    }
+    return count;
+  };
+  // One had the device for itself for a while, which it owes nobody.
+  submit("bronze", 60);
+  for (int tick = 0; tick < 400; ++tick) Tick();
+  const int head_start = images("bronze");
+  submit("gold", 60);
+  for (int tick = 0; tick < 1000; ++tick) Tick();
+  const double bronze = images("bronze") - head_start;
+  EXPECT_NEAR(images("gold") / bronze, 3, 0.15);
 }
 
 TEST_F(BatchSchedulerTest, ATrajectoryStaysOnTheLaneOfItsFirstStep) {
@@ -502,10 +791,13 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
     RecordingObserver observer;
     RunnerScript script;
     BatchScheduler::Options options;
-    options.limits.max_batch_size = pick(1, 8);
-    options.limits.max_wait = absl::Milliseconds(pick(0, 2));
+    BatchLimits limits;
+    limits.max_batch_size = pick(1, 8);
+    limits.max_wait = absl::Milliseconds(pick(0, 2));
+    limits.batching = pick(0, 4) == 0 ? Batching::kRequest : Batching::kStep;
     options.max_queued_images = pick(8, 40);
-    options.num_lanes = pick(1, 3);
+    options.lane_limits.assign(pick(1, 3), limits);
+    options.caller_weights = {{"a", 2}};
     BatchScheduler scheduler(options, &observer, &clock);
     const std::vector<std::shared_ptr<const ServableVersion>> versions = {
         SharedServableVersion("a", 1, pick(1, 4)),
@@ -514,8 +806,9 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
     struct LaneState {
       std::unique_ptr<ScriptedBatchRunner> runner;
       LaneBatch batch;  // Running, if it has rows.
+      bool up = true;
     };
-    std::vector<LaneState> lanes(options.num_lanes);
+    std::vector<LaneState> lanes(options.lane_limits.size());
     for (LaneState& lane : lanes) {
       lane.runner = std::make_unique<ScriptedBatchRunner>(&script);
     }
@@ -529,15 +822,29 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
 
     const auto finish = [&](size_t i) {
       LaneState& lane = lanes[i];
-      if (pick(0, 19) == 0) script.FailNext(absl::InternalError("scripted"));
+      if (pick(0, 19) == 0) {
+        script.FailNext(pick(0, 1) == 0
+                            ? absl::InternalError("scripted")
+                            : absl::ResourceExhaustedError("scripted"));
+      }
       absl::StatusOr<StepOutcome> outcome =
           lane.runner->RunStep(lane.batch.version->model, lane.batch.rows);
       if (outcome.ok()) rows_run += static_cast<int>(lane.batch.rows.size());
       lane.batch.rows.clear();
-      scheduler.FinishBatch(i, std::move(outcome));
+      if (scheduler.FinishBatch(i, std::move(outcome)) ==
+          LaneHealth::Action::kTakeOut) {
+        // Its runner goes, with all that it holds.
+        lane.runner = std::make_unique<ScriptedBatchRunner>(&script);
+        lane.up = false;
+      }
     };
     const auto advance_lane = [&](size_t i) {
       LaneState& lane = lanes[i];
+      if (!lane.up) {
+        scheduler.ReturnLane(i);
+        lane.up = true;
+        return;
+      }
       if (!lane.batch.rows.empty()) {
         finish(i);
         return;
@@ -545,7 +852,7 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
       scheduler.Interrupt(i);
       ASSERT_TRUE(scheduler.NextBatch(i, &lane.batch));
       ASSERT_LE(lane.batch.rows.size(),
-                static_cast<size_t>(options.limits.max_batch_size));
+                static_cast<size_t>(limits.max_batch_size));
       lane.runner->Forget(lane.batch.forget);
     };
 
@@ -554,15 +861,18 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
         case 0: {
           GenerationRequest request;
           request.count = pick(1, 6);
+          request.caller = pick(0, 1) == 0 ? "a" : "b";
+          request.request_class = pick(0, 1) == 0 ? RequestClass::kInteractive
+                                                  : RequestClass::kBatch;
           if (pick(0, 3) == 0) {
             request.deadline = clock.Now() + absl::Milliseconds(pick(1, 10));
           }
           auto sink = std::make_shared<RecordingSink>();
           const auto& version = versions[pick(0, 1)];
-          const absl::StatusOr<RequestId> id =
-              scheduler.Submit(version, request, sink);
-          if (id.ok()) {
-            accepted.push_back({*id, version->num_timesteps, std::move(sink)});
+          const auto ticket = scheduler.Submit(version, request, sink);
+          if (ticket.ok()) {
+            accepted.push_back(
+                {ticket->id, version->num_timesteps, std::move(sink)});
           }
           break;
         }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -28,16 +30,22 @@ using ::testing::SizeIs;
 class DevicePoolTest : public ::testing::Test {
  protected:
   DevicePool::LaneOptions Lane(const std::string& device) {
-    return {device,
-            [this] { return std::make_unique<ScriptedBatchRunner>(&script_); }};
+    return {device, [this] {
+              ++runners_created_;
+              return std::make_unique<ScriptedBatchRunner>(&script_);
+            }};
   }
 
   absl::Status Start(std::vector<DevicePool::LaneOptions> lanes) {
     BatchScheduler::Options options;
-    options.num_lanes = lanes.size();
+    options.lane_limits.assign(lanes.size(), BatchLimits());
     scheduler_.emplace(options, &observer_, &clock_);
-    absl::StatusOr<std::unique_ptr<DevicePool>> pool =
-        DevicePool::Start(std::move(lanes), &*scheduler_, &observer_);
+    absl::StatusOr<std::unique_ptr<DevicePool>> pool = DevicePool::Start(
+        std::move(lanes),
+        [this](size_t, BatchRunner& runner) {
+          return probe_ ? probe_(runner) : absl::OkStatus();
+        },
+        &*scheduler_, &observer_);
     if (!pool.ok()) return pool.status();
     pool_ = *std::move(pool);
     return absl::OkStatus();
@@ -54,6 +62,8 @@ class DevicePoolTest : public ::testing::Test {
   ManualClock clock_;
   RecordingObserver observer_;
   RunnerScript script_;
+  std::atomic<int> runners_created_ = 0;
+  std::function<absl::Status(BatchRunner&)> probe_;
   const std::shared_ptr<const ServableVersion> version_ =
       SharedServableVersion("digits", 1, /*num_timesteps=*/2);
   std::optional<BatchScheduler> scheduler_;
@@ -81,31 +91,63 @@ TEST_F(DevicePoolTest, ARunnerThatCannotBeCreatedIsAnErrorWithItsDevice) {
             absl::UnavailableError("cuda:1: no such device"));
 }
 
-TEST_F(DevicePoolTest, ADeviceIsUnhealthyFromAFailedStepToTheNextGoodOne) {
+TEST_F(DevicePoolTest, ALostLaneComesBackWithANewRunnerAndItsRequestsLive) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
+  std::atomic<int> probes = 0;
+  probe_ = [&](BatchRunner&) {
+    return ++probes == 1 ? absl::InternalError("still lost") : absl::OkStatus();
+  };
   script_.FailNext(absl::InternalError("lost"));
-  EXPECT_EQ(Submit(1)->Await().code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(Submit(1)->Await(), absl::OkStatus());
-  EXPECT_THAT(
-      observer_.events().device_health,
-      ElementsAre(Pair("cpu", true), Pair("cpu", false), Pair("cpu", true)));
+  const auto sink = Submit(2);
+  while (!sink->finished()) {
+    clock_.AwaitWaiter();
+    clock_.Advance(absl::Milliseconds(10));
+  }
+  EXPECT_EQ(sink->status(), absl::OkStatus());
+  EXPECT_EQ(probes, 2);
+  EXPECT_EQ(runners_created_, 3);
+  EXPECT_THAT(observer_.events().device_health,
+              ElementsAre(Pair("cpu", true), Pair("cpu", false),
+                          Pair("cpu", false), Pair("cpu", true)));
+}
+
+TEST_F(DevicePoolTest, AnotherLaneTakesOverWhileOneIsOut) {
+  ASSERT_EQ(Start({Lane("cpu:0"), Lane("cpu:1")}), absl::OkStatus());
+  // The clock stands still, so a lost lane stays out.
+  script_.FailNext(absl::InternalError("lost"));
+  EXPECT_EQ(Submit(3)->Await(), absl::OkStatus());
+  EXPECT_EQ(Submit(3)->Await(), absl::OkStatus());
+  int ran = 0;
+  EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner&) {
+    ++ran;
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(ran, 1);
+}
+
+TEST_F(DevicePoolTest, OutOfMemoryIsReportedAsASmallerBatch) {
+  ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
+  script_.FailNext(absl::ResourceExhaustedError("full"));
+  EXPECT_EQ(Submit(8)->Await(), absl::OkStatus());
+  EXPECT_THAT(observer_.events().batch_limits, ElementsAre(Pair("cpu", 4)));
+  EXPECT_THAT(observer_.events().device_health, ElementsAre(Pair("cpu", true)));
 }
 
 TEST_F(DevicePoolTest, AnIdleLaneForgetsWhatWasCancelled) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.Hold();
   const auto sink = std::make_shared<RecordingSink>();
-  const absl::StatusOr<RequestId> id =
-      scheduler_->Submit(version_, GenerationRequest(), sink);
-  ASSERT_TRUE(id.ok());
+  const auto ticket = scheduler_->Submit(version_, GenerationRequest(), sink);
+  ASSERT_TRUE(ticket.ok());
   script_.AwaitHeldStep();
-  scheduler_->Cancel(*id);
+  scheduler_->Cancel(ticket->id);
   script_.Release();
   EXPECT_EQ(sink->Await().code(), absl::StatusCode::kCancelled);
   // A task's turn comes after what the lane had to forget.
-  EXPECT_EQ(
-      pool_->RunOnEveryLane([](BatchRunner&) { return absl::OkStatus(); }),
-      absl::OkStatus());
+  EXPECT_EQ(pool_->RunOnEveryLane(
+                [](size_t, BatchRunner&) { return absl::OkStatus(); }),
+            absl::OkStatus());
   EXPECT_EQ(script_.kept_trajectories(), 0);
 }
 
@@ -114,7 +156,7 @@ TEST_F(DevicePoolTest, ATaskRunsOnceOnEveryLanesOwnThread) {
   absl::Mutex mu;
   std::set<std::thread::id> threads;
   std::set<BatchRunner*> runners;
-  EXPECT_EQ(pool_->RunOnEveryLane([&](BatchRunner& runner) {
+  EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner& runner) {
     absl::MutexLock lock(&mu);
     threads.insert(std::this_thread::get_id());
     runners.insert(&runner);
@@ -132,7 +174,7 @@ TEST_F(DevicePoolTest, ATaskRunsBetweenTicksOfABusyLane) {
   const auto sink = Submit(1);
   script_.AwaitHeldStep();
   std::thread release([this] { script_.Release(); });
-  EXPECT_EQ(pool_->RunOnEveryLane([](BatchRunner&) {
+  EXPECT_EQ(pool_->RunOnEveryLane([](size_t, BatchRunner&) {
     return absl::InternalError("said the task");
   }),
             absl::InternalError("said the task"));
@@ -143,7 +185,9 @@ TEST_F(DevicePoolTest, ATaskRunsBetweenTicksOfABusyLane) {
 TEST_F(DevicePoolTest, ATaskForAStoppedPoolIsUnavailable) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   scheduler_->Stop();
-  EXPECT_EQ(pool_->RunOnEveryLane([](BatchRunner&) { return absl::OkStatus(); })
+  EXPECT_EQ(pool_
+                ->RunOnEveryLane(
+                    [](size_t, BatchRunner&) { return absl::OkStatus(); })
                 .code(),
             absl::StatusCode::kUnavailable);
 }

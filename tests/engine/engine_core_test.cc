@@ -29,15 +29,13 @@ TEST(ValidateEngineOptionsTest, NamesTheOptionItsValueAndItsRange) {
   EngineOptions good;
   good.model_root = "models";
   EXPECT_EQ(ValidateEngineOptions(good), absl::OkStatus());
-  good.device = "cuda:1";
-  EXPECT_EQ(ValidateEngineOptions(good), absl::OkStatus());
 
   EngineOptions options = good;
   options.model_root = "";
   EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
               HasSubstr("model_root is empty"));
   options = good;
-  options.max_batch_size = 257;
+  options.max_batch_sizes = {8, 257};
   EXPECT_EQ(ValidateEngineOptions(options),
             absl::InvalidArgumentError(
                 "max_batch_size is 257; allowed are 1 to 256"));
@@ -52,16 +50,19 @@ TEST(ValidateEngineOptionsTest, NamesTheOptionItsValueAndItsRange) {
       ValidateEngineOptions(options),
       absl::InvalidArgumentError("cpu_threads is -1; allowed are 0 to 256"));
   options = good;
-  options.max_batch_wait = absl::Milliseconds(1500);
+  options.max_batch_waits = {absl::Milliseconds(1500)};
   EXPECT_EQ(ValidateEngineOptions(options),
             absl::InvalidArgumentError(
                 "max_batch_wait is 1.5s; allowed are 0 to 1s"));
-  for (const char* device : {"", "gpu", "cuda", "cuda:", "cuda:x"}) {
-    options = good;
-    options.device = device;
-    EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
-                HasSubstr("device is"));
-  }
+  options = good;
+  options.caller_weights = {{"a", 1}, {"b", 0}};
+  EXPECT_EQ(ValidateEngineOptions(options),
+            absl::InvalidArgumentError("caller_weights: the weight of 'b' is "
+                                       "0; allowed are more than 0 to 1000"));
+  options = good;
+  options.max_queued_bytes = 1000;
+  EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
+              HasSubstr("max_queued_bytes is 1000"));
 }
 
 TEST(ValidateRequestTest, CountIsOneToSixtyFour) {
@@ -99,11 +100,19 @@ TEST(ValidateRequestTest, VersionsArePositive) {
               HasSubstr("version is 0; allowed are 1 to"));
 }
 
-TEST(WarmUpTest, RunsWholeTrajectoriesAloneAndTogether) {
+TEST(WarmUpTest, SizesAreEveryBucketOrTheEnds) {
+  EXPECT_THAT(WarmUpSizes(8, true), ::testing::ElementsAre(1, 2, 4, 8));
+  EXPECT_THAT(WarmUpSizes(5, true), ::testing::ElementsAre(1, 2, 4, 5));
+  EXPECT_THAT(WarmUpSizes(5, false), ::testing::ElementsAre(1, 5));
+  EXPECT_THAT(WarmUpSizes(1, true), ::testing::ElementsAre(1));
+}
+
+TEST(WarmUpTest, RunsWholeTrajectoriesAndMeasuresTheirSteps) {
   RunnerScript script;
   ScriptedBatchRunner runner(&script);
-  EXPECT_EQ(WarmUp(MakeServableVersion("digits", 1, 3), 5, runner),
-            absl::OkStatus());
+  const ServableVersion version = MakeServableVersion("digits", 1, 3);
+  EXPECT_EQ(WarmUp(version, {1, 5}, runner), absl::OkStatus());
+  EXPECT_EQ(version.costs->StepTime(5), absl::Milliseconds(5));
   const auto batches = script.batches();
   ASSERT_THAT(batches, SizeIs(6));
   for (int i = 0; i < 3; ++i) {
@@ -118,9 +127,9 @@ TEST(WarmUpTest, AFailureSaysWhereAndLeavesNothingBehind) {
   RunnerScript script;
   ScriptedBatchRunner runner(&script);
   const ServableVersion version = MakeServableVersion("digits", 1, 3);
-  ASSERT_EQ(WarmUp(version, 1, runner), absl::OkStatus());
+  ASSERT_EQ(WarmUp(version, {1}, runner), absl::OkStatus());
   script.FailAlways(version.model.get(), absl::InternalError("NaN"));
-  EXPECT_EQ(WarmUp(version, 1, runner),
+  EXPECT_EQ(WarmUp(version, {1}, runner),
             absl::InternalError("warm-up with a batch of 1 failed at step 2: "
                                 "NaN"));
   EXPECT_EQ(script.kept_trajectories(), 0);
@@ -131,7 +140,10 @@ class EngineCoreTest : public ::testing::Test {
   absl::Status Start(size_t num_lanes = 1, int max_queued_images = 256,
                      Clock* clock = nullptr) {
     EngineCore::Options options;
-    options.limits.max_batch_size = 8;
+    BatchLimits limits;
+    limits.max_batch_size = 8;
+    options.lane_limits.assign(num_lanes, limits);
+    options.warm_up_every_bucket = false;
     options.max_queued_images = max_queued_images;
     std::vector<DevicePool::LaneOptions> lanes;
     for (size_t i = 0; i < num_lanes; ++i) {

@@ -26,13 +26,20 @@ class ManualClock : public Clock {
     {
       absl::MutexLock lock(&mu_);
       if (now_ >= deadline) return true;
-      waiters_.push_back({cond_var, mutex});
+      waiters_.push_back({cond_var, mutex, deadline});
     }
     cond_var->Wait(mutex);
     absl::MutexLock lock(&mu_);
-    waiters_.erase(
-        std::find(waiters_.begin(), waiters_.end(), Waiter{cond_var, mutex}));
+    waiters_.erase(std::find(waiters_.begin(), waiters_.end(),
+                             Waiter{cond_var, mutex, deadline}));
     return now_ >= deadline;
+  }
+
+  // Blocks until a thread waits whose time has not come yet, so that a test that
+  // moves time step by step cannot run ahead of it.
+  void AwaitWaiter() {
+    absl::MutexLock lock(&mu_);
+    mu_.Await(absl::Condition(this, &ManualClock::SomeoneWaits));
   }
 
   // Not while an object whose thread waits here is being destroyed.
@@ -56,9 +63,16 @@ class ManualClock : public Clock {
   struct Waiter {
     absl::CondVar* cond_var;
     absl::Mutex* mutex;
+    absl::Time deadline;
 
     friend bool operator==(const Waiter&, const Waiter&) = default;
   };
+
+  bool SomeoneWaits() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    return std::any_of(
+        waiters_.begin(), waiters_.end(),
+        [this](const Waiter& waiter) { return waiter.deadline > now_; });
+  }
 
   absl::Mutex mu_;
   absl::Time now_ ABSL_GUARDED_BY(mu_) = absl::FromUnixSeconds(1'000'000);

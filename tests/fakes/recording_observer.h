@@ -44,6 +44,7 @@ class RecordingObserver : public EngineObserver {
     QueueState queue_state;  // The last one.
     std::vector<Reload> reloads;
     std::vector<std::pair<std::string, bool>> device_health;
+    std::vector<std::pair<std::string, int>> batch_limits;
     std::map<std::string, int64_t> device_memory;  // The last ones.
   };
 
@@ -85,9 +86,14 @@ class RecordingObserver : public EngineObserver {
     absl::MutexLock lock(&mu_);
     events_.reloads.push_back({model, result, duration});
   }
-  void OnDeviceHealth(const std::string& device, bool healthy) override {
+  void OnDeviceHealth(const std::string& device,
+                      const absl::Status& health) override {
     absl::MutexLock lock(&mu_);
-    events_.device_health.emplace_back(device, healthy);
+    events_.device_health.emplace_back(device, health.ok());
+  }
+  void OnBatchLimit(const std::string& device, int max_batch_size) override {
+    absl::MutexLock lock(&mu_);
+    events_.batch_limits.emplace_back(device, max_batch_size);
   }
   void OnDeviceMemory(const std::string& device, int64_t bytes) override {
     absl::MutexLock lock(&mu_);

@@ -125,6 +125,11 @@ class RunnerScript {
     for (TrajectoryId id : ids) next_step_[runner].erase(id);
   }
 
+  void Remove(const BatchRunner* runner) {
+    absl::MutexLock lock(&mu_);
+    next_step_.erase(runner);
+  }
+
   mutable absl::Mutex mu_;
   std::deque<absl::Status> failures_ ABSL_GUARDED_BY(mu_);
   std::map<const Model*, absl::Status> broken_models_ ABSL_GUARDED_BY(mu_);
@@ -138,6 +143,7 @@ class RunnerScript {
 class ScriptedBatchRunner : public BatchRunner {
  public:
   explicit ScriptedBatchRunner(RunnerScript* script) : script_(script) {}
+  ~ScriptedBatchRunner() override { script_->Remove(this); }
 
   absl::StatusOr<StepOutcome> RunStep(const std::shared_ptr<const Model>& model,
                                       absl::Span<const StepRow> rows) override {

@@ -34,7 +34,7 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnWastedSteps(WasteReason::kDeadline, 3);
   metrics_.OnQueueState(1, 2, clock_.Now());
   metrics_.OnReload(Digits(1), absl::OkStatus(), absl::Seconds(1));
-  metrics_.OnDeviceHealth("cpu", true);
+  metrics_.OnDeviceHealth("cpu", absl::OkStatus());
   metrics_.OnDeviceMemory("cpu", 1 << 20);
   metrics_.OnCallFinished(RpcMethod::kGenerate, "digits", absl::StatusCode::kOk,
                           absl::Milliseconds(20));

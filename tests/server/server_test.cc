@@ -194,6 +194,16 @@ TEST_F(ServerTest, RefusesAReplyThatNoChannelCarries) {
   engine_->WaitForCancels(1);  // Nothing is drawn for nobody.
 }
 
+TEST_F(ServerTest, TakesTheLargestGuideThatItPromises) {
+  v1::GenerateRequest request = RequestFor(1);
+  std::string png = *EncodePng(std::vector<uint8_t>(64), {1, 8, 8});
+  png.resize(1 << 20);  // What follows a PNG's end is nobody's business.
+  request.mutable_guide()->set_png(png);
+  request.mutable_guide()->set_steps(1);
+  const grpc::Status status = Generate(request);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
 TEST_F(ServerTest, RefusesBadInputWithTheFieldsNameAndGoesOn) {
   v1::GenerateRequest no_count;
   v1::GenerateRequest bad_format = RequestFor(1);
@@ -290,7 +300,7 @@ TEST_F(ServerTest, CutsAnErrorMessageToWhatATrailerHolds) {
 
 TEST_F(ServerTest, RefusesARequestTooLargeToBeOne) {
   v1::GenerateRequest request = RequestFor(1);
-  request.set_model(std::string(1 << 20, 'm'));
+  request.set_model(std::string((1 << 20) + (64 << 10), 'm'));
   EXPECT_EQ(Generate(request).error_code(),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(Generate(RequestFor(1)).ok());

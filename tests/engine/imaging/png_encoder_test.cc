@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,8 +15,10 @@
 namespace ddgan {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
 
 std::vector<uint8_t> Gradient(const ImageShape& shape) {
   std::vector<uint8_t> pixels(size_t{1} * shape.channels * shape.height *
@@ -46,6 +49,34 @@ DecodedPng Decode(const std::string& png) {
       png_image_finish_read(&image, nullptr, decoded.pixels.data(), 0, nullptr))
       << image.message;
   return decoded;
+}
+
+// With libpng, what a PNG says before its pixels. PIL has the same in
+// Image.text.
+std::vector<std::pair<std::string, std::string>> ReadText(
+    const std::string& png) {
+  struct Source {
+    const std::string& bytes;
+    size_t at = 0;
+  } source{png};
+  png_structp reader =
+      png_create_read_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_infop info = png_create_info_struct(reader);
+  png_set_read_fn(
+      reader, &source, [](png_structp r, png_bytep data, size_t size) {
+        auto* from = static_cast<Source*>(png_get_io_ptr(r));
+        from->bytes.copy(reinterpret_cast<char*>(data), size, from->at);
+        from->at += size;
+      });
+  png_read_info(reader, info);  // As far as the first IDAT.
+  png_textp entries = nullptr;
+  const int count = png_get_text(reader, info, &entries, nullptr);
+  std::vector<std::pair<std::string, std::string>> text;
+  for (int i = 0; i < count; ++i) {
+    text.emplace_back(entries[i].key, entries[i].text);
+  }
+  png_destroy_read_struct(&reader, &info, nullptr);
+  return text;
 }
 
 void ExpectRefused(const absl::StatusOr<std::string>& result,
@@ -92,6 +123,24 @@ TEST(PngEncoderTest, WritesTextAsUncompressedChunks) {
   EXPECT_THAT(png, HasSubstr(std::string("tEXtempty\0", 10)));
 }
 
+TEST(PngEncoderTest, WritesTextInOrderBeforeThePixels) {
+  PngOptions options;
+  options.text = {{"Software", "ddgan-serve"},
+                  {"ddgan:seed", "7"},
+                  {"a", std::string(3000, 'a')},
+                  {"caf\xe9", "Latin-1 \xe9"},
+                  {"empty", ""}};
+  const ImageShape shape{3, 16, 16};
+  const std::vector<uint8_t> pixels = Gradient(shape);
+  const std::string png = EncodePng(pixels, shape, options).value();
+  EXPECT_THAT(
+      ReadText(png),
+      ElementsAre(Pair("Software", "ddgan-serve"), Pair("ddgan:seed", "7"),
+                  Pair("a", std::string(3000, 'a')),
+                  Pair("caf\xe9", "Latin-1 \xe9"), Pair("empty", "")));
+  EXPECT_EQ(Decode(png).pixels, pixels);
+}
+
 TEST(PngEncoderTest, WritesNoTextUnlessAsked) {
   EXPECT_THAT(EncodePng(Gradient({1, 4, 4}), {1, 4, 4}).value(),
               Not(HasSubstr("tEXt")));
@@ -125,13 +174,13 @@ TEST(PngEncoderTest, RefusesCompressionLevelOutOfRange) {
 
 TEST(PngEncoderTest, RefusesTextThatPngCannotHold) {
   const std::vector<uint8_t> pixels(1);
-  for (const std::string& keyword :
+  for (const std::string& key :
        {std::string(), std::string(80, 'k'), std::string(" lead"),
         std::string("trail "), std::string("two  spaces"),
         std::string("new\nline"), std::string("nul\0", 4)}) {
     PngOptions options;
-    options.text = {{keyword, "text"}};
-    ExpectRefused(EncodePng(pixels, {1, 1, 1}, options), "keyword");
+    options.text = {{key, "text"}};
+    ExpectRefused(EncodePng(pixels, {1, 1, 1}, options), "text key");
   }
   PngOptions options;
   options.text = {{"key", std::string("a\0b", 3)}};

@@ -1,0 +1,96 @@
+#include "client/bench_command.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/failure_report.h"
+#include "client/image_client.h"
+#include "client/load_generator/load_report.h"
+#include "client/load_generator/standalone_latency.h"
+#include "client/output_files.h"
+#include "client/progress_line.h"
+
+namespace ddgan {
+namespace {
+
+absl::StatusOr<std::map<uint32_t, absl::Duration>> MeasureStandalone(
+    const std::shared_ptr<grpc::Channel>& channel, const LoadOptions& options,
+    std::FILE* terminal) {
+  ImageClient::Options client_options;
+  client_options.timeout = options.timeout;
+  client_options.retry.max_attempts = 1;
+  const ImageClient client(channel, client_options);
+  ProgressLine progress(terminal, StandaloneImages(options));
+  return MeasureStandaloneLatency(
+      client, options, [&](uint32_t images) { progress.Advance(images); });
+}
+
+}  // namespace
+
+std::string FormatLoadProgress(const LoadOptions& options,
+                               const LoadProgress& progress,
+                               absl::Duration elapsed) {
+  const CallCounts& calls = progress.calls;
+  uint64_t done = calls.scheduled;
+  uint64_t total = options.calls;
+  if (options.calls == 0) {
+    done = static_cast<uint64_t>(absl::ToInt64Milliseconds(elapsed));
+    total = static_cast<uint64_t>(
+        absl::ToInt64Milliseconds(options.warmup + options.duration));
+  }
+  return absl::StrCat(
+      ProgressBar(std::min(done, total), std::max<uint64_t>(total, 1)),
+      absl::StrFormat(" %.1f s, ", absl::ToDoubleSeconds(elapsed)), calls.ok,
+      " ok, ", calls.refused + calls.unsent, " refused, ",
+      calls.failed + calls.unanswered, " failed, ", progress.outstanding,
+      " outstanding");
+}
+
+int RunBench(const BenchCommand& command, std::ostream& out, std::ostream& err,
+             std::FILE* terminal) {
+  const bool json_to_file = !command.json.empty() && command.json != "-";
+  if (json_to_file) {  // Better known now than after the run.
+    if (absl::Status s = WriteFile(command.json, ""); !s.ok()) {
+      err << "ddgan: " << s.message() << '\n';
+      return 1;
+    }
+  }
+  const std::shared_ptr<grpc::Channel> channel =
+      CreateLoadChannel(command.address);
+  const absl::StatusOr<std::map<uint32_t, absl::Duration>> standalone =
+      MeasureStandalone(channel, command.load, terminal);
+  if (!standalone.ok()) {
+    err << "ddgan: " << DescribeFailure(standalone.status(), command.address)
+        << '\n';
+    return 1;
+  }
+
+  LoadReport report;
+  {
+    LoadRun run(channel, command.load, *standalone);
+    const ProgressLine progress(terminal, [&](absl::Duration elapsed) {
+      return FormatLoadProgress(command.load, run.progress(), elapsed);
+    });
+    report = run.Run();
+  }
+  report.server = command.address;
+
+  (command.json == "-" ? err : out) << ReportText(report);
+  if (command.json == "-") out << ReportJson(report);
+  if (json_to_file) {
+    if (absl::Status s = WriteFile(command.json, ReportJson(report)); !s.ok()) {
+      err << "ddgan: " << s.message() << '\n';
+      return 1;
+    }
+  }
+  return report.verify.has_value() && report.verify->mismatches > 0 ? 1 : 0;
+}
+
+}  // namespace ddgan
