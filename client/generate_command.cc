@@ -83,7 +83,7 @@ class GridWriter final : public ImageWriter {
   }
 
   absl::StatusOr<std::string> Finish() override {
-    const absl::StatusOr<Picture> grid = ArrangeGrid(pixels_, shape_);
+    const absl::StatusOr<GridPicture> grid = ArrangeGrid(pixels_, shape_);
     if (!grid.ok()) return grid.status();
     const absl::StatusOr<std::string> png = EncodePng(*grid);
     if (!png.ok()) return png.status();

@@ -22,8 +22,8 @@ uint64_t SmallestSquareSide(uint64_t count) {
 
 }  // namespace
 
-absl::StatusOr<Picture> ArrangeGrid(absl::string_view pixels,
-                                    const v1::ImageShape& shape) {
+absl::StatusOr<GridPicture> ArrangeGrid(absl::string_view pixels,
+                                        const v1::ImageShape& shape) {
   const uint64_t channels = shape.channels();
   // Two 32-bit sides fit 64 bits; bounding them keeps the products below there.
   const uint64_t area = uint64_t{shape.height()} * shape.width();
@@ -50,7 +50,7 @@ absl::StatusOr<Picture> ArrangeGrid(absl::string_view pixels,
                      height, " pixels, more than ", kMaxGridBytes, " bytes"));
   }
 
-  Picture grid;
+  GridPicture grid;
   grid.channels = shape.channels();
   grid.width = static_cast<uint32_t>(width);
   grid.height = static_cast<uint32_t>(height);
@@ -71,7 +71,7 @@ absl::StatusOr<Picture> ArrangeGrid(absl::string_view pixels,
   return grid;
 }
 
-absl::StatusOr<std::string> EncodePng(const Picture& picture) {
+absl::StatusOr<std::string> EncodePng(const GridPicture& picture) {
   png_image image = {};
   image.version = PNG_IMAGE_VERSION;
   image.width = picture.width;

@@ -12,7 +12,7 @@
 namespace ddgan {
 
 // 8-bit pixels in interleaved rows (height, width, channels).
-struct Picture {
+struct GridPicture {
   uint32_t channels = 0;
   uint32_t width = 0;
   uint32_t height = 0;
@@ -27,11 +27,11 @@ inline constexpr uint64_t kMaxGridBytes = uint64_t{1} << 30;
 // gray between and around them. Pure.
 // InvalidArgument if there is none, they are no whole images, `shape` is not
 // 1 or 3 channels, or the grid would be larger than kMaxGridBytes.
-absl::StatusOr<Picture> ArrangeGrid(absl::string_view pixels,
-                                    const v1::ImageShape& shape);
+absl::StatusOr<GridPicture> ArrangeGrid(absl::string_view pixels,
+                                        const v1::ImageShape& shape);
 
 // Internal if libpng fails. `picture` has 1 or 3 channels.
-absl::StatusOr<std::string> EncodePng(const Picture& picture);
+absl::StatusOr<std::string> EncodePng(const GridPicture& picture);
 
 }  // namespace ddgan
 

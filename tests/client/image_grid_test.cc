@@ -20,7 +20,7 @@ v1::ImageShape Shape(uint32_t channels, uint32_t height, uint32_t width) {
 }
 
 TEST(ImageGridTest, FillsRowsFromTheTopLeftWithGrayBetween) {
-  const Picture grid = ArrangeGrid("abcdef", Shape(1, 1, 2)).value();
+  const GridPicture grid = ArrangeGrid("abcdef", Shape(1, 1, 2)).value();
   EXPECT_EQ(grid.channels, 1u);
   ASSERT_EQ(grid.width, 10u);
   ASSERT_EQ(grid.height, 8u);
@@ -32,7 +32,7 @@ TEST(ImageGridTest, FillsRowsFromTheTopLeftWithGrayBetween) {
 }
 
 TEST(ImageGridTest, KeepsTheChannelsOfAPixelTogether) {
-  const Picture grid = ArrangeGrid("RGBrgb", Shape(3, 2, 1)).value();
+  const GridPicture grid = ArrangeGrid("RGBrgb", Shape(3, 2, 1)).value();
   ASSERT_EQ(grid.width, 5u);
   ASSERT_EQ(grid.height, 6u);
   EXPECT_EQ(grid.pixels.substr((2 * 5 + 2) * 3, 3), "RGB");
@@ -57,7 +57,7 @@ TEST(ImageGridTest, EncodesGrayAndRgbWithoutChangingPixels) {
     for (int i = 0; i < 256; ++i) {
       pixels.append(channels, static_cast<char>(i));
     }
-    const Picture picture{channels, 16, 16, pixels};
+    const GridPicture picture{channels, 16, 16, pixels};
     const std::string png = EncodePng(picture).value();
     png_image image = {};
     image.version = PNG_IMAGE_VERSION;

@@ -30,7 +30,7 @@ class CreateEngineTest : public ::testing::Test {
     root_ = ::mkdtemp(name.data());
     options_.model_root = root_;
     options_.cpu_threads = 1;
-    options_.max_batch_size = 4;
+    options_.max_batch_sizes = {4};
   }
   ~CreateEngineTest() override { std::filesystem::remove_all(root_); }
 
@@ -88,6 +88,41 @@ TEST_F(CreateEngineTest, AnImageDependsOnItsSeedAndIndexAlone) {
   EXPECT_EQ(alone->images().at(0).pixels, pixels[6]);
 }
 
+TEST_F(CreateEngineTest, AGuidedImageStartsFromItsPicture) {
+  Publish("digits", 5);
+  options_.devices = "cpu:2";
+  Create();
+  auto picture = std::make_shared<Picture>();
+  picture->shape = {1, 8, 8};
+  picture->pixels.assign(64, 255);
+  GenerationRequest request;
+  request.seed = 7;
+  request.guide = Guide{picture, 1, GuideFit::kRefuse};
+  const auto guided = Submit(request);
+  ASSERT_EQ(guided->Await(), absl::OkStatus());
+  request.guide->steps = 2;
+  const auto more = Submit(request);
+  ASSERT_EQ(more->Await(), absl::OkStatus());
+  EXPECT_NE(guided->images().at(0).pixels, more->images().at(0).pixels);
+
+  request.guide->steps = 3;
+  const auto refusal = [&] {
+    return std::string(
+        engine_->Submit(request, std::make_shared<RecordingSink>())
+            .status()
+            .message());
+  };
+  EXPECT_EQ(refusal(), "guide.steps is 3; allowed are 1 to 2");
+  request.guide->steps = 1;
+  picture = std::make_shared<Picture>();
+  picture->shape = {3, 9, 8};
+  picture->pixels.assign(3 * 72, 0);
+  request.guide->picture = picture;
+  EXPECT_THAT(refusal(), HasSubstr("9"));
+  request.guide->fit = GuideFit::kResize;
+  EXPECT_EQ(Submit(request)->Await(), absl::OkStatus());
+}
+
 TEST_F(CreateEngineTest, ATornVersionIsListedAndAnOlderOneServes) {
   Publish("digits", 1);
   Publish("digits", 2);
@@ -116,9 +151,20 @@ TEST_F(CreateEngineTest, AnAbsentModelRootIsNotFound) {
 }
 
 TEST_F(CreateEngineTest, AnOptionOutOfItsRangeIsInvalid) {
-  options_.max_batch_size = 0;
+  options_.max_batch_sizes = {0};
   EXPECT_EQ(CreateEngine(options_, &observer_).status().code(),
             absl::StatusCode::kInvalidArgument);
+  options_.max_batch_sizes = {1, 2, 3};
+  options_.devices = "cpu:2";
+  EXPECT_EQ(CreateEngine(options_, &observer_).status(),
+            absl::InvalidArgumentError(
+                "max_batch_size has 3 values for 2 lanes; allowed are one for "
+                "all or one for each"));
+  options_.max_batch_sizes = {};
+  options_.devices = "cuda:9";
+  EXPECT_THAT(
+      std::string(CreateEngine(options_, &observer_).status().message()),
+      HasSubstr("there is no cuda:9"));
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
+#include "engine/noise_schedule.h"
+#include "engine/philox.h"
 
 namespace ddgan {
 namespace {
@@ -57,10 +59,21 @@ std::unique_ptr<BatchRunner> Runner(int threads) {
 
 using Pixels = std::vector<uint8_t>;
 
+StepRow Row(TrajectoryId id, uint64_t seed, uint32_t index, int step,
+            PixelFormat format) {
+  StepRow row;
+  row.id = id;
+  row.seed = seed;
+  row.image_index = index;
+  row.step = step;
+  row.pixel_format = format;
+  return row;
+}
+
 Pixels Alone(BatchRunner& runner, const std::shared_ptr<const Model>& model,
              uint64_t seed, uint32_t index, PixelFormat format) {
   for (int step = 3; step >= 0; --step) {
-    const StepRow row{1'000'000, seed, index, step, format};
+    const StepRow row = Row(1'000'000, seed, index, step, format);
     absl::StatusOr<StepOutcome> outcome = runner.RunStep(model, {&row, 1});
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     if (step == 0) return outcome->finished.at(0).pixels;
@@ -93,8 +106,8 @@ TEST_P(ImageBatchRunnerTest, BytesDoNotDependOnTheBatch) {
     std::vector<StepRow> rows;
     for (const auto& [id, trajectory] : waiting) {
       if (rows.size() < 64 && random() % 3 == 0) {
-        rows.push_back({id, trajectory.seed, trajectory.index, trajectory.step,
-                        PixelFormat::kFloat32});
+        rows.push_back(Row(id, trajectory.seed, trajectory.index,
+                           trajectory.step, PixelFormat::kFloat32));
       }
     }
     if (rows.empty()) continue;
@@ -145,29 +158,83 @@ TEST(ImageBatchRunnerPixelsTest, BytesAreTheFloatsByTheFormula) {
 TEST(ImageBatchRunnerMemoryTest, CountsWeightsAndImagesInFlight) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(1);
-  const StepRow first{1, 5, 0, 3, PixelFormat::kUint8};
-  const StepRow second{2, 5, 1, 3, PixelFormat::kUint8};
+  const StepRow first = Row(1, 5, 0, 3, PixelFormat::kUint8);
+  const StepRow second = Row(2, 5, 1, 3, PixelFormat::kUint8);
   const int64_t one = runner->RunStep(model, {&first, 1})->device_memory_bytes;
   EXPECT_GT(one, model->bytes());
   const int64_t two = runner->RunStep(model, {&second, 1})->device_memory_bytes;
   EXPECT_EQ(two - one, 3 * 16 * 16 * 4);
 }
 
+TEST(ImageBatchRunnerGuideTest, IsDiffusedByTheForwardProcess) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(1);
+  std::vector<float> guide(3 * 16 * 16);
+  for (size_t i = 0; i < guide.size(); ++i) {
+    guide[i] = static_cast<float>(i % 17) / 8 - 1;
+  }
+  StepRow row = Row(1, 5, 2, 1, PixelFormat::kFloat32);  // s = 2 steps to run.
+  row.guide = guide.data();
+  row.preview = true;
+  absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&row, 1});
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  ASSERT_EQ(outcome->previews.size(), 1u);
+
+  // The same by hand: x_2 = ac[2] guide + sc[2] n, then one generator step.
+  std::vector<float> x2(guide.size()), z(TinyConfig().nz);
+  FillNormal({5, 2, 2, NoiseStream::kGuide}, x2.size(), x2.data());
+  const NoiseSchedule& schedule = model->schedule();
+  for (size_t i = 0; i < x2.size(); ++i) {
+    x2[i] = schedule.ac[2] * guide[i] + schedule.sc[2] * x2[i];
+  }
+  FillNormal({5, 2, 1, NoiseStream::kLatent}, z.size(), z.data());
+  std::vector<float> x0(guide.size());
+  model->generator().Run(x2.data(), 1, z.data(), x0.data());
+  std::vector<float> preview(guide.size());
+  ASSERT_EQ(outcome->previews[0].pixels.size(), preview.size() * 4);
+  std::memcpy(preview.data(), outcome->previews[0].pixels.data(),
+              preview.size() * 4);
+  for (size_t i = 0; i < x0.size(); ++i) {
+    ASSERT_NEAR(preview[i], x0[i], 1e-6) << i;
+  }
+
+  // And it goes on like any other.
+  const StepRow last = Row(1, 5, 2, 0, PixelFormat::kFloat32);
+  outcome = runner->RunStep(model, {&last, 1});
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->finished.size(), 1u);
+}
+
+TEST(ImageBatchRunnerPreviewTest, ChangesNoByteOfTheImage) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(1);
+  Pixels pixels;
+  for (int step = 3; step >= 0; --step) {
+    StepRow row = Row(1, 5, 0, step, PixelFormat::kFloat32);
+    row.preview = step > 0;
+    absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&row, 1});
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    EXPECT_EQ(outcome->previews.size(), step > 0 ? 1u : 0u);
+    if (step == 0) pixels = outcome->finished.at(0).pixels;
+  }
+  EXPECT_EQ(pixels, Alone(*runner, model, 5, 0, PixelFormat::kFloat32));
+}
+
 TEST(ImageBatchRunnerErrorTest, AFailedStepMovesNoRow) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(2);
-  const StepRow good{1, 5, 0, 3, PixelFormat::kUint8};
+  const StepRow good = Row(1, 5, 0, 3, PixelFormat::kUint8);
   ASSERT_TRUE(runner->RunStep(model, {&good, 1}).ok());
 
   // The second row was never started: the batch is refused as a whole.
-  const StepRow mixed[] = {{1, 5, 0, 2, PixelFormat::kUint8},
-                           {2, 5, 1, 2, PixelFormat::kUint8}};
+  const StepRow mixed[] = {Row(1, 5, 0, 2, PixelFormat::kUint8),
+                           Row(2, 5, 1, 2, PixelFormat::kUint8)};
   EXPECT_EQ(runner->RunStep(model, mixed).status().code(),
             absl::StatusCode::kInternal);
 
   Pixels pixels;
   for (int step = 2; step >= 0; --step) {
-    const StepRow row{1, 5, 0, step, PixelFormat::kUint8};
+    const StepRow row = Row(1, 5, 0, step, PixelFormat::kUint8);
     absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&row, 1});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     if (step == 0) pixels = outcome->finished.at(0).pixels;
@@ -183,7 +250,7 @@ TEST(ImageBatchRunnerErrorTest, OutputThatIsNotFiniteIsAnError) {
   const auto model = std::make_shared<const Model>(
       ModelIdentity{"broken", 4, ""}, Generator(config, parameters));
   const std::unique_ptr<BatchRunner> runner = Runner(1);
-  const StepRow row{1, 5, 0, 3, PixelFormat::kUint8};
+  const StepRow row = Row(1, 5, 0, 3, PixelFormat::kUint8);
   const absl::Status status = runner->RunStep(model, {&row, 1}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_NE(status.message().find("broken/4"), std::string::npos);
@@ -198,10 +265,11 @@ TEST(ImageBatchRunnerErrorTest, HoldsNoMoreImagesThanItMay) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   std::vector<StepRow> rows;
   for (TrajectoryId id = 0; id < 4; ++id) {
-    rows.push_back({id, 5, static_cast<uint32_t>(id), 3, PixelFormat::kUint8});
+    rows.push_back(
+        Row(id, 5, static_cast<uint32_t>(id), 3, PixelFormat::kUint8));
   }
   ASSERT_TRUE(runner->RunStep(model, rows).ok());
-  const StepRow fifth{9, 5, 9, 3, PixelFormat::kUint8};
+  const StepRow fifth = Row(9, 5, 9, 3, PixelFormat::kUint8);
   EXPECT_EQ(runner->RunStep(model, {&fifth, 1}).status().code(),
             absl::StatusCode::kResourceExhausted);
   runner->Forget({{TrajectoryId{0}, TrajectoryId{77}}});

@@ -26,21 +26,28 @@ TEST(ServerOptionsTest, ServesLoopbackByDefault) {
 }
 
 TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
-  const auto command =
-      Parse({"--model_root", "models", "--listen=[::]:0", "--http=host:99",
-             "--device=cuda:1", "--cpu_threads=8", "--max_batch_size=256",
-             "--max_batch_wait=5ms", "--max_queued_images", "64",
-             "--encode_threads=3", "--drain_timeout=1m",
-             "--port_file=/run/ports", "--log_level=debug"});
+  const auto command = Parse(
+      {"--model_root", "models", "--listen=[::]:0", "--http=host:99",
+       "--devices=cuda:1,cuda:0", "--cpu_threads=8", "--max_batch_size=256,8",
+       "--max_batch_wait=5ms", "--max_queued_images", "64",
+       "--max_queued_mib=100", "--batching=request",
+       "--caller_weights=gold=3,a=b=0.5", "--warmup=ends", "--encode_threads=3",
+       "--drain_timeout=1m", "--port_file=/run/ports", "--log_level=debug"});
   ASSERT_TRUE(command.ok()) << command.status();
   const ServerOptions& options = command->options;
   EXPECT_EQ(options.listen, (ListenAddress{"::", 0}));
   EXPECT_EQ(options.http, (ListenAddress{"host", 99}));
-  EXPECT_EQ(options.engine.device, "cuda:1");
+  EXPECT_EQ(options.engine.devices, "cuda:1,cuda:0");
   EXPECT_EQ(options.engine.cpu_threads, 8);
-  EXPECT_EQ(options.engine.max_batch_size, 256);
-  EXPECT_EQ(options.engine.max_batch_wait, absl::Milliseconds(5));
+  EXPECT_EQ(options.engine.max_batch_sizes, (std::vector<int>{256, 8}));
+  EXPECT_EQ(options.engine.max_batch_waits,
+            std::vector<absl::Duration>{absl::Milliseconds(5)});
   EXPECT_EQ(options.engine.max_queued_images, 64);
+  EXPECT_EQ(options.engine.max_queued_bytes, int64_t{100} << 20);
+  EXPECT_EQ(options.engine.batching, Batching::kRequest);
+  EXPECT_EQ(options.engine.caller_weights,
+            (std::map<std::string, double>{{"gold", 3}, {"a=b", 0.5}}));
+  EXPECT_FALSE(options.engine.warm_up_every_bucket);
   EXPECT_EQ(options.encode_threads, 3);
   EXPECT_EQ(options.drain_timeout, absl::Minutes(1));
   EXPECT_EQ(options.port_file, "/run/ports");
@@ -80,7 +87,14 @@ INSTANTIATE_TEST_SUITE_P(
                       BadFlag{"--http=::1:80", "::1:80", "brackets"},
                       BadFlag{"--log_level=loud", "loud",
                               "debug, info, warn, error"},
-                      BadFlag{"--device=", "", "empty"},
+                      BadFlag{"--devices=", "", "empty"},
+                      BadFlag{"--max_batch_size=8,0", "0", "[1, 256]"},
+                      BadFlag{"--max_batch_wait=1ms,x", "x", "500ms"},
+                      BadFlag{"--batching=image", "image", "step, request"},
+                      BadFlag{"--caller_weights=a", "a", "CALLER=WEIGHT"},
+                      BadFlag{"--caller_weights=a=0", "a=0", "(0, 1000]"},
+                      BadFlag{"--warmup=some", "some", "all, ends"},
+                      BadFlag{"--max_queued_mib=1", "1", "[64, 1048576]"},
                       BadFlag{"--port_file", "", "missing"},
                       BadFlag{"--modelroot=x", "--modelroot=x", "--help"},
                       BadFlag{"models", "models", "--help"}));
@@ -101,7 +115,7 @@ TEST(ServerOptionsTest, HelpAndVersionNeedNothingElse) {
 TEST(ServerOptionsTest, HelpNamesEveryFlagAndFitsATerminal) {
   const std::string help = HelpText();
   for (const char* flag :
-       {"--model_root", "--listen", "--http", "--device", "--cpu_threads",
+       {"--model_root", "--listen", "--http", "--devices", "--cpu_threads",
         "--max_batch_size", "--max_batch_wait", "--max_queued_images",
         "--encode_threads", "--drain_timeout", "--port_file", "--log_level"}) {
     EXPECT_THAT(help, HasSubstr(flag));
