@@ -227,6 +227,10 @@ absl::Status CallForStream(const ImageClient& client, Run* run) {
   v1::GenerateStreamRequest request;
   *request.mutable_request() = run->request;
   request.set_previews(run->command.previews);
+  const bool guided = run->request.has_guide();
+  const auto steps_per_image = [&] {
+    return guided ? run->request.guide().steps() : run->summary.num_timesteps;
+  };
   uint64_t steps_done = 0;
   // Of each image that is under way, the steps that its previews have shown.
   std::map<uint32_t, uint32_t> steps_of;
@@ -235,8 +239,8 @@ absl::Status CallForStream(const ImageClient& client, Run* run) {
     // A server that lost a device begins an image again.
     steps_done += std::max(before, steps) - before;
     before = std::max(before, steps);
-    run->progress->SetSteps(
-        steps_done, uint64_t{run->command.count} * run->summary.num_timesteps);
+    run->progress->SetSteps(steps_done,
+                            uint64_t{run->command.count} * steps_per_image());
   };
 
   ImageClient::StreamCallbacks callbacks;
@@ -246,7 +250,7 @@ absl::Status CallForStream(const ImageClient& client, Run* run) {
   };
   callbacks.on_preview = [&](const v1::StreamPreview& preview) {
     ++run->summary.previews_received;
-    const uint32_t total = run->summary.num_timesteps;
+    const uint32_t total = steps_per_image();
     advance_steps(preview.index(), total - std::min(preview.step(), total));
     if (!run->command.preview_dir.empty()) {
       run->written =
@@ -260,7 +264,7 @@ absl::Status CallForStream(const ImageClient& client, Run* run) {
   callbacks.on_image = [&](const v1::GeneratedImage& image) {
     run->written = run->writer->Add(image, run->summary.shape);
     if (run->command.previews) {
-      advance_steps(image.index(), run->summary.num_timesteps);
+      advance_steps(image.index(), steps_per_image());
       steps_of.erase(image.index());
     }
     run->progress->Advance(1);

@@ -204,6 +204,19 @@ TEST_F(CliTest, ReportsAServerThatIsNotThere) {
                     HasSubstr("Is a ddgan-server running at 127.0.0.1:1")));
 }
 
+TEST_F(CliTest, StreamsFromAGuideWithAPreviewOfEachOfItsSteps) {
+  std::ofstream(folder_ / "strokes.png", std::ios::binary)
+      << "\x89PNG\r\n\x1a\n";
+  const Result result =
+      Run("generate --stream --previews --preview_dir=steps --count=2 --seed=7 "
+          "--guide=strokes.png --guide_steps=3 --out=images/");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("previews: 4 received, 1 dropped\n"));
+  EXPECT_EQ(Read("steps/7-1-step2.png"), Read("images/1.png"));
+  ASSERT_THAT(server_.requests(), SizeIs(1));
+  EXPECT_EQ(server_.requests()[0].guide().steps(), 3u);
+}
+
 TEST_F(CliTest, SendsTheGuideInEachCall) {
   const std::string png("\x89PNG\r\n\x1a\n and more, \0 included", 28);
   std::ofstream(folder_ / "my strokes.png", std::ios::binary) << png;

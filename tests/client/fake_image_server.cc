@@ -191,8 +191,10 @@ grpc::Status FakeImageServer::GenerateStream(
     if (!stream_break_.ok()) return stream_break_;
   }
   uint32_t previews = 0;
-  for (uint32_t step = reply.num_timesteps() - 1;
-       request->previews() && step > 0; --step) {
+  const uint32_t steps = request->request().has_guide()
+                             ? request->request().guide().steps()
+                             : reply.num_timesteps();
+  for (uint32_t step = steps - 1; request->previews() && step > 0; --step) {
     for (const v1::GeneratedImage& image : reply.images()) {
       event.mutable_preview()->set_index(image.index());
       event.mutable_preview()->set_step(step);
