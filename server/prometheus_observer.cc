@@ -154,8 +154,8 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
                  "Images between their first and last denoising step.")
               .Add({})),
       wasted_steps_(Counters(*registry_, "ddgan_wasted_steps_total",
-                             "Denoising steps, one per image, whose image "
-                             "nobody received.")),
+                             "Denoising steps, one per image, that were of no "
+                             "use to anyone.")),
       rejected_(Counters(*registry_, "ddgan_rejected_total",
                          "Requests turned away although they were valid.")),
       reloads_(Counters(*registry_, "ddgan_reloads_total",

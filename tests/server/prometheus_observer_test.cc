@@ -35,6 +35,7 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnQueueState(1, 2, clock_.Now());
   metrics_.OnReload(Digits(1), absl::OkStatus(), absl::Seconds(1));
   metrics_.OnDeviceHealth("cpu", absl::OkStatus());
+  metrics_.OnBatchLimit("cpu", 16);
   metrics_.OnDeviceMemory("cpu", 1 << 20);
   metrics_.OnCallFinished(RpcMethod::kGenerate, "digits", absl::StatusCode::kOk,
                           absl::Milliseconds(20));
@@ -63,6 +64,7 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
                            "ddgan_model_info",
                            "ddgan_device_memory_bytes",
                            "ddgan_device_healthy",
+                           "ddgan_device_batch_limit_images",
                            "ddgan_build_info"}) {
     EXPECT_THAT(text, HasSubstr(absl::StrCat("\n", name)));
   }
@@ -73,12 +75,49 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterBeforeAnythingHappened) {
 }
 
 TEST_F(PrometheusObserverTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
+  const std::string text = metrics_.Text();
+  for (const char* reason : {"queue_full", "deadline", "deadline_unmeetable",
+                             "draining", "no_device", "encoder_full"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("ddgan_rejected_total{reason=\"",
+                                             reason, "\"} 0")));
+  }
+  for (const char* reason :
+       {"cancelled", "deadline", "shutdown", "step_failed", "replayed"}) {
+    EXPECT_THAT(text,
+                HasSubstr(absl::StrCat("ddgan_wasted_steps_total{reason=\"",
+                                       reason, "\"} 0")));
+  }
+  EXPECT_THAT(text, HasSubstr("ddgan_previews_dropped_total 0"));
+}
+
+TEST_F(PrometheusObserverTest, CountsByReason) {
+  metrics_.OnRejected(RejectReason::kUnmeetableDeadline);
+  metrics_.OnRejected(RejectReason::kNoDevice);
+  metrics_.OnWastedSteps(WasteReason::kReplayed, 6);
   EXPECT_THAT(
       metrics_.Text(),
-      AllOf(HasSubstr("ddgan_rejected_total{reason=\"queue_full\"} 0"),
-            HasSubstr("ddgan_rejected_total{reason=\"encoder_full\"} 0"),
-            HasSubstr("ddgan_wasted_steps_total{reason=\"cancelled\"} 0"),
-            HasSubstr("ddgan_previews_dropped_total 0")));
+      AllOf(HasSubstr("ddgan_rejected_total{reason=\"deadline_unmeetable\"} 1"),
+            HasSubstr("ddgan_rejected_total{reason=\"no_device\"} 1"),
+            HasSubstr("ddgan_wasted_steps_total{reason=\"replayed\"} 6")));
+}
+
+TEST_F(PrometheusObserverTest, FollowsADeviceThatIsLostAndComesBack) {
+  metrics_.OnDeviceHealth("cuda:0", absl::OkStatus());
+  metrics_.OnDeviceHealth("cuda:1", absl::UnavailableError("fell off the bus"));
+  EXPECT_THAT(metrics_.Text(),
+              AllOf(HasSubstr("ddgan_device_healthy{device=\"cuda:0\"} 1"),
+                    HasSubstr("ddgan_device_healthy{device=\"cuda:1\"} 0")));
+  metrics_.OnDeviceHealth("cuda:1", absl::OkStatus());
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("ddgan_device_healthy{device=\"cuda:1\"} 1"));
+}
+
+TEST_F(PrometheusObserverTest, ShowsTheBatchThatADeviceHasMemoryFor) {
+  metrics_.OnBatchLimit("cuda:0", 32);
+  metrics_.OnBatchLimit("cuda:0", 16);
+  EXPECT_THAT(
+      metrics_.Text(),
+      HasSubstr("ddgan_device_batch_limit_images{device=\"cuda:0\"} 16"));
 }
 
 TEST_F(PrometheusObserverTest, LabelsAStepByItsTAndItsBatchBucket) {
