@@ -63,7 +63,7 @@ void GenerateStreamReactor::EncodePreview() {
     preview = queue_.TakeToEncode();
   }
   if (!preview.has_value()) return;
-  absl::StatusOr<std::string> data = Encode(preview->x0);
+  absl::StatusOr<std::string> data = Encode(preview->x0, preview->step);
   if (!data.ok()) {
     Fail(data.status());
     return;

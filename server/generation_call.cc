@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "engine/imaging/png_encoder.h"
 #include "server/grpc_status.h"
+#include "server/guide_conversion.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
@@ -65,17 +66,21 @@ GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
 
 void GenerationCall::Start(const v1::GenerateRequest& request) {
   held_for_grpc_ = shared_from_this();
-  Submit(request);
+  if (absl::Status status = Prepare(request); !status.ok()) {
+    EndSubmission(status);
+  } else if (request.has_guide()) {
+    parts_.encode_pool->Run(
+        [self = shared_from_this(), &guide = request.guide()] {
+          self->EndSubmission(self->DecodeAndSubmit(guide));
+        });
+  } else {
+    EndSubmission(Submit(std::nullopt));
+  }
 }
 
 void GenerationCall::LetGo() { held_for_grpc_.reset(); }
 
-void GenerationCall::Submit(const v1::GenerateRequest& request) {
-  if (absl::Status status = TrySubmit(request); !status.ok()) Fail(status);
-  Release();
-}
-
-absl::Status GenerationCall::TrySubmit(const v1::GenerateRequest& request) {
+absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
   absl::StatusOr<std::string> caller = CallerOf(*context_);
   if (!caller.ok()) return caller.status();
   absl::StatusOr<ConvertedRequest> converted =
@@ -93,15 +98,38 @@ absl::Status GenerationCall::TrySubmit(const v1::GenerateRequest& request) {
     return absl::ResourceExhaustedError(
         absl::StrCat("no room for ", count, " more images to be encoded"));
   }
+  absl::MutexLock lock(&mu_);
+  reservation_ = std::move(reservation);
+  encoded_.resize(count);
+  return absl::OkStatus();
+}
+
+absl::Status GenerationCall::DecodeAndSubmit(const v1::Guide& guide) {
+  // The call may have waited behind other pictures, and decoding takes a while.
+  if (abandoned()) return absl::CancelledError("cancelled before its guide");
+  absl::StatusOr<Guide> converted = ConvertGuide(guide);
+  if (!converted.ok()) return converted.status();
+  if (abandoned()) return absl::CancelledError("cancelled after its guide");
+  return Submit(*std::move(converted));
+}
+
+absl::Status GenerationCall::Submit(std::optional<Guide> guide) {
+  GenerationRequest generation = converted_.generation;
+  generation.guide = std::move(guide);
   {
     absl::MutexLock lock(&mu_);
-    reservation_ = std::move(reservation);
-    encoded_.resize(count);
     ++pending_;  // OnFinished, which may come before Submit returns.
   }
-  absl::StatusOr<Acceptance> acceptance =
-      parts_.engine->Submit(converted_.generation, shared_from_this());
+  const absl::StatusOr<Acceptance> acceptance =
+      parts_.engine->Submit(generation, shared_from_this());
+  if (acceptance.ok()) {
+    provenance_.emplace(acceptance->identity, generation.seed,
+                        generation.guide.has_value()
+                            ? generation.guide->steps
+                            : acceptance->num_timesteps);
+  }
   bool abandoned_meanwhile;
+  std::vector<EncodePool::Task> early_work;
   {
     absl::MutexLock lock(&mu_);
     if (!acceptance.ok()) {
@@ -110,9 +138,19 @@ absl::Status GenerationCall::TrySubmit(const v1::GenerateRequest& request) {
     }
     acceptance_ = *acceptance;
     abandoned_meanwhile = abandoned_;
+    early_work.swap(early_work_);
   }
   if (abandoned_meanwhile) parts_.engine->Cancel(acceptance->id);
-  return HandleAcceptance(*acceptance);
+  absl::Status status = HandleAcceptance(*acceptance);
+  for (EncodePool::Task& work : early_work) {
+    parts_.encode_pool->Run(std::move(work));
+  }
+  return status;
+}
+
+void GenerationCall::EndSubmission(const absl::Status& status) {
+  if (!status.ok()) Fail(status);
+  Release();
 }
 
 void GenerationCall::Cancel() {
@@ -149,25 +187,35 @@ void GenerationCall::OnFinished(const absl::Status& status,
 }
 
 void GenerationCall::RunOnEncoder(EncodePool::Task work) {
+  EncodePool::Task task = [self = shared_from_this(),
+                           work = std::move(work)]() mutable {
+    std::move(work)();
+    self->Release();
+  };
   {
     absl::MutexLock lock(&mu_);
     if (pending_ == 0) return;
     ++pending_;
+    if (!acceptance_.has_value()) {
+      early_work_.push_back(std::move(task));
+      return;
+    }
   }
-  parts_.encode_pool->Run(
-      [self = shared_from_this(), work = std::move(work)]() mutable {
-        std::move(work)();
-        self->Release();
-      });
+  parts_.encode_pool->Run(std::move(task));
 }
 
 absl::StatusOr<std::string> GenerationCall::Encode(
-    const GeneratedImage& image) {
+    const GeneratedImage& image, std::optional<int> preview_step) {
   if (converted_.format != v1::OUTPUT_FORMAT_PNG) {
     return std::string(image.pixels.begin(), image.pixels.end());
   }
   const absl::Time start = absl::Now();
-  absl::StatusOr<std::string> png = EncodePng(image.pixels, image.shape);
+  PngOptions options;
+  options.text = preview_step.has_value()
+                     ? provenance_->OfPreview(image.index, *preview_step)
+                     : provenance_->OfImage(image.index);
+  absl::StatusOr<std::string> png =
+      EncodePng(image.pixels, image.shape, options);
   if (!png.ok()) {
     // The encoder's InvalidArgument is about the engine's image, not about
     // anything that the caller sent.
@@ -188,7 +236,7 @@ void GenerationCall::EncodeImage(const GeneratedImage& image) {
     return;
   }
   const absl::Time start = absl::Now();
-  absl::StatusOr<std::string> data = Encode(image);
+  absl::StatusOr<std::string> data = Encode(image, std::nullopt);
   if (!data.ok()) {
     Fail(data.status());
     return;

@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "engine/generation.h"
 #include "server/encode_pool.h"
+#include "server/png_provenance.h"
 #include "server/prometheus_observer.h"
 #include "server/request_conversion.h"
 
@@ -57,7 +58,8 @@ class GenerationCall : public GenerationSink,
                  grpc::CallbackServerContext* context);
 
   // Once, before the reactor is handed to gRPC, which holds the call from then
-  // until LetGo. `request` is gRPC's, valid until OnDone.
+  // until LetGo. `request` is gRPC's, valid until OnDone. A guide is decoded,
+  // and its request submitted, on an encoder thread.
   void Start(const v1::GenerateRequest& request) ABSL_LOCKS_EXCLUDED(mu_);
 
   // For OnCancel: frees the request's places in the engine. What is under way
@@ -67,12 +69,15 @@ class GenerationCall : public GenerationSink,
   // For OnDone. The call may be deleted by it.
   void LetGo();
 
-  // Runs `work` on an encoder thread; the generation does not end before that
-  // is done. No effect once it has ended.
+  // Runs `work` on an encoder thread, once the request is accepted; the
+  // generation does not end before that is done. No effect once it has ended.
   void RunOnEncoder(EncodePool::Task work) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // `image` in the request's format. Internal if it cannot be encoded.
-  absl::StatusOr<std::string> Encode(const GeneratedImage& image);
+  // `image` in the request's format; `preview_step` is the t of a preview,
+  // unset for an image that is done. For work that RunOnEncoder runs. Internal
+  // if it cannot be encoded.
+  absl::StatusOr<std::string> Encode(const GeneratedImage& image,
+                                     std::optional<int> preview_step);
 
   // Keeps the first error, and has the engine drop what is left of the request.
   void Fail(const absl::Status& error) ABSL_LOCKS_EXCLUDED(mu_);
@@ -107,12 +112,18 @@ class GenerationCall : public GenerationSink,
   // Nothing is pending any more. On any thread but a lane's.
   virtual void HandleEnd() = 0;
 
-  // Converts, reserves encoder room, submits. May run on any thread: until it
-  // is done it counts as pending, and a call that was cancelled before is
-  // cancelled in the engine by it.
-  void Submit(const v1::GenerateRequest& request) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status TrySubmit(const v1::GenerateRequest& request)
+  // The submission is three steps, the last of which ends it. Until then it
+  // counts as pending.
+  //
+  // Converts all but the guide, and reserves encoder room.
+  absl::Status Prepare(const v1::GenerateRequest& request)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // A call that was cancelled before is cancelled in the engine by it.
+  absl::Status Submit(std::optional<Guide> guide) ABSL_LOCKS_EXCLUDED(mu_);
+  void EndSubmission(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Submits with `guide` as well, unless nobody waits any more.
+  absl::Status DecodeAndSubmit(const v1::Guide& guide) ABSL_LOCKS_EXCLUDED(mu_);
   void EncodeImage(const GeneratedImage& image) ABSL_LOCKS_EXCLUDED(mu_);
   // One pending thing is done; the last one ends the generation.
   void Release() ABSL_LOCKS_EXCLUDED(mu_);
@@ -126,8 +137,11 @@ class GenerationCall : public GenerationSink,
   const absl::Time arrived_;
   const absl::Time deadline_;
 
-  // Constant once submitted.
+  // Constant once prepared. Without the guide: its picture, of up to 12 MiB, is
+  // the engine's to keep, while this may wait for a slow reader.
   ConvertedRequest converted_;
+  // Constant, and set, once accepted.
+  std::optional<PngProvenance> provenance_;
 
   // gRPC's share in the ownership.
   std::shared_ptr<GenerationCall> held_for_grpc_;
@@ -140,6 +154,8 @@ class GenerationCall : public GenerationSink,
   // that has nothing to do with the engine.
   bool abandoned_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<Acceptance> acceptance_ ABSL_GUARDED_BY(mu_);
+  // What came before the acceptance, which it waits for.
+  std::vector<EncodePool::Task> early_work_ ABSL_GUARDED_BY(mu_);
   std::optional<EncodePool::Reservation> reservation_ ABSL_GUARDED_BY(mu_);
   // By position in the request: whether the image is encoded.
   std::vector<bool> encoded_ ABSL_GUARDED_BY(mu_);

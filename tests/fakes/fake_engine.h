@@ -65,6 +65,33 @@ class FakeEngine : public Engine {
     hold_ = true;
   }
 
+  // From now on Submit returns only after ResumeGuided for a request that has a
+  // guide.
+  void StallGuided() {
+    absl::MutexLock lock(&mu_);
+    stall_guided_ = true;
+  }
+
+  void ResumeGuided() {
+    absl::MutexLock lock(&mu_);
+    stall_guided_ = false;
+  }
+
+  // Blocks until a request stalls so.
+  void WaitForStalled() {
+    absl::MutexLock lock(&mu_);
+    auto stalls = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return stalled_ > 0;
+    };
+    mu_.Await(absl::Condition(&stalls));
+  }
+
+  // How many have stalled so far.
+  int stalled() const {
+    absl::MutexLock lock(&mu_);
+    return stalled_;
+  }
+
   // Submit returns `status` from now on.
   void RefuseRequests(absl::Status status) {
     absl::MutexLock lock(&mu_);
@@ -155,6 +182,13 @@ class FakeEngine : public Engine {
     absl::Status failure;
     {
       absl::MutexLock lock(&mu_);
+      if (request.guide.has_value() && stall_guided_) {
+        ++stalled_;
+        auto resumed = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+          return !stall_guided_;
+        };
+        mu_.Await(absl::Condition(&resumed));
+      }
       if (draining_) return absl::UnavailableError("draining");
       if (!refusal_.ok()) return refusal_;
       if (!request.model.empty() && request.model != "digits") {
@@ -178,7 +212,9 @@ class FakeEngine : public Engine {
       failure = failure_;
     }
     const Held held = {request, std::move(sink)};
-    for (int t = request.previews ? kNumTimesteps - 1 : 0; t > 0; --t) {
+    const int steps =
+        request.guide.has_value() ? request.guide->steps : kNumTimesteps;
+    for (int t = request.previews ? steps - 1 : 0; t > 0; --t) {
       for (uint32_t i = request.count; i-- > 0;) DeliverPreview(held, i, t);
     }
     const uint32_t last_delivered = failure.ok() ? 0 : 1;
@@ -264,6 +300,8 @@ class FakeEngine : public Engine {
 
   mutable absl::Mutex mu_;
   bool hold_ ABSL_GUARDED_BY(mu_) = false;
+  bool stall_guided_ ABSL_GUARDED_BY(mu_) = false;
+  int stalled_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status refusal_ ABSL_GUARDED_BY(mu_);
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
   bool ready_ ABSL_GUARDED_BY(mu_) = true;

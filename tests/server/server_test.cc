@@ -18,6 +18,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -31,6 +32,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "server/grpc_status.h"
+#include "server/png_provenance.h"
 #include "tests/fakes/fake_engine.h"
 #include "tests/fakes/temporary_folder.h"
 #include "tests/server/promtool.h"
@@ -42,6 +44,7 @@ using grpc::health::v1::Health;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -49,11 +52,40 @@ std::string AsString(const std::vector<uint8_t>& bytes) {
   return std::string(bytes.begin(), bytes.end());
 }
 
+constexpr ImageShape kShape = {1, 8, 8};
+
+// The PNG that `text` and `pixels` of kShape make.
+std::string Png(const std::vector<uint8_t>& pixels, std::vector<PngText> text) {
+  PngOptions options;
+  options.text = std::move(text);
+  return *EncodePng(pixels, kShape, options);
+}
+
+// What the server says of the images of RequestFor, made in `steps`.
+PngProvenance Provenance(int steps = FakeEngine::kNumTimesteps) {
+  return PngProvenance({"digits", 3, std::string(64, 'd')}, 7, steps);
+}
+
+std::string ImagePng(uint32_t index) {
+  return Png(FakePixels(7, index, kShape, PixelFormat::kUint8),
+             Provenance().OfImage(index));
+}
+
 v1::GenerateRequest RequestFor(uint32_t count) {
   v1::GenerateRequest request;
   request.set_count(count);
   request.set_seed(7);
   return request;
+}
+
+// A picture of 2x1 pixels, which no model has.
+v1::Guide Strokes() {
+  const std::vector<uint8_t> pixels = {9, 8, 7, 200, 100, 0};
+  v1::Guide guide;
+  guide.set_png(*EncodePng(pixels, {3, 1, 2}));
+  guide.set_steps(2);
+  guide.set_fit(v1::GUIDE_FIT_RESIZE);
+  return guide;
 }
 
 class ServerTest : public ::testing::Test {
@@ -125,9 +157,7 @@ TEST_F(ServerTest, AnswersWithPngsInOrderOfTheirIndexByDefault) {
   for (uint32_t i = 0; i < 64; ++i) {
     const v1::GeneratedImage& image = response_.images(i);
     EXPECT_EQ(image.index(), 5 + i);
-    EXPECT_EQ(image.data(),
-              *EncodePng(FakePixels(7, 5 + i, {1, 8, 8}, PixelFormat::kUint8),
-                         {1, 8, 8}));
+    EXPECT_EQ(image.data(), ImagePng(5 + i));
   }
 }
 
@@ -467,9 +497,7 @@ TEST_F(ServerTest, StreamsAcceptedThenImagesThenASummary) {
   EXPECT_TRUE(rest.previews.empty());
   ASSERT_EQ(rest.images.size(), 64u);
   for (uint32_t index = 5; index < 69; ++index) {
-    EXPECT_EQ(rest.images.at(index),
-              *EncodePng(FakePixels(7, index, {1, 8, 8}, PixelFormat::kUint8),
-                         {1, 8, 8}));
+    EXPECT_EQ(rest.images.at(index), ImagePng(index));
   }
   ASSERT_EQ(rest.summaries.size(), 1u);
   const v1::StreamSummary& summary = rest.summaries[0];
@@ -499,9 +527,10 @@ TEST_F(ServerTest, StreamsEachPreviewInTheRequestsFormatAsItIsMade) {
       EXPECT_EQ(preview.step(), step);
       const std::vector<uint8_t> pixels =
           FakePreviewPixels(7, 1, step, {1, 8, 8}, pixel_format);
-      EXPECT_EQ(preview.data(), format == v1::OUTPUT_FORMAT_PNG
-                                    ? *EncodePng(pixels, {1, 8, 8})
-                                    : AsString(pixels));
+      EXPECT_EQ(preview.data(),
+                format == v1::OUTPUT_FORMAT_PNG
+                    ? Png(pixels, Provenance().OfPreview(1, step))
+                    : AsString(pixels));
     }
     engine_->DeliverHeld(id, 1);
     EXPECT_EQ(call.Read().image().index(), 1u);
@@ -694,6 +723,8 @@ TEST_F(ServerTest, ServesManyStreamsAtOnceAndSomeThatLeave) {
         v1::GenerateStreamRequest request = StreamRequestFor(4, true);
         request.mutable_request()->set_seed(seed);
         request.mutable_request()->set_format(v1::OUTPUT_FORMAT_RAW8);
+        const uint32_t steps = seed % 2 == 0 ? 2 : 4;
+        if (steps == 2) *request.mutable_request()->mutable_guide() = Strokes();
         StreamCall call(images_.get(), request);
         if (i % 3 == 1) call.Cancel();
         if (call.Read().has_accepted() && i % 3 == 2) call.Cancel();
@@ -706,11 +737,132 @@ TEST_F(ServerTest, ServesManyStreamsAtOnceAndSomeThatLeave) {
         EXPECT_EQ(rest.summaries.at(0).previews_sent(), rest.previews.size());
         EXPECT_EQ(rest.summaries.at(0).previews_sent() +
                       rest.summaries.at(0).previews_dropped(),
-                  4u * 3u);
+                  4u * (steps - 1));
       }
     });
   }
   for (std::thread& caller : callers) caller.join();
+}
+
+// Guides ---------------------------------------------------------------------
+
+// Waits for the one request that is held, and expects that it has the guide of
+// Strokes().
+RequestId ExpectStrokesHeld(FakeEngine* engine) {
+  const RequestId id = engine->WaitForHeld(1).front();
+  const std::optional<Guide> guide = engine->HeldRequest(id).guide;
+  if (!guide.has_value()) {
+    ADD_FAILURE() << "no guide";
+    return id;
+  }
+  EXPECT_EQ(guide->picture->shape, (ImageShape{3, 1, 2}));
+  EXPECT_THAT(guide->picture->pixels, ElementsAre(9, 8, 7, 200, 100, 0));
+  EXPECT_EQ(guide->steps, 2);
+  EXPECT_EQ(guide->fit, GuideFit::kResize);
+  return id;
+}
+
+TEST_F(ServerTest, AGuideReachesTheEngineAsAPicture) {
+  engine_->HoldRequests();
+  v1::GenerateRequest request = RequestFor(1);
+  *request.mutable_guide() = Strokes();
+  grpc::Status status;
+  std::thread caller([&] { status = Generate(request); });
+  const RequestId id = ExpectStrokesHeld(engine_);
+  engine_->DeliverHeld(id, 0);
+  engine_->FinishHeld(id, absl::OkStatus());
+  caller.join();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response_.num_timesteps(), 4u);
+  EXPECT_EQ(response_.images(0).data(),
+            Png(FakePixels(7, 0, kShape, PixelFormat::kUint8),
+                Provenance(/*steps=*/2).OfImage(0)));
+}
+
+TEST_F(ServerTest, AGuidedStreamReachesTheEngineAsAPicture) {
+  engine_->HoldRequests();
+  v1::GenerateStreamRequest request = StreamRequestFor(1, true);
+  *request.mutable_request()->mutable_guide() = Strokes();
+  StreamCall call(images_.get(), request);
+  const RequestId id = ExpectStrokesHeld(engine_);
+  EXPECT_TRUE(call.Read().has_accepted());
+  engine_->DeliverPreviewHeld(id, 0, 1);
+  EXPECT_EQ(call.Read().preview().data(),
+            Png(FakePreviewPixels(7, 0, 1, kShape, PixelFormat::kUint8),
+                Provenance(/*steps=*/2).OfPreview(0, 1)));
+  engine_->DeliverHeld(id, 0);
+  engine_->FinishHeld(id, absl::OkStatus());
+  const StreamCall::Rest rest = call.ReadRest();
+  EXPECT_TRUE(rest.status.ok()) << rest.status.error_message();
+  EXPECT_EQ(rest.images.size(), 1u);
+}
+
+TEST_F(ServerTest, RefusesABadGuideWithTheFieldsNameAndGoesOn) {
+  v1::GenerateStreamRequest jpeg = StreamRequestFor(1, false);
+  *jpeg.mutable_request()->mutable_guide() = Strokes();
+  jpeg.mutable_request()->mutable_guide()->set_png("\xff\xd8\xff\xe0 JFIF");
+  v1::GenerateStreamRequest no_steps = StreamRequestFor(1, false);
+  *no_steps.mutable_request()->mutable_guide() = Strokes();
+  no_steps.mutable_request()->mutable_guide()->clear_steps();
+  for (const auto& [request, field] : {std::pair{jpeg, "guide.png: "},
+                                       std::pair{no_steps, "guide.steps: 0"}}) {
+    const grpc::Status status = Generate(request.request());
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), HasSubstr(field));
+    StreamCall call(images_.get(), request);
+    const StreamCall::Rest rest = call.ReadRest();
+    EXPECT_EQ(rest.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(rest.status.error_message(), HasSubstr(field));
+  }
+  EXPECT_TRUE(Generate(RequestFor(64)).ok());  // All the room is free again.
+}
+
+TEST_F(ServerTest, PassesOnWhatTheEngineSaysOfAGuide) {
+  v1::GenerateStreamRequest request = StreamRequestFor(1, false);
+  *request.mutable_request()->mutable_guide() = Strokes();
+  engine_->RefuseRequests(absl::InvalidArgumentError("guide.steps: 9"));
+  grpc::Status status = Generate(request.request());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(), "guide.steps: 9");
+
+  engine_->RefuseRequests(absl::ResourceExhaustedError("queue full"));
+  StreamCall full(images_.get(), request);
+  EXPECT_EQ(full.ReadRest().status.error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(full.Trailer("grpc-retry-pushback-ms"),
+            absl::StrCat(absl::ToInt64Milliseconds(kRetryPushback)));
+}
+
+TEST_F(ServerTest, GuidesHoldUpNobodyElseAndMayBeCancelledOnTheirWay) {
+  server_.reset();
+  options_.encode_threads = 1;
+  StartServer();
+  engine_->HoldRequests();
+  engine_->StallGuided();
+  v1::GenerateStreamRequest request = StreamRequestFor(1, false);
+  *request.mutable_request()->mutable_guide() = Strokes();
+  StreamCall submitting(images_.get(), request);
+  engine_->WaitForStalled();
+  // The only encoder thread is taken, so this picture is not decoded yet.
+  StreamCall waiting(images_.get(), request);
+  StreamCall unguided(images_.get(), StreamRequestFor(1, false));
+  EXPECT_TRUE(unguided.Read().has_accepted());
+  EXPECT_EQ(engine_->stalled(), 1);
+
+  submitting.Cancel();
+  waiting.Cancel();
+  EXPECT_EQ(submitting.ReadRest().status.error_code(),
+            grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(waiting.ReadRest().status.error_code(),
+            grpc::StatusCode::CANCELLED);
+  engine_->ResumeGuided();
+  engine_->WaitForCancels(1);
+
+  const RequestId id = engine_->WaitForHeld(1).front();
+  engine_->DeliverHeld(id, 0);
+  EXPECT_TRUE(unguided.Read().has_image());
+  engine_->FinishHeld(id, absl::OkStatus());
+  EXPECT_TRUE(unguided.ReadRest().status.ok());
 }
 
 // ListModels, health, reflection ---------------------------------------------
