@@ -43,6 +43,8 @@ usage: ddgan generate [flags]
       digits/0.png to digits/999.png
   ddgan generate --seed=7 --first_index=12 --out=twelve.png
       number 12 of those again, the same bytes
+  ddgan generate --count=16 --stream --previews --preview_dir=steps/
+      each image as soon as it is done, and what it looks like on the way
   ddgan generate --count=16 --guide=strokes.png --guide_steps=2 --out=faces/
       16 variations of a picture
 
@@ -119,6 +121,18 @@ absl::Status StoreFormat(const std::string& value,
   return absl::OkStatus();
 }
 
+absl::Status StoreClass(const std::string& value,
+                        v1::GenerateRequest* request) {
+  if (value == "interactive") {
+    request->set_request_class(v1::REQUEST_CLASS_INTERACTIVE);
+  } else if (value == "batch") {
+    request->set_request_class(v1::REQUEST_CLASS_BATCH);
+  } else {
+    return absl::InvalidArgumentError("wanted interactive or batch");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status StoreGuideFit(const std::string& value,
                            v1::GenerateRequest* request) {
   if (value == "refuse") {
@@ -170,6 +184,25 @@ std::vector<Flag> GenerateFlags(GenerateCommand* command) {
        [request](const std::string& value) {
          return StoreFormat(value, request);
        }},
+      {"class", "interactive|batch",
+       "interactive: somebody waits for the images. batch: they may take what "
+       "others leave of the server. Default: interactive.",
+       [request](const std::string& value) {
+         return StoreClass(value, request);
+       }},
+      SwitchFlag("stream",
+                 "Write each image as soon as it is done, instead of 64 at a "
+                 "time.",
+                 &command->stream),
+      SwitchFlag("previews",
+                 "With --stream: also fetch what each image looks like after "
+                 "each step, which shows progress within a call.",
+                 &command->previews),
+      TextFlag("preview_dir", "FOLDER",
+               "With --previews: a folder (made if missing) where each preview "
+               "becomes a file SEED-INDEX-stepT.png, .raw8 or .float32; T "
+               "counts down to 1. Default: previews are not kept.",
+               &command->preview_dir),
       TextFlag(
           "guide", "FILE",
           "A PNG file of at most 1 MiB to start from instead of noise: the "
@@ -385,6 +418,16 @@ absl::StatusOr<Command> ParseGenerate(absl::Span<const std::string> arguments,
       command.request.format() != v1::OUTPUT_FORMAT_PNG) {
     return absl::InvalidArgumentError(
         "--grid writes a PNG file; leave --format out");
+  }
+  if (command.previews && !command.stream) {
+    return absl::InvalidArgumentError("--previews needs --stream");
+  }
+  if (!command.preview_dir.empty() && !command.previews) {
+    return absl::InvalidArgumentError("--preview_dir needs --previews");
+  }
+  if (!command.preview_dir.empty() && command.grid) {
+    return absl::InvalidArgumentError(
+        "--grid keeps no previews; leave it or --preview_dir out");
   }
   if (command.guide_file.empty() && command.request.has_guide()) {
     return absl::InvalidArgumentError(

@@ -29,6 +29,11 @@ struct GenerateCommand {
   // The file for guide.png, not read yet. Empty: the request has no guide.
   std::string guide_file;
   bool grid = false;
+  // Whether the images are asked for as a stream.
+  bool stream = false;
+  // The rest only with `stream`.
+  bool previews = false;
+  std::string preview_dir;  // Empty: previews are shown as progress only.
   std::string out;
 };
 

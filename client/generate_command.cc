@@ -1,7 +1,10 @@
 #include "client/generate_command.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -25,55 +28,57 @@
 namespace ddgan {
 namespace {
 
-// Takes the images as they come. One call at a time.
+// Takes the images as they come, in any order of index.
 class ImageWriter {
  public:
   virtual ~ImageWriter() = default;
-  virtual absl::Status Add(const v1::GenerateResponse& part) = 0;
-  // After the last part. Returns where the images are, for the summary.
+  virtual absl::Status Add(const v1::GeneratedImage& image,
+                           const v1::ImageShape& shape) = 0;
+  // After the last image. Returns where they are, for the summary.
   virtual absl::StatusOr<std::string> Finish() = 0;
 };
 
 class FilePerImageWriter final : public ImageWriter {
  public:
-  explicit FilePerImageWriter(std::string pattern)
-      : pattern_(std::move(pattern)) {}
+  FilePerImageWriter(std::string pattern, uint32_t first_index, uint32_t count)
+      : pattern_(std::move(pattern)),
+        first_index_(first_index),
+        last_index_(first_index + (count - 1)) {}
 
-  absl::Status Add(const v1::GenerateResponse& part) override {
-    for (const v1::GeneratedImage& image : part.images()) {
-      last_ = OutputPath(pattern_, image.index());
-      if (first_.empty()) first_ = last_;
-      if (absl::Status s = WriteFile(last_, image.data()); !s.ok()) return s;
-    }
-    return absl::OkStatus();
+  absl::Status Add(const v1::GeneratedImage& image,
+                   const v1::ImageShape& /*shape*/) override {
+    return WriteFile(OutputPath(pattern_, image.index()), image.data());
   }
 
   absl::StatusOr<std::string> Finish() override {
-    return first_ == last_ ? first_ : absl::StrCat(first_, " to ", last_);
+    const std::string first = OutputPath(pattern_, first_index_);
+    const std::string last = OutputPath(pattern_, last_index_);
+    return first == last ? first : absl::StrCat(first, " to ", last);
   }
 
  private:
   const std::string pattern_;
-  std::string first_;
-  std::string last_;
+  const uint32_t first_index_;
+  const uint32_t last_index_;
 };
 
 class GridWriter final : public ImageWriter {
  public:
-  GridWriter(std::string path, uint32_t count)
-      : path_(std::move(path)), count_(count) {}
+  GridWriter(std::string path, uint32_t first_index, uint32_t count)
+      : path_(std::move(path)), first_index_(first_index), count_(count) {}
 
-  absl::Status Add(const v1::GenerateResponse& part) override {
-    shape_ = part.shape();
-    for (const v1::GeneratedImage& image : part.images()) {
-      // Known at the first image: better now than after an hour.
-      if (image.data().size() > kMaxGridBytes / count_) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            count_, " images of ", shape_.width(), "x", shape_.height(),
-            " are too many for one grid: leave --grid out"));
-      }
-      pixels_ += image.data();
+  absl::Status Add(const v1::GeneratedImage& image,
+                   const v1::ImageShape& shape) override {
+    shape_ = shape;
+    const size_t size = image.data().size();
+    // Known at the first image: better now than after an hour.
+    if (size > kMaxGridBytes / count_) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          count_, " images of ", shape_.width(), "x", shape_.height(),
+          " are too many for one grid: leave --grid out"));
     }
+    pixels_.resize(count_ * size);
+    pixels_.replace((image.index() - first_index_) * size, size, image.data());
     return absl::OkStatus();
   }
 
@@ -88,16 +93,18 @@ class GridWriter final : public ImageWriter {
 
  private:
   const std::string path_;
+  const uint32_t first_index_;
   const uint32_t count_;
   v1::ImageShape shape_;
-  std::string pixels_;
+  std::string pixels_;  // By ascending index.
 };
 
 absl::StatusOr<std::unique_ptr<ImageWriter>> CreateWriter(
     const GenerateCommand& command) {
   if (command.grid) {
     return std::make_unique<GridWriter>(
-        command.out.empty() ? "ddgan-grid.png" : command.out, command.count);
+        command.out.empty() ? "ddgan-grid.png" : command.out,
+        command.request.first_index(), command.count);
   }
   const std::string extension = FormatName(command.request.format());
   const std::string out =
@@ -107,7 +114,8 @@ absl::StatusOr<std::unique_ptr<ImageWriter>> CreateWriter(
       OutputPattern(out, std::filesystem::is_directory(out, ignored),
                     command.count, extension);
   if (!pattern.ok()) return pattern.status();
-  return std::make_unique<FilePerImageWriter>(*pattern);
+  return std::make_unique<FilePerImageWriter>(
+      *pattern, command.request.first_index(), command.count);
 }
 
 absl::Duration ToDuration(const google::protobuf::Duration& duration) {
@@ -130,17 +138,24 @@ struct Summary {
   absl::Duration queue;
   absl::Duration steps;
   absl::Duration encode;
+  uint32_t previews_received = 0;
+  uint32_t previews_dropped = 0;
 
-  void Add(const v1::GenerateResponse& part) {
-    model = part.model();
-    version = part.version();
-    digest = part.checkpoint_digest();
-    seed = part.seed();
-    num_timesteps = part.num_timesteps();
-    shape = part.shape();
-    queue += ToDuration(part.timings().queue());
-    steps += ToDuration(part.timings().steps());
-    encode += ToDuration(part.timings().encode());
+  // `Reply` is GenerateResponse or StreamAccepted.
+  template <typename Reply>
+  void AddHeader(const Reply& reply) {
+    model = reply.model();
+    version = reply.version();
+    digest = reply.checkpoint_digest();
+    seed = reply.seed();
+    num_timesteps = reply.num_timesteps();
+    shape = reply.shape();
+  }
+
+  void AddTimings(const v1::GenerateTimings& timings) {
+    queue += ToDuration(timings.queue());
+    steps += ToDuration(timings.steps());
+    encode += ToDuration(timings.encode());
   }
 };
 
@@ -183,6 +198,85 @@ std::string CommandToRepeat(const GenerateCommand& command,
   return line;
 }
 
+// One run of the command: where images go, and what is known so far.
+struct Run {
+  const GenerateCommand& command;
+  const v1::GenerateRequest& request;
+  ImageWriter* const writer;
+  ProgressLine* progress = nullptr;  // Set while a call is under way.
+  Summary summary;
+  absl::Status written;  // Apart from the call's: the advice for it is another.
+};
+
+absl::Status CallForReplies(const ImageClient& client, Run* run) {
+  return client.GenerateInParts(
+      run->request, run->command.count,
+      [run](const v1::GenerateResponse& part) {
+        run->summary.AddHeader(part);
+        run->summary.AddTimings(part.timings());
+        for (const v1::GeneratedImage& image : part.images()) {
+          run->written = run->writer->Add(image, part.shape());
+          if (!run->written.ok()) break;
+        }
+        run->progress->Advance(static_cast<uint32_t>(part.images_size()));
+        return run->written;
+      });
+}
+
+absl::Status CallForStream(const ImageClient& client, Run* run) {
+  v1::GenerateStreamRequest request;
+  *request.mutable_request() = run->request;
+  request.set_previews(run->command.previews);
+  const bool guided = run->request.has_guide();
+  const auto steps_per_image = [&] {
+    return guided ? run->request.guide().steps() : run->summary.num_timesteps;
+  };
+  uint64_t steps_done = 0;
+  // Of each image that is under way, the steps that its previews have shown.
+  std::map<uint32_t, uint32_t> steps_of;
+  const auto advance_steps = [&](uint32_t index, uint32_t steps) {
+    uint32_t& before = steps_of[index];
+    // A server that lost a device begins an image again.
+    steps_done += std::max(before, steps) - before;
+    before = std::max(before, steps);
+    run->progress->SetSteps(steps_done,
+                            uint64_t{run->command.count} * steps_per_image());
+  };
+
+  ImageClient::StreamCallbacks callbacks;
+  callbacks.on_accepted = [&](const v1::StreamAccepted& accepted) {
+    run->summary.AddHeader(accepted);
+    return true;
+  };
+  callbacks.on_preview = [&](const v1::StreamPreview& preview) {
+    ++run->summary.previews_received;
+    const uint32_t total = steps_per_image();
+    advance_steps(preview.index(), total - std::min(preview.step(), total));
+    if (!run->command.preview_dir.empty()) {
+      run->written =
+          WriteFile(PreviewPath(run->command.preview_dir, run->summary.seed,
+                                preview.index(), preview.step(),
+                                FormatName(run->request.format())),
+                    preview.data());
+    }
+    return run->written.ok();
+  };
+  callbacks.on_image = [&](const v1::GeneratedImage& image) {
+    run->written = run->writer->Add(image, run->summary.shape);
+    if (run->command.previews) {
+      advance_steps(image.index(), steps_per_image());
+      steps_of.erase(image.index());
+    }
+    run->progress->Advance(1);
+    return run->written.ok();
+  };
+  callbacks.on_summary = [&](const v1::StreamSummary& stream) {
+    run->summary.AddTimings(stream.timings());
+    run->summary.previews_dropped += stream.previews_dropped();
+  };
+  return client.GenerateStreamInParts(request, run->command.count, callbacks);
+}
+
 }  // namespace
 
 int RunGenerate(const GenerateCommand& command, std::ostream& out,
@@ -204,12 +298,17 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
     request.mutable_guide()->set_png(*std::move(png));
   }
 
-  Summary summary;
-  absl::Status written;  // Kept apart: the advice for it is another.
+  Run run{.command = command,
+          .request = request,
+          .writer = writer->get(),
+          .progress = nullptr,
+          .summary = {},
+          .written = {}};
   absl::Status called;
   const absl::Time start = absl::Now();
   {
     ProgressLine progress(terminal, command.count);
+    run.progress = &progress;
     ImageClient::Options options;
     options.timeout = command.server.timeout;
     options.on_retry = [&](const absl::Status& failure, absl::Duration delay) {
@@ -219,26 +318,22 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
                             Milliseconds(delay)));
     };
     const ImageClient client(command.server.address, options);
-    called = client.GenerateInParts(
-        request, command.count, [&](const v1::GenerateResponse& part) {
-          summary.Add(part);
-          written = (*writer)->Add(part);
-          progress.Advance(static_cast<uint32_t>(part.images_size()));
-          return written;
-        });
+    called = command.stream ? CallForStream(client, &run)
+                            : CallForReplies(client, &run);
   }
   const absl::Duration elapsed = absl::Now() - start;
-  if (written.ok() && !called.ok()) {
+  if (run.written.ok() && !called.ok()) {
     err << "ddgan: " << DescribeFailure(called, command.server.address) << '\n';
     return 1;
   }
   const absl::StatusOr<std::string> where =
-      written.ok() ? (*writer)->Finish() : written;
+      run.written.ok() ? run.writer->Finish() : run.written;
   if (!where.ok()) {
     err << "ddgan: " << where.status().message() << '\n';
     return 1;
   }
 
+  const Summary& summary = run.summary;
   out << *where << ": " << command.count << " x " << summary.shape.width()
       << 'x' << summary.shape.height()
       << (summary.shape.channels() == 1 ? " gray" : " RGB") << '\n'
@@ -256,8 +351,12 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
                          command.count / absl::ToDoubleSeconds(elapsed))
       << "; in the server: queue " << Milliseconds(summary.queue) << ", steps "
       << Milliseconds(summary.steps) << ", encode "
-      << Milliseconds(summary.encode) << '\n'
-      << "again: " << CommandToRepeat(command, summary) << '\n';
+      << Milliseconds(summary.encode) << '\n';
+  if (command.previews) {
+    out << "previews: " << summary.previews_received << " received, "
+        << summary.previews_dropped << " dropped\n";
+  }
+  out << "again: " << CommandToRepeat(command, summary) << '\n';
   return 0;
 }
 

@@ -10,7 +10,9 @@
 #include <optional>
 #include <random>
 #include <utility>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
@@ -46,10 +48,12 @@ double UniformJitter() {
   return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
 }
 
-// `attempt` makes one call with the context that it is given.
-template <typename Attempt>
-absl::Status CallWithRetries(const ImageClient::Options& options,
-                             const Attempt& attempt) {
+// `attempt` makes one call with the context that it is given. There is another
+// attempt only if `may_retry` agrees.
+absl::Status CallWithRetries(
+    const ImageClient::Options& options,
+    absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt,
+    absl::FunctionRef<bool()> may_retry = [] { return true; }) {
   const absl::Time deadline = absl::Now() + options.timeout;
   for (int number = 1;; ++number) {
     grpc::ClientContext context;
@@ -57,7 +61,7 @@ absl::Status CallWithRetries(const ImageClient::Options& options,
       context.set_deadline(absl::ToChronoTime(deadline));
     }
     const absl::Status status = FromGrpc(attempt(&context));
-    if (status.ok()) return status;
+    if (status.ok() || !may_retry()) return status;
     FailedAttempt failed;
     failed.attempt = number;
     failed.code = status.code();
@@ -72,10 +76,40 @@ absl::Status CallWithRetries(const ImageClient::Options& options,
   }
 }
 
-}  // namespace
-
 // A caller indexes by what it asked for; a reply from elsewhere (a proxy, a
 // server of another version) must not make it read past the end.
+absl::Status CheckShape(const v1::ImageShape& shape) {
+  const uint32_t channels = shape.channels();
+  if ((channels == 1 || channels == 3) && shape.height() > 0 &&
+      shape.width() > 0) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat("the reply says images of ",
+                                          shape.width(), "x", shape.height(),
+                                          " with ", channels, " channels"));
+}
+
+// `shape` has passed CheckShape. PNG files are not looked into.
+absl::Status CheckData(v1::OutputFormat format, const v1::ImageShape& shape,
+                       uint32_t index, const std::string& data) {
+  uint64_t element_bytes = 0;
+  if (format == v1::OUTPUT_FORMAT_RAW8) element_bytes = 1;
+  if (format == v1::OUTPUT_FORMAT_FLOAT32) element_bytes = 4;
+  if (element_bytes == 0) return absl::OkStatus();
+  // Two 32-bit sides fit 64 bits; the rest is divided, not multiplied.
+  const uint64_t pixels = uint64_t{shape.height()} * shape.width();
+  const uint64_t unit = shape.channels() * element_bytes;
+  if (data.size() % unit == 0 && data.size() / unit == pixels) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(
+      absl::StrCat("image ", index, " has ", data.size(),
+                   " bytes, which is not ", shape.width(), "x", shape.height(),
+                   " with ", shape.channels(), " channels"));
+}
+
+}  // namespace
+
 absl::Status CheckReply(const v1::GenerateRequest& request,
                         const v1::GenerateResponse& response) {
   if (response.images_size() != static_cast<int64_t>(request.count())) {
@@ -83,16 +117,7 @@ absl::Status CheckReply(const v1::GenerateRequest& request,
         absl::StrCat("the reply holds ", response.images_size(),
                      " images; asked for ", request.count()));
   }
-  const v1::ImageShape& shape = response.shape();
-  const uint64_t channels = shape.channels();
-  if ((channels != 1 && channels != 3) || shape.height() == 0 ||
-      shape.width() == 0) {
-    return absl::DataLossError(absl::StrCat("the reply says images of ",
-                                            shape.width(), "x", shape.height(),
-                                            " with ", channels, " channels"));
-  }
-  // Two 32-bit sides fit 64 bits; the rest is divided, not multiplied.
-  const uint64_t pixels = uint64_t{shape.height()} * shape.width();
+  if (absl::Status s = CheckShape(response.shape()); !s.ok()) return s;
   for (int i = 0; i < response.images_size(); ++i) {
     const v1::GeneratedImage& image = response.images(i);
     if (image.index() != request.first_index() + static_cast<uint32_t>(i)) {
@@ -100,20 +125,159 @@ absl::Status CheckReply(const v1::GenerateRequest& request,
           "the reply's image ", i, " has index ", image.index(), "; wanted ",
           request.first_index() + static_cast<uint32_t>(i)));
     }
-    uint64_t element_bytes = 0;
-    if (request.format() == v1::OUTPUT_FORMAT_RAW8) element_bytes = 1;
-    if (request.format() == v1::OUTPUT_FORMAT_FLOAT32) element_bytes = 4;
-    const uint64_t unit = channels * element_bytes;
-    if (element_bytes != 0 && (image.data().size() % unit != 0 ||
-                               image.data().size() / unit != pixels)) {
-      return absl::DataLossError(
-          absl::StrCat("image ", image.index(), " has ", image.data().size(),
-                       " bytes, which is not ", shape.width(), "x",
-                       shape.height(), " with ", channels, " channels"));
+    if (absl::Status s = CheckData(request.format(), response.shape(),
+                                   image.index(), image.data());
+        !s.ok()) {
+      return s;
     }
   }
   return absl::OkStatus();
 }
+
+namespace {
+
+// The events of one stream, each checked against the request and those before
+// it, and then given to the caller.
+class StreamReader {
+ public:
+  // Both must outlive it.
+  StreamReader(const v1::GenerateRequest& request,
+               const ImageClient::StreamCallbacks& callbacks)
+      : request_(request), callbacks_(callbacks) {}
+
+  // Cancelled if a callback ends the stream, DataLoss if `event` does not fit.
+  absl::Status Take(const v1::GenerateStreamResponse& event) {
+    if (event.has_accepted() == accepted_ || summary_) return Unexpected(event);
+    switch (event.event_case()) {
+      case v1::GenerateStreamResponse::kAccepted:
+        accepted_ = true;
+        missing_.assign(request_.count(), true);
+        shape_ = event.accepted().shape();
+        if (absl::Status s = CheckShape(shape_); !s.ok()) return s;
+        return Call(callbacks_.on_accepted, event.accepted());
+      case v1::GenerateStreamResponse::kPreview:
+        if (absl::Status s = CheckPicture(event.preview()); !s.ok()) return s;
+        return Call(callbacks_.on_preview, event.preview());
+      case v1::GenerateStreamResponse::kImage:
+        if (absl::Status s = CheckPicture(event.image()); !s.ok()) return s;
+        missing_[event.image().index() - request_.first_index()] = false;
+        return Call(callbacks_.on_image, event.image());
+      case v1::GenerateStreamResponse::kSummary:
+        summary_ = true;
+        if (callbacks_.on_summary) callbacks_.on_summary(event.summary());
+        return absl::OkStatus();
+      case v1::GenerateStreamResponse::EVENT_NOT_SET:
+        break;
+    }
+    return Unexpected(event);
+  }
+
+  bool accepted() const { return accepted_; }
+
+  // After a stream that the server ended with OK.
+  absl::Status CheckComplete() const {
+    const auto missing = std::count(missing_.begin(), missing_.end(), true);
+    if (summary_ && missing == 0) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(
+        "the stream ended without ", missing, " of the ", request_.count(),
+        " images", summary_ ? "" : " and without a summary"));
+  }
+
+ private:
+  template <typename Event>
+  static absl::Status Call(const std::function<bool(const Event&)>& callback,
+                           const Event& event) {
+    if (!callback || callback(event)) return absl::OkStatus();
+    return absl::CancelledError("the stream was ended by its receiver");
+  }
+
+  // `Picture` is StreamPreview or GeneratedImage.
+  template <typename Picture>
+  absl::Status CheckPicture(const Picture& picture) const {
+    const uint32_t position = picture.index() - request_.first_index();
+    if (position >= missing_.size() || !missing_[position]) {
+      return absl::DataLossError(
+          absl::StrCat("the stream brings image ", picture.index(),
+                       ", which was not asked for or has come before"));
+    }
+    return CheckData(request_.format(), shape_, picture.index(),
+                     picture.data());
+  }
+
+  static absl::Status Unexpected(const v1::GenerateStreamResponse& event) {
+    return absl::DataLossError(
+        absl::StrCat("the stream brings event ",
+                     static_cast<int>(event.event_case()), " out of order"));
+  }
+
+  const v1::GenerateRequest& request_;
+  const ImageClient::StreamCallbacks& callbacks_;
+  bool accepted_ = false;
+  bool summary_ = false;
+  v1::ImageShape shape_;
+  std::vector<bool> missing_;  // By position in the request.
+};
+
+// What the server chose in the first call of several, and the others must keep.
+struct Choice {
+  std::string model;
+  int64_t version = 0;
+  std::string digest;
+  uint64_t seed = 0;
+};
+
+// `Reply` is GenerateResponse or StreamAccepted.
+template <typename Reply>
+Choice ChoiceOf(const Reply& reply) {
+  return {reply.model(), reply.version(), reply.checkpoint_digest(),
+          reply.seed()};
+}
+
+absl::Status CheckSameCheckpoint(const std::optional<Choice>& first,
+                                 const Choice& now) {
+  if (!first.has_value() || first->digest == now.digest) {
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(absl::StrCat("model ", now.model, " version ",
+                                         now.version,
+                                         " changed between two calls: digest ",
+                                         first->digest, ", then ", now.digest));
+}
+
+// Splits `request` into calls of at most kMaxCountPerCall images. `call` makes
+// one of them; it gets the choice of the first, unset in the first itself, and
+// returns its own.
+absl::Status CallInParts(
+    v1::GenerateRequest request, uint32_t count,
+    absl::FunctionRef<absl::StatusOr<Choice>(const v1::GenerateRequest&,
+                                             const std::optional<Choice>&)>
+        call) {
+  constexpr uint32_t kMaxIndex = std::numeric_limits<uint32_t>::max();
+  if (count == 0) {
+    return absl::InvalidArgumentError("count 0; it must be at least 1");
+  }
+  if (count - 1 > kMaxIndex - request.first_index()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("first_index ", request.first_index(), " and count ",
+                     count, "; the last index must be at most ", kMaxIndex));
+  }
+  std::optional<Choice> first;
+  for (uint32_t left = count; left > 0;) {
+    request.set_count(std::min(left, ImageClient::kMaxCountPerCall));
+    absl::StatusOr<Choice> choice = call(request, first);
+    if (!choice.ok()) return choice.status();
+    if (!first.has_value()) first = *std::move(choice);
+    left -= request.count();
+    request.set_model(first->model);
+    request.set_version(first->version);
+    request.set_seed(first->seed);
+    // Past the last part this wraps, and is not used.
+    request.set_first_index(request.first_index() + request.count());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 ImageClient::ImageClient(const std::string& address, Options options)
     : ImageClient(CreateChannel(address), std::move(options)) {}
@@ -141,36 +305,66 @@ absl::Status ImageClient::GenerateInParts(
     v1::GenerateRequest request, uint32_t count,
     const std::function<absl::Status(const v1::GenerateResponse&)>& on_part)
     const {
-  constexpr uint32_t kMaxIndex = std::numeric_limits<uint32_t>::max();
-  if (count == 0) {
-    return absl::InvalidArgumentError("count 0; it must be at least 1");
-  }
-  if (count - 1 > kMaxIndex - request.first_index()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("first_index ", request.first_index(), " and count ",
-                     count, "; the last index must be at most ", kMaxIndex));
-  }
-  std::string digest;
-  for (uint32_t left = count; left > 0;) {
-    request.set_count(std::min(left, kMaxCountPerCall));
-    const absl::StatusOr<v1::GenerateResponse> part = Generate(request);
-    if (!part.ok()) return part.status();
-    if (digest.empty()) digest = part->checkpoint_digest();
-    if (part->checkpoint_digest() != digest) {
-      return absl::AbortedError(
-          absl::StrCat("model ", part->model(), " version ", part->version(),
-                       " changed between two calls: digest ", digest, ", then ",
-                       part->checkpoint_digest()));
-    }
-    if (absl::Status status = on_part(*part); !status.ok()) return status;
-    left -= request.count();
-    request.set_model(part->model());
-    request.set_version(part->version());
-    request.set_seed(part->seed());
-    // Past the last part this wraps, and is not used.
-    request.set_first_index(request.first_index() + request.count());
-  }
-  return absl::OkStatus();
+  return CallInParts(
+      std::move(request), count,
+      [&](const v1::GenerateRequest& part_request,
+          const std::optional<Choice>& first) -> absl::StatusOr<Choice> {
+        const absl::StatusOr<v1::GenerateResponse> part =
+            Generate(part_request);
+        if (!part.ok()) return part.status();
+        const Choice choice = ChoiceOf(*part);
+        absl::Status status = CheckSameCheckpoint(first, choice);
+        if (status.ok()) status = on_part(*part);
+        if (!status.ok()) return status;
+        return choice;
+      });
+}
+
+absl::Status ImageClient::GenerateStream(
+    const v1::GenerateStreamRequest& request,
+    const StreamCallbacks& callbacks) const {
+  StreamReader stream(request.request(), callbacks);
+  absl::Status taken;
+  const absl::Status called = CallWithRetries(
+      options_,
+      [&](grpc::ClientContext* context) {
+        const auto reader = images_->GenerateStream(context, request);
+        v1::GenerateStreamResponse event;
+        while (reader->Read(&event)) {
+          if (!taken.ok()) continue;  // It ends once all is read.
+          taken = stream.Take(event);
+          if (!taken.ok()) context->TryCancel();
+        }
+        return reader->Finish();
+      },
+      [&stream] { return !stream.accepted(); });
+  if (!taken.ok()) return taken;
+  if (!called.ok()) return called;
+  return stream.CheckComplete();
+}
+
+absl::Status ImageClient::GenerateStreamInParts(
+    v1::GenerateStreamRequest request, uint32_t count,
+    const StreamCallbacks& callbacks) const {
+  return CallInParts(
+      request.request(), count,
+      [&](const v1::GenerateRequest& part_request,
+          const std::optional<Choice>& first) -> absl::StatusOr<Choice> {
+        *request.mutable_request() = part_request;
+        Choice choice;
+        absl::Status same;
+        StreamCallbacks part = callbacks;
+        part.on_accepted = [&](const v1::StreamAccepted& accepted) {
+          choice = ChoiceOf(accepted);
+          same = CheckSameCheckpoint(first, choice);
+          if (!same.ok()) return false;
+          return !callbacks.on_accepted || callbacks.on_accepted(accepted);
+        };
+        const absl::Status status = GenerateStream(request, part);
+        if (!same.ok()) return same;
+        if (!status.ok()) return status;
+        return choice;
+      });
 }
 
 absl::StatusOr<v1::ListModelsResponse> ImageClient::ListModels() const {

@@ -73,6 +73,30 @@ class ImageClient {
       const std::function<absl::Status(const v1::GenerateResponse&)>& on_part)
       const;
 
+  // What a stream brings, called on the thread that made the call. Any of them
+  // may be left empty. One that returns false ends the stream: the server stops
+  // the work, nothing more is called, and the method returns Cancelled.
+  struct StreamCallbacks {
+    std::function<bool(const v1::StreamAccepted&)> on_accepted;
+    std::function<bool(const v1::StreamPreview&)> on_preview;
+    std::function<bool(const v1::GeneratedImage&)> on_image;
+    std::function<void(const v1::StreamSummary&)> on_summary;
+  };
+
+  // One streamed call, as image_generation.proto describes it. A refused call
+  // is tried again as others are; after on_accepted a failure is final, since
+  // a second attempt would repeat what was seen, and images that came before it
+  // stay good. A stream that does not fit the request is DataLoss.
+  absl::Status GenerateStream(const v1::GenerateStreamRequest& request,
+                              const StreamCallbacks& callbacks) const;
+
+  // As GenerateInParts, by one stream after the other: on_accepted and
+  // on_summary are called once for each, and indices ascend from stream to
+  // stream, not within one. request.request().count() is not used.
+  absl::Status GenerateStreamInParts(v1::GenerateStreamRequest request,
+                                     uint32_t count,
+                                     const StreamCallbacks& callbacks) const;
+
   absl::StatusOr<v1::ListModelsResponse> ListModels() const;
 
   // The standard health protocol. `service` is a full name such as

@@ -32,6 +32,13 @@ std::string OutputPath(const std::string& pattern, uint32_t index) {
   return absl::StrReplaceAll(pattern, {{"%d", absl::StrCat(index)}});
 }
 
+std::string PreviewPath(const std::string& folder, uint64_t seed,
+                        uint32_t index, uint32_t step,
+                        const std::string& extension) {
+  return absl::StrCat(folder, absl::EndsWith(folder, "/") ? "" : "/", seed, "-",
+                      index, "-step", step, ".", extension);
+}
+
 absl::Status WriteFile(const std::string& path, absl::string_view bytes) {
   const std::filesystem::path folder =
       std::filesystem::path(path).parent_path();

@@ -22,6 +22,11 @@ absl::StatusOr<std::string> OutputPattern(const std::string& out,
 // `pattern` with every %d replaced.
 std::string OutputPath(const std::string& pattern, uint32_t index);
 
+// FOLDER/SEED-INDEX-stepT.EXTENSION. Pure.
+std::string PreviewPath(const std::string& folder, uint64_t seed,
+                        uint32_t index, uint32_t step,
+                        const std::string& extension);
+
 // Replaces the file if there is one. Makes the folders above it.
 // An error names the path and what the file system said.
 absl::Status WriteFile(const std::string& path, absl::string_view bytes);

@@ -34,25 +34,36 @@ std::string ProgressBar(uint64_t done, uint64_t total) {
   return absl::StrCat("[", bar, "]");
 }
 
-std::string FormatProgress(uint32_t done, uint32_t total,
-                           absl::Duration elapsed) {
+std::string FormatProgress(const Progress& progress, absl::Duration elapsed) {
+  std::string counts =
+      absl::StrCat(progress.images, "/", progress.total_images, " images, ");
+  uint64_t done = progress.images;
+  uint64_t total = progress.total_images;
+  if (progress.total_steps > 0) {
+    done = progress.steps;
+    total = progress.total_steps;
+    absl::StrAppend(&counts, done, "/", total, " steps, ");
+  }
   const double seconds = absl::ToDoubleSeconds(elapsed);
   if (done == 0 || seconds <= 0.0) {
-    return absl::StrCat(done, "/", total, " images, ", FormatTime(elapsed));
+    return absl::StrCat(counts, FormatTime(elapsed));
   }
   const absl::Duration left =
       elapsed * (static_cast<double>(total - done) / done);
-  return absl::StrCat(ProgressBar(done, total), " ", done, "/", total,
-                      " images, ", FormatTime(elapsed),
-                      absl::StrFormat(", %.1f images/s, ", done / seconds),
-                      FormatTime(left), " left");
+  return absl::StrCat(
+      ProgressBar(done, total), " ", counts, FormatTime(elapsed),
+      absl::StrFormat(", %.1f images/s, ", progress.images / seconds),
+      FormatTime(left), " left");
 }
 
-ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total)
-    : ProgressLine(terminal, [this, total](absl::Duration elapsed) {
+ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total_images)
+    : ProgressLine(terminal, [this](absl::Duration elapsed) {
         mu_.AssertHeld();
-        return FormatProgress(done_, total, elapsed);
-      }) {}
+        return FormatProgress(progress_, elapsed);
+      }) {
+  absl::MutexLock lock(&mu_);
+  progress_.total_images = total_images;
+}
 
 ProgressLine::ProgressLine(
     std::FILE* terminal,
@@ -72,7 +83,13 @@ ProgressLine::~ProgressLine() {
 
 void ProgressLine::Advance(uint32_t images) {
   absl::MutexLock lock(&mu_);
-  done_ += images;
+  progress_.images += images;
+}
+
+void ProgressLine::SetSteps(uint64_t done, uint64_t total) {
+  absl::MutexLock lock(&mu_);
+  progress_.steps = done;
+  progress_.total_steps = total;
 }
 
 void ProgressLine::Print(std::ostream& out, const std::string& line) {

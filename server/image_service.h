@@ -5,21 +5,24 @@
 #include <grpcpp/grpcpp.h>
 
 #include "ddgan/v1/image_generation.grpc.pb.h"
-#include "server/generate_reactor.h"
+#include "server/generation_call.h"
 
 namespace ddgan {
 
 // Thread-safe.
 class ImageService final : public v1::ImageGeneration::CallbackService {
  public:
-  explicit ImageService(const GenerateReactor::Parts& parts) : parts_(parts) {}
+  explicit ImageService(const GenerationCall::Parts& parts) : parts_(parts) {}
 
   grpc::ServerUnaryReactor* Generate(grpc::CallbackServerContext* context,
                                      const v1::GenerateRequest* request,
                                      v1::GenerateResponse* response) override;
+  grpc::ServerWriteReactor<v1::GenerateStreamResponse>* GenerateStream(
+      grpc::CallbackServerContext* context,
+      const v1::GenerateStreamRequest* request) override;
 
  private:
-  const GenerateReactor::Parts parts_;
+  const GenerationCall::Parts parts_;
 };
 
 }  // namespace ddgan

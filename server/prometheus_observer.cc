@@ -97,15 +97,25 @@ prometheus::Family<Histogram>& Histograms(prometheus::Registry& registry,
 
 }  // namespace
 
+const char* NameOf(RpcMethod method) {
+  switch (method) {
+    case RpcMethod::kGenerate:
+      return "Generate";
+    case RpcMethod::kGenerateStream:
+      return "GenerateStream";
+  }
+  return "unknown";
+}
+
 PrometheusObserver::PrometheusObserver(Clock* clock)
     : clock_(clock),
       registry_(std::make_unique<prometheus::Registry>()),
       requests_(Counters(*registry_, "ddgan_requests_total",
-                         "Generate calls that ended, by gRPC status code; "
+                         "Calls that ended, by method and gRPC status code; "
                          "model is empty if none took the call.")),
       request_duration_(Histograms(
           *registry_, "ddgan_request_duration_seconds",
-          "Time from a Generate call's arrival to its answer, by gRPC status "
+          "Time from a call's arrival to its end, by method and gRPC status "
           "code.")),
       queue_duration_(Histograms(
           *registry_, "ddgan_queue_duration_seconds",
@@ -119,8 +129,17 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
                                   "Images in one generator call.")),
       images_(Counters(*registry_, "ddgan_images_total",
                        "Images whose last denoising step is done.")),
+      time_to_first_preview_(
+          Histograms(*registry_, "ddgan_time_to_first_preview_seconds",
+                     "Time from a GenerateStream call's arrival until its "
+                     "first preview is written.")
+              .Add({}, kRequestSeconds)),
+      previews_dropped_(Counters(*registry_, "ddgan_previews_dropped_total",
+                                 "Previews that a newer one or the image "
+                                 "overtook before they were sent.")
+                            .Add({})),
       encode_duration_(Histograms(*registry_, "ddgan_encode_duration_seconds",
-                                  "Time to encode one image as PNG.")
+                                  "Time to encode one image or preview as PNG.")
                            .Add({}, kEncodeSeconds)),
       queue_depth_(Gauges(*registry_, "ddgan_queue_depth",
                           "Images accepted and waiting for their first step.")
@@ -135,8 +154,8 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
                  "Images between their first and last denoising step.")
               .Add({})),
       wasted_steps_(Counters(*registry_, "ddgan_wasted_steps_total",
-                             "Denoising steps, one per image, whose image "
-                             "nobody received.")),
+                             "Denoising steps, one per image, that were of no "
+                             "use to anyone.")),
       rejected_(Counters(*registry_, "ddgan_rejected_total",
                          "Requests turned away although they were valid.")),
       reloads_(Counters(*registry_, "ddgan_reloads_total",
@@ -257,13 +276,24 @@ void PrometheusObserver::OnDeviceMemory(const std::string& device,
   device_memory_.Add({{"device", device}}).Set(static_cast<double>(bytes));
 }
 
-void PrometheusObserver::OnGenerateFinished(const std::string& model,
-                                            absl::StatusCode code,
-                                            absl::Duration duration) {
+void PrometheusObserver::OnCallFinished(RpcMethod method,
+                                        const std::string& model,
+                                        absl::StatusCode code,
+                                        absl::Duration duration) {
   const std::string name = absl::StatusCodeToString(code);
-  requests_.Add({{"model", model}, {"code", name}}).Increment();
-  request_duration_.Add({{"code", name}}, kRequestSeconds)
+  requests_.Add({{"method", NameOf(method)}, {"model", model}, {"code", name}})
+      .Increment();
+  request_duration_
+      .Add({{"method", NameOf(method)}, {"code", name}}, kRequestSeconds)
       .Observe(absl::ToDoubleSeconds(duration));
+}
+
+void PrometheusObserver::OnFirstPreview(absl::Duration duration) {
+  time_to_first_preview_.Observe(absl::ToDoubleSeconds(duration));
+}
+
+void PrometheusObserver::OnPreviewsDropped(int count) {
+  previews_dropped_.Increment(count);
 }
 
 void PrometheusObserver::OnEncoded(absl::Duration duration) {

@@ -27,6 +27,12 @@
 
 namespace ddgan {
 
+// The calls that make images, which metrics tell apart.
+enum class RpcMethod { kGenerate, kGenerateStream };
+
+// As in image_generation.proto: "Generate".
+const char* NameOf(RpcMethod method);
+
 // Thread-safe. Labels are bounded: models come from the model directory and
 // from accepted requests only, never from a request's text, and per-version
 // series are kept for the versions that were used last.
@@ -56,11 +62,14 @@ class PrometheusObserver final : public EngineObserver {
   void OnBatchLimit(const std::string& device, int max_batch_size) override;
   void OnDeviceMemory(const std::string& device, int64_t bytes) override;
 
-  // A Generate call ended, `duration` after it came in. `model` is the name of
-  // the model that took it; empty if it was refused before one did.
-  void OnGenerateFinished(const std::string& model, absl::StatusCode code,
-                          absl::Duration duration);
-  // One image was encoded as PNG.
+  // A call ended, `duration` after it came in. `model` is the name of the model
+  // that took it; empty if it was refused before one did.
+  void OnCallFinished(RpcMethod method, const std::string& model,
+                      absl::StatusCode code, absl::Duration duration);
+  // A stream's first preview was written, `duration` after the call came in.
+  void OnFirstPreview(absl::Duration duration);
+  void OnPreviewsDropped(int count);
+  // One image or preview was encoded as PNG.
   void OnEncoded(absl::Duration duration);
   // A call was turned away because too many images wait to be encoded.
   void OnEncoderFull();
@@ -92,6 +101,8 @@ class PrometheusObserver final : public EngineObserver {
   prometheus::Family<prometheus::Histogram>& step_duration_;
   prometheus::Family<prometheus::Histogram>& step_batch_size_;
   prometheus::Family<prometheus::Counter>& images_;
+  prometheus::Histogram& time_to_first_preview_;
+  prometheus::Counter& previews_dropped_;
   prometheus::Histogram& encode_duration_;
   prometheus::Gauge& queue_depth_;
   prometheus::Gauge& queue_oldest_age_;

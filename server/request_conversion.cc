@@ -5,7 +5,9 @@
 #include <map>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace ddgan {
 namespace {
@@ -14,6 +16,23 @@ void ConvertShape(const ImageShape& shape, v1::ImageShape* out) {
   out->set_channels(shape.channels);
   out->set_height(shape.height);
   out->set_width(shape.width);
+}
+
+void ConvertDuration(absl::Duration duration, google::protobuf::Duration* out) {
+  absl::Duration rest;
+  out->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
+  out->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+}
+
+// `Message` is GenerateResponse or StreamAccepted.
+template <typename Message>
+void FillHeader(const Acceptance& acceptance, uint64_t seed, Message* message) {
+  message->set_model(acceptance.identity.model);
+  message->set_version(acceptance.identity.version);
+  message->set_checkpoint_digest(acceptance.identity.digest);
+  message->set_seed(seed);
+  message->set_num_timesteps(acceptance.num_timesteps);
+  ConvertShape(acceptance.shape, message->mutable_shape());
 }
 
 int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format) {
@@ -76,6 +95,12 @@ absl::StatusOr<ConvertedRequest> ConvertRequest(
         "format: ", static_cast<int>(request.format()), " is out of range [",
         v1::OutputFormat_MIN, ", ", v1::OutputFormat_MAX, "] of OutputFormat"));
   }
+  if (!v1::RequestClass_IsValid(request.request_class())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "request_class: ", static_cast<int>(request.request_class()),
+        " is out of range [", v1::RequestClass_MIN, ", ", v1::RequestClass_MAX,
+        "] of RequestClass"));
+  }
 
   ConvertedRequest converted;
   if (request.format() != v1::OUTPUT_FORMAT_UNSPECIFIED) {
@@ -91,7 +116,48 @@ absl::StatusOr<ConvertedRequest> ConvertRequest(
                                 ? PixelFormat::kFloat32
                                 : PixelFormat::kUint8;
   generation.deadline = deadline;
+  generation.request_class = request.request_class() == v1::REQUEST_CLASS_BATCH
+                                 ? RequestClass::kBatch
+                                 : RequestClass::kInteractive;
   return converted;
+}
+
+absl::StatusOr<std::string> ConvertCaller(const CallerEvidence& evidence) {
+  if (!evidence.authenticated_name.empty()) return evidence.authenticated_name;
+  const std::string& id = evidence.client_id;
+  if (id.empty()) return PeerAddress(evidence.peer);
+  if (id.size() > kMaxClientIdSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(kClientIdKey, ": name of ", id.size(),
+                     " bytes, allowed are at most ", kMaxClientIdSize));
+  }
+  const auto unprintable = std::find_if_not(id.begin(), id.end(), [](char c) {
+    return absl::ascii_isprint(static_cast<unsigned char>(c));
+  });
+  if (unprintable != id.end()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        kClientIdKey, ": byte 0x",
+        absl::Hex(static_cast<unsigned char>(*unprintable), absl::kZeroPad2),
+        " at position ", unprintable - id.begin(),
+        ", allowed is printable ASCII, [0x20, 0x7e]"));
+  }
+  return id;
+}
+
+std::string PeerAddress(absl::string_view peer) {
+  absl::string_view address = peer;
+  const bool is_ip = absl::ConsumePrefix(&address, "ipv4:") ||
+                     absl::ConsumePrefix(&address, "ipv6:");
+  const size_t colon = address.rfind(':');
+  if (!is_ip || colon == absl::string_view::npos) return std::string(peer);
+  address = address.substr(0, colon);
+  // gRPC writes the brackets of an IPv6 address as in a URI.
+  if (absl::ConsumePrefix(&address, "%5B")) {
+    absl::ConsumeSuffix(&address, "%5D");
+  } else if (absl::ConsumePrefix(&address, "[")) {
+    absl::ConsumeSuffix(&address, "]");
+  }
+  return std::string(address);
 }
 
 absl::Status CheckReplySize(const ConvertedRequest& request,
@@ -107,12 +173,26 @@ absl::Status CheckReplySize(const ConvertedRequest& request,
 
 void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
                      v1::GenerateResponse* response) {
-  response->set_model(acceptance.identity.model);
-  response->set_version(acceptance.identity.version);
-  response->set_checkpoint_digest(acceptance.identity.digest);
-  response->set_seed(seed);
-  response->set_num_timesteps(acceptance.num_timesteps);
-  ConvertShape(acceptance.shape, response->mutable_shape());
+  FillHeader(acceptance, seed, response);
+}
+
+v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
+                                     uint64_t seed) {
+  v1::StreamAccepted accepted;
+  FillHeader(acceptance, seed, &accepted);
+  accepted.set_images_ahead(static_cast<uint32_t>(acceptance.images_ahead));
+  if (acceptance.expected_start.has_value()) {
+    ConvertDuration(*acceptance.expected_start,
+                    accepted.mutable_expected_start());
+  }
+  return accepted;
+}
+
+void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
+                    v1::GenerateTimings* out) {
+  ConvertDuration(timings.queue, out->mutable_queue());
+  ConvertDuration(timings.steps, out->mutable_steps());
+  ConvertDuration(encode, out->mutable_encode());
 }
 
 v1::ListModelsResponse ConvertModelList(

@@ -6,11 +6,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ddgan/v1/image_generation.pb.h"
 #include "ddgan/v1/model.pb.h"
@@ -29,18 +31,40 @@ inline constexpr int64_t kMaxReplyOverheadBytes = int64_t{1} << 20;
 // Longest model name that is looked up, in bytes.
 inline constexpr size_t kMaxModelNameSize = 128;
 
-// What a Generate call asks for: the engine's part and the server's part.
+// Metadata in which a caller that is not authenticated may name itself, and the
+// most bytes of that name.
+inline constexpr char kClientIdKey[] = "ddgan-client-id";
+inline constexpr size_t kMaxClientIdSize = 64;
+
+// What a call asks for: the engine's part and the server's part.
 struct ConvertedRequest {
   GenerationRequest generation;
   // Never OUTPUT_FORMAT_UNSPECIFIED.
   v1::OutputFormat format = v1::OUTPUT_FORMAT_PNG;
 };
 
-// `draw_seed` is called only if the request has no seed.
+// All but the caller, the guide and whether there are previews. `draw_seed` is
+// called only if the request has no seed.
 // InvalidArgument names the field, the value and the range.
 absl::StatusOr<ConvertedRequest> ConvertRequest(
     const v1::GenerateRequest& request, absl::Time deadline,
     absl::FunctionRef<uint64_t()> draw_seed);
+
+// What a connection tells about who calls; each part may be empty.
+struct CallerEvidence {
+  std::string authenticated_name;
+  std::string client_id;  // The metadata kClientIdKey.
+  std::string peer;       // As gRPC writes it: "ipv4:10.0.0.7:51312".
+};
+
+// Whose call it is, for fair sharing: the first part that is not empty, the
+// peer without its port, since a caller has a new one with each connection.
+// InvalidArgument if a client id that is looked at is no name.
+absl::StatusOr<std::string> ConvertCaller(const CallerEvidence& evidence);
+
+// The address in a gRPC peer string: "10.0.0.7", "2001:db8::7", "unix:/a/path".
+// Whatever is not understood stays as it is.
+std::string PeerAddress(absl::string_view peer);
 
 // InvalidArgument if `request`'s images, each of `shape`, could exceed
 // kMaxReplyImageBytes; names the largest count that fits.
@@ -50,6 +74,12 @@ absl::Status CheckReplySize(const ConvertedRequest& request,
 // Everything in a reply except its images and timings.
 void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
                      v1::GenerateResponse* response);
+
+v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
+                                     uint64_t seed);
+
+void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
+                    v1::GenerateTimings* out);
 
 // `versions` as Engine::ListModels gives them, grouped by model, models by
 // name, versions newest first.

@@ -141,9 +141,9 @@ absl::Status Server::StartEndpoint() {
 
 absl::Status Server::StartGrpc() {
   image_service_ = std::make_unique<ImageService>(
-      GenerateReactor::Parts{.engine = engine_.get(),
-                             .encode_pool = encode_pool_.get(),
-                             .metrics = &metrics_});
+      GenerationCall::Parts{.engine = engine_.get(),
+                            .encode_pool = encode_pool_.get(),
+                            .metrics = &metrics_});
   model_service_ = std::make_unique<ModelService>(engine_.get());
 
   // Never shut down again: with its last user gone, gRPC waits for the thread

@@ -80,6 +80,22 @@ void Mutex::ReaderUnlock() {
   next(this);
 }
 
+void Mutex::LockWhen(const Condition& condition) {
+  static const auto next = Next<void (*)(Mutex*, const Condition&)>(
+      "_ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE");
+  const GuardedCondition guarded = {this, &condition};
+  next(this, Condition(&guarded, &GuardedCondition::Eval));
+  __tsan_acquire(this);
+}
+
+void Mutex::ReaderLockWhen(const Condition& condition) {
+  static const auto next = Next<void (*)(Mutex*, const Condition&)>(
+      "_ZN4absl7debian35Mutex14ReaderLockWhenERKNS0_9ConditionE");
+  const GuardedCondition guarded = {this, &condition};
+  next(this, Condition(&guarded, &GuardedCondition::Eval));
+  __tsan_acquire(this);
+}
+
 void Mutex::Await(const Condition& condition) {
   static const auto next = Next<void (*)(Mutex*, const Condition&)>(
       "_ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE");

@@ -24,7 +24,11 @@ extern "C" const char* __tsan_default_suppressions() {
       "race:grpcpp/impl/call_op_set.h\n"
       "race:grpc::internal::CallbackWithSuccessTag::Set\n"
       "race:grpc::internal::CallbackWithSuccessTag::CallbackWithSuccessTag\n"
+      // A call's tag is constructed by the thread that starts the call, and run
+      // on one of the completion queue's.
+      "race:grpc::internal::CallbackWithStatusTag::CallbackWithStatusTag\n"
       // A call object and its reactor end on whichever thread the library says,
       // after every other thread is done with them.
-      "race:ServerCallbackUnaryImpl::CallOnDone\n";
+      "race:ServerCallbackUnaryImpl::CallOnDone\n"
+      "race:ServerCallbackWriterImpl::CallOnDone\n";
 }

@@ -123,6 +123,50 @@ TEST_F(CliTest, WritesAGridAsOnePng) {
   EXPECT_EQ(server_.requests()[0].format(), v1::OUTPUT_FORMAT_RAW8);
 }
 
+TEST_F(CliTest, StreamsImagesIntoTheSameFiles) {
+  const Result result =
+      Run("generate --stream --count=130 --seed=7 --first_index=3 "
+          "--format=raw8 --class=batch --out=images/");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, StartsWith("images/3.raw8 to images/132.raw8: "
+                                        "130 x 4x4 gray\n"));
+  EXPECT_THAT(result.output, HasSubstr("in the server: queue 6ms, steps 3s"));
+  EXPECT_EQ(FilesIn("images"), 130u);
+  EXPECT_EQ(Read("images/3.raw8"), FakeImageServer::Pixels(1, 7, 3));
+  EXPECT_EQ(Read("images/132.raw8"), FakeImageServer::Pixels(1, 7, 132));
+  ASSERT_THAT(server_.requests(), SizeIs(3));
+  EXPECT_EQ(server_.requests()[2].request_class(), v1::REQUEST_CLASS_BATCH);
+}
+
+TEST_F(CliTest, WritesEachPreviewIntoAFileIfAskedTo) {
+  const Result result =
+      Run("generate --stream --previews --preview_dir=steps --count=2 --seed=7 "
+          "--out=images/");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("previews: 6 received, 1 dropped\n"));
+  EXPECT_EQ(FilesIn("images"), 2u);
+  EXPECT_EQ(FilesIn("steps"), 6u);
+  EXPECT_EQ(Read("steps/7-1-step3.png"), Read("images/1.png"));
+  EXPECT_EQ(Run("generate --stream --previews --seed=7 --out=x.png").exit_code,
+            0);
+}
+
+TEST_F(CliTest, MakesTheSameGridOfAStream) {
+  const std::string arguments = "generate --count=70 --seed=7 --grid --out=";
+  EXPECT_EQ(Run(arguments + "a.png").exit_code, 0);
+  EXPECT_EQ(Run(arguments + "b.png --stream --previews").exit_code, 0);
+  EXPECT_EQ(Read("a.png"), Read("b.png"));
+}
+
+TEST_F(CliTest, EndsAStreamWhosePreviewsCannotBeWritten) {
+  const Result result =
+      Run("generate --stream --previews --preview_dir=/dev/null/x --count=640 "
+          "--out=images/");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("cannot make the folder /dev/null/x"));
+  EXPECT_THAT(server_.requests(), SizeIs(1));
+}
+
 TEST_F(CliTest, HasNamesForFilesIfNoneAreGiven) {
   EXPECT_EQ(Run("generate --count=2").exit_code, 0);
   EXPECT_THAT(Read("ddgan-1.png"), StartsWith("PNG of "));
@@ -158,6 +202,19 @@ TEST_F(CliTest, ReportsAServerThatIsNotThere) {
   EXPECT_THAT(result.output,
               AllOf(HasSubstr("UNAVAILABLE: "),
                     HasSubstr("Is a ddgan-server running at 127.0.0.1:1")));
+}
+
+TEST_F(CliTest, StreamsFromAGuideWithAPreviewOfEachOfItsSteps) {
+  std::ofstream(folder_ / "strokes.png", std::ios::binary)
+      << "\x89PNG\r\n\x1a\n";
+  const Result result =
+      Run("generate --stream --previews --preview_dir=steps --count=2 --seed=7 "
+          "--guide=strokes.png --guide_steps=3 --out=images/");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("previews: 4 received, 1 dropped\n"));
+  EXPECT_EQ(Read("steps/7-1-step2.png"), Read("images/1.png"));
+  ASSERT_THAT(server_.requests(), SizeIs(1));
+  EXPECT_EQ(server_.requests()[0].guide().steps(), 3u);
 }
 
 TEST_F(CliTest, SendsTheGuideInEachCall) {

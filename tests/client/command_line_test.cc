@@ -40,6 +40,8 @@ TEST(CommandLineTest, LeavesUnsetWhatTheServerDecides) {
   EXPECT_EQ(command.server.timeout, absl::Minutes(5));
   EXPECT_EQ(command.count, 1u);
   EXPECT_FALSE(command.grid);
+  EXPECT_FALSE(command.stream);
+  EXPECT_FALSE(command.previews);
   EXPECT_EQ(command.out, "");
   EXPECT_FALSE(command.request.has_seed());
   EXPECT_FALSE(command.request.has_version());
@@ -50,7 +52,8 @@ TEST(CommandLineTest, ReadsEveryFlagOfGenerate) {
   const GenerateCommand command = ParseGenerate(
       {"--server=host:2", "--timeout=90s", "--count=1000",
        "--seed=18446744073709551615", "--first-index=12", "--model=mnist",
-       "--version=9223372036854775807", "--format=float32", "--out=folder/"});
+       "--version=9223372036854775807", "--format=float32", "--class=batch",
+       "--stream", "--previews", "--preview_dir=steps", "--out=folder/"});
   EXPECT_EQ(command.server.address, "host:2");
   EXPECT_EQ(command.server.timeout, absl::Seconds(90));
   EXPECT_EQ(command.count, 1000u);
@@ -59,7 +62,13 @@ TEST(CommandLineTest, ReadsEveryFlagOfGenerate) {
   EXPECT_EQ(command.request.model(), "mnist");
   EXPECT_EQ(command.request.version(), std::numeric_limits<int64_t>::max());
   EXPECT_EQ(command.request.format(), v1::OUTPUT_FORMAT_FLOAT32);
+  EXPECT_EQ(command.request.request_class(), v1::REQUEST_CLASS_BATCH);
+  EXPECT_TRUE(command.stream);
+  EXPECT_TRUE(command.previews);
+  EXPECT_EQ(command.preview_dir, "steps");
   EXPECT_EQ(command.out, "folder/");
+  EXPECT_EQ(ParseGenerate({"--class=interactive"}).request.request_class(),
+            v1::REQUEST_CLASS_INTERACTIVE);
 }
 
 TEST(CommandLineTest, TellsSeedZeroFromNoSeed) {
@@ -104,6 +113,13 @@ TEST(CommandLineTest, RefusesWhatNoServerCouldDo) {
   ExpectRefused({"generate", "--first_index=4294967295", "--count=2"},
                 "the last index must be at most 4294967295");
   EXPECT_EQ(ParseGenerate({"--first_index=4294967295"}).count, 1u);
+  ExpectRefused({"generate", "--class=lazy"}, "wanted interactive or batch");
+  ExpectRefused({"generate", "--previews"}, "--previews needs --stream");
+  ExpectRefused({"generate", "--stream", "--preview_dir=a"},
+                "--preview_dir needs --previews");
+  ExpectRefused(
+      {"generate", "--stream", "--previews", "--preview_dir=a", "--grid"},
+      "--grid keeps no previews");
 }
 
 TEST(CommandLineTest, RefusesWhatIsNoCommand) {
@@ -211,7 +227,8 @@ TEST(CommandLineTest, HelpDescribesEveryCommandAndItsFlags) {
   const std::string generate = help({"generate", "--count=0", "--help"});
   for (const std::string flag :
        {"--count=N", "--seed=N", "--first_index=N", "--model=NAME",
-        "--version=N", "--format=png|raw8|float32", "--guide=FILE",
+        "--version=N", "--format=png|raw8|float32", "--class=interactive|batch",
+        "--stream", "--previews", "--preview_dir=FOLDER", "--guide=FILE",
         "--guide_steps=N", "--guide_fit=refuse|resize", "--grid", "--out=PATH",
         "--server=HOST:PORT", "--timeout=DURATION"}) {
     EXPECT_THAT(generate, HasSubstr("\n  " + flag + "\n"));

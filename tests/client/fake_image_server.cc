@@ -53,6 +53,11 @@ void FakeImageServer::set_tamper(
   tamper_ = std::move(tamper);
 }
 
+void FakeImageServer::BreakStreams(grpc::Status status) {
+  absl::MutexLock lock(&mu_);
+  stream_break_ = std::move(status);
+}
+
 void FakeImageServer::HoldReplies() {
   absl::MutexLock lock(&mu_);
   holds_replies_ = true;
@@ -161,6 +166,53 @@ grpc::Status FakeImageServer::Generate(grpc::ServerContext* context,
     }
   }
   if (tamper) tamper(response);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeImageServer::GenerateStream(
+    grpc::ServerContext* context, const v1::GenerateStreamRequest* request,
+    grpc::ServerWriter<v1::GenerateStreamResponse>* writer) {
+  v1::GenerateResponse reply;
+  if (grpc::Status status = Generate(context, &request->request(), &reply);
+      !status.ok()) {
+    return status;
+  }
+  v1::GenerateStreamResponse event;
+  v1::StreamAccepted* accepted = event.mutable_accepted();
+  accepted->set_model(reply.model());
+  accepted->set_version(reply.version());
+  accepted->set_checkpoint_digest(reply.checkpoint_digest());
+  accepted->set_seed(reply.seed());
+  accepted->set_num_timesteps(reply.num_timesteps());
+  *accepted->mutable_shape() = reply.shape();
+  writer->Write(event);
+  {
+    absl::MutexLock lock(&mu_);
+    if (!stream_break_.ok()) return stream_break_;
+  }
+  uint32_t previews = 0;
+  const uint32_t steps = request->request().has_guide()
+                             ? request->request().guide().steps()
+                             : reply.num_timesteps();
+  for (uint32_t step = steps - 1; request->previews() && step > 0; --step) {
+    for (const v1::GeneratedImage& image : reply.images()) {
+      event.mutable_preview()->set_index(image.index());
+      event.mutable_preview()->set_step(step);
+      event.mutable_preview()->set_data(image.data());
+      writer->Write(event);
+      ++previews;
+    }
+  }
+  // The last one first, as a stream may bring them in any order.
+  for (int i = reply.images_size(); i-- > 0;) {
+    *event.mutable_image() = reply.images(i);
+    writer->Write(event);
+  }
+  event.mutable_summary()->set_images(reply.images_size());
+  event.mutable_summary()->set_previews_sent(previews);
+  event.mutable_summary()->set_previews_dropped(1);
+  *event.mutable_summary()->mutable_timings() = reply.timings();
+  writer->Write(event);
   return grpc::Status::OK;
 }
 

@@ -51,6 +51,9 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
   void set_tamper(std::function<void(v1::GenerateResponse*)> tamper)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Streams end so after their first event from now on.
+  void BreakStreams(grpc::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+
   // From now on no call is answered until ReleaseReplies, not even one that its
   // caller has given up.
   void HoldReplies() ABSL_LOCKS_EXCLUDED(mu_);
@@ -75,6 +78,11 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
                         const v1::GenerateRequest* request,
                         v1::GenerateResponse* response) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  // Streams what Generate would answer, after previews if they are asked for.
+  grpc::Status GenerateStream(
+      grpc::ServerContext* context, const v1::GenerateStreamRequest* request,
+      grpc::ServerWriter<v1::GenerateStreamResponse>* writer) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   grpc::Status ListModels(grpc::ServerContext* context,
                           const v1::ListModelsRequest* request,
                           v1::ListModelsResponse* response) override;
@@ -86,6 +94,7 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
   mutable absl::Mutex mu_;
   std::deque<Failure> failures_ ABSL_GUARDED_BY(mu_);
   std::function<void(v1::GenerateResponse*)> tamper_ ABSL_GUARDED_BY(mu_);
+  grpc::Status stream_break_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> client_ids_ ABSL_GUARDED_BY(mu_);
   bool holds_replies_ ABSL_GUARDED_BY(mu_) = false;

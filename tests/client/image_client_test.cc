@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -14,6 +15,7 @@
 namespace ddgan {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -163,6 +165,159 @@ TEST(ImageClientTest, RefusesAReplyThatDoesNotFitTheRequest) {
         r->mutable_shape()->set_width(0xffffffff);
       },
       "has 16 bytes");
+}
+
+v1::GenerateStreamRequest StreamRequest(uint32_t count, bool previews) {
+  v1::GenerateStreamRequest request;
+  *request.mutable_request() = Raw8Request(count);
+  request.set_previews(previews);
+  return request;
+}
+
+// Writes down what a stream brings: "accepted 7", "preview 0 at 3", "image 1",
+// "summary 2".
+ImageClient::StreamCallbacks WriteDown(std::vector<std::string>* events) {
+  return {.on_accepted =
+              [events](const v1::StreamAccepted& accepted) {
+                events->push_back(absl::StrCat("accepted ", accepted.seed()));
+                return true;
+              },
+          .on_preview =
+              [events](const v1::StreamPreview& preview) {
+                events->push_back(absl::StrCat("preview ", preview.index(),
+                                               " at ", preview.step()));
+                return true;
+              },
+          .on_image =
+              [events](const v1::GeneratedImage& image) {
+                events->push_back(absl::StrCat("image ", image.index()));
+                return true;
+              },
+          .on_summary =
+              [events](const v1::StreamSummary& summary) {
+                events->push_back(absl::StrCat("summary ", summary.images()));
+              }};
+}
+
+TEST(ImageClientTest, HandsOnAStreamAsItComes) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  std::vector<std::string> events;
+  absl::Status status =
+      client.GenerateStream(StreamRequest(2, false), WriteDown(&events));
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(events,
+              ElementsAre("accepted 7", "image 1", "image 0", "summary 2"));
+  events.clear();
+  status = client.GenerateStream(StreamRequest(1, true), WriteDown(&events));
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(events,
+              ElementsAre("accepted 7", "preview 0 at 3", "preview 0 at 2",
+                          "preview 0 at 1", "image 0", "summary 1"));
+  EXPECT_TRUE(client.GenerateStream(StreamRequest(1, true), {}).ok());
+}
+
+TEST(ImageClientTest, EndsAStreamWhenACallbackSaysSo) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  std::vector<std::string> events;
+  ImageClient::StreamCallbacks callbacks = WriteDown(&events);
+  callbacks.on_preview = [](const v1::StreamPreview& preview) {
+    return preview.step() > 2;
+  };
+  EXPECT_EQ(client.GenerateStream(StreamRequest(1, true), callbacks).code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_THAT(events, ElementsAre("accepted 7"));
+  EXPECT_THAT(server.requests(), SizeIs(1));
+}
+
+TEST(ImageClientTest, TriesARefusedStreamAgain) {
+  FakeImageServer server;
+  FakeImageServer::Failure overload =
+      Failing(grpc::StatusCode::RESOURCE_EXHAUSTED);
+  overload.pushback = "1";
+  server.FailNext(overload);
+  const ImageClient client(server.address(), QuickRetries());
+  std::vector<std::string> events;
+  const absl::Status status =
+      client.GenerateStream(StreamRequest(1, false), WriteDown(&events));
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(events, ElementsAre("accepted 7", "image 0", "summary 1"));
+  EXPECT_THAT(server.requests(), SizeIs(2));
+}
+
+TEST(ImageClientTest, RepeatsNoStreamThatHasBegun) {
+  FakeImageServer server;
+  server.BreakStreams(grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone"));
+  const ImageClient client(server.address(), QuickRetries());
+  std::vector<std::string> events;
+  const absl::Status status =
+      client.GenerateStream(StreamRequest(1, false), WriteDown(&events));
+  EXPECT_EQ(status, absl::UnavailableError("gone"));
+  EXPECT_THAT(events, ElementsAre("accepted 7"));
+  EXPECT_THAT(server.requests(), SizeIs(1));
+}
+
+TEST(ImageClientTest, RefusesAStreamThatDoesNotFitTheRequest) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  const auto expect_data_loss =
+      [&](const std::function<void(v1::GenerateResponse*)>& tamper,
+          const std::string& reason) {
+        server.set_tamper(tamper);
+        for (bool previews : {false, true}) {
+          const absl::Status status =
+              client.GenerateStream(StreamRequest(2, previews), {});
+          EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+          EXPECT_THAT(std::string(status.message()), HasSubstr(reason));
+        }
+      };
+  expect_data_loss(
+      [](v1::GenerateResponse* r) { r->mutable_images()->RemoveLast(); },
+      "without 1 of the 2 images");
+  expect_data_loss(
+      [](v1::GenerateResponse* r) { r->mutable_images(1)->set_index(0); },
+      "brings image 0, which was not asked for or has come before");
+  expect_data_loss(
+      [](v1::GenerateResponse* r) { r->mutable_images(0)->set_index(2); },
+      "brings image 2, which was not asked for");
+  expect_data_loss([](v1::GenerateResponse* r) { r->clear_shape(); },
+                   "with 0 channels");
+  expect_data_loss(
+      [](v1::GenerateResponse* r) {
+        r->mutable_images(0)->mutable_data()->pop_back();
+      },
+      "image 0 has 15 bytes");
+}
+
+TEST(ImageClientTest, SplitsALargeStreamAndKeepsWhatTheFirstOneChose) {
+  FakeImageServer server;
+  const ImageClient client(server.address(), QuickRetries());
+  v1::GenerateStreamRequest request = StreamRequest(0, false);
+  request.mutable_request()->clear_seed();
+  request.mutable_request()->set_first_index(5);
+  std::vector<std::string> events;
+  absl::Status status =
+      client.GenerateStreamInParts(request, 65, WriteDown(&events));
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_THAT(events, SizeIs(2 + 65 + 2));
+  EXPECT_EQ(events[65], "summary 64");
+  EXPECT_EQ(events[66], "accepted 4242");
+  EXPECT_EQ(events[67], "image 69");
+  ASSERT_THAT(server.requests(), SizeIs(2));
+  EXPECT_EQ(server.requests()[1].seed(), FakeImageServer::kDrawnSeed);
+  EXPECT_EQ(server.requests()[1].version(), FakeImageServer::kVersion);
+
+  events.clear();
+  ImageClient::StreamCallbacks callbacks = WriteDown(&events);
+  callbacks.on_summary = [&server](const v1::StreamSummary&) {
+    server.set_tamper([](v1::GenerateResponse* reply) {
+      reply->set_checkpoint_digest("other");
+    });
+  };
+  status = client.GenerateStreamInParts(request, 65, callbacks);
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(events, SizeIs(1 + 64));
 }
 
 TEST(ImageClientTest, SplitsALargeCountAndKeepsWhatTheFirstCallChose) {

@@ -37,6 +37,12 @@ TEST(OutputPathTest, PutsTheIndexWhereverItIsAskedFor) {
   EXPECT_EQ(OutputPath("x.png", 7), "x.png");
 }
 
+TEST(PreviewPathTest, NamesSeedIndexAndStep) {
+  EXPECT_EQ(PreviewPath("steps/", 18446744073709551615u, 4294967295, 3, "png"),
+            "steps/18446744073709551615-4294967295-step3.png");
+  EXPECT_EQ(PreviewPath("a", 7, 0, 1, "raw8"), "a/7-0-step1.raw8");
+}
+
 TEST(WriteFileTest, MakesFoldersAndReplacesFiles) {
   const std::filesystem::path folder =
       std::filesystem::path(::testing::TempDir()) / "write_file_test";

@@ -25,20 +25,31 @@ std::string ContentOf(std::FILE* file) {
 }
 
 TEST(FormatProgressTest, ShowsRateAndTimeLeftOnceSomethingIsDone) {
-  EXPECT_EQ(FormatProgress(0, 64, absl::Milliseconds(3240)),
+  EXPECT_EQ(FormatProgress({0, 64, 0, 0}, absl::Milliseconds(3240)),
             "0/64 images, 3.2 s");
-  EXPECT_EQ(FormatProgress(128, 640, absl::Seconds(12)),
+  EXPECT_EQ(FormatProgress({128, 640, 0, 0}, absl::Seconds(12)),
             "[====>               ] 128/640 images, 12.0 s, 10.7 images/s, "
             "48.0 s left");
-  EXPECT_EQ(FormatProgress(1, 1000, absl::Seconds(10)),
+  EXPECT_EQ(FormatProgress({1, 1000, 0, 0}, absl::Seconds(10)),
             "[>                   ] 1/1000 images, 10.0 s, 0.1 images/s, "
             "2h46m30s left");
-  EXPECT_EQ(FormatProgress(64, 64, absl::Seconds(8)),
+  EXPECT_EQ(FormatProgress({64, 64, 0, 0}, absl::Seconds(8)),
             "[====================] 64/64 images, 8.0 s, 8.0 images/s, "
             "0.0 s left");
-  EXPECT_EQ(
-      FormatProgress(4294967295, 4294967295, absl::Hours(1)).substr(0, 22),
-      "[====================]");
+  EXPECT_EQ(FormatProgress({4294967295, 4294967295, 0, 0}, absl::Hours(1))
+                .substr(0, 22),
+            "[====================]");
+}
+
+TEST(FormatProgressTest, GoesByStepsWhereTheyAreKnown) {
+  EXPECT_EQ(FormatProgress({0, 64, 0, 256}, absl::Milliseconds(3240)),
+            "0/64 images, 0/256 steps, 3.2 s");
+  EXPECT_EQ(FormatProgress({0, 64, 64, 256}, absl::Seconds(2)),
+            "[=====>              ] 0/64 images, 64/256 steps, 2.0 s, 0.0 "
+            "images/s, 6.0 s left");
+  EXPECT_EQ(FormatProgress({64, 64, 256, 256}, absl::Seconds(8)),
+            "[====================] 64/64 images, 256/256 steps, 8.0 s, 8.0 "
+            "images/s, 0.0 s left");
 }
 
 TEST(ProgressLineTest, DrawsWhatIsDoneAndLeavesNothingBehind) {
@@ -48,11 +59,12 @@ TEST(ProgressLineTest, DrawsWhatIsDoneAndLeavesNothingBehind) {
   {
     ProgressLine progress(terminal, 10);
     progress.Advance(5);
+    progress.SetSteps(23, 40);
     progress.Print(err, "a note");
     absl::SleepFor(absl::Milliseconds(800));
   }
   const std::string drawn = ContentOf(terminal);
-  EXPECT_THAT(drawn, HasSubstr("5/10 images"));
+  EXPECT_THAT(drawn, HasSubstr("5/10 images, 23/40 steps"));
   EXPECT_THAT(drawn, EndsWith("\r\x1b[K"));
   EXPECT_EQ(err.str(), "a note\n");
   std::fclose(terminal);

@@ -39,12 +39,22 @@ inline std::vector<uint8_t> FakePixels(uint64_t seed, uint32_t index,
   return pixels;
 }
 
+// The preview of that image after step `t`.
+inline std::vector<uint8_t> FakePreviewPixels(uint64_t seed, uint32_t index,
+                                              int t, const ImageShape& shape,
+                                              PixelFormat format) {
+  return FakePixels(seed + 100 * t, index, shape, format);
+}
+
 // Thread-safe. Unless told otherwise it answers every request within Submit,
 // last image first: the earliest and most awkward moment that Engine allows.
 class FakeEngine : public Engine {
  public:
   static constexpr absl::Duration kQueueTime = absl::Milliseconds(3);
   static constexpr absl::Duration kStepsTime = absl::Milliseconds(40);
+  static constexpr int kNumTimesteps = 4;
+  static constexpr int kImagesAhead = 5;
+  static constexpr absl::Duration kExpectedStart = absl::Milliseconds(1250);
 
   // Has model "digits", version 3 live and 2 refused.
   explicit FakeEngine(ImageShape shape = {1, 8, 8}) : shape_(shape) {}
@@ -53,6 +63,33 @@ class FakeEngine : public Engine {
   void HoldRequests() {
     absl::MutexLock lock(&mu_);
     hold_ = true;
+  }
+
+  // From now on Submit returns only after ResumeGuided for a request that has a
+  // guide.
+  void StallGuided() {
+    absl::MutexLock lock(&mu_);
+    stall_guided_ = true;
+  }
+
+  void ResumeGuided() {
+    absl::MutexLock lock(&mu_);
+    stall_guided_ = false;
+  }
+
+  // Blocks until a request stalls so.
+  void WaitForStalled() {
+    absl::MutexLock lock(&mu_);
+    auto stalls = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return stalled_ > 0;
+    };
+    mu_.Await(absl::Condition(&stalls));
+  }
+
+  // How many have stalled so far.
+  int stalled() const {
+    absl::MutexLock lock(&mu_);
+    return stalled_;
   }
 
   // Submit returns `status` from now on.
@@ -114,6 +151,16 @@ class FakeEngine : public Engine {
     Deliver(held, position);
   }
 
+  // Delivers a preview of the image at `position` of a held request.
+  void DeliverPreviewHeld(RequestId id, uint32_t position, int t) {
+    Held held;
+    {
+      absl::MutexLock lock(&mu_);
+      held = held_.at(id);
+    }
+    DeliverPreview(held, position, t);
+  }
+
   // Ends a held request. No effect if it was cancelled meanwhile.
   void FinishHeld(RequestId id, const absl::Status& status) {
     Held held;
@@ -135,6 +182,13 @@ class FakeEngine : public Engine {
     absl::Status failure;
     {
       absl::MutexLock lock(&mu_);
+      if (request.guide.has_value() && stall_guided_) {
+        ++stalled_;
+        auto resumed = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+          return !stall_guided_;
+        };
+        mu_.Await(absl::Condition(&resumed));
+      }
       if (draining_) return absl::UnavailableError("draining");
       if (!refusal_.ok()) return refusal_;
       if (!request.model.empty() && request.model != "digits") {
@@ -148,7 +202,9 @@ class FakeEngine : public Engine {
       acceptance = {.id = next_id_++,
                     .identity = identity(),
                     .shape = shape_,
-                    .num_timesteps = 4};
+                    .num_timesteps = kNumTimesteps,
+                    .images_ahead = kImagesAhead,
+                    .expected_start = kExpectedStart};
       if (hold_) {
         held_[acceptance.id] = {request, std::move(sink)};
         return acceptance;
@@ -156,6 +212,11 @@ class FakeEngine : public Engine {
       failure = failure_;
     }
     const Held held = {request, std::move(sink)};
+    const int steps =
+        request.guide.has_value() ? request.guide->steps : kNumTimesteps;
+    for (int t = request.previews ? steps - 1 : 0; t > 0; --t) {
+      for (uint32_t i = request.count; i-- > 0;) DeliverPreview(held, i, t);
+    }
     const uint32_t last_delivered = failure.ok() ? 0 : 1;
     for (uint32_t i = request.count; i-- > last_delivered;) Deliver(held, i);
     held.sink->OnFinished(failure, {kQueueTime, kStepsTime});
@@ -173,7 +234,7 @@ class FakeEngine : public Engine {
     live.identity = identity();
     live.state = VersionState::kLive;
     live.shape = shape_;
-    live.num_timesteps = 4;
+    live.num_timesteps = kNumTimesteps;
     live.training_step = 20000;
     live.dataset = "mnist";
     live.loaded_at = absl::FromUnixMillis(1'700'000'000'250);
@@ -224,10 +285,23 @@ class FakeEngine : public Engine {
                                              held.request.pixel_format)});
   }
 
+  void DeliverPreview(const Held& held, uint32_t position, int t) const {
+    const uint32_t index = held.request.first_index + position;
+    held.sink->OnPreview(
+        {.index = index,
+         .shape = shape_,
+         .pixel_format = held.request.pixel_format,
+         .pixels = FakePreviewPixels(held.request.seed, index, t, shape_,
+                                     held.request.pixel_format)},
+        t);
+  }
+
   const ImageShape shape_;
 
   mutable absl::Mutex mu_;
   bool hold_ ABSL_GUARDED_BY(mu_) = false;
+  bool stall_guided_ ABSL_GUARDED_BY(mu_) = false;
+  int stalled_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status refusal_ ABSL_GUARDED_BY(mu_);
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
   bool ready_ ABSL_GUARDED_BY(mu_) = true;

@@ -26,6 +26,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 import numpy as np
 from PIL import Image
+from PIL import ImageDraw
 
 from server_process import generate_stubs
 from server_process import ServerProcess
@@ -116,6 +117,143 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(alone.images[0].data,
                          together.images[index - 100].data)
 
+  def stream(self, previews=False, **fields):
+    fields = {'model': self.model, 'seed': SEED, **fields}
+    return self.images.GenerateStream(
+        self.pb.GenerateStreamRequest(
+            request=self.pb.GenerateRequest(**fields), previews=previews),
+        timeout=240)
+
+  def test_a_stream_brings_the_same_images_one_by_one(self):
+    together = self.generate(count=16, first_index=100)
+    first, *events, last = self.stream(count=16, first_index=100)
+    accepted, summary = first.accepted, last.summary
+    for field in ('model', 'version', 'checkpoint_digest', 'seed',
+                  'num_timesteps', 'shape'):
+      self.assertEqual(getattr(accepted, field), getattr(together, field))
+    self.assertEqual({event.WhichOneof('event') for event in events}, {'image'})
+    images = {event.image.index: event.image.data for event in events}
+    self.assertEqual(len(events), 16)
+    self.assertEqual(images, {image.index: image.data
+                              for image in together.images})
+    self.assertEqual((summary.images, summary.previews_sent,
+                      summary.previews_dropped), (16, 0, 0))
+    self.assertGreater(summary.timings.steps.ToNanoseconds(), 0)
+
+  def test_previews_are_pictures_and_come_before_their_image(self):
+    events = list(self.stream(count=4, previews=True))
+    shape = events[0].accepted.shape
+    summary = events[-1].summary
+    steps = {}  # Of each image, as they came; 0 is the image itself.
+    for event in events[1:-1]:
+      if event.WhichOneof('event') == 'preview':
+        steps.setdefault(event.preview.index, []).append(event.preview.step)
+        picture = Image.open(io.BytesIO(event.preview.data))
+        self.assertEqual(picture.size, (shape.width, shape.height))
+      else:
+        steps.setdefault(event.image.index, []).append(0)
+    self.assertEqual(sorted(steps), [0, 1, 2, 3])
+    for of_image in steps.values():
+      self.assertEqual(of_image, sorted(set(of_image), reverse=True))
+      self.assertEqual(of_image[-1], 0)
+      self.assertLess(of_image[0], self.version.num_timesteps)
+    self.assertEqual(summary.images, 4)
+    self.assertEqual(summary.previews_sent, len(events) - 2 - 4)
+    self.assertEqual(summary.previews_sent + summary.previews_dropped,
+                     4 * (self.version.num_timesteps - 1))
+
+  def test_a_stream_may_be_left_and_the_server_goes_on(self):
+    call = self.stream(count=64)
+    self.assertTrue(next(call).HasField('accepted'))
+    call.cancel()
+    with self.assertRaises(grpc.RpcError) as caught:
+      list(call)
+    self.assertEqual(caught.exception.code(), grpc.StatusCode.CANCELLED)
+    self.assertEqual(len(self.generate(count=1).images), 1)
+
+  def test_a_stream_without_a_request_is_refused_as_count_0_is(self):
+    with self.assertRaises(grpc.RpcError) as caught:
+      list(self.images.GenerateStream(self.pb.GenerateStreamRequest(),
+                                      timeout=240))
+    self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+    self.assertIn('count', caught.exception.details())
+
+  def guide(self, steps, fit=None):
+    """A few strokes, in the model's size unless they are to be resized."""
+    resize = self.pb.GUIDE_FIT_RESIZE
+    size = ((50, 30) if fit == resize
+            else (self.version.shape.width, self.version.shape.height))
+    picture = Image.new('RGB', size, (40, 60, 90))
+    ImageDraw.Draw(picture).line([(0, 0), size], fill=(230, 200, 20), width=4)
+    png = io.BytesIO()
+    picture.save(png, 'PNG')
+    return self.pb.Guide(png=png.getvalue(), steps=steps, fit=fit)
+
+  def test_a_guide_makes_other_images_and_the_same_ones_again(self):
+    steps = self.version.num_timesteps
+    free = self.generate(count=2)
+    seen = {image.data for image in free.images}
+    for guide in (self.guide(1), self.guide(steps),
+                  self.guide(1, self.pb.GUIDE_FIT_RESIZE)):
+      guided = self.generate(count=2, guide=guide)
+      seen.update(image.data for image in guided.images)
+      again = self.generate(count=1, first_index=1, guide=guide)
+      self.assertEqual(again.images[0].data, guided.images[1].data)
+      _, *events, last = self.stream(count=2, guide=guide, previews=True)
+      streamed = {event.image.index: event.image.data for event in events
+                  if event.HasField('image')}
+      self.assertEqual(streamed, {image.index: image.data
+                                  for image in guided.images})
+      self.assertEqual(
+          last.summary.previews_sent + last.summary.previews_dropped,
+          2 * (guide.steps - 1))
+    self.assertEqual(len(seen), 8)
+
+  def test_bad_guides_are_refused_with_the_fields_name(self):
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    self.assert_refused(invalid, ['guide.png'], count=1,
+                        guide=self.pb.Guide(png=b'GIF89a', steps=1))
+    for steps in (0, self.version.num_timesteps + 1):
+      self.assert_refused(invalid, ['guide.steps', str(steps)], count=1,
+                          guide=self.guide(steps))
+    other_size = self.guide(1, self.pb.GUIDE_FIT_RESIZE)
+    other_size.fit = self.pb.GUIDE_FIT_REFUSE
+    self.assert_refused(invalid, ['guide', '50x30'], count=1, guide=other_size)
+
+  def test_a_png_says_where_it_comes_from(self):
+    reply = self.generate(count=2, first_index=9)
+    text = {'Software': 'ddgan-serve', 'ddgan:model': self.model,
+            'ddgan:version': str(reply.version),
+            'ddgan:digest': reply.checkpoint_digest, 'ddgan:seed': str(SEED),
+            'ddgan:index': '10', 'ddgan:steps': str(reply.num_timesteps)}
+    self.assertEqual(Image.open(io.BytesIO(reply.images[1].data)).text, text)
+
+    guided = self.generate(count=1, first_index=10, guide=self.guide(1))
+    self.assertEqual(Image.open(io.BytesIO(guided.images[0].data)).text,
+                     {**text, 'ddgan:steps': '1'})
+
+    for event in self.stream(count=1, first_index=10, previews=True):
+      if event.HasField('preview'):
+        self.assertEqual(Image.open(io.BytesIO(event.preview.data)).text,
+                         {**text, 'ddgan:step': str(event.preview.step)})
+
+  def test_class_and_client_id_change_no_image(self):
+    plain = self.generate(count=3)
+    for name in ('REQUEST_CLASS_INTERACTIVE', 'REQUEST_CLASS_BATCH'):
+      reply = self.images.Generate(
+          self.pb.GenerateRequest(
+              model=self.model, seed=SEED, count=3,
+              request_class=self.pb.RequestClass.Value(name)),
+          metadata=[('ddgan-client-id', 'night job')], timeout=240)
+      self.assertEqual([image.data for image in reply.images],
+                       [image.data for image in plain.images])
+    with self.assertRaises(grpc.RpcError) as caught:
+      self.images.Generate(
+          self.pb.GenerateRequest(model=self.model, count=1),
+          metadata=[('ddgan-client-id', 65 * 'x')], timeout=240)
+    self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+    self.assertIn('ddgan-client-id', caught.exception.details())
+
   def test_images_that_share_batches_equal_those_alone(self):
     requests = [
         self.pb.GenerateRequest(model=self.model, seed=seed, count=count)
@@ -160,6 +298,8 @@ class PythonClientTest(unittest.TestCase):
     self.assert_refused(invalid, ['count', '65', '64'], count=65)
     self.assert_refused(invalid, ['format', '99'], count=1, format=99)
     self.assert_refused(invalid, ['version', '-1'], count=1, version=-1)
+    self.assert_refused(invalid, ['request_class', '7', '2'], count=1,
+                        request_class=7)
     missing = grpc.StatusCode.NOT_FOUND
     self.assert_refused(missing, ['no-such-model'], count=1,
                         model='no-such-model')
@@ -203,6 +343,9 @@ class PythonClientTest(unittest.TestCase):
       for arguments in (['health'],
                         ['generate', '--count=70', f'--seed={SEED}',
                          f'--model={self.model}', f'--out={folder}/'],
+                        ['generate', '--count=70', f'--seed={SEED}', '--stream',
+                         '--previews', '--class=batch',
+                         f'--model={self.model}', f'--out={folder}/stream/'],
                         ['generate', '--count=70', f'--seed={SEED}', '--grid',
                          f'--model={self.model}', f'--out={folder}/grid.png']):
         subprocess.run([options.client, *arguments,
@@ -212,6 +355,8 @@ class PythonClientTest(unittest.TestCase):
       for image in reply.images:
         written = pathlib.Path(folder, f'{image.index}.png').read_bytes()
         self.assertEqual(written, image.data)
+        streamed = pathlib.Path(folder, 'stream', f'{image.index}.png')
+        self.assertEqual(streamed.read_bytes(), image.data)
       grid = Image.open(pathlib.Path(folder, 'grid.png'))
       first = Image.open(pathlib.Path(folder, '0.png'))
       # Nine columns and eight rows, with a gap of two pixels.

@@ -24,18 +24,27 @@ std::vector<std::pair<std::string, std::string>> Pairs(
 
 TEST(PngProvenanceTest, NamesAllThatTheImageCanBeMadeAgainFrom) {
   const std::string digest(64, 'd');
+  const PngProvenance provenance({"mnist", 17, digest},
+                                 std::numeric_limits<uint64_t>::max(), 4);
   EXPECT_THAT(
-      Pairs(PngProvenance({"mnist", 17, digest},
-                          std::numeric_limits<uint64_t>::max(), 5, 4)),
+      Pairs(provenance.OfImage(5)),
       ElementsAre(Pair("Software", "ddgan-serve"), Pair("ddgan:model", "mnist"),
                   Pair("ddgan:version", "17"), Pair("ddgan:digest", digest),
                   Pair("ddgan:seed", "18446744073709551615"),
                   Pair("ddgan:index", "5"), Pair("ddgan:steps", "4")));
 }
 
+TEST(PngProvenanceTest, SaysOfAPreviewAlsoWhichStepItShows) {
+  const PngProvenance provenance({"mnist", 17, ""}, 7, 4);
+  auto text = Pairs(provenance.OfPreview(5, 3));
+  EXPECT_THAT(text.back(), Pair("ddgan:step", "3"));
+  text.pop_back();
+  EXPECT_EQ(text, Pairs(provenance.OfImage(5)));
+}
+
 TEST(PngProvenanceTest, EncodesModelNamesThatPngTextCannotHold) {
   const auto name = [](const std::string& model) {
-    return PngProvenance({model, 1, ""}, 0, 0, 1)[1].value;
+    return PngProvenance({model, 1, ""}, 0, 1).OfImage(0)[1].value;
   };
   EXPECT_EQ(name("cifar10 (EMA)~"), "cifar10 (EMA)~");
   EXPECT_EQ(name("100%"), "100%25");
@@ -44,7 +53,8 @@ TEST(PngProvenanceTest, EncodesModelNamesThatPngTextCannotHold) {
 
 TEST(PngProvenanceTest, IsTextThatTheEncoderTakes) {
   PngOptions options;
-  options.text = PngProvenance({"\xff\n", 1, std::string(64, '0')}, 7, 0, 4);
+  options.text =
+      PngProvenance({"\xff\n", 1, std::string(64, '0')}, 7, 4).OfPreview(0, 1);
   const std::vector<uint8_t> pixels(16);
   const absl::StatusOr<std::string> png = EncodePng(pixels, {1, 4, 4}, options);
   ASSERT_TRUE(png.ok()) << png.status();

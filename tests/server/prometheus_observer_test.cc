@@ -34,25 +34,38 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnWastedSteps(WasteReason::kDeadline, 3);
   metrics_.OnQueueState(1, 2, clock_.Now());
   metrics_.OnReload(Digits(1), absl::OkStatus(), absl::Seconds(1));
-  metrics_.OnDeviceHealth("cpu", true);
+  metrics_.OnDeviceHealth("cpu", absl::OkStatus());
+  metrics_.OnBatchLimit("cpu", 16);
   metrics_.OnDeviceMemory("cpu", 1 << 20);
-  metrics_.OnGenerateFinished("digits", absl::StatusCode::kOk,
-                              absl::Milliseconds(20));
+  metrics_.OnCallFinished(RpcMethod::kGenerate, "digits", absl::StatusCode::kOk,
+                          absl::Milliseconds(20));
+  metrics_.OnFirstPreview(absl::Milliseconds(10));
+  metrics_.OnPreviewsDropped(2);
   metrics_.OnEncoded(absl::Microseconds(300));
   metrics_.OnEncoderFull();
   const std::string text = metrics_.Text();
   EXPECT_EQ(PromtoolComplaints(text), "");
-  for (const char* name :
-       {"ddgan_requests_total", "ddgan_request_duration_seconds_bucket",
-        "ddgan_queue_duration_seconds_bucket",
-        "ddgan_step_duration_seconds_bucket", "ddgan_step_batch_size_bucket",
-        "ddgan_images_total", "ddgan_encode_duration_seconds_bucket",
-        "ddgan_queue_depth", "ddgan_queue_oldest_age_seconds",
-        "ddgan_inflight_images", "ddgan_wasted_steps_total",
-        "ddgan_rejected_total", "ddgan_reloads_total",
-        "ddgan_reload_duration_seconds_bucket", "ddgan_model_info",
-        "ddgan_device_memory_bytes", "ddgan_device_healthy",
-        "ddgan_build_info"}) {
+  for (const char* name : {"ddgan_requests_total",
+                           "ddgan_request_duration_seconds_bucket",
+                           "ddgan_queue_duration_seconds_bucket",
+                           "ddgan_step_duration_seconds_bucket",
+                           "ddgan_step_batch_size_bucket",
+                           "ddgan_images_total",
+                           "ddgan_time_to_first_preview_seconds_bucket",
+                           "ddgan_previews_dropped_total",
+                           "ddgan_encode_duration_seconds_bucket",
+                           "ddgan_queue_depth",
+                           "ddgan_queue_oldest_age_seconds",
+                           "ddgan_inflight_images",
+                           "ddgan_wasted_steps_total",
+                           "ddgan_rejected_total",
+                           "ddgan_reloads_total",
+                           "ddgan_reload_duration_seconds_bucket",
+                           "ddgan_model_info",
+                           "ddgan_device_memory_bytes",
+                           "ddgan_device_healthy",
+                           "ddgan_device_batch_limit_images",
+                           "ddgan_build_info"}) {
     EXPECT_THAT(text, HasSubstr(absl::StrCat("\n", name)));
   }
 }
@@ -62,12 +75,49 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterBeforeAnythingHappened) {
 }
 
 TEST_F(PrometheusObserverTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
+  const std::string text = metrics_.Text();
+  for (const char* reason : {"queue_full", "deadline", "deadline_unmeetable",
+                             "draining", "no_device", "encoder_full"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("ddgan_rejected_total{reason=\"",
+                                             reason, "\"} 0")));
+  }
+  for (const char* reason :
+       {"cancelled", "deadline", "shutdown", "step_failed", "replayed"}) {
+    EXPECT_THAT(text,
+                HasSubstr(absl::StrCat("ddgan_wasted_steps_total{reason=\"",
+                                       reason, "\"} 0")));
+  }
+  EXPECT_THAT(text, HasSubstr("ddgan_previews_dropped_total 0"));
+}
+
+TEST_F(PrometheusObserverTest, CountsByReason) {
+  metrics_.OnRejected(RejectReason::kUnmeetableDeadline);
+  metrics_.OnRejected(RejectReason::kNoDevice);
+  metrics_.OnWastedSteps(WasteReason::kReplayed, 6);
   EXPECT_THAT(
       metrics_.Text(),
-      AllOf(HasSubstr("ddgan_rejected_total{reason=\"queue_full\"} 0"),
-            HasSubstr("ddgan_rejected_total{reason=\"encoder_full\"} 0"),
-            HasSubstr("ddgan_wasted_steps_total{reason=\"cancelled\"} "
-                      "0")));
+      AllOf(HasSubstr("ddgan_rejected_total{reason=\"deadline_unmeetable\"} 1"),
+            HasSubstr("ddgan_rejected_total{reason=\"no_device\"} 1"),
+            HasSubstr("ddgan_wasted_steps_total{reason=\"replayed\"} 6")));
+}
+
+TEST_F(PrometheusObserverTest, FollowsADeviceThatIsLostAndComesBack) {
+  metrics_.OnDeviceHealth("cuda:0", absl::OkStatus());
+  metrics_.OnDeviceHealth("cuda:1", absl::UnavailableError("fell off the bus"));
+  EXPECT_THAT(metrics_.Text(),
+              AllOf(HasSubstr("ddgan_device_healthy{device=\"cuda:0\"} 1"),
+                    HasSubstr("ddgan_device_healthy{device=\"cuda:1\"} 0")));
+  metrics_.OnDeviceHealth("cuda:1", absl::OkStatus());
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("ddgan_device_healthy{device=\"cuda:1\"} 1"));
+}
+
+TEST_F(PrometheusObserverTest, ShowsTheBatchThatADeviceHasMemoryFor) {
+  metrics_.OnBatchLimit("cuda:0", 32);
+  metrics_.OnBatchLimit("cuda:0", 16);
+  EXPECT_THAT(
+      metrics_.Text(),
+      HasSubstr("ddgan_device_batch_limit_images{device=\"cuda:0\"} 16"));
 }
 
 TEST_F(PrometheusObserverTest, LabelsAStepByItsTAndItsBatchBucket) {
@@ -83,14 +133,33 @@ TEST_F(PrometheusObserverTest, LabelsAStepOfSeveralTsAsMixed) {
                                      HasSubstr("batch_bucket=\"2\"")));
 }
 
-TEST_F(PrometheusObserverTest, CountsRequestsByModelAndCode) {
-  metrics_.OnGenerateFinished("digits", absl::StatusCode::kOk,
-                              absl::Milliseconds(1));
-  metrics_.OnGenerateFinished("", absl::StatusCode::kInvalidArgument,
-                              absl::Milliseconds(1));
-  const std::string text = metrics_.Text();
-  EXPECT_THAT(text, HasSubstr("code=\"OK\",model=\"digits\"} 1"));
-  EXPECT_THAT(text, HasSubstr("code=\"INVALID_ARGUMENT\",model=\"\"} 1"));
+TEST_F(PrometheusObserverTest, CountsRequestsByMethodModelAndCode) {
+  metrics_.OnCallFinished(RpcMethod::kGenerate, "digits", absl::StatusCode::kOk,
+                          absl::Milliseconds(1));
+  metrics_.OnCallFinished(RpcMethod::kGenerateStream, "",
+                          absl::StatusCode::kInvalidArgument,
+                          absl::Milliseconds(1));
+  EXPECT_THAT(
+      metrics_.Text(),
+      AllOf(HasSubstr("ddgan_requests_total{code=\"OK\",method=\"Generate\","
+                      "model=\"digits\"} 1"),
+            HasSubstr("ddgan_requests_total{code=\"INVALID_ARGUMENT\","
+                      "method=\"GenerateStream\",model=\"\"} 1"),
+            HasSubstr("ddgan_request_duration_seconds_count{code=\"OK\","
+                      "method=\"Generate\"} 1")));
+}
+
+TEST_F(PrometheusObserverTest, CountsDroppedPreviewsAndTimesTheFirstOne) {
+  metrics_.OnPreviewsDropped(3);
+  metrics_.OnPreviewsDropped(0);
+  metrics_.OnFirstPreview(absl::Milliseconds(15));
+  EXPECT_THAT(
+      metrics_.Text(),
+      AllOf(HasSubstr("ddgan_previews_dropped_total 3"),
+            HasSubstr("ddgan_time_to_first_preview_seconds_bucket{le=\"0.01\"}"
+                      " 0"),
+            HasSubstr("ddgan_time_to_first_preview_seconds_bucket{le=\"0.02\"}"
+                      " 1")));
 }
 
 TEST_F(PrometheusObserverTest, ComputesTheOldestAgeWhenScraped) {

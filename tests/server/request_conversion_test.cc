@@ -47,6 +47,7 @@ TEST(RequestConversionTest, FillsUnsetFieldsWithDefaults) {
   EXPECT_EQ(generation.first_index, 0u);
   EXPECT_EQ(generation.pixel_format, PixelFormat::kUint8);
   EXPECT_EQ(generation.deadline, absl::FromUnixSeconds(5));
+  EXPECT_EQ(generation.request_class, RequestClass::kInteractive);
 }
 
 TEST(RequestConversionTest, TakesEverySetField) {
@@ -56,6 +57,7 @@ TEST(RequestConversionTest, TakesEverySetField) {
   request.set_seed(0);
   request.set_first_index(12);
   request.set_format(v1::OUTPUT_FORMAT_FLOAT32);
+  request.set_request_class(v1::REQUEST_CLASS_BATCH);
   const auto converted = Convert(request);
   ASSERT_TRUE(converted.ok()) << converted.status();
   EXPECT_EQ(converted->format, v1::OUTPUT_FORMAT_FLOAT32);
@@ -65,6 +67,7 @@ TEST(RequestConversionTest, TakesEverySetField) {
   EXPECT_EQ(generation.seed, 0u);
   EXPECT_EQ(generation.first_index, 12u);
   EXPECT_EQ(generation.pixel_format, PixelFormat::kFloat32);
+  EXPECT_EQ(generation.request_class, RequestClass::kBatch);
 }
 
 TEST(RequestConversionTest, RefusesCountsOutsideOneToSixtyFour) {
@@ -88,6 +91,15 @@ TEST(RequestConversionTest, RefusesFormatsThatTheEnumDoesNotList) {
   ExpectRefused(request, "format", "4", "[0, 3]");
   request.set_format(static_cast<v1::OutputFormat>(-1));
   ExpectRefused(request, "format", "-1", "[0, 3]");
+}
+
+TEST(RequestConversionTest, RefusesClassesThatTheEnumDoesNotList) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_request_class(static_cast<v1::RequestClass>(3));
+  ExpectRefused(request, "request_class", "3", "[0, 2]");
+  request.set_request_class(v1::REQUEST_CLASS_INTERACTIVE);
+  EXPECT_EQ(Convert(request)->generation.request_class,
+            RequestClass::kInteractive);
 }
 
 TEST(RequestConversionTest, RefusesALastIndexPast32BitsInsteadOfWrapping) {
@@ -119,6 +131,66 @@ TEST(RequestConversionTest, LimitsAReplyToWhatAChannelCarries) {
                     HasSubstr("3x512x512")));
   request.format = v1::OUTPUT_FORMAT_PNG;
   EXPECT_TRUE(CheckReplySize(request, {3, 512, 512}).ok());
+}
+
+TEST(RequestConversionTest, TellsWhatIsKnownOfAnAcceptedStream) {
+  Acceptance acceptance;
+  acceptance.identity = {"digits", 3, "dd"};
+  acceptance.shape = {3, 16, 8};
+  acceptance.num_timesteps = 4;
+  acceptance.images_ahead = 7;
+  EXPECT_FALSE(ConvertAcceptance(acceptance, 9).has_expected_start());
+  acceptance.expected_start = absl::Milliseconds(1250);
+  const v1::StreamAccepted accepted = ConvertAcceptance(acceptance, 9);
+  EXPECT_EQ(accepted.model(), "digits");
+  EXPECT_EQ(accepted.version(), 3);
+  EXPECT_EQ(accepted.checkpoint_digest(), "dd");
+  EXPECT_EQ(accepted.seed(), 9u);
+  EXPECT_EQ(accepted.num_timesteps(), 4u);
+  EXPECT_EQ(accepted.shape().channels(), 3u);
+  EXPECT_EQ(accepted.shape().height(), 16u);
+  EXPECT_EQ(accepted.shape().width(), 8u);
+  EXPECT_EQ(accepted.images_ahead(), 7u);
+  EXPECT_EQ(accepted.expected_start().seconds(), 1);
+  EXPECT_EQ(accepted.expected_start().nanos(), 250'000'000);
+}
+
+TEST(RequestConversionTest, KnowsACallerByTheStrongestEvidence) {
+  CallerEvidence evidence{.authenticated_name = "spiffe://a/b",
+                          .client_id = "batch job 7",
+                          .peer = "ipv4:10.0.0.7:51312"};
+  EXPECT_EQ(*ConvertCaller(evidence), "spiffe://a/b");
+  evidence.authenticated_name.clear();
+  EXPECT_EQ(*ConvertCaller(evidence), "batch job 7");
+  evidence.client_id.clear();
+  EXPECT_EQ(*ConvertCaller(evidence), "10.0.0.7");
+}
+
+TEST(RequestConversionTest, RefusesAClientIdThatIsNoName) {
+  CallerEvidence evidence{
+      .authenticated_name = "", .client_id = std::string(64, '~'), .peer = ""};
+  EXPECT_TRUE(ConvertCaller(evidence).ok());
+  evidence.client_id += '~';
+  EXPECT_EQ(ConvertCaller(evidence).status(),
+            absl::InvalidArgumentError("ddgan-client-id: name of 65 bytes, "
+                                       "allowed are at most 64"));
+  evidence.client_id = "caf\xc3\xa9";
+  EXPECT_EQ(ConvertCaller(evidence).status(),
+            absl::InvalidArgumentError(
+                "ddgan-client-id: byte 0xc3 at position 3, allowed is "
+                "printable ASCII, [0x20, 0x7e]"));
+  evidence.client_id = "a\nb";
+  EXPECT_TRUE(absl::IsInvalidArgument(ConvertCaller(evidence).status()));
+}
+
+TEST(RequestConversionTest, LeavesThePortOutOfAPeersAddress) {
+  EXPECT_EQ(PeerAddress("ipv4:10.0.0.7:51312"), "10.0.0.7");
+  EXPECT_EQ(PeerAddress("ipv6:%5B2001:db8::7%5D:51312"), "2001:db8::7");
+  EXPECT_EQ(PeerAddress("ipv6:[2001:db8::7]:51312"), "2001:db8::7");
+  EXPECT_EQ(PeerAddress("unix:/run/ddgan:0"), "unix:/run/ddgan:0");
+  EXPECT_EQ(PeerAddress("unix:"), "unix:");
+  EXPECT_EQ(PeerAddress("ipv4:10"), "ipv4:10");
+  EXPECT_EQ(PeerAddress(""), "");
 }
 
 TEST(RequestConversionTest, GroupsVersionsByModelNewestFirst) {

@@ -2,16 +2,23 @@
 // without a model, seen from outside: gRPC stubs and HTTP.
 #include "server/server.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/dynamic_message.h>
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -25,6 +32,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "server/grpc_status.h"
+#include "server/png_provenance.h"
 #include "tests/fakes/fake_engine.h"
 #include "tests/fakes/temporary_folder.h"
 #include "tests/server/promtool.h"
@@ -36,6 +44,7 @@ using grpc::health::v1::Health;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -43,11 +52,40 @@ std::string AsString(const std::vector<uint8_t>& bytes) {
   return std::string(bytes.begin(), bytes.end());
 }
 
+constexpr ImageShape kShape = {1, 8, 8};
+
+// The PNG that `text` and `pixels` of kShape make.
+std::string Png(const std::vector<uint8_t>& pixels, std::vector<PngText> text) {
+  PngOptions options;
+  options.text = std::move(text);
+  return *EncodePng(pixels, kShape, options);
+}
+
+// What the server says of the images of RequestFor, made in `steps`.
+PngProvenance Provenance(int steps = FakeEngine::kNumTimesteps) {
+  return PngProvenance({"digits", 3, std::string(64, 'd')}, 7, steps);
+}
+
+std::string ImagePng(uint32_t index) {
+  return Png(FakePixels(7, index, kShape, PixelFormat::kUint8),
+             Provenance().OfImage(index));
+}
+
 v1::GenerateRequest RequestFor(uint32_t count) {
   v1::GenerateRequest request;
   request.set_count(count);
   request.set_seed(7);
   return request;
+}
+
+// A picture of 2x1 pixels, which no model has.
+v1::Guide Strokes() {
+  const std::vector<uint8_t> pixels = {9, 8, 7, 200, 100, 0};
+  v1::Guide guide;
+  guide.set_png(*EncodePng(pixels, {3, 1, 2}));
+  guide.set_steps(2);
+  guide.set_fit(v1::GUIDE_FIT_RESIZE);
+  return guide;
 }
 
 class ServerTest : public ::testing::Test {
@@ -68,6 +106,8 @@ class ServerTest : public ::testing::Test {
     arguments.SetMaxReceiveMessageSize(-1);
     // Each test's calls on a connection of their own.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // What a test leaves unread stays with the server, beyond 64 KiB.
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     channel_ = grpc::CreateCustomChannel(
         absl::StrCat("127.0.0.1:", server_->grpc_port()),
         grpc::InsecureChannelCredentials(), arguments);
@@ -117,9 +157,7 @@ TEST_F(ServerTest, AnswersWithPngsInOrderOfTheirIndexByDefault) {
   for (uint32_t i = 0; i < 64; ++i) {
     const v1::GeneratedImage& image = response_.images(i);
     EXPECT_EQ(image.index(), 5 + i);
-    EXPECT_EQ(image.data(),
-              *EncodePng(FakePixels(7, 5 + i, {1, 8, 8}, PixelFormat::kUint8),
-                         {1, 8, 8}));
+    EXPECT_EQ(image.data(), ImagePng(5 + i));
   }
 }
 
@@ -214,10 +252,13 @@ TEST_F(ServerTest, RefusesBadInputWithTheFieldsNameAndGoesOn) {
     EXPECT_THAT(status.error_message(), HasSubstr(message));
   }
   EXPECT_TRUE(Generate(RequestFor(1)).ok());
-  const std::string metrics =
-      MetricsWith("code=\"INVALID_ARGUMENT\",model=\"\"} 4");
-  EXPECT_THAT(metrics, HasSubstr("code=\"INVALID_ARGUMENT\",model=\"\"} 4"));
-  EXPECT_THAT(metrics, HasSubstr("code=\"OK\",model=\"digits\"} 1"));
+  const std::string metrics = MetricsWith(
+      "code=\"INVALID_ARGUMENT\",method=\"Generate\",model=\"\"} 4");
+  EXPECT_THAT(
+      metrics,
+      HasSubstr("code=\"INVALID_ARGUMENT\",method=\"Generate\",model=\"\"} 4"));
+  EXPECT_THAT(metrics,
+              HasSubstr("code=\"OK\",method=\"Generate\",model=\"digits\"} 1"));
 }
 
 TEST_F(ServerTest, ReportsUnknownModelsAndVersionsAsNotFound) {
@@ -232,9 +273,10 @@ TEST_F(ServerTest, ReportsUnknownModelsAndVersionsAsNotFound) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_THAT(status.error_message(), HasSubstr("version 2"));
   // A caller's text never becomes a label.
-  EXPECT_THAT(MetricsWith("code=\"NOT_FOUND\",model=\"\"} 2"),
-              AllOf(HasSubstr("code=\"NOT_FOUND\",model=\"\"} 2"),
-                    Not(HasSubstr("cats"))));
+  EXPECT_THAT(
+      MetricsWith("code=\"NOT_FOUND\",method=\"Generate\",model=\"\"} 2"),
+      AllOf(HasSubstr("code=\"NOT_FOUND\",method=\"Generate\",model=\"\"} 2"),
+            Not(HasSubstr("cats"))));
 }
 
 TEST_F(ServerTest, TellsACallerOfAFullServerWhenToComeBack) {
@@ -308,8 +350,9 @@ TEST_F(ServerTest, ACancelledCallIsCancelledInTheEngine) {
   caller.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
   engine_->WaitForCancels(1);
-  EXPECT_THAT(MetricsWith("code=\"CANCELLED\",model=\"digits\"} 1"),
-              HasSubstr("code=\"CANCELLED\",model=\"digits\"} 1"));
+  EXPECT_THAT(
+      MetricsWith("code=\"CANCELLED\",method=\"Generate\",model=\"digits\"} 1"),
+      HasSubstr("code=\"CANCELLED\",method=\"Generate\",model=\"digits\"} 1"));
 }
 
 TEST_F(ServerTest, ADeadlineReachesTheEngineAndEndsTheCall) {
@@ -331,8 +374,11 @@ TEST_F(ServerTest, ADeadlineReachesTheEngineAndEndsTheCall) {
   caller.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   engine_->WaitForCancels(1);
-  EXPECT_THAT(MetricsWith("code=\"DEADLINE_EXCEEDED\",model=\"digits\"} 1"),
-              HasSubstr("code=\"DEADLINE_EXCEEDED\",model=\"digits\"} 1"));
+  EXPECT_THAT(
+      MetricsWith(
+          "code=\"DEADLINE_EXCEEDED\",method=\"Generate\",model=\"digits\"} 1"),
+      HasSubstr("code=\"DEADLINE_EXCEEDED\",method=\"Generate\",model="
+                "\"digits\"} 1"));
 }
 
 TEST_F(ServerTest, ServesManyCallsAtOnce) {
@@ -353,6 +399,470 @@ TEST_F(ServerTest, ServesManyCallsAtOnce) {
     });
   }
   for (std::thread& caller : callers) caller.join();
+}
+
+// GenerateStream -------------------------------------------------------------
+
+v1::GenerateStreamRequest StreamRequestFor(uint32_t count, bool previews) {
+  v1::GenerateStreamRequest request;
+  *request.mutable_request() = RequestFor(count);
+  request.set_previews(previews);
+  return request;
+}
+
+// A call whose events the test reads when it wants to.
+class StreamCall {
+ public:
+  StreamCall(v1::ImageGeneration::Stub* stub,
+             const v1::GenerateStreamRequest& request,
+             absl::Duration timeout = absl::InfiniteDuration(),
+             const std::string& client_id = "") {
+    if (!client_id.empty()) {
+      context_.AddMetadata("ddgan-client-id", client_id);
+    }
+    if (timeout != absl::InfiniteDuration()) {
+      context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    }
+    reader_ = stub->GenerateStream(&context_, request);
+  }
+
+  // The next event; one without content at the end of the stream.
+  v1::GenerateStreamResponse Read() {
+    v1::GenerateStreamResponse event;
+    if (!reader_->Read(&event)) event.Clear();
+    return event;
+  }
+
+  // Reads what is left, by kind.
+  struct Rest {
+    std::vector<v1::StreamPreview> previews;
+    std::map<uint32_t, std::string> images;
+    std::vector<v1::StreamSummary> summaries;
+    grpc::Status status;
+  };
+  Rest ReadRest() {
+    Rest rest;
+    v1::GenerateStreamResponse event;
+    while (reader_->Read(&event)) {
+      EXPECT_TRUE(rest.summaries.empty()) << "something after the summary";
+      if (event.has_preview()) {
+        EXPECT_EQ(rest.images.count(event.preview().index()), 0u)
+            << "a preview after its image";
+        rest.previews.push_back(event.preview());
+      } else if (event.has_image()) {
+        EXPECT_TRUE(
+            rest.images.emplace(event.image().index(), event.image().data())
+                .second);
+      } else if (event.has_summary()) {
+        rest.summaries.push_back(event.summary());
+      } else {
+        ADD_FAILURE() << event.ShortDebugString();
+      }
+    }
+    rest.status = reader_->Finish();
+    return rest;
+  }
+
+  void Cancel() { context_.TryCancel(); }
+
+  std::string Trailer(const char* key) const {
+    const auto& trailers = context_.GetServerTrailingMetadata();
+    const auto found = trailers.find(key);
+    if (found == trailers.end()) return "";
+    return std::string(found->second.data(), found->second.size());
+  }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::GenerateStreamResponse>> reader_;
+};
+
+TEST_F(ServerTest, StreamsAcceptedThenImagesThenASummary) {
+  v1::GenerateStreamRequest request = StreamRequestFor(64, false);
+  request.mutable_request()->set_first_index(5);
+  StreamCall call(images_.get(), request);
+  const v1::StreamAccepted accepted = call.Read().accepted();
+  EXPECT_EQ(accepted.model(), "digits");
+  EXPECT_EQ(accepted.version(), 3);
+  EXPECT_EQ(accepted.checkpoint_digest(), std::string(64, 'd'));
+  EXPECT_EQ(accepted.seed(), 7u);
+  EXPECT_EQ(accepted.num_timesteps(), 4u);
+  EXPECT_EQ(accepted.shape().width(), 8u);
+  EXPECT_EQ(accepted.images_ahead(), 5u);
+  EXPECT_EQ(accepted.expected_start().seconds(), 1);
+  EXPECT_EQ(accepted.expected_start().nanos(), 250'000'000);
+
+  const StreamCall::Rest rest = call.ReadRest();
+  EXPECT_TRUE(rest.status.ok()) << rest.status.error_message();
+  EXPECT_TRUE(rest.previews.empty());
+  ASSERT_EQ(rest.images.size(), 64u);
+  for (uint32_t index = 5; index < 69; ++index) {
+    EXPECT_EQ(rest.images.at(index), ImagePng(index));
+  }
+  ASSERT_EQ(rest.summaries.size(), 1u);
+  const v1::StreamSummary& summary = rest.summaries[0];
+  EXPECT_EQ(summary.images(), 64u);
+  EXPECT_EQ(summary.previews_sent(), 0u);
+  EXPECT_EQ(summary.previews_dropped(), 0u);
+  EXPECT_EQ(summary.timings().queue().nanos(), 3'000'000);
+  EXPECT_EQ(summary.timings().steps().nanos(), 40'000'000);
+  EXPECT_GT(summary.timings().encode().nanos(), 0);
+}
+
+TEST_F(ServerTest, StreamsEachPreviewInTheRequestsFormatAsItIsMade) {
+  engine_->HoldRequests();
+  for (const auto& [format, pixel_format] :
+       {std::pair{v1::OUTPUT_FORMAT_PNG, PixelFormat::kUint8},
+        std::pair{v1::OUTPUT_FORMAT_FLOAT32, PixelFormat::kFloat32}}) {
+    v1::GenerateStreamRequest request = StreamRequestFor(2, true);
+    request.mutable_request()->set_format(format);
+    StreamCall call(images_.get(), request);
+    EXPECT_TRUE(call.Read().has_accepted());
+    const RequestId id = engine_->WaitForHeld(1).front();
+    EXPECT_TRUE(engine_->HeldRequest(id).previews);
+    for (uint32_t step : {3, 2, 1}) {
+      engine_->DeliverPreviewHeld(id, 1, step);
+      const v1::StreamPreview preview = call.Read().preview();
+      EXPECT_EQ(preview.index(), 1u);
+      EXPECT_EQ(preview.step(), step);
+      const std::vector<uint8_t> pixels =
+          FakePreviewPixels(7, 1, step, {1, 8, 8}, pixel_format);
+      EXPECT_EQ(preview.data(),
+                format == v1::OUTPUT_FORMAT_PNG
+                    ? Png(pixels, Provenance().OfPreview(1, step))
+                    : AsString(pixels));
+    }
+    engine_->DeliverHeld(id, 1);
+    EXPECT_EQ(call.Read().image().index(), 1u);
+    engine_->DeliverHeld(id, 0);
+    EXPECT_EQ(call.Read().image().index(), 0u);
+    engine_->FinishHeld(id, absl::OkStatus());
+    const v1::StreamSummary summary = call.Read().summary();
+    EXPECT_EQ(summary.images(), 2u);
+    EXPECT_EQ(summary.previews_sent(), 3u);
+    EXPECT_EQ(summary.previews_dropped(), 0u);
+    EXPECT_TRUE(call.ReadRest().status.ok());
+  }
+  const std::string metrics =
+      MetricsWith("code=\"OK\",method=\"GenerateStream\",model=\"digits\"} 2");
+  EXPECT_THAT(metrics,
+              AllOf(HasSubstr("ddgan_time_to_first_preview_seconds_count 2"),
+                    HasSubstr("ddgan_previews_dropped_total 0")));
+  EXPECT_EQ(PromtoolComplaints(metrics), "");
+}
+
+TEST_F(ServerTest, ASlowReaderLosesPreviewsAndNoImage) {
+  server_.reset();
+  StartServer({3, 512, 512});
+  engine_->HoldRequests();
+  v1::GenerateStreamRequest request = StreamRequestFor(2, true);
+  request.mutable_request()->set_format(v1::OUTPUT_FORMAT_RAW8);
+  StreamCall call(images_.get(), request);
+  const RequestId id = engine_->WaitForHeld(1).front();
+  for (int round = 0; round < 10; ++round) {
+    for (uint32_t position : {0, 1}) {
+      engine_->DeliverPreviewHeld(id, position, 3);
+    }
+  }
+  engine_->DeliverHeld(id, 0);
+  engine_->DeliverHeld(id, 1);
+  engine_->FinishHeld(id, absl::OkStatus());
+
+  EXPECT_TRUE(call.Read().has_accepted());
+  const StreamCall::Rest rest = call.ReadRest();
+  EXPECT_TRUE(rest.status.ok()) << rest.status.error_message();
+  EXPECT_EQ(rest.images.size(), 2u);
+  for (const auto& [index, data] : rest.images) {
+    EXPECT_EQ(data, AsString(FakePixels(7, index, {3, 512, 512},
+                                        PixelFormat::kUint8)));
+  }
+  ASSERT_EQ(rest.summaries.size(), 1u);
+  const v1::StreamSummary& summary = rest.summaries[0];
+  EXPECT_EQ(summary.images(), 2u);
+  EXPECT_EQ(summary.previews_sent(), rest.previews.size());
+  EXPECT_EQ(summary.previews_sent() + summary.previews_dropped(), 20u);
+  // One that is being written, one encoded, and one of each image that waits.
+  EXPECT_LE(summary.previews_sent(), 4u);
+  const std::string dropped = absl::StrCat("\nddgan_previews_dropped_total ",
+                                           summary.previews_dropped());
+  EXPECT_THAT(MetricsWith(dropped), HasSubstr(dropped));
+}
+
+TEST_F(ServerTest, AStreamKeepsItsEncoderRoomUntilItsLastImageIsRead) {
+  server_.reset();
+  StartServer({3, 512, 512});
+  v1::GenerateStreamRequest request = StreamRequestFor(64, false);
+  request.mutable_request()->set_format(v1::OUTPUT_FORMAT_RAW8);
+  // Together the room of 2 * max_queued_images.
+  StreamCall first(images_.get(), request);
+  StreamCall second(images_.get(), request);
+  EXPECT_TRUE(first.Read().has_accepted());
+  EXPECT_TRUE(second.Read().has_accepted());
+  EXPECT_EQ(Generate(RequestFor(1)).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(first.ReadRest().images.size(), 64u);
+  EXPECT_TRUE(Generate(RequestFor(1)).ok());
+  EXPECT_EQ(second.ReadRest().images.size(), 64u);
+}
+
+TEST_F(ServerTest, ACallerMayKeepAPreviewAndCancelTheRest) {
+  engine_->HoldRequests();
+  StreamCall call(images_.get(), StreamRequestFor(1, true));
+  EXPECT_TRUE(call.Read().has_accepted());
+  engine_->DeliverPreviewHeld(engine_->WaitForHeld(1).front(), 0, 3);
+  EXPECT_EQ(call.Read().preview().step(), 3u);
+  call.Cancel();
+  EXPECT_EQ(call.ReadRest().status.error_code(), grpc::StatusCode::CANCELLED);
+  engine_->WaitForCancels(1);
+  const char* const counted =
+      "code=\"CANCELLED\",method=\"GenerateStream\",model=\"digits\"} 1";
+  EXPECT_THAT(MetricsWith(counted), HasSubstr(counted));
+}
+
+TEST_F(ServerTest, AStreamWhoseConnectionIsLostIsCancelledInTheEngine) {
+  engine_->HoldRequests();
+  const int connection = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(server_->grpc_port()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(connection, reinterpret_cast<sockaddr*>(&address),
+                    sizeof(address)),
+            0);
+  ASSERT_EQ(fcntl(connection, F_SETFL, O_NONBLOCK), 0);
+  const auto stub = v1::ImageGeneration::NewStub(
+      grpc::CreateInsecureChannelFromFd("server", connection));
+  StreamCall call(stub.get(), StreamRequestFor(1, false));
+  EXPECT_TRUE(call.Read().has_accepted());
+  shutdown(connection, SHUT_RDWR);  // The channel closes it.
+  engine_->WaitForCancels(1);
+  EXPECT_EQ(call.ReadRest().status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  const char* const counted =
+      "code=\"CANCELLED\",method=\"GenerateStream\",model=\"digits\"} 1";
+  EXPECT_THAT(MetricsWith(counted), HasSubstr(counted));
+}
+
+TEST_F(ServerTest, ADeadlineEndsAStream) {
+  engine_->HoldRequests();
+  StreamCall call(images_.get(), StreamRequestFor(1, false),
+                  absl::Milliseconds(200));
+  engine_->WaitForCancels(1);
+  EXPECT_EQ(call.ReadRest().status.error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  const char* const counted =
+      "code=\"DEADLINE_EXCEEDED\",method=\"GenerateStream\",model=\"digits\"} "
+      "1";
+  EXPECT_THAT(MetricsWith(counted), HasSubstr(counted));
+}
+
+TEST_F(ServerTest, RefusesAStreamAsItRefusesACall) {
+  StreamCall unset(images_.get(), v1::GenerateStreamRequest());
+  grpc::Status status = unset.ReadRest().status;
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("count: 0"));
+
+  v1::GenerateStreamRequest unknown = StreamRequestFor(1, false);
+  unknown.mutable_request()->set_model("cats");
+  StreamCall cats(images_.get(), unknown);
+  EXPECT_EQ(cats.ReadRest().status.error_code(), grpc::StatusCode::NOT_FOUND);
+
+  engine_->RefuseRequests(absl::ResourceExhaustedError("queue full"));
+  StreamCall full(images_.get(), StreamRequestFor(1, false));
+  EXPECT_EQ(full.ReadRest().status.error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(full.Trailer("grpc-retry-pushback-ms"),
+            absl::StrCat(absl::ToInt64Milliseconds(kRetryPushback)));
+}
+
+TEST_F(ServerTest, SendsTheImagesThatWereDoneBeforeTheEngineFailed) {
+  engine_->HoldRequests();
+  StreamCall call(images_.get(), StreamRequestFor(3, true));
+  EXPECT_TRUE(call.Read().has_accepted());
+  const RequestId id = engine_->WaitForHeld(1).front();
+  engine_->DeliverHeld(id, 2);
+  EXPECT_EQ(call.Read().image().index(), 2u);
+  engine_->DeliverPreviewHeld(id, 0, 3);
+  engine_->DeliverHeld(id, 1);
+  engine_->FinishHeld(id, absl::InternalError("step 2 gave NaN"));
+  const StreamCall::Rest rest = call.ReadRest();
+  EXPECT_EQ(rest.images.size(), 1u);
+  EXPECT_EQ(rest.images.count(1), 1u);
+  EXPECT_TRUE(rest.summaries.empty());
+  EXPECT_EQ(rest.status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(rest.status.error_message(), "step 2 gave NaN");
+}
+
+TEST_F(ServerTest, TellsTheEngineWhoCallsAndHowUrgentItIs) {
+  engine_->HoldRequests();
+  v1::GenerateStreamRequest request = StreamRequestFor(1, false);
+  request.mutable_request()->set_request_class(v1::REQUEST_CLASS_BATCH);
+  const StreamCall unnamed(images_.get(), request);
+  GenerationRequest held =
+      engine_->HeldRequest(engine_->WaitForHeld(1).front());
+  EXPECT_EQ(held.caller, "127.0.0.1");
+  EXPECT_EQ(held.request_class, RequestClass::kBatch);
+
+  const StreamCall named(images_.get(), StreamRequestFor(1, false),
+                         absl::InfiniteDuration(), "night job");
+  held = engine_->HeldRequest(engine_->WaitForHeld(2).back());
+  EXPECT_EQ(held.caller, "night job");
+  EXPECT_EQ(held.request_class, RequestClass::kInteractive);
+
+  StreamCall misnamed(images_.get(), request, absl::InfiniteDuration(),
+                      std::string(65, 'x'));
+  const grpc::Status status = misnamed.ReadRest().status;
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("ddgan-client-id: name of 65"));
+}
+
+TEST_F(ServerTest, ServesManyStreamsAtOnceAndSomeThatLeave) {
+  std::vector<std::thread> callers;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    callers.emplace_back([this, seed] {
+      for (int i = 0; i < 10; ++i) {
+        v1::GenerateStreamRequest request = StreamRequestFor(4, true);
+        request.mutable_request()->set_seed(seed);
+        request.mutable_request()->set_format(v1::OUTPUT_FORMAT_RAW8);
+        const uint32_t steps = seed % 2 == 0 ? 2 : 4;
+        if (steps == 2) *request.mutable_request()->mutable_guide() = Strokes();
+        StreamCall call(images_.get(), request);
+        if (i % 3 == 1) call.Cancel();
+        if (call.Read().has_accepted() && i % 3 == 2) call.Cancel();
+        const StreamCall::Rest rest = call.ReadRest();
+        if (i % 3 != 0) continue;
+        ASSERT_TRUE(rest.status.ok()) << rest.status.error_message();
+        ASSERT_EQ(rest.images.size(), 4u);
+        EXPECT_EQ(rest.images.at(3), AsString(FakePixels(seed, 3, {1, 8, 8},
+                                                         PixelFormat::kUint8)));
+        EXPECT_EQ(rest.summaries.at(0).previews_sent(), rest.previews.size());
+        EXPECT_EQ(rest.summaries.at(0).previews_sent() +
+                      rest.summaries.at(0).previews_dropped(),
+                  4u * (steps - 1));
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+// Guides ---------------------------------------------------------------------
+
+// Waits for the one request that is held, and expects that it has the guide of
+// Strokes().
+RequestId ExpectStrokesHeld(FakeEngine* engine) {
+  const RequestId id = engine->WaitForHeld(1).front();
+  const std::optional<Guide> guide = engine->HeldRequest(id).guide;
+  if (!guide.has_value()) {
+    ADD_FAILURE() << "no guide";
+    return id;
+  }
+  EXPECT_EQ(guide->picture->shape, (ImageShape{3, 1, 2}));
+  EXPECT_THAT(guide->picture->pixels, ElementsAre(9, 8, 7, 200, 100, 0));
+  EXPECT_EQ(guide->steps, 2);
+  EXPECT_EQ(guide->fit, GuideFit::kResize);
+  return id;
+}
+
+TEST_F(ServerTest, AGuideReachesTheEngineAsAPicture) {
+  engine_->HoldRequests();
+  v1::GenerateRequest request = RequestFor(1);
+  *request.mutable_guide() = Strokes();
+  grpc::Status status;
+  std::thread caller([&] { status = Generate(request); });
+  const RequestId id = ExpectStrokesHeld(engine_);
+  engine_->DeliverHeld(id, 0);
+  engine_->FinishHeld(id, absl::OkStatus());
+  caller.join();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response_.num_timesteps(), 4u);
+  EXPECT_EQ(response_.images(0).data(),
+            Png(FakePixels(7, 0, kShape, PixelFormat::kUint8),
+                Provenance(/*steps=*/2).OfImage(0)));
+}
+
+TEST_F(ServerTest, AGuidedStreamReachesTheEngineAsAPicture) {
+  engine_->HoldRequests();
+  v1::GenerateStreamRequest request = StreamRequestFor(1, true);
+  *request.mutable_request()->mutable_guide() = Strokes();
+  StreamCall call(images_.get(), request);
+  const RequestId id = ExpectStrokesHeld(engine_);
+  EXPECT_TRUE(call.Read().has_accepted());
+  engine_->DeliverPreviewHeld(id, 0, 1);
+  EXPECT_EQ(call.Read().preview().data(),
+            Png(FakePreviewPixels(7, 0, 1, kShape, PixelFormat::kUint8),
+                Provenance(/*steps=*/2).OfPreview(0, 1)));
+  engine_->DeliverHeld(id, 0);
+  engine_->FinishHeld(id, absl::OkStatus());
+  const StreamCall::Rest rest = call.ReadRest();
+  EXPECT_TRUE(rest.status.ok()) << rest.status.error_message();
+  EXPECT_EQ(rest.images.size(), 1u);
+}
+
+TEST_F(ServerTest, RefusesABadGuideWithTheFieldsNameAndGoesOn) {
+  v1::GenerateStreamRequest jpeg = StreamRequestFor(1, false);
+  *jpeg.mutable_request()->mutable_guide() = Strokes();
+  jpeg.mutable_request()->mutable_guide()->set_png("\xff\xd8\xff\xe0 JFIF");
+  v1::GenerateStreamRequest no_steps = StreamRequestFor(1, false);
+  *no_steps.mutable_request()->mutable_guide() = Strokes();
+  no_steps.mutable_request()->mutable_guide()->clear_steps();
+  for (const auto& [request, field] : {std::pair{jpeg, "guide.png: "},
+                                       std::pair{no_steps, "guide.steps: 0"}}) {
+    const grpc::Status status = Generate(request.request());
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), HasSubstr(field));
+    StreamCall call(images_.get(), request);
+    const StreamCall::Rest rest = call.ReadRest();
+    EXPECT_EQ(rest.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(rest.status.error_message(), HasSubstr(field));
+  }
+  EXPECT_TRUE(Generate(RequestFor(64)).ok());  // All the room is free again.
+}
+
+TEST_F(ServerTest, PassesOnWhatTheEngineSaysOfAGuide) {
+  v1::GenerateStreamRequest request = StreamRequestFor(1, false);
+  *request.mutable_request()->mutable_guide() = Strokes();
+  engine_->RefuseRequests(absl::InvalidArgumentError("guide.steps: 9"));
+  grpc::Status status = Generate(request.request());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(), "guide.steps: 9");
+
+  engine_->RefuseRequests(absl::ResourceExhaustedError("queue full"));
+  StreamCall full(images_.get(), request);
+  EXPECT_EQ(full.ReadRest().status.error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(full.Trailer("grpc-retry-pushback-ms"),
+            absl::StrCat(absl::ToInt64Milliseconds(kRetryPushback)));
+}
+
+TEST_F(ServerTest, GuidesHoldUpNobodyElseAndMayBeCancelledOnTheirWay) {
+  server_.reset();
+  options_.encode_threads = 1;
+  StartServer();
+  engine_->HoldRequests();
+  engine_->StallGuided();
+  v1::GenerateStreamRequest request = StreamRequestFor(1, false);
+  *request.mutable_request()->mutable_guide() = Strokes();
+  StreamCall submitting(images_.get(), request);
+  engine_->WaitForStalled();
+  // The only encoder thread is taken, so this picture is not decoded yet.
+  StreamCall waiting(images_.get(), request);
+  StreamCall unguided(images_.get(), StreamRequestFor(1, false));
+  EXPECT_TRUE(unguided.Read().has_accepted());
+  EXPECT_EQ(engine_->stalled(), 1);
+
+  submitting.Cancel();
+  waiting.Cancel();
+  EXPECT_EQ(submitting.ReadRest().status.error_code(),
+            grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(waiting.ReadRest().status.error_code(),
+            grpc::StatusCode::CANCELLED);
+  engine_->ResumeGuided();
+  engine_->WaitForCancels(1);
+
+  const RequestId id = engine_->WaitForHeld(1).front();
+  engine_->DeliverHeld(id, 0);
+  EXPECT_TRUE(unguided.Read().has_image());
+  engine_->FinishHeld(id, absl::OkStatus());
+  EXPECT_TRUE(unguided.ReadRest().status.ok());
 }
 
 // ListModels, health, reflection ---------------------------------------------
@@ -470,8 +980,10 @@ TEST_F(ServerTest, ReflectionListsTheServices) {
 
 TEST_F(ServerTest, MetricsPassPrometheusLinterAfterCalls) {
   ASSERT_TRUE(Generate(RequestFor(2)).ok());
-  const std::string text = MetricsWith("code=\"OK\",model=\"digits\"} 1");
-  EXPECT_THAT(text, HasSubstr("code=\"OK\",model=\"digits\"} 1"));
+  const std::string text =
+      MetricsWith("code=\"OK\",method=\"Generate\",model=\"digits\"} 1");
+  EXPECT_THAT(text,
+              HasSubstr("code=\"OK\",method=\"Generate\",model=\"digits\"} 1"));
   EXPECT_EQ(PromtoolComplaints(text), "");
   EXPECT_THAT(Get("/metrics")->get_header_value("Content-Type"),
               HasSubstr("version=0.0.4"));
@@ -528,6 +1040,35 @@ TEST_F(ServerTest, WorkThatOutlastsTheDrainFailsAsUnavailable) {
   server_->Stop(absl::ZeroDuration());
   caller.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ServerTest, DrainFinishesAStream) {
+  engine_->HoldRequests();
+  StreamCall call(images_.get(), StreamRequestFor(1, true));
+  EXPECT_TRUE(call.Read().has_accepted());
+  const RequestId id = engine_->WaitForHeld(1).front();
+  std::thread stopper([this] { server_->Stop(absl::InfiniteDuration()); });
+  engine_->WaitForDrain();
+  engine_->DeliverPreviewHeld(id, 0, 1);
+  EXPECT_EQ(call.Read().preview().step(), 1u);
+  engine_->DeliverHeld(id, 0);
+  engine_->FinishHeld(id, absl::OkStatus());
+  stopper.join();
+  const StreamCall::Rest rest = call.ReadRest();
+  EXPECT_TRUE(rest.status.ok()) << rest.status.error_message();
+  EXPECT_EQ(rest.images.size(), 1u);
+  EXPECT_EQ(rest.summaries.size(), 1u);
+}
+
+TEST_F(ServerTest, AReaderThatReadsNothingDoesNotHoldUpAStop) {
+  server_.reset();
+  StartServer({3, 512, 512});
+  v1::GenerateStreamRequest request = StreamRequestFor(64, false);
+  request.mutable_request()->set_format(v1::OUTPUT_FORMAT_RAW8);
+  StreamCall call(images_.get(), request);
+  EXPECT_TRUE(call.Read().has_accepted());
+  server_->Stop(absl::ZeroDuration());
+  EXPECT_FALSE(call.ReadRest().status.ok());
 }
 
 class ServerStartTest : public ::testing::Test {

@@ -1,0 +1,330 @@
+#include "server/generation_call.h"
+
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "engine/imaging/png_encoder.h"
+#include "server/grpc_status.h"
+#include "server/guide_conversion.h"
+#include "spdlog/spdlog.h"
+
+namespace ddgan {
+namespace {
+
+// From the operating system's entropy source: two servers, or one that was
+// restarted, must not draw alike. Needs no file descriptor, of which a busy
+// server may have none left.
+uint64_t DrawSeed() {
+  uint64_t seed;
+  if (getentropy(&seed, sizeof(seed)) != 0) std::abort();  // Linux before 3.17.
+  return seed;
+}
+
+absl::StatusOr<std::string> CallerOf(
+    const grpc::CallbackServerContext& context) {
+  CallerEvidence evidence;
+  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
+  if (auth != nullptr && auth->IsPeerAuthenticated()) {
+    const std::vector<grpc::string_ref> names = auth->GetPeerIdentity();
+    if (!names.empty()) {
+      evidence.authenticated_name.assign(names[0].data(), names[0].size());
+    }
+  }
+  const auto& metadata = context.client_metadata();
+  if (const auto id = metadata.find(kClientIdKey); id != metadata.end()) {
+    evidence.client_id.assign(id->second.data(), id->second.size());
+  }
+  evidence.peer = context.peer();
+  return ConvertCaller(evidence);
+}
+
+// Whether a call that is cancelled `age` after it came in was so by its
+// deadline, which was `limit` after it came in. The caller's clock may end the
+// call slightly before ours does: gRPC rounds the time that is left up by as
+// much as 1% when it sends it.
+bool IsPastDeadline(absl::Duration age, absl::Duration limit) {
+  constexpr absl::Duration kTransit = absl::Milliseconds(10);
+  return age >= 0.98 * limit - kTransit;
+}
+
+}  // namespace
+
+GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
+                               bool previews,
+                               grpc::CallbackServerContext* context)
+    : parts_(parts),
+      method_(method),
+      previews_(previews),
+      context_(context),
+      arrived_(absl::Now()),
+      deadline_(ConvertDeadline(context->deadline())) {}
+
+void GenerationCall::Start(const v1::GenerateRequest& request) {
+  held_for_grpc_ = shared_from_this();
+  if (absl::Status status = Prepare(request); !status.ok()) {
+    EndSubmission(status);
+  } else if (request.has_guide()) {
+    parts_.encode_pool->Run(
+        [self = shared_from_this(), &guide = request.guide()] {
+          self->EndSubmission(self->DecodeAndSubmit(guide));
+        });
+  } else {
+    EndSubmission(Submit(std::nullopt));
+  }
+}
+
+void GenerationCall::LetGo() { held_for_grpc_.reset(); }
+
+absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
+  absl::StatusOr<std::string> caller = CallerOf(*context_);
+  if (!caller.ok()) return caller.status();
+  absl::StatusOr<ConvertedRequest> converted =
+      ConvertRequest(request, deadline_, DrawSeed);
+  if (!converted.ok()) return converted.status();
+  converted_ = *std::move(converted);
+  converted_.generation.caller = *std::move(caller);
+  converted_.generation.previews = previews_;
+  const uint32_t count = converted_.generation.count;
+
+  std::optional<EncodePool::Reservation> reservation =
+      parts_.encode_pool->Reserve(static_cast<int>(count));
+  if (!reservation.has_value()) {
+    parts_.metrics->OnEncoderFull();
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no room for ", count, " more images to be encoded"));
+  }
+  absl::MutexLock lock(&mu_);
+  reservation_ = std::move(reservation);
+  encoded_.resize(count);
+  return absl::OkStatus();
+}
+
+absl::Status GenerationCall::DecodeAndSubmit(const v1::Guide& guide) {
+  // The call may have waited behind other pictures, and decoding takes a while.
+  if (abandoned()) return absl::CancelledError("cancelled before its guide");
+  absl::StatusOr<Guide> converted = ConvertGuide(guide);
+  if (!converted.ok()) return converted.status();
+  if (abandoned()) return absl::CancelledError("cancelled after its guide");
+  return Submit(*std::move(converted));
+}
+
+absl::Status GenerationCall::Submit(std::optional<Guide> guide) {
+  GenerationRequest generation = converted_.generation;
+  generation.guide = std::move(guide);
+  {
+    absl::MutexLock lock(&mu_);
+    ++pending_;  // OnFinished, which may come before Submit returns.
+  }
+  const absl::StatusOr<Acceptance> acceptance =
+      parts_.engine->Submit(generation, shared_from_this());
+  if (acceptance.ok()) {
+    provenance_.emplace(acceptance->identity, generation.seed,
+                        generation.guide.has_value()
+                            ? generation.guide->steps
+                            : acceptance->num_timesteps);
+  }
+  bool abandoned_meanwhile;
+  std::vector<EncodePool::Task> early_work;
+  {
+    absl::MutexLock lock(&mu_);
+    if (!acceptance.ok()) {
+      --pending_;
+      return acceptance.status();
+    }
+    acceptance_ = *acceptance;
+    abandoned_meanwhile = abandoned_;
+    early_work.swap(early_work_);
+  }
+  if (abandoned_meanwhile) parts_.engine->Cancel(acceptance->id);
+  absl::Status status = HandleAcceptance(*acceptance);
+  for (EncodePool::Task& work : early_work) {
+    parts_.encode_pool->Run(std::move(work));
+  }
+  return status;
+}
+
+void GenerationCall::EndSubmission(const absl::Status& status) {
+  if (!status.ok()) Fail(status);
+  Release();
+}
+
+void GenerationCall::Cancel() {
+  std::optional<RequestId> id;
+  {
+    absl::MutexLock lock(&mu_);
+    cancelled_ = true;
+    abandoned_ = true;
+    if (acceptance_.has_value()) id = acceptance_->id;
+  }
+  if (id.has_value()) parts_.engine->Cancel(*id);
+}
+
+void GenerationCall::OnImage(GeneratedImage image) {
+  if (abandoned()) return;
+  RunOnEncoder([this, image = std::move(image)] { EncodeImage(image); });
+}
+
+void GenerationCall::OnPreview(GeneratedImage x0, int t) {
+  if (abandoned()) return;
+  HandlePreview(std::move(x0), t);
+}
+
+void GenerationCall::OnFinished(const absl::Status& status,
+                                const GenerationTimings& timings) {
+  {
+    absl::MutexLock lock(&mu_);
+    error_.Update(status);
+    if (absl::IsDeadlineExceeded(status)) abandoned_ = true;
+    timings_ = timings;
+  }
+  // Not here: ending the call serialises a reply, which would hold up the lane.
+  parts_.encode_pool->Run([self = shared_from_this()] { self->Release(); });
+}
+
+void GenerationCall::RunOnEncoder(EncodePool::Task work) {
+  EncodePool::Task task = [self = shared_from_this(),
+                           work = std::move(work)]() mutable {
+    std::move(work)();
+    self->Release();
+  };
+  {
+    absl::MutexLock lock(&mu_);
+    if (pending_ == 0) return;
+    ++pending_;
+    if (!acceptance_.has_value()) {
+      early_work_.push_back(std::move(task));
+      return;
+    }
+  }
+  parts_.encode_pool->Run(std::move(task));
+}
+
+absl::StatusOr<std::string> GenerationCall::Encode(
+    const GeneratedImage& image, std::optional<int> preview_step) {
+  if (converted_.format != v1::OUTPUT_FORMAT_PNG) {
+    return std::string(image.pixels.begin(), image.pixels.end());
+  }
+  const absl::Time start = absl::Now();
+  PngOptions options;
+  options.text = preview_step.has_value()
+                     ? provenance_->OfPreview(image.index, *preview_step)
+                     : provenance_->OfImage(image.index);
+  absl::StatusOr<std::string> png =
+      EncodePng(image.pixels, image.shape, options);
+  if (!png.ok()) {
+    // The encoder's InvalidArgument is about the engine's image, not about
+    // anything that the caller sent.
+    return absl::InternalError(absl::StrCat("encoding image ", image.index,
+                                            ": ", png.status().message()));
+  }
+  parts_.metrics->OnEncoded(absl::Now() - start);
+  return png;
+}
+
+void GenerationCall::EncodeImage(const GeneratedImage& image) {
+  if (abandoned()) return;
+  const uint32_t position = image.index - converted_.generation.first_index;
+  if (position >= converted_.generation.count) {
+    Fail(absl::InternalError(
+        absl::StrCat("the engine delivered image ", image.index,
+                     ", which the request does not have")));
+    return;
+  }
+  const absl::Time start = absl::Now();
+  absl::StatusOr<std::string> data = Encode(image, std::nullopt);
+  if (!data.ok()) {
+    Fail(data.status());
+    return;
+  }
+  {
+    absl::MutexLock lock(&mu_);
+    encoded_[position] = true;
+    if (converted_.format == v1::OUTPUT_FORMAT_PNG) {
+      encode_time_ += absl::Now() - start;
+    }
+  }
+  HandleImage(image.index, *std::move(data));
+}
+
+void GenerationCall::Fail(const absl::Status& error) {
+  std::optional<RequestId> id;
+  {
+    absl::MutexLock lock(&mu_);
+    error_.Update(error);
+    abandoned_ = true;
+    if (acceptance_.has_value()) id = acceptance_->id;
+  }
+  if (id.has_value()) parts_.engine->Cancel(*id);
+}
+
+void GenerationCall::Release() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (--pending_ > 0) return;
+  }
+  HandleEnd();
+}
+
+bool GenerationCall::abandoned() const {
+  absl::MutexLock lock(&mu_);
+  return abandoned_;
+}
+
+absl::Status GenerationCall::Outcome() const {
+  absl::MutexLock lock(&mu_);
+  return OutcomeLocked();
+}
+
+absl::Status GenerationCall::OutcomeLocked() const {
+  // gRPC also cancels a call whose deadline has passed, and the engine cannot
+  // tell that from a caller who left.
+  if ((absl::IsCancelled(error_) || cancelled_) &&
+      IsPastDeadline(absl::Now() - arrived_, deadline_ - arrived_)) {
+    return absl::DeadlineExceededError("the call's deadline passed");
+  }
+  if (cancelled_) return absl::CancelledError("the caller cancelled");
+  if (!error_.ok()) return error_;
+  for (size_t i = 0; i < encoded_.size(); ++i) {
+    if (!encoded_[i]) {
+      return absl::InternalError(
+          absl::StrCat("the engine finished without image ",
+                       converted_.generation.first_index + i));
+    }
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status GenerationCall::Conclude() {
+  absl::Status outcome;
+  std::string model;
+  {
+    absl::MutexLock lock(&mu_);
+    outcome = OutcomeLocked();
+    if (acceptance_.has_value()) model = acceptance_->identity.model;
+    reservation_.reset();
+  }
+  grpc::Status answer = ToGrpcStatus(outcome, context_);
+  const char* const method = NameOf(method_);
+  if (absl::IsInternal(outcome)) {
+    spdlog::error("{} failed: {}", method, answer.error_message());
+  } else if (!outcome.ok()) {
+    spdlog::debug("{} refused: {} {}", method,
+                  absl::StatusCodeToString(outcome.code()),
+                  answer.error_message());
+  }
+  parts_.metrics->OnCallFinished(method_, model, outcome.code(),
+                                 absl::Now() - arrived_);
+  return answer;
+}
+
+void GenerationCall::FillTimings(v1::GenerateTimings* timings) const {
+  absl::MutexLock lock(&mu_);
+  ConvertTimings(timings_, encode_time_, timings);
+}
+
+}  // namespace ddgan
