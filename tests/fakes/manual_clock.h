@@ -71,7 +71,7 @@ class ManualClock : public Clock {
   bool SomeoneWaits() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
     return std::any_of(
         waiters_.begin(), waiters_.end(),
-        [this](const Waiter& waiter) { return waiter.deadline > now_; });
+        [now = now_](const Waiter& waiter) { return waiter.deadline > now; });
   }
 
   absl::Mutex mu_;
