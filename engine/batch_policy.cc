@@ -1,6 +1,7 @@
 #include "engine/batch_policy.h"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <tuple>
 
@@ -8,10 +9,6 @@
 
 namespace ddgan {
 namespace {
-
-using Candidate = BatchDecision::Scratch::Candidate;
-
-constexpr size_t kNone = static_cast<size_t>(-1);
 
 struct VersionSummary {
   size_t count = 0;
@@ -35,25 +32,28 @@ size_t ClassIndex(const FlowShare& flow) {
   return static_cast<size_t>(flow.request_class);
 }
 
-// The flow that goes first: of the class with the least service the flow with
-// the least service (ties: the smaller key). kNone if `key` has no flow.
-size_t NextFlow(const Shares& shares, absl::Span<const double> service,
-                absl::Span<const double> class_service,
-                absl::Span<const size_t> key) {
-  size_t best = kNone;
-  const auto rank = [&](size_t flow) {
-    return std::make_tuple(class_service[ClassIndex(shares.flows[flow])],
-                           ClassIndex(shares.flows[flow]), service[flow],
-                           key[flow]);
-  };
-  for (size_t flow = 0; flow < key.size(); ++flow) {
-    if (key[flow] == kNone) continue;
-    if (best == kNone || rank(flow) < rank(best)) best = flow;
-  }
-  return best;
-}
-
 }  // namespace
+
+void AssignFinishTags(const Shares& shares, absl::Span<RequestShare> requests,
+                      std::vector<size_t>* scratch) {
+  scratch->resize(requests.size());
+  std::iota(scratch->begin(), scratch->end(), size_t{0});
+  const auto before = [&](size_t a, size_t b) {
+    return std::tie(requests[a].flow, requests[a].deadline, a) <
+           std::tie(requests[b].flow, requests[b].deadline, b);
+  };
+  if (!std::is_sorted(scratch->begin(), scratch->end(), before)) {
+    std::sort(scratch->begin(), scratch->end(), before);
+  }
+  double rows = 0;
+  for (size_t k = 0; k < scratch->size(); ++k) {
+    RequestShare& request = requests[(*scratch)[k]];
+    if (k == 0 || requests[(*scratch)[k - 1]].flow != request.flow) rows = 0;
+    rows += request.rows_left;
+    const FlowShare& flow = shares.flows[request.flow];
+    request.finish = flow.service + rows / flow.weight;
+  }
+}
 
 void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
                  absl::Span<const uint64_t> last_turn, const Shares& shares,
@@ -88,64 +88,58 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
   }
 
   // The head of the queue names the version.
-  const size_t num_flows = shares.flows.size();
-  scratch.oldest.assign(num_flows, kNone);
   scratch.urgent.clear();
+  std::array<double, 2> class_service = shares.class_service;
+  const auto class_of = [&](size_t i) {
+    return ClassIndex(shares.flows[runnable[i].flow]);
+  };
+  const auto rank = [&](size_t i) {
+    return std::make_tuple(class_service[class_of(i)], class_of(i),
+                           runnable[i].finish, i);
+  };
+  std::optional<size_t> head;
   for (size_t i = 0; i < runnable.size(); ++i) {
     const RunnableTrajectory& row = runnable[i];
     if (!eligible(row) || !versions[row.version].due) continue;
-    if (scratch.oldest[row.flow] == kNone) scratch.oldest[row.flow] = i;
     if (row.urgent) scratch.urgent.push_back(i);
+    if (!head || rank(i) < rank(*head)) head = i;
   }
-  const auto earlier = [&](size_t a, size_t b) {
-    return std::tie(runnable[a].deadline, a) <
-           std::tie(runnable[b].deadline, b);
-  };
-  std::sort(scratch.urgent.begin(), scratch.urgent.end(), earlier);
-  scratch.service.clear();
-  for (const FlowShare& flow : shares.flows) {
-    scratch.service.push_back(flow.service);
-  }
-  std::array<double, 2> class_service = shares.class_service;
-
-  std::optional<size_t> chosen;
+  if (!head) return;
+  std::sort(scratch.urgent.begin(), scratch.urgent.end(),
+            [&](size_t a, size_t b) {
+              return std::tie(runnable[a].deadline, a) <
+                     std::tie(runnable[b].deadline, b);
+            });
+  size_t chosen = runnable[*head].version;
   if (!scratch.urgent.empty()) {
     chosen = runnable[scratch.urgent.front()].version;
   } else {
-    const size_t flow =
-        NextFlow(shares, scratch.service, class_service, scratch.oldest);
-    if (flow == kNone) return;
-    for (size_t i = scratch.oldest[flow]; i < runnable.size(); ++i) {
+    std::optional<size_t> turn;
+    for (size_t i = 0; i < runnable.size(); ++i) {
       const size_t version = runnable[i].version;
-      if (runnable[i].flow != flow || !eligible(runnable[i]) ||
+      if (runnable[i].flow != runnable[*head].flow || !eligible(runnable[i]) ||
           !versions[version].due) {
         continue;
       }
-      if (!chosen || last_turn[version] < last_turn[*chosen]) chosen = version;
+      if (!turn || last_turn[version] < last_turn[*turn]) turn = version;
     }
+    chosen = *turn;
   }
 
-  // Its rows by flow, each flow's in the order in which it wants them.
-  scratch.candidates.clear();
+  // Its rows by class, in the order in which they are taken.
+  for (std::vector<size_t>& rows : scratch.candidates) rows.clear();
   for (size_t i = 0; i < runnable.size(); ++i) {
     const RunnableTrajectory& row = runnable[i];
-    if (row.version != *chosen || !eligible(row) || row.urgent) continue;
-    scratch.candidates.push_back({row.flow, row.deadline, i});
+    if (row.version != chosen || !eligible(row) || row.urgent) continue;
+    scratch.candidates[class_of(i)].push_back(i);
   }
-  const auto before = [](const Candidate& a, const Candidate& b) {
-    return std::tie(a.flow, a.deadline, a.position) <
-           std::tie(b.flow, b.deadline, b.position);
+  const auto before = [&](size_t a, size_t b) {
+    return std::tie(runnable[a].finish, a) < std::tie(runnable[b].finish, b);
   };
-  if (!std::is_sorted(scratch.candidates.begin(), scratch.candidates.end(),
-                      before)) {
-    std::sort(scratch.candidates.begin(), scratch.candidates.end(), before);
-  }
-  scratch.next.assign(num_flows, kNone);
-  scratch.end.assign(num_flows, 0);
-  for (size_t c = 0; c < scratch.candidates.size(); ++c) {
-    const size_t flow = scratch.candidates[c].flow;
-    if (scratch.next[flow] == kNone) scratch.next[flow] = c;
-    scratch.end[flow] = c + 1;
+  for (std::vector<size_t>& rows : scratch.candidates) {
+    if (!std::is_sorted(rows.begin(), rows.end(), before)) {
+      std::sort(rows.begin(), rows.end(), before);
+    }
   }
 
   const size_t size = static_cast<size_t>(limits.max_batch_size);
@@ -163,24 +157,26 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
       ++new_rows;
     }
     decision->rows.push_back(position);
-    const FlowShare& flow = shares.flows[row.flow];
-    class_service[ClassIndex(flow)] += 1 / kClassWeights[ClassIndex(flow)];
-    scratch.service[row.flow] += 1 / flow.weight;
+    class_service[class_of(position)] += 1 / kClassWeights[class_of(position)];
   };
   const auto full = [&] {
     return decision->rows.size() == size || closed_by_lone_row;
   };
   for (size_t position : scratch.urgent) {
     if (full()) break;
-    if (runnable[position].version == *chosen) take(position);
+    if (runnable[position].version == chosen) take(position);
   }
+  std::array<size_t, 2> next = {};
   while (!full()) {
-    const size_t flow =
-        NextFlow(shares, scratch.service, class_service, scratch.next);
-    if (flow == kNone) break;
-    size_t& next = scratch.next[flow];
-    take(scratch.candidates[next].position);
-    if (++next == scratch.end[flow]) next = kNone;
+    std::optional<size_t> of_class;
+    for (size_t c = 0; c < next.size(); ++c) {
+      if (next[c] == scratch.candidates[c].size()) continue;
+      if (!of_class || class_service[c] < class_service[*of_class]) {
+        of_class = c;
+      }
+    }
+    if (!of_class) break;
+    take(scratch.candidates[*of_class][next[*of_class]++]);
   }
   std::sort(decision->rows.begin(), decision->rows.end());
 }
@@ -189,15 +185,16 @@ void ChargeRows(absl::Span<const RunnableTrajectory> runnable,
                 absl::Span<const size_t> rows, Shares* shares) {
   for (size_t row : rows) {
     FlowShare& flow = shares->flows[runnable[row].flow];
+    const size_t c = ClassIndex(flow);
     flow.service += 1 / flow.weight;
-    shares->class_service[ClassIndex(flow)] +=
-        1 / kClassWeights[ClassIndex(flow)];
+    shares->class_service[c] += 1 / kClassWeights[c];
+    shares->virtual_time[c] +=
+        1 / std::max(shares->active_weight[c], flow.weight);
   }
 }
 
-double ServiceOnReturn(double service, absl::Span<const double> active) {
-  if (active.empty()) return service;
-  return std::max(service, *std::min_element(active.begin(), active.end()));
+double ServiceOnReturn(double service, double virtual_time) {
+  return std::max(service, virtual_time);
 }
 
 }  // namespace ddgan

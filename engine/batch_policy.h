@@ -44,6 +44,8 @@ struct RunnableTrajectory {
   absl::Time accepted_at;
   // Index into Shares::flows.
   size_t flow = 0;
+  // Of its request: RequestShare::finish.
+  double finish = 0;
   absl::Time deadline = absl::InfiniteFuture();
   // Would miss the deadline it was promised if it had to wait for its share.
   bool urgent = false;
@@ -59,13 +61,35 @@ struct FlowShare {
   double service = 0;  // Rows that it got, each 1 / weight.
 };
 
-// Start-time fair queueing over two levels (Goyal, Vin, Cheng, SIGCOMM 1996):
-// classes, then callers within a class. Who has had the least service for its
-// weight goes first.
+// Weighted fair queueing (Demers, Keshav, Shenker, SIGCOMM 1989) with requests
+// in the place of packets, in two levels. Between classes: who has had the
+// least service for its weight takes the next row. Within a class: the request
+// that would be finished first if all callers were served side by side goes
+// first, and is then finished in one go. So callers get their shares, a small
+// request does not wait for a large one of somebody else, and yet large ones do
+// not all get done late, as they would if their rows took turns.
 struct Shares {
   std::array<double, 2> class_service = {};  // By RequestClass, as `service`.
+  // The service of a caller that always had work and always got its share.
+  std::array<double, 2> virtual_time = {};
+  // Sum of the weights of callers that have work.
+  std::array<double, 2> active_weight = {};
   std::vector<FlowShare> flows;
 };
+
+// A request with work left.
+struct RequestShare {
+  size_t flow = 0;
+  absl::Time deadline = absl::InfiniteFuture();
+  double rows_left = 0;  // Steps of all its images that are still to run.
+  // The virtual time at which it would be finished, set by AssignFinishTags.
+  double finish = 0;
+};
+
+// `requests` in order of acceptance. Those of one flow follow one another by
+// deadline, then by age. `scratch` is memory to reuse.
+void AssignFinishTags(const Shares& shares, absl::Span<RequestShare> requests,
+                      std::vector<size_t>* scratch);
 
 // Weights of the classes while both have work: kInteractive, kBatch.
 inline constexpr std::array<double, 2> kClassWeights = {16, 1};
@@ -79,16 +103,7 @@ struct BatchDecision {
 
   // Memory of DecideBatch, reused from tick to tick.
   struct Scratch {
-    struct Candidate {
-      size_t flow;
-      absl::Time deadline;
-      size_t position;
-    };
-    std::vector<Candidate> candidates;  // Of the chosen version, by flow.
-    std::vector<size_t> next;           // By flow: into candidates.
-    std::vector<size_t> end;
-    std::vector<double> service;
-    std::vector<size_t> oldest;  // By flow: its first position that is due.
+    std::array<std::vector<size_t>, 2> candidates;  // By class, in order.
     std::vector<size_t> urgent;
   } scratch;
 };
@@ -98,13 +113,11 @@ struct BatchDecision {
 // had none counts from when it first got work.
 //
 // Urgent rows come first, earliest deadline first: a promise outranks a share.
-// Then the caller with the least service goes first, of the class with the
-// least service; of its versions the one whose last turn is longest ago (ties:
-// the oldest trajectory), so that a burst for one model cannot hold up another.
-// That names the batch's version; its rows are filled one by one, each from the
-// caller that has had the least service by then. Within a caller and class:
-// earliest deadline first, then oldest first, at any mix of steps. Without
-// deadlines and other callers, what has started is therefore never overtaken.
+// Then, of the class with the least service, the row with the earliest finish
+// (ties: the oldest) heads the batch; of its caller's versions the one whose
+// last turn is longest ago is run, so that a burst for one model cannot hold up
+// another. Its rows are filled one by one in the same order. Without deadlines
+// and other callers, what has started is therefore never overtaken.
 //
 // A version is held back only while it could not fill a batch, none of it has
 // started, and its oldest has waited less than max_wait.
@@ -115,14 +128,14 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
                  const BatchLimits& limits, absl::Time now,
                  BatchDecision* decision);
 
-// Adds `rows` of `runnable` to what their callers and classes got.
+// Adds `rows` of `runnable` to what their callers and classes got, and moves
+// virtual time on.
 void ChargeRows(absl::Span<const RunnableTrajectory> runnable,
                 absl::Span<const size_t> rows, Shares* shares);
 
-// What a caller that comes back after having no work has had: it is owed
+// The service of a caller that comes back after having no work: it is owed
 // nothing for the time that it was away, and still owes what it had too much.
-// `active` are the services of those who have work.
-double ServiceOnReturn(double service, absl::Span<const double> active);
+double ServiceOnReturn(double service, double virtual_time);
 
 }  // namespace ddgan
 

@@ -43,8 +43,8 @@ absl::Status CheckFinishedRows(const std::vector<int>& steps,
 
 // Longest part of a caller's name that tells it from others.
 constexpr size_t kMaxCallerSize = 256;
-// Callers whose service is remembered while they have no work.
-constexpr size_t kMaxIdleFlows = 4096;
+// Callers whose service is remembered even while they have no work.
+constexpr size_t kMaxFlows = 4096;
 
 constexpr absl::Duration kMinRetryAfter = absl::Milliseconds(50);
 constexpr absl::Duration kMaxRetryAfter = absl::Seconds(30);
@@ -127,7 +127,6 @@ absl::StatusOr<BatchScheduler::Ticket> BatchScheduler::Submit(
         trajectory.step = first_step;
       }
       ++slots_[added.version_slot].requests;
-      ++flows_[added.flow].requests;
       added.version = std::move(version);
       queued_images_ += static_cast<int>(request.count);
       queued_bytes_ += bytes;
@@ -547,62 +546,60 @@ bool BatchScheduler::idle(size_t lane) const {
 }
 
 size_t BatchScheduler::FlowOf(const GenerationRequest& request) {
-  const RequestClass request_class = request.request_class;
-  std::vector<double> active;
-  std::vector<double> other_class;
-  size_t free_flow = flows_.size();
-  size_t num_idle = 0;
-  for (size_t flow = 0; flow < flows_.size(); ++flow) {
-    const FlowShare& share = shares_.flows[flow];
-    if (flows_[flow].requests == 0) {
-      ++num_idle;
-      if (free_flow == flows_.size() ||
-          share.service < shares_.flows[free_flow].service) {
-        free_flow = flow;
-      }
-    } else if (share.request_class == request_class) {
-      active.push_back(share.service);
-    } else {
-      other_class.assign(
-          1, shares_.class_service[static_cast<size_t>(share.request_class)]);
-    }
+  const auto request_class = static_cast<size_t>(request.request_class);
+  const size_t other_class = 1 - request_class;
+  if (shares_.active_weight[request_class] == 0 &&
+      shares_.active_weight[other_class] > 0) {
+    shares_.class_service[request_class] =
+        ServiceOnReturn(shares_.class_service[request_class],
+                        shares_.class_service[other_class]);
   }
-  if (active.empty()) {
-    double& service = shares_.class_service[static_cast<size_t>(request_class)];
-    service = ServiceOnReturn(service, other_class);
-  }
-
+  const double virtual_time = shares_.virtual_time[request_class];
   std::pair<RequestClass, std::string> key(
-      request_class, request.caller.substr(0, kMaxCallerSize));
-  const auto found = flow_index_.find(key);
-  if (found != flow_index_.end()) {
-    FlowShare& share = shares_.flows[found->second];
-    if (flows_[found->second].requests == 0) {
-      share.service = ServiceOnReturn(share.service, active);
+      request.request_class, request.caller.substr(0, kMaxCallerSize));
+  auto found = flow_index_.find(key);
+  if (found == flow_index_.end()) {
+    // A flow may be forgotten once it owes nothing, or if there are too many.
+    size_t flow = flows_.size();
+    for (size_t idle = 0; idle < flows_.size(); ++idle) {
+      const FlowShare& share = shares_.flows[idle];
+      if (flows_[idle].requests > 0) continue;
+      if (flows_.size() < kMaxFlows &&
+          share.service >
+              shares_.virtual_time[static_cast<size_t>(share.request_class)]) {
+        continue;
+      }
+      flow = idle;
+      flow_index_.erase({share.request_class, flows_[idle].caller});
+      break;
     }
-    return found->second;
+    if (flow == flows_.size()) {
+      flows_.emplace_back();
+      shares_.flows.emplace_back();
+    }
+    flows_[flow].caller = key.second;
+    const auto weight = options_.caller_weights.find(key.second);
+    shares_.flows[flow] = {
+        request.request_class,
+        weight == options_.caller_weights.end() ? 1 : weight->second, 0};
+    found = flow_index_.emplace(std::move(key), flow).first;
   }
-  // A flow may be forgotten once it owes nothing, or if there are too many.
-  const bool reuse = free_flow < flows_.size() &&
-                     (num_idle >= kMaxIdleFlows || active.empty() ||
-                      shares_.flows[free_flow].service <=
-                          *std::min_element(active.begin(), active.end()));
-  if (reuse) {
-    flow_index_.erase(
-        {shares_.flows[free_flow].request_class, flows_[free_flow].caller});
-  } else {
-    free_flow = flows_.size();
-    flows_.emplace_back();
-    shares_.flows.emplace_back();
+  FlowShare& share = shares_.flows[found->second];
+  if (flows_[found->second].requests++ == 0) {
+    share.service = ServiceOnReturn(share.service, virtual_time);
+    shares_.active_weight[request_class] += share.weight;
   }
-  flows_[free_flow].caller = key.second;
-  FlowShare& share = shares_.flows[free_flow];
-  share.request_class = request_class;
-  const auto weight = options_.caller_weights.find(key.second);
-  share.weight = weight == options_.caller_weights.end() ? 1 : weight->second;
-  share.service = ServiceOnReturn(0, active);
-  flow_index_.emplace(std::move(key), free_flow);
-  return free_flow;
+  return found->second;
+}
+
+void BatchScheduler::LeaveFlow(size_t flow) {
+  if (--flows_[flow].requests > 0) return;
+  const FlowShare& share = shares_.flows[flow];
+  double& weight =
+      shares_.active_weight[static_cast<size_t>(share.request_class)];
+  weight = std::max(weight - share.weight, 0.0);
+  // Rounding must not keep a class alive that has no work.
+  if (weight < 1e-6) weight = 0;
 }
 
 size_t BatchScheduler::SlotOf(
@@ -654,10 +651,19 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
                                 Report* report) {
   Lane& self = lanes_[lane];
   MarkUrgent(now);
+  request_shares_.clear();
+  for (const auto& [id, request] : requests_) {
+    if (request.ended) continue;
+    request_shares_.push_back({request.flow, request.deadline,
+                               static_cast<double>(request.steps_left), 0});
+  }
+  AssignFinishTags(shares_, absl::MakeSpan(request_shares_), &share_order_);
   self.candidates.clear();
   self.runnable.clear();
+  auto share = request_shares_.begin();
   for (auto& [id, request] : requests_) {
     if (request.ended) continue;
+    const double finish = (share++)->finish;
     for (Trajectory& trajectory : request.trajectories) {
       const bool ready = trajectory.state == Trajectory::State::kReady &&
                          trajectory.lane == lane;
@@ -667,6 +673,7 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
                                .started = ready,
                                .accepted_at = request.accepted_at,
                                .flow = request.flow,
+                               .finish = finish,
                                .deadline = request.deadline,
                                .urgent = request.urgent,
                                .alone = trajectory.attempts > 0});
@@ -807,7 +814,7 @@ BatchScheduler::RequestMap::iterator BatchScheduler::EraseIfDone(
   if (request.unfinished > 0) return std::next(it);
   VersionSlot& slot = slots_[request.version_slot];
   if (--slot.requests == 0) slot.version.reset();
-  --flows_[request.flow].requests;
+  LeaveFlow(request.flow);
   queued_bytes_ -= request.bytes;
   return requests_.erase(it);
 }

@@ -230,8 +230,10 @@ class BatchScheduler {
 
   size_t SlotOf(const std::shared_ptr<const ServableVersion>& version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Where the request belongs, counted in; LeaveFlow takes it out.
   size_t FlowOf(const GenerationRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LeaveFlow(size_t flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // OK if there is room for the request, a lane that could run it, and time.
   absl::Status CheckAdmission(const ServableVersion& version,
                               const GenerationRequest& request, int first_step,
@@ -322,6 +324,9 @@ class BatchScheduler {
   int inflight_images_ ABSL_GUARDED_BY(mu_) = 0;   // kReady and kRunning
   int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // Of requests_.
   absl::Time all_down_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  // Memory of ChooseRows.
+  std::vector<RequestShare> request_shares_ ABSL_GUARDED_BY(mu_);
+  std::vector<size_t> share_order_ ABSL_GUARDED_BY(mu_);
   // Memory of CollectDeadlines.
   std::vector<DeadlineWork> deadline_work_ ABSL_GUARDED_BY(mu_);
   std::vector<Request*> deadline_requests_ ABSL_GUARDED_BY(mu_);

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "engine/retry_hint.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/recording_observer.h"
@@ -661,10 +662,51 @@ TEST_F(BatchSchedulerTest, ATicketTellsThePlaceInTheQueue) {
   EXPECT_EQ(TrySubmit(1, version_)->expected_start, absl::Milliseconds(40));
 }
 
+TEST_F(BatchSchedulerTest, ASmallRequestDoesNotWaitForALargeOneOfSomebodyElse) {
+  Scheduler(/*max_batch_size=*/2);
+  GenerationRequest request;
+  request.count = 40;
+  request.caller = "large";
+  const auto large = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(scheduler_->Submit(version_, request, large).ok());
+  for (int tick = 0; tick < 5; ++tick) Tick();
+  request.count = 1;
+  request.caller = "small";
+  const auto small = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(scheduler_->Submit(version_, request, small).ok());
+  for (int step = 0; step < 4; ++step) Tick();
+  EXPECT_TRUE(small->finished());
+}
+
+// Each new caller alone would go first; together they may not hold up the large
+// request beyond its share.
+TEST_F(BatchSchedulerTest, AStreamOfNewCallersDoesNotStarveALargeRequest) {
+  Scheduler(/*max_batch_size=*/2);
+  GenerationRequest request;
+  request.count = 32;
+  request.caller = "large";
+  const auto large = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(scheduler_->Submit(version_, request, large).ok());
+  int ticks = 0;
+  for (; ticks < 2000 && !large->finished(); ++ticks) {
+    // As much as the device can do, from somebody new each time.
+    if (ticks % 2 == 0) {
+      GenerationRequest other;
+      other.caller = absl::StrCat("new ", ticks);
+      const auto sink = std::make_shared<RecordingSink>();
+      (void)scheduler_->Submit(version_, other, sink);
+    }
+    Tick();
+  }
+  EXPECT_TRUE(large->finished());
+  EXPECT_GT(ticks, 64);  // The others had something, too.
+  EXPECT_LT(ticks, 1000);
+}
+
 TEST_F(BatchSchedulerTest, CallersShareTheDevicesByTheirWeights) {
   BatchScheduler::Options options;
   options.lane_limits[0].max_batch_size = 3;
-  options.max_queued_images = 4000;
+  options.max_queued_images = 8000;
   options.caller_weights = {{"gold", 3}};
   Scheduler(options);
   std::map<std::string, std::vector<std::shared_ptr<RecordingSink>>> sinks;
@@ -686,11 +728,11 @@ TEST_F(BatchSchedulerTest, CallersShareTheDevicesByTheirWeights) {
     return count;
   };
   // One had the device for itself for a while, which it owes nobody.
-  submit("bronze", 60);
+  submit("bronze", 200);
   for (int tick = 0; tick < 400; ++tick) Tick();
   const int head_start = images("bronze");
-  submit("gold", 60);
-  for (int tick = 0; tick < 1000; ++tick) Tick();
+  submit("gold", 200);
+  for (int tick = 0; tick < 4000; ++tick) Tick();
   const double bronze = images("bronze") - head_start;
   EXPECT_NEAR(images("gold") / bronze, 3, 0.15);
 }
