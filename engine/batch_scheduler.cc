@@ -115,6 +115,9 @@ absl::StatusOr<BatchScheduler::Ticket> BatchScheduler::Submit(
       added.pixel_format = request.pixel_format;
       added.accepted_at = now;
       added.deadline = request.deadline;
+      added.steps_deadline = request.deadline == absl::InfiniteFuture()
+                                 ? request.deadline
+                                 : StepsDeadline(now, request.deadline);
       added.unfinished = request.count;
       added.steps_left = int64_t{request.count} * (first_step + 1);
       added.outbox = std::make_shared<ResultOutbox>(std::move(sink));
@@ -189,17 +192,18 @@ absl::Status BatchScheduler::CheckAdmission(const ServableVersion& version,
   const absl::Duration busy = std::max(CollectDeadlines(), *tick);
   const int rows =
       std::min(places + static_cast<int>(request.count), RowsPerTick());
-  const auto place = std::upper_bound(
-      deadline_work_.begin(), deadline_work_.end(), request.deadline,
-      [](absl::Time deadline, const DeadlineWork& work) {
-        return deadline < work.deadline;
-      });
+  const absl::Time target = StepsDeadline(now, request.deadline);
+  const auto place =
+      std::upper_bound(deadline_work_.begin(), deadline_work_.end(), target,
+                       [](absl::Time deadline, const DeadlineWork& work) {
+                         return deadline < work.deadline;
+                       });
   const size_t first = place - deadline_work_.begin();
   const int64_t steps = int64_t{request.count} * (first_step + 1);
   deadline_work_.insert(
-      place, {request.deadline,
-              *tick * static_cast<double>(steps) / static_cast<double>(rows),
-              *tick * (first_step + 1)});
+      place,
+      {target, *tick * static_cast<double>(steps) / static_cast<double>(rows),
+       *tick * (first_step + 1)});
   // An idle engine starts at once.
   const absl::Duration wait = places == 0 ? absl::ZeroDuration() : busy;
   if (DeadlinesCanBeMet(deadline_work_, first, wait, now)) {
@@ -268,8 +272,8 @@ absl::Duration BatchScheduler::CollectDeadlines() {
   }
   std::sort(deadline_requests_.begin(), deadline_requests_.end(),
             [](const Request* a, const Request* b) {
-              return std::tie(a->deadline, a->id) <
-                     std::tie(b->deadline, b->id);
+              return std::tie(a->steps_deadline, a->id) <
+                     std::tie(b->steps_deadline, b->id);
             });
   absl::Duration busy;
   const int places = queued_images_ + inflight_images_;
@@ -284,7 +288,7 @@ absl::Duration BatchScheduler::CollectDeadlines() {
       longest = std::max(longest, trajectory.step + 1);
     }
     deadline_work_.push_back(
-        {request->deadline,
+        {request->steps_deadline,
          tick * static_cast<double>(request->steps_left) / rows,
          tick * longest});
   }

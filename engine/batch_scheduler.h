@@ -167,6 +167,7 @@ class BatchScheduler {
     PixelFormat pixel_format = PixelFormat::kUint8;
     absl::Time accepted_at;
     absl::Time deadline;
+    absl::Time steps_deadline;  // StepsDeadline, or InfiniteFuture.
     absl::Time started_at = absl::InfiniteFuture();  // Of its first step.
     bool cancelled = false;
     // OnFinished has been posted; rows that still run are waste.

@@ -4,6 +4,11 @@
 
 namespace ddgan {
 
+absl::Time StepsDeadline(absl::Time accepted_at, absl::Time deadline) {
+  return deadline -
+         std::min((deadline - accepted_at) / 10, absl::Milliseconds(100));
+}
+
 absl::Duration TimeNeeded(absl::Span<const DeadlineWork> by_deadline, size_t i,
                           absl::Duration busy) {
   absl::Duration ahead;

@@ -12,18 +12,24 @@ namespace ddgan {
 
 // What a request with a deadline still needs, in measured device time.
 struct DeadlineWork {
-  absl::Time deadline;
+  absl::Time deadline;  // StepsDeadline
   // Of all its steps, divided by the lanes that share them.
   absl::Duration work;
   // Of the steps that must follow one another, each in a tick of its own.
   absl::Duration path;
 };
 
-// Measured averages are no bounds; what is promised is this much more.
-inline constexpr double kAdmissionMargin = 1.25;
+// Measured averages are no bounds; what is promised is this much more. Under
+// overload it costs no throughput: the backlog is shorter, never empty.
+inline constexpr double kAdmissionMargin = 1.5;
 // A request becomes urgent while it still has this much more time than it
 // needs.
-inline constexpr double kUrgencyMargin = 1.1;
+inline constexpr double kUrgencyMargin = 1.25;
+
+// When the last step of a request should be done, so that its images can still
+// be encoded and sent: the last tenth of its time, at most 100 ms, is left for
+// that. `deadline` is not InfiniteFuture.
+absl::Time StepsDeadline(absl::Time accepted_at, absl::Time deadline);
 
 // When each of `by_deadline`, earliest deadline first, would be done if they
 // ran in that order from `now` on (EDF), behind a tick that takes `busy`:

@@ -148,6 +148,7 @@ def overload(bench, capacity):
   row('OK in time', calls['ok'])
   row('refused', calls['refused'])
   row('accepted and late', calls['failed'] + calls['unanswered'])
+  row('errors', report['errors'])
   row('refused: p50', f'{refused["p50"] * 1000:.1f} ms')
   row('refused: p99', f'{refused["p99"] * 1000:.1f} ms')
   row('images/s meanwhile', f'{report["images_per_second"]:.1f}')

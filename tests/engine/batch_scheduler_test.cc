@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
 #include "engine/retry_hint.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/recording_observer.h"
@@ -564,26 +566,34 @@ TEST_F(BatchSchedulerTest,
 
 TEST_F(BatchSchedulerTest, IdleLanesSplitWhatArrives) {
   Scheduler(/*max_batch_size=*/8, 64, /*num_lanes=*/2);
-  std::atomic<size_t> taken = 0;
-  std::thread lane([&] {
+  std::array<size_t, 2> first_batch = {};
+  absl::BlockingCounter have_one(2);
+  absl::Notification go_on;
+  const auto run = [&](size_t lane) {
     LaneBatch batch;
-    while (scheduler_->NextBatch(1, &batch)) {
+    while (scheduler_->NextBatch(lane, &batch)) {
       if (batch.rows.empty()) continue;
-      if (taken == 0) taken = batch.rows.size();
-      Succeed(batch, 1);
+      if (!go_on.HasBeenNotified()) {
+        first_batch[lane] = batch.rows.size();
+        have_one.DecrementCount();
+        go_on.WaitForNotification();
+      }
+      Succeed(batch, lane);
     }
-  });
-  // Until lane 1 waits.
-  while (!scheduler_->idle(1)) std::this_thread::yield();
+  };
+  std::thread lane_0([&] { run(0); });
+  std::thread lane_1([&] { run(1); });
+  while (!scheduler_->idle(0) || !scheduler_->idle(1)) {
+    std::this_thread::yield();
+  }
   const auto sink = Submit(6);
-  const LaneBatch mine = Next(0);
-  Succeed(mine, 0);
-  while (!sink->finished()) Tick(0);
+  have_one.Wait();
+  go_on.Notify();
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
   scheduler_->Stop();
-  lane.join();
-  // Whoever came first took half.
-  EXPECT_TRUE(taken == 3 || mine.rows.size() == 3)
-      << taken << " and " << mine.rows.size();
+  lane_0.join();
+  lane_1.join();
+  EXPECT_THAT(first_batch, ElementsAre(3, 3));
 }
 
 TEST_F(BatchSchedulerTest, BytesAreBoundedLikeImages) {
@@ -602,27 +612,27 @@ TEST_F(BatchSchedulerTest, BytesAreBoundedLikeImages) {
 TEST_F(BatchSchedulerTest, ADeadlineThatCannotBeMetIsRefusedOnArrival) {
   Scheduler(/*max_batch_size=*/1);
   version_->costs->Record(1, absl::Milliseconds(10));
-  // 4 steps of 10 ms each, a margin of a quarter.
-  EXPECT_EQ(TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(49))
+  // 4 steps of 10 ms each, a margin of a half, and a tenth for the rest.
+  EXPECT_EQ(TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(66))
                 .status()
                 .code(),
             absl::StatusCode::kDeadlineExceeded);
   EXPECT_THAT(observer_.events().rejected,
               ElementsAre(RejectReason::kUnmeetableDeadline));
-  const auto first = Submit(1, clock_.Now() + absl::Milliseconds(50));
+  const auto first = Submit(1, clock_.Now() + absl::Milliseconds(67));
   // Behind that one it takes twice as long.
   const auto refused =
-      TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(90));
+      TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(110));
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_THAT(std::string(refused.status().message()),
               HasSubstr("1 images take about"));
-  Submit(1, clock_.Now() + absl::Milliseconds(115));
+  Submit(1, clock_.Now() + absl::Milliseconds(150));
 }
 
 TEST_F(BatchSchedulerTest, ADeadlineAheadOfAnotherMustNotSpoilIt) {
   Scheduler(/*max_batch_size=*/1);
   version_->costs->Record(1, absl::Milliseconds(10));
-  Submit(2, clock_.Now() + absl::Milliseconds(110));
+  Submit(2, clock_.Now() + absl::Milliseconds(140));
   // This one alone would be in time, but it would go first.
   EXPECT_EQ(TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(100))
                 .status()
@@ -639,7 +649,7 @@ TEST_F(BatchSchedulerTest, AnAcceptedDeadlineIsMetAgainstTheShareOfOthers) {
   crowd.caller = "crowd";
   const auto others = std::make_shared<RecordingSink>();
   ASSERT_TRUE(scheduler_->Submit(version_, crowd, others).ok());
-  const auto sink = Submit(3, clock_.Now() + absl::Milliseconds(200));
+  const auto sink = Submit(3, clock_.Now() + absl::Milliseconds(240));
   while (!sink->finished()) {
     const LaneBatch batch = Next();
     clock_.Advance(absl::Milliseconds(10));

@@ -20,13 +20,20 @@ TEST(DeadlinePolicyTest, WorkAddsUpAndAPathCannotBeShortened) {
   EXPECT_EQ(TimeNeeded(work, 1, absl::Milliseconds(5)), absl::Milliseconds(65));
 }
 
+TEST(DeadlinePolicyTest, TimeIsLeftForWhatFollowsTheSteps) {
+  EXPECT_EQ(StepsDeadline(kNow, kNow + absl::Milliseconds(200)),
+            kNow + absl::Milliseconds(180));
+  EXPECT_EQ(StepsDeadline(kNow, kNow + absl::Seconds(10)),
+            kNow + absl::Milliseconds(9900));
+}
+
 TEST(DeadlinePolicyTest, ANewcomerMustFitAndSpoilNobodyBehindIt) {
   const absl::Duration none;
-  EXPECT_TRUE(DeadlinesCanBeMet({Work(125, 100)}, 0, none, kNow));
-  EXPECT_FALSE(DeadlinesCanBeMet({Work(124, 100)}, 0, none, kNow));
+  EXPECT_TRUE(DeadlinesCanBeMet({Work(150, 100)}, 0, none, kNow));
+  EXPECT_FALSE(DeadlinesCanBeMet({Work(149, 100)}, 0, none, kNow));
   EXPECT_FALSE(
-      DeadlinesCanBeMet({Work(50, 20), Work(140, 100)}, 0, none, kNow));
-  EXPECT_TRUE(DeadlinesCanBeMet({Work(50, 20), Work(150, 100)}, 0, none, kNow));
+      DeadlinesCanBeMet({Work(50, 20), Work(170, 100)}, 0, none, kNow));
+  EXPECT_TRUE(DeadlinesCanBeMet({Work(50, 20), Work(180, 100)}, 0, none, kNow));
 }
 
 TEST(DeadlinePolicyTest, WhatWasLateBeforeTheNewcomerDoesNotKeepItOut) {
@@ -38,9 +45,9 @@ TEST(DeadlinePolicyTest, EverythingUpToTheLastTightDeadlineIsUrgent) {
   const absl::Duration tick = absl::Milliseconds(10);
   EXPECT_EQ(CountUrgent({}, tick, kNow), 0);
   EXPECT_EQ(CountUrgent({Work(500, 50)}, tick, kNow), 0);
-  // 2 ticks and 55 ms.
-  EXPECT_EQ(CountUrgent({Work(75, 50)}, tick, kNow), 1);
-  EXPECT_EQ(CountUrgent({Work(76, 50)}, tick, kNow), 0);
+  // 2 ticks and 50 ms with its margin of a quarter.
+  EXPECT_EQ(CountUrgent({Work(82, 50)}, tick, kNow), 1);
+  EXPECT_EQ(CountUrgent({Work(83, 50)}, tick, kNow), 0);
   EXPECT_EQ(
       CountUrgent({Work(400, 50), Work(410, 330), Work(9000, 5)}, tick, kNow),
       2);
