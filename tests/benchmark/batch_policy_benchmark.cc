@@ -12,7 +12,7 @@
 #include "engine/batch_policy.h"
 #include "engine/batch_scheduler.h"
 #include "engine/clock.h"
-#include "engine/engine_observer.h"
+#include "tests/fakes/silent_engine_parts.h"
 
 namespace ddgan {
 namespace {
@@ -38,31 +38,9 @@ void BM_DecideBatch(benchmark::State& state) {
 }
 BENCHMARK(BM_DecideBatch)->RangeMultiplier(8)->Range(8, 32768);
 
-class NullObserver : public EngineObserver {
- public:
-  void OnStep(const ModelIdentity&, const std::string&, absl::Span<const int>,
-              absl::Duration) override {}
-  void OnQueueWait(const ModelIdentity&, absl::Duration) override {}
-  void OnImages(const ModelIdentity&, int) override {}
-  void OnRejected(RejectReason) override {}
-  void OnWastedSteps(WasteReason, int) override {}
-  void OnQueueState(int, int, absl::Time) override {}
-  void OnReload(const ModelIdentity&, const absl::Status&,
-                absl::Duration) override {}
-  void OnDeviceHealth(const std::string&, const absl::Status&) override {}
-  void OnBatchLimit(const std::string&, int) override {}
-  void OnDeviceMemory(const std::string&, int64_t) override {}
-};
-
-class NullSink : public GenerationSink {
- public:
-  void OnImage(GeneratedImage) override {}
-  void OnFinished(const absl::Status&, const GenerationTimings&) override {}
-};
-
 // NextBatch and FinishBatch of a lane that never gets to the end of its queue.
 void BM_SchedulerTick(benchmark::State& state) {
-  NullObserver observer;
+  SilentObserver observer;
   BatchScheduler::Options options;
   options.max_queued_images = static_cast<int>(state.range(0));
   BatchScheduler scheduler(options, &observer, RealClock());
@@ -70,7 +48,7 @@ void BM_SchedulerTick(benchmark::State& state) {
   version->num_timesteps = 4;
   GenerationRequest request;
   request.count = 8;
-  const auto sink = std::make_shared<NullSink>();
+  const auto sink = std::make_shared<SilentSink>();
   LaneBatch batch;
   for (auto _ : state) {
     state.PauseTiming();

@@ -12,6 +12,7 @@
 #include "engine/batch_scheduler.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/scripted_version_source.h"
+#include "tests/fakes/silent_engine_parts.h"
 
 namespace {
 
@@ -36,28 +37,6 @@ void operator delete[](void* memory, std::size_t) noexcept {
 
 namespace ddgan {
 namespace {
-
-class SilentObserver : public EngineObserver {
- public:
-  void OnStep(const ModelIdentity&, const std::string&, absl::Span<const int>,
-              absl::Duration) override {}
-  void OnQueueWait(const ModelIdentity&, absl::Duration) override {}
-  void OnImages(const ModelIdentity&, int) override {}
-  void OnRejected(RejectReason) override {}
-  void OnWastedSteps(WasteReason, int) override {}
-  void OnQueueState(int, int, absl::Time) override {}
-  void OnReload(const ModelIdentity&, const absl::Status&,
-                absl::Duration) override {}
-  void OnDeviceHealth(const std::string&, const absl::Status&) override {}
-  void OnBatchLimit(const std::string&, int) override {}
-  void OnDeviceMemory(const std::string&, int64_t) override {}
-};
-
-class SilentSink : public GenerationSink {
- public:
-  void OnImage(GeneratedImage) override {}
-  void OnFinished(const absl::Status&, const GenerationTimings&) override {}
-};
 
 TEST(TickAllocationTest, AWarmTickAllocatesNothing) {
   SilentObserver observer;

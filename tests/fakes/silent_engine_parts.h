@@ -1,0 +1,38 @@
+// Receivers of an engine's events that do nothing, for tests and benchmarks
+// that count what the engine itself costs.
+#ifndef DDGAN_TESTS_FAKES_SILENT_ENGINE_PARTS_H_
+#define DDGAN_TESTS_FAKES_SILENT_ENGINE_PARTS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "engine/engine_observer.h"
+#include "engine/generation.h"
+
+namespace ddgan {
+
+class SilentObserver : public EngineObserver {
+ public:
+  void OnStep(const ModelIdentity&, const std::string&, absl::Span<const int>,
+              absl::Duration) override {}
+  void OnQueueWait(const ModelIdentity&, absl::Duration) override {}
+  void OnImages(const ModelIdentity&, int) override {}
+  void OnRejected(RejectReason) override {}
+  void OnWastedSteps(WasteReason, int) override {}
+  void OnQueueState(int, int, absl::Time) override {}
+  void OnReload(const ModelIdentity&, const absl::Status&,
+                absl::Duration) override {}
+  void OnDeviceHealth(const std::string&, const absl::Status&) override {}
+  void OnBatchLimit(const std::string&, int) override {}
+  void OnDeviceMemory(const std::string&, int64_t) override {}
+};
+
+class SilentSink : public GenerationSink {
+ public:
+  void OnImage(GeneratedImage) override {}
+  void OnFinished(const absl::Status&, const GenerationTimings&) override {}
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TESTS_FAKES_SILENT_ENGINE_PARTS_H_
