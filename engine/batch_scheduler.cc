@@ -264,7 +264,6 @@ absl::Duration BatchScheduler::CollectDeadlines() {
   deadline_work_.clear();
   deadline_requests_.clear();
   for (auto& [id, request] : requests_) {
-    request.urgent = false;
     if (!request.ended && !request.cancelled &&
         request.deadline != absl::InfiniteFuture()) {
       deadline_requests_.push_back(&request);
@@ -298,7 +297,9 @@ absl::Duration BatchScheduler::CollectDeadlines() {
 void BatchScheduler::MarkUrgent(absl::Time now) {
   const absl::Duration busy = CollectDeadlines();
   const size_t urgent = CountUrgent(deadline_work_, busy, now);
-  for (size_t i = 0; i < urgent; ++i) deadline_requests_[i]->urgent = true;
+  for (size_t i = 0; i < deadline_requests_.size(); ++i) {
+    deadline_requests_[i]->urgent = i < urgent;
+  }
 }
 
 void BatchScheduler::Cancel(RequestId id) {
@@ -540,8 +541,7 @@ int BatchScheduler::max_batch_size(size_t lane) const {
 
 bool BatchScheduler::AnyLaneUp() const {
   absl::MutexLock lock(&mu_);
-  return std::any_of(lanes_.begin(), lanes_.end(),
-                     [](const Lane& lane) { return lane.up; });
+  return all_down_since_ == absl::InfiniteFuture();
 }
 
 bool BatchScheduler::idle(size_t lane) const {

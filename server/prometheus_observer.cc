@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <memory>
 
-#include "absl/numeric/bits.h"
 #include "absl/strings/str_cat.h"
+#include "engine/step_costs.h"
 #include "prometheus/text_serializer.h"
 #include "server/build_version.h"
 
@@ -72,11 +72,6 @@ std::string StepLabel(absl::Span<const int> steps) {
       std::all_of(steps.begin(), steps.end(),
                   [&steps](int step) { return step == steps.front(); });
   return uniform ? absl::StrCat(steps.front()) : "mixed";
-}
-
-// The smallest power of two that holds the batch.
-int BatchBucket(size_t batch_size) {
-  return static_cast<int>(absl::bit_ceil(batch_size));
 }
 
 prometheus::Family<prometheus::Counter>& Counters(
@@ -196,7 +191,8 @@ void PrometheusObserver::OnStep(const ModelIdentity& model,
                                 absl::Span<const int> steps,
                                 absl::Duration device_time) {
   if (steps.empty()) return;
-  const int bucket = BatchBucket(steps.size());
+  // Named by its largest batch, a power of two.
+  const int bucket = 1 << BatchBucket(static_cast<int>(steps.size()));
   {
     absl::MutexLock lock(&mu_);
     VersionSeries& series = SeriesOf(model);

@@ -23,6 +23,7 @@
 #include "tests/fakes/recording_observer.h"
 #include "tests/fakes/recording_sink.h"
 #include "tests/fakes/scripted_version_source.h"
+#include "tests/fakes/visible_parameters.h"
 
 namespace ddgan {
 namespace {
@@ -93,18 +94,11 @@ ModelConfig SmallConfig() {
 
 ServableVersion SmallVersion(int64_t version) {
   const ModelConfig config = SmallConfig();
-  std::vector<ParameterPlan> plan = PlanGenerator(config).parameters;
-  // Layers that start at nearly zero would hide everything behind them.
-  for (ParameterPlan& parameter : plan) {
-    if (parameter.init.bound > 0 && parameter.init.bound < 1e-3) {
-      parameter.init.bound = 0.2;
-    }
-  }
   ServableVersion servable = MakeServableVersion("small", version);
   servable.model = std::make_shared<const Model>(
       servable.identity,
       Generator(config,
-                InitialParameters(plan, static_cast<uint64_t>(version))));
+                VisibleParameters(config, static_cast<uint64_t>(version))));
   return servable;
 }
 

@@ -17,6 +17,7 @@
 #include "engine/model/model.h"
 #include "engine/noise_schedule.h"
 #include "engine/philox.h"
+#include "tests/fakes/visible_parameters.h"
 
 namespace ddgan {
 namespace {
@@ -37,16 +38,9 @@ ModelConfig TinyConfig() {
 
 std::shared_ptr<const Model> TinyModel(uint64_t seed) {
   const ModelConfig config = TinyConfig();
-  std::vector<ParameterPlan> plan = PlanGenerator(config).parameters;
-  // Layers that start at nearly zero would hide everything behind them.
-  for (ParameterPlan& parameter : plan) {
-    if (parameter.init.bound > 0 && parameter.init.bound < 1e-3) {
-      parameter.init.bound = 0.2;
-    }
-  }
   return std::make_shared<const Model>(
       ModelIdentity{"tiny", 1, "digest"},
-      Generator(config, InitialParameters(plan, seed)));
+      Generator(config, VisibleParameters(config, seed)));
 }
 
 std::unique_ptr<BatchRunner> Runner(int threads) {

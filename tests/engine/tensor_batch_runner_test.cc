@@ -22,6 +22,7 @@
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
 #include "engine/philox.h"
+#include "tests/fakes/visible_parameters.h"
 #include "tests/golden/fixture.h"
 
 namespace ddgan {
@@ -47,14 +48,7 @@ ModelConfig TinyConfig() {
 constexpr size_t kTinyNumel = 3 * 16 * 16;
 
 Parameters TinyParameters(uint64_t seed) {
-  std::vector<ParameterPlan> plan = PlanGenerator(TinyConfig()).parameters;
-  // Layers that start at nearly zero would hide everything behind them.
-  for (ParameterPlan& parameter : plan) {
-    if (parameter.init.bound > 0 && parameter.init.bound < 1e-3) {
-      parameter.init.bound = 0.2;
-    }
-  }
-  return InitialParameters(plan, seed);
+  return VisibleParameters(TinyConfig(), seed);
 }
 
 std::shared_ptr<const Model> TinyModel(uint64_t seed,

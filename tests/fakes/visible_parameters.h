@@ -1,0 +1,28 @@
+// Weights for tests that look at what a generator draws.
+#ifndef DDGAN_TESTS_FAKES_VISIBLE_PARAMETERS_H_
+#define DDGAN_TESTS_FAKES_VISIBLE_PARAMETERS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/model/generator.h"
+#include "engine/model/generator_plan.h"
+#include "engine/model/model_config.h"
+
+namespace ddgan {
+
+// Freshly drawn, but without the layers that start at nearly zero, which would
+// hide everything behind them.
+inline Parameters VisibleParameters(const ModelConfig& config, uint64_t seed) {
+  std::vector<ParameterPlan> plan = PlanGenerator(config).parameters;
+  for (ParameterPlan& parameter : plan) {
+    if (parameter.init.bound > 0 && parameter.init.bound < 1e-3) {
+      parameter.init.bound = 0.2;
+    }
+  }
+  return InitialParameters(plan, seed);
+}
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TESTS_FAKES_VISIBLE_PARAMETERS_H_
