@@ -9,12 +9,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/batch_policy.h"
+#include "engine/checkpoint/folder_events.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/checkpoint/version_source.h"
 #include "engine/cuda_devices.h"
 #include "engine/device_list.h"
 #include "engine/engine.h"
 #include "engine/engine_core.h"
+#include "engine/host_memory.h"
 #include "engine/image_batch_runner.h"
 #include "engine/model/model_use.h"
 #include "engine/tensor_batch_runner.h"
@@ -54,9 +56,9 @@ BatchLimits LimitsOfLane(const EngineOptions& options, const LaneDevice& device,
 std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
     const EngineOptions& options, const LaneDevice& device,
     int max_batch_size) {
-  // More than the queue admits are never in flight; a warm-up fills one batch.
-  const int max_trajectories =
-      std::max(options.max_queued_images, max_batch_size);
+  // More than the queue admits are never in flight, and beside them a version
+  // that is tried out fills one batch.
+  const int max_trajectories = options.max_queued_images + max_batch_size;
   if (device.device == "cpu") {
     ImageBatchRunnerOptions runner;
     runner.threads = device.cpu_threads;
@@ -108,6 +110,13 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   core_options.max_queued_bytes = options.max_queued_bytes;
   core_options.caller_weights = options.caller_weights;
   core_options.warm_up_every_bucket = options.warm_up_every_bucket;
+  core_options.registry.keep_versions = options.keep_versions;
+  core_options.registry.max_model_bytes = options.max_model_bytes > 0
+                                              ? options.max_model_bytes
+                                              : UsableHostMemory() / 2;
+  core_options.registry.state_dir = options.state_dir;
+  core_options.poll_interval = options.poll_interval;
+  core_options.canary_bounds = options.canary_bounds;
   const ModelUse use = devices->front().device == "cpu"
                            ? ModelUse::kCpuLanes
                            : ModelUse::kTensorLanes;
@@ -117,7 +126,7 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
                                 [use](const Checkpoint& checkpoint) {
                                   return LoadModel(checkpoint, use);
                                 }),
-      observer, clock);
+      NewFolderEvents(), observer, clock);
 }
 
 }  // namespace ddgan

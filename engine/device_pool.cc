@@ -9,7 +9,7 @@
 namespace ddgan {
 
 absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Start(
-    std::vector<LaneOptions> lanes, Task probe, BatchScheduler* scheduler,
+    std::vector<LaneOptions> lanes, Probe probe, BatchScheduler* scheduler,
     EngineObserver* observer) {
   // The constructor is private.
   std::unique_ptr<DevicePool> pool(
@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Start(
   return pool;
 }
 
-DevicePool::DevicePool(size_t num_lanes, Task probe, BatchScheduler* scheduler,
+DevicePool::DevicePool(size_t num_lanes, Probe probe, BatchScheduler* scheduler,
                        EngineObserver* observer)
     : probe_(std::move(probe)),
       scheduler_(scheduler),
@@ -44,7 +44,7 @@ DevicePool::~DevicePool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-absl::Status DevicePool::RunOnEveryLane(const Task& task) {
+absl::Status DevicePool::RunOnEveryLane(const SlicedTask& task) {
   std::vector<Errand> errands;
   std::vector<size_t> lanes;
   {
@@ -97,6 +97,8 @@ absl::Status DevicePool::RunBatches(size_t lane, const LaneOptions& options,
   LaneBatch batch;
   int64_t memory_bytes = 0;
   int max_batch_size = scheduler_->max_batch_size(lane);
+  // Batches that must run before the next slice.
+  absl::Duration owed_to_batches;
   while (scheduler_->NextBatch(lane, &batch)) {
     if (!batch.forget.empty()) runner.Forget(batch.forget);
     if (!batch.rows.empty()) {
@@ -111,6 +113,7 @@ absl::Status DevicePool::RunBatches(size_t lane, const LaneOptions& options,
           observer_->OnDeviceMemory(options.device, memory_bytes);
         }
       }
+      if (outcome.ok()) owed_to_batches -= outcome->device_time;
       const absl::Status status = outcome.status();
       const LaneHealth::Action action =
           scheduler_->FinishBatch(lane, std::move(outcome));
@@ -125,7 +128,12 @@ absl::Status DevicePool::RunBatches(size_t lane, const LaneOptions& options,
         observer_->OnBatchLimit(options.device, limit);
       }
     }
-    RunErrands(lane, runner);
+    if (batch.rows.empty() || owed_to_batches <= absl::ZeroDuration()) {
+      owed_to_batches = (kSliceShare - 1) * RunSlice(lane, runner);
+    }
+    // So that the lane comes back for the rest of it, should it be idle by
+    // then.
+    if (HasErrand(lane)) scheduler_->Interrupt(lane);
   }
   return absl::OkStatus();
 }
@@ -166,18 +174,26 @@ void DevicePool::ReportStep(const std::string& device, const LaneBatch& batch,
   observer_->OnStep(batch.version->identity, device, steps, device_time);
 }
 
-void DevicePool::RunErrands(size_t lane, BatchRunner& runner) {
-  std::vector<Errand*> errands;
+absl::Duration DevicePool::RunSlice(size_t lane, BatchRunner& runner) {
+  Errand* errand = nullptr;
   {
     absl::MutexLock lock(&mu_);
-    errands.swap(lanes_[lane].errands);
+    if (lanes_[lane].errands.empty()) return absl::ZeroDuration();
+    errand = lanes_[lane].errands.front();
   }
-  for (Errand* errand : errands) {
-    absl::Status result = (*errand->task)(lane, runner);
+  const absl::StatusOr<Slice> slice = (*errand->task)(lane, runner);
+  if (!slice.ok() || !slice->more) {
     absl::MutexLock lock(&mu_);
-    errand->result = std::move(result);
+    lanes_[lane].errands.pop_front();
+    errand->result = slice.status();
     changed_.SignalAll();
   }
+  return slice.ok() ? slice->device_time : absl::ZeroDuration();
+}
+
+bool DevicePool::HasErrand(size_t lane) {
+  absl::MutexLock lock(&mu_);
+  return !lanes_[lane].errands.empty();
 }
 
 void DevicePool::OpenLane(size_t lane) {

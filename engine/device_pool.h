@@ -3,6 +3,7 @@
 #define DDGAN_ENGINE_DEVICE_POOL_H_
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "engine/batch_runner.h"
 #include "engine/batch_scheduler.h"
 #include "engine/engine_observer.h"
@@ -31,7 +33,20 @@ class DevicePool {
     std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> create_runner;
   };
   // Gets the lane and its runner.
-  using Task = std::function<absl::Status(size_t lane, BatchRunner& runner)>;
+  using Probe = std::function<absl::Status(size_t lane, BatchRunner& runner)>;
+
+  // One piece of a longer work, of the length of a step.
+  struct Slice {
+    bool more = false;           // Another one is to follow.
+    absl::Duration device_time;  // What it took.
+  };
+  // Runs the next slice on a lane.
+  using SlicedTask =
+      std::function<absl::StatusOr<Slice>(size_t lane, BatchRunner& runner)>;
+
+  // While a lane has batches to run, slices get one part in this many of its
+  // time.
+  static constexpr int kSliceShare = 5;
 
   // Starts lane i as the scheduler's lane i; there must be as many as it was
   // told. Blocks until every runner exists. If one cannot be created, stops the
@@ -41,7 +56,7 @@ class DevicePool {
   // one and returns once `probe` succeeds on it.
   // `scheduler` and `observer` must outlive the pool.
   static absl::StatusOr<std::unique_ptr<DevicePool>> Start(
-      std::vector<LaneOptions> lanes, Task probe, BatchScheduler* scheduler,
+      std::vector<LaneOptions> lanes, Probe probe, BatchScheduler* scheduler,
       EngineObserver* observer);
 
   // Stops the scheduler, waits for the steps that are running, and destroys
@@ -51,26 +66,28 @@ class DevicePool {
   DevicePool(const DevicePool&) = delete;
   DevicePool& operator=(const DevicePool&) = delete;
 
-  // Runs `task` on the thread of every lane that is not out, between two ticks,
-  // and waits. The first lane's error comes back; Unavailable if every lane is
-  // out or the scheduler was stopped. Steps that a task runs are not reported.
-  // Not from a lane's thread.
-  absl::Status RunOnEveryLane(const Task& task);
+  // Runs `task` to its end on the thread of every lane that is not out, slice
+  // by slice between ticks, and waits. A lane that has requests to serve runs
+  // slices only now and then (kSliceShare), an idle one at once. The first
+  // lane's error comes back; Unavailable if every lane is out or the scheduler
+  // was stopped. Steps that a task runs are not reported. Not from a lane's
+  // thread.
+  absl::Status RunOnEveryLane(const SlicedTask& task);
 
  private:
   // A task on its way to one lane, on the stack of who waits for it.
   struct Errand {
-    const Task* task = nullptr;
+    const SlicedTask* task = nullptr;
     std::optional<absl::Status> result;
   };
 
   struct Lane {
     std::optional<absl::Status> created;  // Set once the runner exists or not.
     bool open = false;                    // Takes errands.
-    std::vector<Errand*> errands;
+    std::deque<Errand*> errands;          // In turn; the first has begun.
   };
 
-  DevicePool(size_t num_lanes, Task probe, BatchScheduler* scheduler,
+  DevicePool(size_t num_lanes, Probe probe, BatchScheduler* scheduler,
              EngineObserver* observer);
 
   void Work(size_t lane, const LaneOptions& options);
@@ -83,14 +100,16 @@ class DevicePool {
       size_t lane, const LaneOptions& options);
   void ReportStep(const std::string& device, const LaneBatch& batch,
                   absl::Duration device_time);
-  void RunErrands(size_t lane, BatchRunner& runner);
+  // Runs a slice of the lane's first errand, if there is one. What it took.
+  absl::Duration RunSlice(size_t lane, BatchRunner& runner);
+  bool HasErrand(size_t lane);
   void OpenLane(size_t lane);
   // Errands that come too late get Unavailable.
   void CloseLane(size_t lane);
   void SetCreated(size_t lane, const absl::Status& status);
 
   // Constant after construction.
-  const Task probe_;
+  const Probe probe_;
   BatchScheduler* const scheduler_;
   EngineObserver* const observer_;
 

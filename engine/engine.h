@@ -5,14 +5,18 @@
 #define DDGAN_ENGINE_ENGINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/batch_policy.h"
+#include "engine/canary.h"
 #include "engine/clock.h"
 #include "engine/engine_observer.h"
 #include "engine/generation.h"
@@ -21,19 +25,42 @@
 namespace ddgan {
 
 enum class VersionState {
-  kLive,     // Serves requests that name no version.
+  kOnDisk,   // Complete on disk and not loaded: older than the ones kept, or
+             // newer than the one pinned.
+  kLoading,  // Being read, warmed up and tried out.
+  kWaiting,  // To be loaded again after a while; `reason` says why it was not.
+  kLive,     // Loaded; serves requests that name no version.
+  kLoaded,   // Serves requests that name it.
   kRefused,  // On disk, but not served; `reason` says why.
 };
 
 struct ModelVersionStatus {
-  ModelIdentity identity;
+  ModelIdentity identity;  // The digest is empty while it is not known.
   VersionState state = VersionState::kRefused;
-  std::string reason;          // Empty when live.
-  ImageShape shape;            // The rest only when live.
+  // Of kRefused and kWaiting; also of a loaded version whose files have changed
+  // since.
+  std::string reason;
+  ImageShape shape;  // The rest only when live or loaded.
   int num_timesteps = 0;
   int64_t training_step = 0;
   std::string dataset;
   absl::Time loaded_at;
+};
+
+// A model in the model directory.
+struct ModelStatus {
+  std::string model;
+  // The version that the operator wants, whatever newer ones there are.
+  std::optional<int64_t> pinned;
+  // Newest first: those on disk that are complete, and those that are loaded.
+  std::vector<ModelVersionStatus> versions;
+};
+
+// Keeps a listener to Engine::WatchModels; its destructor waits for a call that
+// is under way, after which none follows. Not to be destroyed by the listener.
+class ModelWatch {
+ public:
+  virtual ~ModelWatch() = default;
 };
 
 // Thread-safe.
@@ -58,8 +85,31 @@ class Engine {
   // effect on a request that has finished.
   virtual void Cancel(RequestId id) = 0;
 
-  // Every version on disk that was looked at, by model, newest first.
-  virtual std::vector<ModelVersionStatus> ListModels() const = 0;
+  // Every model in the model directory, by ascending name.
+  virtual std::vector<ModelStatus> ListModels() const = 0;
+
+  // `version` is to serve the requests for `model` that name none, and no newer
+  // one takes its place until Unpin. If it is loaded it is live when this
+  // returns, else once it has been loaded and found sound; until then, and if
+  // it is refused, the live one stays.
+  //   NotFound            no such model or version; names those there are
+  //   FailedPrecondition  the version is refused; says why
+  //   Unavailable         the pin could not be made durable (state_dir); it is
+  //                       not in force
+  virtual absl::Status Pin(const std::string& model, int64_t version) = 0;
+  // The newest sound version is to be live again. OK also if none is pinned.
+  // NotFound and Unavailable as above.
+  virtual absl::Status Unpin(const std::string& model) = 0;
+  // Pins the newest sound version that is older than the live one, and returns
+  // its number. FailedPrecondition if there is none; else as Pin.
+  virtual absl::StatusOr<int64_t> RollBack(const std::string& model) = 0;
+
+  // `listener` is called after each change of what ListModels returns, from any
+  // thread, never twice at once, without a lock of the engine held; it returns
+  // quickly. Changes close to one another may come as one call. The watch must
+  // not outlive the engine.
+  virtual std::unique_ptr<ModelWatch> WatchModels(
+      std::function<void()> listener) = 0;
 
   // True while a model is live, a device works and no drain has begun.
   virtual bool Ready() const = 0;
@@ -77,8 +127,9 @@ struct EngineOptions {
   // CPU threads of all CPU lanes together; 0 means one per core. [0, 256]
   int cpu_threads = 0;
   // Trajectories in one generator call: one number for every lane, or one for
-  // each. Empty: kDefaultCudaBatch on a GPU; on the CPU, where a larger batch is
-  // no faster, kDefaultRowsPerCpuThread times the lane's threads. Each [1, 256]
+  // each. Empty: kDefaultCudaBatch on a GPU; on the CPU, where a larger batch
+  // is no faster, kDefaultRowsPerCpuThread times the lane's threads. Each [1,
+  // 256]
   std::vector<int> max_batch_sizes;
   // How long the oldest waiting image may be held back for a fuller batch, as
   // above. Empty: not at all. Each [0 s, 1 s]
@@ -101,16 +152,31 @@ struct EngineOptions {
   // serves, rather than only the smallest and the largest.
   bool warm_up_every_bucket = true;
 
+  // Hot reload (engine/README.md). How often the model directory is looked
+  // through where the file system reports no changes. [10 ms, 1 h]
+  absl::Duration poll_interval = absl::Seconds(5);
+  // Versions of a model that stay loaded: the live one and those that were live
+  // before it. [1, 64]
+  int keep_versions = 2;
+  // What the weights of all loaded versions may take in host memory; a version
+  // for which there is no room waits. 0: half of what the process may use.
+  int64_t max_model_bytes = 0;
+  // Folder for the pins, so that they outlive the process; empty: they do not.
+  std::string state_dir;
+  // How far a new version's images may be from those of the live one.
+  CanaryBounds canary_bounds;
+
   static constexpr int kDefaultCudaBatch = 64;
   static constexpr int kDefaultRowsPerCpuThread = 2;
 };
 
-// Loads the newest sound version of every model, warms it up, and starts the
-// lanes. Blocks until ready to serve.
+// Starts the lanes, loads the newest sound version of every model and warms it
+// up; blocks until that is done. From then on a thread of the engine watches
+// the model directory and takes up what appears there; with no sound version at
+// the start, the engine is not Ready until one comes.
 //   InvalidArgument     an option out of its range
 //   NotFound            model_root is absent
-//   FailedPrecondition  no model has a version that can be served; names each
-//                       version and why
+//   FailedPrecondition  state_dir cannot be used
 // `observer` and `clock` must outlive the engine. The destructor drains with a
 // deadline of now.
 absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(

@@ -1,6 +1,5 @@
 #include "engine/engine_core.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -30,38 +29,6 @@ absl::StatusOr<std::vector<float>> PrepareGuide(
   return FitGuide(*guide.picture, version.shape, guide.fit);
 }
 
-// Trajectories of warm-ups. Requests count their ids from 1, so the two never
-// meet on a runner.
-constexpr TrajectoryId kFirstWarmUpId = TrajectoryId{1} << 63;
-
-// Records the fastest step: the first ones also allocate and compile.
-absl::Status RunTrajectories(const ServableVersion& version, int count,
-                             BatchRunner& runner) {
-  std::vector<StepRow> rows(count);
-  std::vector<TrajectoryId> ids(count);
-  for (int i = 0; i < count; ++i) {
-    ids[i] = kFirstWarmUpId + i;
-    rows[i].id = ids[i];
-    rows[i].image_index = static_cast<uint32_t>(i);
-  }
-  absl::Duration fastest = absl::InfiniteDuration();
-  for (int step = version.num_timesteps - 1; step >= 0; --step) {
-    for (StepRow& row : rows) row.step = step;
-    const absl::StatusOr<StepOutcome> outcome =
-        runner.RunStep(version.model, rows);
-    if (!outcome.ok()) {
-      runner.Forget(ids);
-      return absl::Status(
-          outcome.status().code(),
-          absl::StrCat("warm-up with a batch of ", count, " failed at step ",
-                       step, ": ", outcome.status().message()));
-    }
-    fastest = std::min(fastest, outcome->device_time);
-  }
-  version.costs->Record(count, fastest);
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status ValidateEngineOptions(const EngineOptions& options) {
@@ -88,6 +55,29 @@ absl::Status ValidateEngineOptions(const EngineOptions& options) {
     status.Update(absl::InvalidArgumentError(
         absl::StrCat("max_queued_bytes is ", options.max_queued_bytes,
                      "; allowed are ", kMinQueuedBytes, " and more")));
+  }
+  if (options.poll_interval < absl::Milliseconds(10) ||
+      options.poll_interval > absl::Hours(1)) {
+    status.Update(absl::InvalidArgumentError(absl::StrCat(
+        "poll_interval is ", absl::FormatDuration(options.poll_interval),
+        "; allowed are 10ms to 1h")));
+  }
+  status.Update(CheckRange("keep_versions", options.keep_versions, 1, 64));
+  if (options.max_model_bytes < 0) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("max_model_bytes is ", options.max_model_bytes,
+                     "; allowed are 0 and more")));
+  }
+  const CanaryBounds& bounds = options.canary_bounds;
+  if (!(bounds.max_mean_shift >= 0 && bounds.max_mean_shift <= 2)) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("canary_bounds.max_mean_shift is ", bounds.max_mean_shift,
+                     "; allowed are 0 to 2")));
+  }
+  if (!(bounds.max_deviation_ratio >= 1)) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("canary_bounds.max_deviation_ratio is ",
+                     bounds.max_deviation_ratio, "; allowed are 1 and more")));
   }
   for (const auto& [caller, weight] : options.caller_weights) {
     if (weight > 0 && weight <= 1000) continue;
@@ -119,29 +109,10 @@ absl::Status ValidateRequest(const GenerationRequest& request) {
   return absl::OkStatus();
 }
 
-std::vector<int> WarmUpSizes(int max_batch_size, bool every_bucket) {
-  std::vector<int> sizes;
-  for (int size = 1; size < max_batch_size; size *= 2) {
-    sizes.push_back(size);
-    if (!every_bucket) break;
-  }
-  sizes.push_back(max_batch_size);
-  return sizes;
-}
-
-absl::Status WarmUp(const ServableVersion& version, absl::Span<const int> sizes,
-                    BatchRunner& runner) {
-  for (int size : sizes) {
-    absl::Status status = RunTrajectories(version, size, runner);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
     const Options& options, std::vector<DevicePool::LaneOptions> lanes,
-    std::unique_ptr<VersionSource> source, EngineObserver* observer,
-    Clock* clock) {
+    std::unique_ptr<VersionSource> source, std::unique_ptr<FolderEvents> events,
+    EngineObserver* observer, Clock* clock) {
   // The constructor is private.
   std::unique_ptr<EngineCore> engine(
       new EngineCore(options, std::move(source), observer, clock));
@@ -153,8 +124,18 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
       &engine->scheduler_, observer);
   if (!pool.ok()) return pool.status();
   engine->pool_ = *std::move(pool);
-  const absl::Status loaded = engine->registry_.LoadNewest();
-  if (!loaded.ok()) return loaded;
+  engine->trial_ = std::make_unique<VersionTrial>(
+      options.lane_limits, options.warm_up_every_bucket, options.canary_bounds,
+      engine->pool_.get(), observer, clock);
+  if (absl::Status status = engine->registry_.RestorePins(); !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<absl::Time> loaded = engine->registry_.Reconcile();
+  if (!loaded.ok()) return loaded.status();
+  absl::MutexLock lock(&engine->watcher_mu_);
+  engine->watcher_ = std::make_unique<CheckpointWatcher>(
+      &engine->registry_, std::move(events), options.poll_interval, observer,
+      clock);
   return engine;
 }
 
@@ -167,22 +148,15 @@ EngineCore::EngineCore(const Options& options,
                   .caller_weights = options.caller_weights},
                  observer, clock),
       registry_(
-          std::move(source),
-          [this, limits = options.lane_limits,
-           every_bucket =
-               options.warm_up_every_bucket](const ServableVersion& version) {
-            return pool_->RunOnEveryLane([&](size_t lane, BatchRunner& runner) {
-              return WarmUp(
-                  version,
-                  WarmUpSizes(limits[lane].max_batch_size, every_bucket),
-                  runner);
-            });
+          options.registry, std::move(source),
+          [this](ServableVersion& next, const ServableVersion* live) {
+            return trial_->Run(next, live);
           },
           observer, clock) {}
 
 absl::Status EngineCore::Probe(BatchRunner& runner) const {
-  for (const auto& version : registry_.LiveVersions()) {
-    absl::Status status = WarmUp(*version, {1}, runner);
+  for (const auto& version : registry_.LoadedVersions()) {
+    absl::Status status = WarmUp(*version, {1}).RunAll(runner);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -218,8 +192,25 @@ absl::StatusOr<Acceptance> EngineCore::Submit(
 
 void EngineCore::Cancel(RequestId id) { scheduler_.Cancel(id); }
 
-std::vector<ModelVersionStatus> EngineCore::ListModels() const {
+std::vector<ModelStatus> EngineCore::ListModels() const {
   return registry_.List();
+}
+
+absl::Status EngineCore::Pin(const std::string& model, int64_t version) {
+  return registry_.Pin(model, version);
+}
+
+absl::Status EngineCore::Unpin(const std::string& model) {
+  return registry_.Unpin(model);
+}
+
+absl::StatusOr<int64_t> EngineCore::RollBack(const std::string& model) {
+  return registry_.RollBack(model);
+}
+
+std::unique_ptr<ModelWatch> EngineCore::WatchModels(
+    std::function<void()> listener) {
+  return registry_.Watch(std::move(listener));
 }
 
 bool EngineCore::Ready() const {
@@ -227,6 +218,9 @@ bool EngineCore::Ready() const {
          !scheduler_.draining();
 }
 
-void EngineCore::Drain(absl::Time deadline) { scheduler_.Drain(deadline); }
+void EngineCore::Drain(absl::Time deadline) {
+  registry_.StopLoading();
+  scheduler_.Drain(deadline);
+}
 
 }  // namespace ddgan

@@ -4,18 +4,22 @@
 #define DDGAN_ENGINE_ENGINE_CORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "engine/batch_policy.h"
 #include "engine/batch_runner.h"
 #include "engine/batch_scheduler.h"
+#include "engine/checkpoint/checkpoint_watcher.h"
+#include "engine/checkpoint/folder_events.h"
 #include "engine/checkpoint/model_registry.h"
 #include "engine/checkpoint/version_source.h"
 #include "engine/clock.h"
@@ -24,6 +28,7 @@
 #include "engine/engine_observer.h"
 #include "engine/generation.h"
 #include "engine/servable_version.h"
+#include "engine/version_trial.h"
 
 namespace ddgan {
 
@@ -34,17 +39,6 @@ absl::Status ValidateEngineOptions(const EngineOptions& options);
 // something that no model could give.
 absl::Status ValidateRequest(const GenerationRequest& request);
 
-// The batch sizes that a warm-up runs: 1, 2, 4, ... and `max_batch_size`, or
-// only the first and the last.
-std::vector<int> WarmUpSizes(int max_batch_size, bool every_bucket);
-
-// Runs whole trajectories of `version` on an otherwise idle runner, `sizes` of
-// them together in turn. Memory is allocated, kernels are chosen and steps are
-// measured (version.costs) here instead of in someone's request, and a version
-// that cannot make an image is found out.
-absl::Status WarmUp(const ServableVersion& version, absl::Span<const int> sizes,
-                    BatchRunner& runner);
-
 // Thread-safe.
 class EngineCore : public Engine {
  public:
@@ -54,21 +48,31 @@ class EngineCore : public Engine {
     int64_t max_queued_bytes = int64_t{1} << 30;
     std::map<std::string, double> caller_weights;
     bool warm_up_every_bucket = true;
+    ModelRegistry::Options registry;
+    absl::Duration poll_interval = absl::Seconds(5);
+    CanaryBounds canary_bounds;
   };
 
-  // Starts the lanes, then loads the newest sound version of every model and
-  // warms it up on each lane. Errors of DevicePool::Start and
-  // ModelRegistry::LoadNewest. `observer` and `clock` must outlive the engine.
+  // Starts the lanes, then loads the newest sound version of every model, tries
+  // it out on each lane, and goes on watching; `events` tell when to look.
+  // Errors of DevicePool::Start, ModelRegistry::RestorePins and Reconcile.
+  // `observer` and `clock` must outlive the engine.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(
       const Options& options, std::vector<DevicePool::LaneOptions> lanes,
-      std::unique_ptr<VersionSource> source, EngineObserver* observer,
+      std::unique_ptr<VersionSource> source,
+      std::unique_ptr<FolderEvents> events, EngineObserver* observer,
       Clock* clock);
 
   absl::StatusOr<Acceptance> Submit(
       const GenerationRequest& request,
       std::shared_ptr<GenerationSink> sink) override;
   void Cancel(RequestId id) override;
-  std::vector<ModelVersionStatus> ListModels() const override;
+  std::vector<ModelStatus> ListModels() const override;
+  absl::Status Pin(const std::string& model, int64_t version) override;
+  absl::Status Unpin(const std::string& model) override;
+  absl::StatusOr<int64_t> RollBack(const std::string& model) override;
+  std::unique_ptr<ModelWatch> WatchModels(
+      std::function<void()> listener) override;
   bool Ready() const override;
   void Drain(absl::Time deadline) override;
 
@@ -76,7 +80,7 @@ class EngineCore : public Engine {
   EngineCore(const Options& options, std::unique_ptr<VersionSource> source,
              EngineObserver* observer, Clock* clock);
 
-  // Whether a new runner can make images of every live version.
+  // Whether a new runner can make images of every loaded version.
   absl::Status Probe(BatchRunner& runner) const;
 
   // Destroyed from the last to the first: the pool joins its threads while what
@@ -84,6 +88,9 @@ class EngineCore : public Engine {
   BatchScheduler scheduler_;
   ModelRegistry registry_;
   std::unique_ptr<DevicePool> pool_;
+  std::unique_ptr<VersionTrial> trial_;
+  absl::Mutex watcher_mu_;  // Held by who stops the watcher.
+  std::unique_ptr<CheckpointWatcher> watcher_ ABSL_GUARDED_BY(watcher_mu_);
 };
 
 }  // namespace ddgan

@@ -2,7 +2,9 @@
 #ifndef DDGAN_ENGINE_ENGINE_OBSERVER_H_
 #define DDGAN_ENGINE_ENGINE_OBSERVER_H_
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -31,6 +33,26 @@ enum class WasteReason {
 };
 inline constexpr int kNumWasteReasons = 5;
 
+// What became of an attempt to load a version.
+enum class ReloadResult {
+  kLive,      // Loaded and sound. Whether it is live is OnLiveVersion's.
+  kDamaged,   // Size or digest differ from the manifest.
+  kInvalid,   // Manifest, config or weights are not what the format asks for.
+  kCanary,    // Its images are broken or too far from the live version's.
+  kStep,      // A denoising step with it failed.
+  kNoMemory,  // Waits for room.
+  kError,     // Anything else (I/O, every device out); tried again later.
+};
+inline constexpr int kNumReloadResults = 7;
+
+// The parts of a load, in their order.
+enum class ReloadPhase {
+  kRead,    // From the disk, with every check of the files.
+  kWarmUp,  // Batches of every size on every lane.
+  kCanary,  // Rendering and judging the canary's images.
+};
+inline constexpr int kNumReloadPhases = 3;
+
 // Thread-safe: methods are called from lane threads and from callers of the
 // engine, without any engine lock held, and return quickly. Warm-up and other
 // work that no request asked for is not reported.
@@ -53,9 +75,31 @@ class EngineObserver {
   // (InfiniteFuture if none waits).
   virtual void OnQueueState(int queued_images, int inflight_images,
                             absl::Time oldest_queued_since) = 0;
-  // A version was loaded (OK) or refused. `duration` is the time it took.
-  virtual void OnReload(const ModelIdentity& model, const absl::Status& result,
+  // An attempt to load a version has ended after `duration`. `reason` is OK for
+  // ReloadResult::kLive. The digest is empty if it is not known.
+  virtual void OnReload(const ModelIdentity& model, ReloadResult result,
+                        const absl::Status& reason,
                         absl::Duration duration) = 0;
+  // One phase of a load has ended well.
+  virtual void OnReloadPhase(ReloadPhase phase, absl::Duration duration) = 0;
+  // Requests that name no version get this one from now on.
+  virtual void OnLiveVersion(const ModelIdentity& model,
+                             absl::Time loaded_at) = 0;
+  // A version is no longer loaded: its last user is gone and its weights are
+  // freed.
+  virtual void OnUnloaded(const ModelIdentity& model) = 0;
+  // The version that the operator wants from now on; nothing for none.
+  virtual void OnPin(const std::string& model,
+                     std::optional<int64_t> version) = 0;
+  // How many versions of the model on disk are refused now, by the result that
+  // refused them.
+  virtual void OnRefusedVersions(
+      const std::string& model,
+      const std::array<int, kNumReloadResults>& count) = 0;
+  // The model directory can be looked through and watched from now on, or why
+  // not: what cannot be watched is looked through at intervals, what cannot be
+  // looked through goes on as it is.
+  virtual void OnModelDirectory(const absl::Status& health) = 0;
   // OK: the lane takes work. Otherwise it is out, why, and its images are made
   // again elsewhere.
   virtual void OnDeviceHealth(const std::string& device,

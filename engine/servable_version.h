@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "engine/canary.h"
 #include "engine/generation.h"
 #include "engine/step_costs.h"
 
@@ -26,6 +27,9 @@ struct ServableVersion {
   std::string dataset;
   absl::Time loaded_at;
   std::shared_ptr<const Model> model;
+  int64_t bytes = 0;  // Host memory that `model` holds.
+  // Of its images, from its try-out; empty before.
+  CanaryStatistics canary;
   // Measured while it serves, so not const with the rest. Never null.
   std::shared_ptr<StepCosts> costs = std::make_shared<StepCosts>();
 };

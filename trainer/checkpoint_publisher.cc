@@ -18,7 +18,7 @@
 #include "engine/checkpoint/sha256.h"
 #include "engine/checkpoint/weights_check.h"
 #include "engine/model/generator_plan.h"
-#include "trainer/durable_file.h"
+#include "engine/checkpoint/durable_file.h"
 
 namespace ddgan {
 namespace {

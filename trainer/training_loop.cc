@@ -24,7 +24,7 @@
 #include "engine/philox.h"
 #include "trainer/checkpoint_publisher.h"
 #include "trainer/data_order.h"
-#include "trainer/durable_file.h"
+#include "engine/checkpoint/durable_file.h"
 #include "trainer/learning_rate.h"
 #include "trainer/progress.h"
 #include "trainer/sample_grid.h"

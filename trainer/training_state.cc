@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/sha256.h"
-#include "trainer/durable_file.h"
+#include "engine/checkpoint/durable_file.h"
 
 namespace ddgan {
 namespace {

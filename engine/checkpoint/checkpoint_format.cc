@@ -1,5 +1,7 @@
 #include "engine/checkpoint/checkpoint_format.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <charconv>
 #include <functional>
@@ -326,11 +328,20 @@ uint64_t MaxWeightsBytes(const GeneratorPlan& plan) {
   return std::min(bytes, kMaxWeightsBytes);
 }
 
-// Names in `folder` of real folders (no links), for which `wanted` is true.
-// NotFound if `folder` is none.
-absl::StatusOr<std::vector<std::string>> ListFolders(
+bool IsFolder(const std::filesystem::file_status& status) {
+  return std::filesystem::is_directory(status);
+}
+
+bool IsFolderOrLink(const std::filesystem::file_status& status) {
+  return IsFolder(status) || std::filesystem::is_symlink(status);
+}
+
+// Names in `folder` for which `wanted` is true, of entries for whose status
+// (links not followed) `is_kind` is. NotFound if `folder` is none.
+absl::StatusOr<std::vector<std::string>> ListEntries(
     const std::filesystem::path& folder,
-    const std::function<bool(const std::string&)>& wanted) {
+    const std::function<bool(const std::string&)>& wanted,
+    bool (*is_kind)(const std::filesystem::file_status&)) {
   std::error_code error;
   if (!std::filesystem::is_directory(folder, error)) {
     return absl::NotFoundError(
@@ -342,8 +353,7 @@ absl::StatusOr<std::vector<std::string>> ListFolders(
        entry.increment(error)) {
     std::error_code ignored;  // It may be gone by now: then it is no folder.
     const std::string name = entry->path().filename().string();
-    if (wanted(name) &&
-        std::filesystem::is_directory(entry->symlink_status(ignored)))
+    if (wanted(name) && is_kind(entry->symlink_status(ignored)))
       names.push_back(name);
   }
   if (error) {
@@ -466,11 +476,12 @@ std::optional<int64_t> ParseVersionName(std::string_view name) {
 absl::StatusOr<std::vector<std::string>> ListModelNames(
     const std::filesystem::path& model_root) {
   absl::StatusOr<std::vector<std::string>> candidates =
-      ListFolders(model_root, IsModelName);
+      ListEntries(model_root, IsModelName, IsFolder);
   if (!candidates.ok()) return candidates.status();
   std::vector<std::string> names;
   for (const std::string& name : *candidates) {
-    const auto versions = ListFolders(model_root / name, IsVersionName);
+    const auto versions =
+        ListEntries(model_root / name, IsVersionName, IsFolder);
     // A model that cannot be listed must not hide the others.
     if (versions.ok() && !versions->empty()) names.push_back(name);
   }
@@ -486,17 +497,44 @@ absl::StatusOr<std::vector<int64_t>> ListVersions(
   }
   const std::filesystem::path folder = model_root / model;
   absl::StatusOr<std::vector<std::string>> names =
-      ListFolders(folder, IsVersionName);
+      ListEntries(folder, IsVersionName, IsFolderOrLink);
   if (!names.ok()) return names.status();
   std::vector<int64_t> versions;
   for (const std::string& name : *names) {
     std::error_code ignored;
-    if (std::filesystem::is_regular_file(std::filesystem::symlink_status(
-            folder / name / kManifestFileName, ignored)))
+    const std::filesystem::file_status manifest =
+        std::filesystem::symlink_status(folder / name / kManifestFileName,
+                                        ignored);
+    if (std::filesystem::is_regular_file(manifest) ||
+        std::filesystem::is_symlink(manifest)) {
       versions.push_back(*ParseVersionName(name));
+    }
   }
   std::sort(versions.begin(), versions.end(), std::greater<>());
   return versions;
+}
+
+VersionFiles ExamineVersion(const std::filesystem::path& model_root,
+                            const std::string& model, int64_t version) {
+  const std::filesystem::path folder =
+      model_root / model / absl::StrCat(version);
+  VersionFiles files;
+  for (const char* name :
+       {kConfigFileName, kWeightsFileName, kManifestFileName}) {
+    struct stat info;
+    if (lstat((folder / name).c_str(), &info) != 0) {
+      absl::StrAppend(&files.fingerprint, "absent;");
+      continue;
+    }
+    absl::StrAppend(&files.fingerprint, info.st_dev, ":", info.st_ino, ":",
+                    info.st_mode, ":", info.st_size, ":", info.st_mtim.tv_sec,
+                    ".", info.st_mtim.tv_nsec, ":", info.st_ctim.tv_sec, ".",
+                    info.st_ctim.tv_nsec, ";");
+    if (name == std::string_view(kWeightsFileName) && S_ISREG(info.st_mode)) {
+      files.weights_bytes = static_cast<uint64_t>(info.st_size);
+    }
+  }
+  return files;
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(

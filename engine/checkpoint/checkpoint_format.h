@@ -82,9 +82,26 @@ std::optional<int64_t> ParseVersionName(std::string_view name);
 // if `model_root` is not a folder.
 absl::StatusOr<std::vector<std::string>> ListModelNames(
     const std::filesystem::path& model_root);
-// Versions with a manifest, newest first. NotFound as above.
+// Versions with a manifest, newest first; also those where a symbolic link
+// stands for the folder or the manifest, which ReadCheckpoint refuses by name.
+// NotFound as above.
 absl::StatusOr<std::vector<int64_t>> ListVersions(
     const std::filesystem::path& model_root, const std::string& model);
+
+// Which files make up a version just now, without reading them: any two of
+// these that are equal were taken of the same bytes, unless somebody set back
+// clocks.
+struct VersionFiles {
+  // Of all three files: device, inode, size, times of change.
+  std::string fingerprint;
+  uint64_t weights_bytes = 0;  // As the file system has it.
+
+  friend bool operator==(const VersionFiles&, const VersionFiles&) = default;
+};
+// Never fails: a file that is absent or no regular file is so in the
+// fingerprint, too.
+VersionFiles ExamineVersion(const std::filesystem::path& model_root,
+                            const std::string& model, int64_t version);
 
 // A version whose every byte was checked against its manifest, whose config is
 // valid and whose weights file is well-formed and holds exactly the tensors of

@@ -1,5 +1,7 @@
 #include "engine/checkpoint/model_loader.h"
 
+#include <ATen/Parallel.h>
+
 #include <exception>
 #include <new>
 #include <utility>
@@ -11,13 +13,16 @@
 
 namespace ddgan {
 
-absl::StatusOr<std::shared_ptr<const Model>> LoadModel(
-    const Checkpoint& checkpoint, ModelUse use) {
+absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
+                                      ModelUse use) {
   const ModelIdentity& identity = checkpoint.identity;
   const auto failed = [&](const char* what) {
     return absl::StrCat(identity.model, "/", identity.version, ": ", what);
   };
   try {
+    // Weights are packed for the number of threads that the calling thread
+    // uses; that of a new thread is not the process's unless it asks.
+    at::init_num_threads();
     absl::StatusOr<Parameters> parameters = LoadParameters(checkpoint);
     if (!parameters.ok()) {
       return absl::Status(parameters.status().code(),
@@ -26,7 +31,9 @@ absl::StatusOr<std::shared_ptr<const Model>> LoadModel(
     }
     const Generator generator(checkpoint.config.model_config,
                               *std::move(parameters));
-    return std::make_shared<const Model>(identity, generator, use);
+    auto model = std::make_shared<const Model>(identity, generator, use);
+    const int64_t bytes = model->bytes();
+    return LoadedModel{std::move(model), bytes};
   } catch (const std::bad_alloc& e) {
     return absl::ResourceExhaustedError(failed("out of memory"));
   } catch (const std::exception& e) {

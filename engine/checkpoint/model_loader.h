@@ -3,15 +3,12 @@
 #ifndef DDGAN_ENGINE_CHECKPOINT_MODEL_LOADER_H_
 #define DDGAN_ENGINE_CHECKPOINT_MODEL_LOADER_H_
 
-#include <memory>
-
 #include "absl/status/statusor.h"
 #include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/version_source.h"
 #include "engine/model/model_use.h"
 
 namespace ddgan {
-
-class Model;  // engine/model/model.h
 
 // Loads into host memory; a tensor lane makes the copy on its device. float16
 // weights are widened to float32.
@@ -19,8 +16,8 @@ class Model;  // engine/model/model.h
 //   ResourceExhausted  out of memory
 //   Internal           any other error of LibTorch
 // Thread-safe.
-absl::StatusOr<std::shared_ptr<const Model>> LoadModel(
-    const Checkpoint& checkpoint, ModelUse use);
+absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
+                                      ModelUse use);
 
 }  // namespace ddgan
 

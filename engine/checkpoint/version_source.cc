@@ -1,5 +1,6 @@
 #include "engine/checkpoint/version_source.h"
 
+#include <system_error>
 #include <utility>
 
 namespace ddgan {
@@ -14,9 +15,40 @@ class DirectoryVersionSource : public VersionSource {
     return ddgan::ListModelNames(model_root_);
   }
 
-  absl::StatusOr<std::vector<int64_t>> ListVersions(
+  absl::StatusOr<std::vector<VersionOnDisk>> ListVersions(
       const std::string& model) override {
-    return ddgan::ListVersions(model_root_, model);
+    const absl::StatusOr<std::vector<int64_t>> numbers =
+        ddgan::ListVersions(model_root_, model);
+    if (!numbers.ok()) return numbers.status();
+    std::vector<VersionOnDisk> versions;
+    for (int64_t number : *numbers) {
+      versions.push_back({number, Examine(model, number)});
+    }
+    return versions;
+  }
+
+  VersionFiles Examine(const std::string& model, int64_t version) override {
+    return ExamineVersion(model_root_, model, version);
+  }
+
+  std::vector<std::filesystem::path> FoldersToWatch() override {
+    // What a stranger put there is not counted on, so not even errors matter.
+    std::vector<std::filesystem::path> folders = {model_root_};
+    std::error_code error;
+    for (std::filesystem::directory_iterator model(model_root_, error), end;
+         !error && model != end; model.increment(error)) {
+      if (!IsModelName(model->path().filename().string())) continue;
+      folders.push_back(model->path());
+      std::error_code version_error;
+      for (std::filesystem::directory_iterator version(model->path(),
+                                                       version_error);
+           !version_error && version != end; version.increment(version_error)) {
+        if (ParseVersionName(version->path().filename().string())) {
+          folders.push_back(version->path());
+        }
+      }
+    }
+    return folders;
   }
 
   absl::StatusOr<ServableVersion> Load(const std::string& model,
@@ -24,8 +56,8 @@ class DirectoryVersionSource : public VersionSource {
     const absl::StatusOr<Checkpoint> checkpoint =
         ReadCheckpoint(model_root_, model, version);
     if (!checkpoint.ok()) return checkpoint.status();
-    absl::StatusOr<std::shared_ptr<const Model>> weights = loader_(*checkpoint);
-    if (!weights.ok()) return weights.status();
+    absl::StatusOr<LoadedModel> loaded = loader_(*checkpoint);
+    if (!loaded.ok()) return loaded.status();
 
     const ModelConfig& config = checkpoint->config.model_config;
     ServableVersion servable;
@@ -35,7 +67,8 @@ class DirectoryVersionSource : public VersionSource {
     servable.num_timesteps = config.num_timesteps;
     servable.training_step = checkpoint->config.training_step;
     servable.dataset = checkpoint->config.dataset;
-    servable.model = *std::move(weights);
+    servable.model = std::move(loaded->model);
+    servable.bytes = loaded->bytes;
     return servable;
   }
 

@@ -15,6 +15,13 @@
 
 namespace ddgan {
 
+struct VersionOnDisk {
+  int64_t version = 0;
+  VersionFiles files;
+
+  friend bool operator==(const VersionOnDisk&, const VersionOnDisk&) = default;
+};
+
 // Thread-safe.
 class VersionSource {
  public:
@@ -22,18 +29,27 @@ class VersionSource {
 
   // Sorted. NotFound if the source itself is absent.
   virtual absl::StatusOr<std::vector<std::string>> ListModelNames() = 0;
-  // Newest first.
-  virtual absl::StatusOr<std::vector<int64_t>> ListVersions(
+  // Complete versions, newest first. NotFound if the model is absent.
+  virtual absl::StatusOr<std::vector<VersionOnDisk>> ListVersions(
       const std::string& model) = 0;
+  // The files of a version as they are now, complete or not.
+  virtual VersionFiles Examine(const std::string& model, int64_t version) = 0;
+  // Folders in which something new would show.
+  virtual std::vector<std::filesystem::path> FoldersToWatch() = 0;
   // Checks and loads a version; the error says what is wrong with it.
   // `loaded_at` is left to the registry. Blocks, for seconds if it must.
   virtual absl::StatusOr<ServableVersion> Load(const std::string& model,
                                                int64_t version) = 0;
 };
 
-// Turns checked bytes into weights on the device.
-using ModelLoader = std::function<absl::StatusOr<std::shared_ptr<const Model>>(
-    const Checkpoint& checkpoint)>;
+struct LoadedModel {
+  std::shared_ptr<const Model> model;
+  int64_t bytes = 0;  // Host memory that it holds.
+};
+
+// Turns checked bytes into weights that can run.
+using ModelLoader =
+    std::function<absl::StatusOr<LoadedModel>(const Checkpoint& checkpoint)>;
 
 // The folder that checkpoint_format.h describes. `loader` must be thread-safe.
 std::unique_ptr<VersionSource> NewDirectoryVersionSource(

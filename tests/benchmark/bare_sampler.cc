@@ -31,9 +31,9 @@ absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
   if (!runner.ok()) return runner.status();
   // After the runner, as in a server: LibTorch then packs the weights for the
   // one thread on which a row runs.
-  const absl::StatusOr<std::shared_ptr<const Model>> model =
+  const absl::StatusOr<LoadedModel> loaded =
       LoadModel(checkpoint, ModelUse::kCpuLanes);
-  if (!model.ok()) return model.status();
+  if (!loaded.ok()) return loaded.status();
 
   std::vector<StepRow> rows(batch_size);
   uint32_t index = 0;
@@ -47,7 +47,7 @@ absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
     for (int step = last; step >= 0; --step) {
       for (StepRow& row : rows) row.step = step;
       const absl::StatusOr<StepOutcome> outcome =
-          (*runner)->RunStep(*model, rows);
+          (*runner)->RunStep(loaded->model, rows);
       if (!outcome.ok()) return outcome.status();
     }
     return absl::OkStatus();

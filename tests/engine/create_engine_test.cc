@@ -129,19 +129,71 @@ TEST_F(CreateEngineTest, ATornVersionIsListedAndAnOlderOneServes) {
   std::ofstream(root_ / "digits" / "2" / kWeightsFileName, std::ios::app)
       << "more";
   Create();
-  const std::vector<ModelVersionStatus> models = engine_->ListModels();
-  ASSERT_THAT(models, SizeIs(2));
-  EXPECT_EQ(models[0].state, VersionState::kRefused);
-  EXPECT_THAT(models[0].reason, HasSubstr("digits/2/model.safetensors"));
-  EXPECT_EQ(models[1].state, VersionState::kLive);
+  const std::vector<ModelStatus> models = engine_->ListModels();
+  ASSERT_THAT(models, SizeIs(1));
+  const std::vector<ModelVersionStatus>& versions = models[0].versions;
+  ASSERT_THAT(versions, SizeIs(2));
+  EXPECT_EQ(versions[0].state, VersionState::kRefused);
+  EXPECT_THAT(versions[0].reason, HasSubstr("digits/2/model.safetensors"));
+  EXPECT_EQ(versions[1].state, VersionState::kLive);
 }
 
-TEST_F(CreateEngineTest, RefusesToStartWithoutASoundModelAndSaysWhy) {
+// With inotify, the real files, weights and lanes.
+TEST_F(CreateEngineTest, WhatIsPublishedGoesLiveByItself) {
+  options_.poll_interval = absl::Hours(1);
+  Create();
+  EXPECT_FALSE(engine_->Ready());
+  absl::Mutex mu;
+  int changes = 0;
+  const auto watch = engine_->WatchModels([&] {
+    absl::MutexLock lock(&mu);
+    ++changes;
+  });
+  // The one that is live, once anything is.
+  const auto await_live = [&](int64_t version) {
+    int seen = 0;
+    while (true) {
+      for (const ModelStatus& model : engine_->ListModels()) {
+        for (const ModelVersionStatus& status : model.versions) {
+          if (status.state == VersionState::kLive &&
+              status.identity.version == version) {
+            return;
+          }
+        }
+      }
+      absl::MutexLock lock(&mu);
+      auto changed = [&] { return changes > seen; };
+      mu.Await(absl::Condition(&changed));
+      seen = changes;
+    }
+  };
   Publish("digits", 1);
-  std::filesystem::resize_file(root_ / "digits" / "1" / kWeightsFileName, 9);
-  const absl::Status status = CreateEngine(options_, &observer_).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("digits version 1: "));
+  await_live(1);
+  EXPECT_TRUE(engine_->Ready());
+  Publish("digits", 2);
+  await_live(2);
+  GenerationRequest request;
+  const auto sink = std::make_shared<RecordingSink>();
+  const absl::StatusOr<Acceptance> accepted = engine_->Submit(request, sink);
+  ASSERT_TRUE(accepted.ok());
+  EXPECT_EQ(accepted->identity.version, 2);
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
+}
+
+TEST_F(CreateEngineTest, APinOutlivesTheProcessIfItHasAStateFolder) {
+  Publish("digits", 1);
+  Publish("digits", 2);
+  std::filesystem::create_directory(root_ / "State");  // No model's name.
+  options_.state_dir = root_ / "State";
+  Create();
+  ASSERT_EQ(engine_->Pin("digits", 1), absl::OkStatus());
+  engine_.reset();
+  Create();
+  EXPECT_EQ(engine_->ListModels()[0].pinned, 1);
+  EXPECT_EQ(engine_->ListModels()[0].versions[1].state, VersionState::kLive);
+  options_.state_dir = root_ / "absent";
+  EXPECT_EQ(CreateEngine(options_, &observer_).status().code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(CreateEngineTest, AnAbsentModelRootIsNotFound) {

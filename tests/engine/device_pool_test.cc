@@ -120,7 +120,7 @@ TEST_F(DevicePoolTest, AnotherLaneTakesOverWhileOneIsOut) {
   int ran = 0;
   EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner&) {
     ++ran;
-    return absl::OkStatus();
+    return DevicePool::Slice();
   }),
             absl::OkStatus());
   EXPECT_EQ(ran, 1);
@@ -146,7 +146,7 @@ TEST_F(DevicePoolTest, AnIdleLaneForgetsWhatWasCancelled) {
   EXPECT_EQ(sink->Await().code(), absl::StatusCode::kCancelled);
   // A task's turn comes after what the lane had to forget.
   EXPECT_EQ(pool_->RunOnEveryLane(
-                [](size_t, BatchRunner&) { return absl::OkStatus(); }),
+                [](size_t, BatchRunner&) { return DevicePool::Slice(); }),
             absl::OkStatus());
   EXPECT_EQ(script_.kept_trajectories(), 0);
 }
@@ -160,7 +160,7 @@ TEST_F(DevicePoolTest, ATaskRunsOnceOnEveryLanesOwnThread) {
     absl::MutexLock lock(&mu);
     threads.insert(std::this_thread::get_id());
     runners.insert(&runner);
-    return absl::OkStatus();
+    return DevicePool::Slice();
   }),
             absl::OkStatus());
   EXPECT_THAT(threads, SizeIs(2));
@@ -182,12 +182,53 @@ TEST_F(DevicePoolTest, ATaskRunsBetweenTicksOfABusyLane) {
   EXPECT_EQ(sink->Await(), absl::OkStatus());
 }
 
+TEST_F(DevicePoolTest, AnIdleLaneRunsSliceAfterSlice) {
+  ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
+  int slices = 0;
+  EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner&) {
+    return DevicePool::Slice{++slices < 7, absl::Hours(1)};
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(slices, 7);
+  // An error ends a task, whatever was to follow.
+  EXPECT_EQ(pool_->RunOnEveryLane(
+                [&](size_t, BatchRunner&) -> absl::StatusOr<DevicePool::Slice> {
+                  if (++slices == 9) return absl::InternalError("enough");
+                  return DevicePool::Slice{true, absl::ZeroDuration()};
+                }),
+            absl::InternalError("enough"));
+  EXPECT_EQ(slices, 9);
+}
+
+// A step of the script takes 5 ms, a slice here as much: so four batches lie
+// between one slice and the next.
+TEST_F(DevicePoolTest, SlicesGetAFifthOfABusyLane) {
+  ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
+  script_.Hold();
+  std::vector<std::shared_ptr<RecordingSink>> sinks;
+  for (int i = 0; i < 800; ++i) sinks.push_back(Submit(1));
+  script_.AwaitHeldStep();
+  std::vector<size_t> batches_before;  // At each slice.
+  std::thread release([this] { script_.Release(); });
+  EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner&) {
+    batches_before.push_back(script_.batches().size());
+    return DevicePool::Slice{batches_before.size() < 4, absl::Milliseconds(5)};
+  }),
+            absl::OkStatus());
+  release.join();
+  for (const auto& sink : sinks) EXPECT_EQ(sink->Await(), absl::OkStatus());
+  ASSERT_THAT(batches_before, SizeIs(4));
+  for (size_t i = 1; i < batches_before.size(); ++i) {
+    EXPECT_EQ(batches_before[i] - batches_before[i - 1], 4u) << i;
+  }
+}
+
 TEST_F(DevicePoolTest, ATaskForAStoppedPoolIsUnavailable) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   scheduler_->Stop();
   EXPECT_EQ(pool_
                 ->RunOnEveryLane(
-                    [](size_t, BatchRunner&) { return absl::OkStatus(); })
+                    [](size_t, BatchRunner&) { return DevicePool::Slice(); })
                 .code(),
             absl::StatusCode::kUnavailable);
 }

@@ -16,6 +16,7 @@
 #include "tests/fakes/recording_observer.h"
 #include "tests/fakes/recording_sink.h"
 #include "tests/fakes/scripted_batch_runner.h"
+#include "tests/fakes/scripted_folder_events.h"
 #include "tests/fakes/scripted_version_source.h"
 
 namespace ddgan {
@@ -63,6 +64,24 @@ TEST(ValidateEngineOptionsTest, NamesTheOptionItsValueAndItsRange) {
   options.max_queued_bytes = 1000;
   EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
               HasSubstr("max_queued_bytes is 1000"));
+  options = good;
+  options.poll_interval = absl::Milliseconds(9);
+  EXPECT_EQ(ValidateEngineOptions(options),
+            absl::InvalidArgumentError(
+                "poll_interval is 9ms; allowed are 10ms to 1h"));
+  options = good;
+  options.keep_versions = 65;
+  EXPECT_EQ(
+      ValidateEngineOptions(options),
+      absl::InvalidArgumentError("keep_versions is 65; allowed are 1 to 64"));
+  options = good;
+  options.canary_bounds.max_mean_shift = 2.5;
+  EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
+              HasSubstr("max_mean_shift is 2.5; allowed are 0 to 2"));
+  options = good;
+  options.canary_bounds.max_deviation_ratio = 0.9;
+  EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
+              HasSubstr("max_deviation_ratio is 0.9; allowed are 1 and more"));
 }
 
 TEST(ValidateRequestTest, CountIsOneToSixtyFour) {
@@ -100,43 +119,9 @@ TEST(ValidateRequestTest, VersionsArePositive) {
               HasSubstr("version is 0; allowed are 1 to"));
 }
 
-TEST(WarmUpTest, SizesAreEveryBucketOrTheEnds) {
-  EXPECT_THAT(WarmUpSizes(8, true), ::testing::ElementsAre(1, 2, 4, 8));
-  EXPECT_THAT(WarmUpSizes(5, true), ::testing::ElementsAre(1, 2, 4, 5));
-  EXPECT_THAT(WarmUpSizes(5, false), ::testing::ElementsAre(1, 5));
-  EXPECT_THAT(WarmUpSizes(1, true), ::testing::ElementsAre(1));
-}
-
-TEST(WarmUpTest, RunsWholeTrajectoriesAndMeasuresTheirSteps) {
-  RunnerScript script;
-  ScriptedBatchRunner runner(&script);
-  const ServableVersion version = MakeServableVersion("digits", 1, 3);
-  EXPECT_EQ(WarmUp(version, {1, 5}, runner), absl::OkStatus());
-  EXPECT_EQ(version.costs->StepTime(5), absl::Milliseconds(5));
-  const auto batches = script.batches();
-  ASSERT_THAT(batches, SizeIs(6));
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_THAT(batches[i].rows, SizeIs(1));
-    EXPECT_THAT(batches[3 + i].rows, SizeIs(5));
-    EXPECT_EQ(batches[3 + i].rows[4].step, 2 - i);
-  }
-  EXPECT_EQ(script.kept_trajectories(), 0);
-}
-
-TEST(WarmUpTest, AFailureSaysWhereAndLeavesNothingBehind) {
-  RunnerScript script;
-  ScriptedBatchRunner runner(&script);
-  const ServableVersion version = MakeServableVersion("digits", 1, 3);
-  ASSERT_EQ(WarmUp(version, {1}, runner), absl::OkStatus());
-  script.FailAlways(version.model.get(), absl::InternalError("NaN"));
-  EXPECT_EQ(WarmUp(version, {1}, runner),
-            absl::InternalError("warm-up with a batch of 1 failed at step 2: "
-                                "NaN"));
-  EXPECT_EQ(script.kept_trajectories(), 0);
-}
-
 class EngineCoreTest : public ::testing::Test {
  protected:
+  // The scripted source stays within reach.
   absl::Status Start(size_t num_lanes = 1, int max_queued_images = 256,
                      Clock* clock = nullptr) {
     EngineCore::Options options;
@@ -151,9 +136,11 @@ class EngineCoreTest : public ::testing::Test {
                          return std::make_unique<ScriptedBatchRunner>(&script_);
                        }});
     }
-    absl::StatusOr<std::unique_ptr<Engine>> engine =
-        EngineCore::Create(options, std::move(lanes), std::move(source_),
-                           &observer_, clock == nullptr ? &clock_ : clock);
+    auto events = std::make_unique<ScriptedFolderEvents>();
+    events_ = events.get();
+    absl::StatusOr<std::unique_ptr<Engine>> engine = EngineCore::Create(
+        options, std::move(lanes), std::move(owned_source_), std::move(events),
+        &observer_, clock == nullptr ? &clock_ : clock);
     if (!engine.ok()) return engine.status();
     engine_ = *std::move(engine);
     return absl::OkStatus();
@@ -162,8 +149,10 @@ class EngineCoreTest : public ::testing::Test {
   ManualClock clock_;
   RecordingObserver observer_;
   RunnerScript script_;
-  std::unique_ptr<ScriptedVersionSource> source_ =
+  std::unique_ptr<ScriptedVersionSource> owned_source_ =
       std::make_unique<ScriptedVersionSource>();
+  ScriptedVersionSource* const source_ = owned_source_.get();
+  ScriptedFolderEvents* events_ = nullptr;
   std::unique_ptr<Engine> engine_;
 };
 
@@ -187,7 +176,8 @@ TEST_F(EngineCoreTest, AnswersARequestWithTheVersionThatServesIt) {
 TEST_F(EngineCoreTest, WarmUpPrecedesServingAndIsNotReported) {
   source_->Add(MakeServableVersion("digits", 1, 2));
   ASSERT_EQ(Start(/*num_lanes=*/2), absl::OkStatus());
-  EXPECT_THAT(script_.batches(), SizeIs(2 * (2 + 2)));
+  // Sizes 1 and 8 on each lane, and one canary; T is 2.
+  EXPECT_THAT(script_.batches(), SizeIs(2 * (2 + 2) + 2));
   const RecordingObserver::Events events = observer_.events();
   EXPECT_THAT(events.steps, IsEmpty());
   EXPECT_THAT(events.queue_waits, IsEmpty());
@@ -201,16 +191,91 @@ TEST_F(EngineCoreTest, AVersionThatCannotMakeAnImageIsRefusedForAnOlderOne) {
   source_->Add(broken);
   source_->Add(MakeServableVersion("digits", 1));
   ASSERT_EQ(Start(), absl::OkStatus());
-  const std::vector<ModelVersionStatus> models = engine_->ListModels();
-  ASSERT_THAT(models, SizeIs(2));
-  EXPECT_EQ(models[0].state, VersionState::kRefused);
-  EXPECT_THAT(models[0].reason, HasSubstr("NaN"));
-  EXPECT_EQ(models[1].state, VersionState::kLive);
+  const std::vector<ModelStatus> models = engine_->ListModels();
+  ASSERT_THAT(models, SizeIs(1));
+  ASSERT_THAT(models[0].versions, SizeIs(2));
+  EXPECT_EQ(models[0].versions[0].state, VersionState::kRefused);
+  EXPECT_THAT(models[0].versions[0].reason, HasSubstr("NaN"));
+  EXPECT_EQ(models[0].versions[1].state, VersionState::kLive);
 }
 
-TEST_F(EngineCoreTest, WithoutASoundVersionThereIsNoEngine) {
+TEST_F(EngineCoreTest, WithoutASoundVersionItIsNotReadyUntilOneComes) {
   source_->AddBroken("digits", 1, absl::DataLossError("torn"));
-  EXPECT_EQ(Start().code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_EQ(Start(), absl::OkStatus());
+  EXPECT_FALSE(engine_->Ready());
+  EXPECT_EQ(
+      engine_->Submit(GenerationRequest(), std::make_shared<RecordingSink>())
+          .status()
+          .code(),
+      absl::StatusCode::kNotFound);
+  source_->Add(MakeServableVersion("digits", 2));
+  events_->Change();
+  EXPECT_TRUE(engine_->Ready());
+}
+
+TEST_F(EngineCoreTest, WithoutAModelDirectoryThereIsNoEngine) {
+  source_->RemoveRoot();
+  EXPECT_EQ(Start().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(EngineCoreTest, ANewVersionGoesLiveAndWhatWasInFlightEndsOnTheOld) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  script_.Hold();
+  const auto old_sink = std::make_shared<RecordingSink>();
+  const auto old_one = engine_->Submit(GenerationRequest(), old_sink);
+  ASSERT_TRUE(old_one.ok());
+  script_.AwaitHeldStep();
+  source_->Add(MakeServableVersion("digits", 2));
+  std::thread release([this] { script_.Release(); });
+  events_->Change();  // Returns when the engine has done what it leads to.
+  release.join();
+  const auto new_sink = std::make_shared<RecordingSink>();
+  const auto new_one = engine_->Submit(GenerationRequest(), new_sink);
+  ASSERT_TRUE(new_one.ok());
+  EXPECT_EQ(old_one->identity.version, 1);
+  EXPECT_EQ(new_one->identity.version, 2);
+  EXPECT_EQ(old_sink->Await(), absl::OkStatus());
+  EXPECT_EQ(new_sink->Await(), absl::OkStatus());
+}
+
+TEST_F(EngineCoreTest, AVersionWhoseImagesAreFarFromTheLiveOnesIsRefused) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  const ServableVersion bright = MakeServableVersion("digits", 2);
+  script_.SetMean(bright.model.get(), 0.7f);
+  source_->Add(bright);
+  events_->Change();
+  const auto reloads = observer_.events().reloads;
+  ASSERT_THAT(reloads, SizeIs(2));
+  EXPECT_EQ(reloads[1].result, ReloadResult::kCanary);
+  EXPECT_THAT(std::string(reloads[1].reason.message()), HasSubstr("mean"));
+  EXPECT_EQ(engine_->ListModels()[0].versions[1].state, VersionState::kLive);
+}
+
+TEST_F(EngineCoreTest, ADrainEndsReloads) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  engine_->Drain(absl::InfiniteFuture());
+  source_->Add(MakeServableVersion("digits", 2));
+  events_->Change();
+  EXPECT_THAT(source_->loads(), ::testing::ElementsAre(1));
+}
+
+TEST_F(EngineCoreTest, PinsRollbacksAndChangesReachTheRegistry) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  source_->Add(MakeServableVersion("digits", 2));
+  events_->Change();
+  std::atomic<int> changes = 0;
+  const auto watch = engine_->WatchModels([&] { ++changes; });
+  EXPECT_EQ(engine_->RollBack("digits"), absl::StatusOr<int64_t>(1));
+  EXPECT_GT(changes, 0);
+  EXPECT_EQ(engine_->ListModels()[0].pinned, 1);
+  EXPECT_EQ(engine_->Pin("digits", 2), absl::OkStatus());
+  EXPECT_EQ(engine_->ListModels()[0].versions[0].state, VersionState::kLive);
+  EXPECT_EQ(engine_->Unpin("digits"), absl::OkStatus());
+  EXPECT_EQ(engine_->ListModels()[0].pinned, std::nullopt);
 }
 
 TEST_F(EngineCoreTest, RefusalsHaveTheirOwnCodes) {

@@ -35,8 +35,8 @@ class ManualClock : public Clock {
     return now_ >= deadline;
   }
 
-  // Blocks until a thread waits whose time has not come yet, so that a test that
-  // moves time step by step cannot run ahead of it.
+  // Blocks until a thread waits whose time has not come yet, so that a test
+  // that moves time step by step cannot run ahead of it.
   void AwaitWaiter() {
     absl::MutexLock lock(&mu_);
     mu_.Await(absl::Condition(this, &ManualClock::SomeoneWaits));

@@ -2,8 +2,10 @@
 #ifndef DDGAN_TESTS_FAKES_RECORDING_OBSERVER_H_
 #define DDGAN_TESTS_FAKES_RECORDING_OBSERVER_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,7 +34,8 @@ class RecordingObserver : public EngineObserver {
   };
   struct Reload {
     ModelIdentity model;
-    absl::Status result;
+    ReloadResult result;
+    absl::Status reason;
     absl::Duration duration;
   };
   struct Events {
@@ -43,6 +46,13 @@ class RecordingObserver : public EngineObserver {
     std::map<WasteReason, int> wasted_steps;
     QueueState queue_state;  // The last one.
     std::vector<Reload> reloads;
+    std::vector<std::pair<ReloadPhase, absl::Duration>> reload_phases;
+    std::vector<ModelIdentity> live_versions;
+    std::vector<ModelIdentity> unloaded;
+    std::vector<std::pair<std::string, std::optional<int64_t>>> pins;
+    std::vector<absl::Status> model_directory;
+    // The last ones.
+    std::map<std::string, std::array<int, kNumReloadResults>> refused_versions;
     std::vector<std::pair<std::string, bool>> device_health;
     std::vector<std::pair<std::string, int>> batch_limits;
     std::map<std::string, int64_t> device_memory;  // The last ones.
@@ -81,10 +91,37 @@ class RecordingObserver : public EngineObserver {
     absl::MutexLock lock(&mu_);
     events_.queue_state = {queued_images, inflight_images, oldest_queued_since};
   }
-  void OnReload(const ModelIdentity& model, const absl::Status& result,
-                absl::Duration duration) override {
+  void OnReload(const ModelIdentity& model, ReloadResult result,
+                const absl::Status& reason, absl::Duration duration) override {
     absl::MutexLock lock(&mu_);
-    events_.reloads.push_back({model, result, duration});
+    events_.reloads.push_back({model, result, reason, duration});
+  }
+  void OnReloadPhase(ReloadPhase phase, absl::Duration duration) override {
+    absl::MutexLock lock(&mu_);
+    events_.reload_phases.emplace_back(phase, duration);
+  }
+  void OnLiveVersion(const ModelIdentity& model, absl::Time) override {
+    absl::MutexLock lock(&mu_);
+    events_.live_versions.push_back(model);
+  }
+  void OnUnloaded(const ModelIdentity& model) override {
+    absl::MutexLock lock(&mu_);
+    events_.unloaded.push_back(model);
+  }
+  void OnPin(const std::string& model,
+             std::optional<int64_t> version) override {
+    absl::MutexLock lock(&mu_);
+    events_.pins.emplace_back(model, version);
+  }
+  void OnRefusedVersions(
+      const std::string& model,
+      const std::array<int, kNumReloadResults>& count) override {
+    absl::MutexLock lock(&mu_);
+    events_.refused_versions[model] = count;
+  }
+  void OnModelDirectory(const absl::Status& health) override {
+    absl::MutexLock lock(&mu_);
+    events_.model_directory.push_back(health);
   }
   void OnDeviceHealth(const std::string& device,
                       const absl::Status& health) override {

@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -32,6 +34,19 @@ inline std::vector<uint8_t> ScriptedPixels(uint64_t seed,
   return pixels;
 }
 
+// The same of a row that asks for floats: an 8x8 gray image around `mean`.
+inline std::vector<uint8_t> ScriptedFloats(uint64_t seed, uint32_t image_index,
+                                           float mean) {
+  std::vector<float> values(64);
+  std::mt19937_64 random(seed + image_index);
+  for (float& value : values) {
+    value = mean + static_cast<float>(random() % 1000) / 2000 - 0.25f;
+  }
+  std::vector<uint8_t> pixels(values.size() * sizeof(float));
+  std::memcpy(pixels.data(), values.data(), pixels.size());
+  return pixels;
+}
+
 // What a test says and sees; outlives its runners. Thread-safe.
 class RunnerScript {
  public:
@@ -49,6 +64,11 @@ class RunnerScript {
   void FailAlways(const Model* model, absl::Status status) {
     absl::MutexLock lock(&mu_);
     broken_models_[model] = std::move(status);
+  }
+  // Float images of `model` have this mean instead of 0.
+  void SetMean(const Model* model, float mean) {
+    absl::MutexLock lock(&mu_);
+    means_[model] = mean;
   }
   // Steps block from now on until Release.
   void Hold() {
@@ -112,7 +132,10 @@ class RunnerScript {
       if (row.step == 0) {
         next_step_[runner].erase(next);
         outcome.finished.push_back(
-            {i, ScriptedPixels(row.seed, row.image_index)});
+            {i, row.pixel_format == PixelFormat::kFloat32
+                    ? ScriptedFloats(row.seed, row.image_index,
+                                     means_[model.get()])
+                    : ScriptedPixels(row.seed, row.image_index)});
       } else {
         next->second = row.step - 1;
       }
@@ -133,6 +156,7 @@ class RunnerScript {
   mutable absl::Mutex mu_;
   std::deque<absl::Status> failures_ ABSL_GUARDED_BY(mu_);
   std::map<const Model*, absl::Status> broken_models_ ABSL_GUARDED_BY(mu_);
+  std::map<const Model*, float> means_ ABSL_GUARDED_BY(mu_);
   bool held_ ABSL_GUARDED_BY(mu_) = false;
   int blocked_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Batch> batches_ ABSL_GUARDED_BY(mu_);

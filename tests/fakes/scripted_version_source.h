@@ -3,13 +3,17 @@
 #define DDGAN_TESTS_FAKES_SCRIPTED_VERSION_SOURCE_H_
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "engine/checkpoint/version_source.h"
 #include "engine/servable_version.h"
 
@@ -26,6 +30,7 @@ inline ServableVersion MakeServableVersion(const std::string& model,
   servable.num_timesteps = num_timesteps;
   servable.training_step = 100 * version;
   servable.dataset = "scripted";
+  servable.bytes = 1000;
   const auto weights = std::make_shared<char>();
   servable.model = std::shared_ptr<const Model>(
       weights, reinterpret_cast<const Model*>(weights.get()));
@@ -38,58 +43,118 @@ inline std::shared_ptr<const ServableVersion> SharedServableVersion(
       MakeServableVersion(model, version, num_timesteps));
 }
 
-// Thread-compatible: a test scripts it before it hands it over.
+// Thread-safe: a test may change what is on disk while an engine looks.
 class ScriptedVersionSource : public VersionSource {
  public:
-  void Add(ServableVersion version) {
+  // Takes the place of one of the same number, under another fingerprint.
+  void Add(ServableVersion version) ABSL_LOCKS_EXCLUDED(mu_) {
     const ModelIdentity identity = version.identity;
-    models_[identity.model].insert_or_assign(identity.version,
-                                             std::move(version));
+    Put(identity.model, identity.version, std::move(version));
   }
-  void AddBroken(const std::string& model, int64_t version,
-                 absl::Status reason) {
-    models_[model].insert_or_assign(version, std::move(reason));
+  void AddBroken(const std::string& model, int64_t version, absl::Status reason)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    Put(model, version, std::move(reason));
+  }
+  void Remove(const std::string& model, int64_t version)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    models_[model].erase(version);
   }
   // A model whose versions are none, or cannot be listed.
   void AddEmpty(const std::string& model,
-                absl::Status listing = absl::OkStatus()) {
+                absl::Status listing = absl::OkStatus())
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
     models_[model];
     listings_[model] = std::move(listing);
   }
-  void RemoveRoot() { root_ = absl::NotFoundError("no such folder"); }
+  void RemoveRoot() ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    root_ = absl::NotFoundError("no such folder");
+  }
+  // Runs within each Load, without a lock.
+  void OnLoad(std::function<void(int64_t version)> during)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    during_load_ = std::move(during);
+  }
 
-  // How often Load was called.
-  int loads() const { return loads_; }
+  // Versions that Load was called for, in order.
+  std::vector<int64_t> loads() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return loads_;
+  }
 
-  absl::StatusOr<std::vector<std::string>> ListModelNames() override {
+  absl::StatusOr<std::vector<std::string>> ListModelNames() override
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
     if (!root_.ok()) return root_;
     std::vector<std::string> names;
     for (const auto& [name, versions] : models_) names.push_back(name);
     return names;
   }
 
-  absl::StatusOr<std::vector<int64_t>> ListVersions(
-      const std::string& model) override {
+  absl::StatusOr<std::vector<VersionOnDisk>> ListVersions(
+      const std::string& model) override ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
     if (!listings_[model].ok()) return listings_[model];
-    std::vector<int64_t> versions;
-    for (const auto& [version, servable] : models_[model]) {
-      versions.insert(versions.begin(), version);
+    std::vector<VersionOnDisk> versions;
+    for (const auto& [version, entry] : models_[model]) {
+      versions.insert(versions.begin(), {version, entry.files});
     }
     return versions;
   }
 
+  VersionFiles Examine(const std::string& model, int64_t version) override
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    const auto found = models_[model].find(version);
+    return found == models_[model].end() ? VersionFiles() : found->second.files;
+  }
+
+  std::vector<std::filesystem::path> FoldersToWatch() override { return {}; }
+
   absl::StatusOr<ServableVersion> Load(const std::string& model,
-                                       int64_t version) override {
-    ++loads_;
-    return models_[model].at(version);
+                                       int64_t version) override
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    std::function<void(int64_t)> during;
+    {
+      absl::MutexLock lock(&mu_);
+      loads_.push_back(version);
+      during = during_load_;
+    }
+    if (during != nullptr) during(version);
+    absl::MutexLock lock(&mu_);
+    const auto found = models_[model].find(version);
+    if (found == models_[model].end()) {
+      return absl::NotFoundError("no such folder");
+    }
+    return found->second.result;
   }
 
  private:
-  absl::Status root_;
-  std::map<std::string, std::map<int64_t, absl::StatusOr<ServableVersion>>>
-      models_;
-  std::map<std::string, absl::Status> listings_;
-  int loads_ = 0;
+  struct Entry {
+    absl::StatusOr<ServableVersion> result;
+    VersionFiles files;
+  };
+
+  void Put(const std::string& model, int64_t version,
+           absl::StatusOr<ServableVersion> result) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    const uint64_t weights_bytes =
+        result.ok() ? static_cast<uint64_t>(result->bytes) / 2 : 0;
+    models_[model].insert_or_assign(
+        version, Entry{std::move(result),
+                       {absl::StrCat("files ", ++changes_), weights_bytes}});
+  }
+
+  mutable absl::Mutex mu_;
+  absl::Status root_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::map<int64_t, Entry>> models_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, absl::Status> listings_ ABSL_GUARDED_BY(mu_);
+  std::function<void(int64_t)> during_load_ ABSL_GUARDED_BY(mu_);
+  std::vector<int64_t> loads_ ABSL_GUARDED_BY(mu_);
+  int changes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace ddgan

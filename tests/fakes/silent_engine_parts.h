@@ -3,7 +3,9 @@
 #ifndef DDGAN_TESTS_FAKES_SILENT_ENGINE_PARTS_H_
 #define DDGAN_TESTS_FAKES_SILENT_ENGINE_PARTS_H_
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "engine/engine_observer.h"
@@ -20,8 +22,15 @@ class SilentObserver : public EngineObserver {
   void OnRejected(RejectReason) override {}
   void OnWastedSteps(WasteReason, int) override {}
   void OnQueueState(int, int, absl::Time) override {}
-  void OnReload(const ModelIdentity&, const absl::Status&,
+  void OnReload(const ModelIdentity&, ReloadResult, const absl::Status&,
                 absl::Duration) override {}
+  void OnReloadPhase(ReloadPhase, absl::Duration) override {}
+  void OnLiveVersion(const ModelIdentity&, absl::Time) override {}
+  void OnUnloaded(const ModelIdentity&) override {}
+  void OnPin(const std::string&, std::optional<int64_t>) override {}
+  void OnRefusedVersions(const std::string&,
+                         const std::array<int, kNumReloadResults>&) override {}
+  void OnModelDirectory(const absl::Status&) override {}
   void OnDeviceHealth(const std::string&, const absl::Status&) override {}
   void OnBatchLimit(const std::string&, int) override {}
   void OnDeviceMemory(const std::string&, int64_t) override {}

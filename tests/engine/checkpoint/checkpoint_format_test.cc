@@ -301,8 +301,36 @@ TEST_F(ModelRootTest, ListsVersionsWithManifestNewestFirst) {
   fs::create_symlink("../9/manifest.json",
                      VersionFolder("13") / "manifest.json");
   WriteBytes(root_.path() / "tiny" / "14", "a file");
+  // Links are listed, so that somebody is told why they are not taken.
   EXPECT_THAT(ListVersions(root_.path(), "tiny").value(),
-              ElementsAre(10, 9, 2));
+              ElementsAre(13, 12, 10, 9, 2));
+  for (const int64_t version : {12, 13}) {
+    const absl::Status status =
+        ReadCheckpoint(root_.path(), "tiny", version).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("symbolic link"));
+  }
+}
+
+TEST_F(ModelRootTest, AChangedFileChangesTheFingerprint) {
+  WriteVersion("3");
+  const auto examine = [&] { return ExamineVersion(root_.path(), "tiny", 3); };
+  const VersionFiles before = examine();
+  EXPECT_EQ(examine(), before);
+  EXPECT_EQ(before.weights_bytes, weights_.size());
+  for (const char* name :
+       {kConfigFileName, kWeightsFileName, kManifestFileName}) {
+    SCOPED_TRACE(name);
+    const VersionFiles whole = examine();
+    const fs::path file = VersionFolder("3") / name;
+    // The same bytes under another inode: a file that was replaced.
+    fs::copy_file(file, file.string() + ".new");
+    fs::rename(file.string() + ".new", file);
+    EXPECT_NE(examine(), whole);
+    fs::rename(file, file.string() + ".away");
+    EXPECT_THAT(examine().fingerprint, HasSubstr("absent"));
+    fs::rename(file.string() + ".away", file);
+  }
 }
 
 TEST_F(ModelRootTest, ListsModelsThatHaveAVersionFolder) {

@@ -45,10 +45,17 @@ TEST_F(VersionSourceTest, ReadsWhatWasPublishedAndHandsItToTheLoader) {
   const auto source =
       NewDirectoryVersionSource(root_, [&](const Checkpoint& checkpoint) {
         EXPECT_EQ(checkpoint.weights, TinyWeights(TinyModelConfig()));
-        return weights;
+        return LoadedModel{weights, 77};
       });
   EXPECT_THAT(source->ListModelNames().value(), ElementsAre("digits"));
-  EXPECT_THAT(source->ListVersions("digits").value(), ElementsAre(12, 3));
+  EXPECT_THAT(source->ListVersions("digits").value(),
+              ElementsAre(VersionOnDisk{12, source->Examine("digits", 12)},
+                          VersionOnDisk{3, source->Examine("digits", 3)}));
+  EXPECT_NE(source->Examine("digits", 12), source->Examine("digits", 3));
+  EXPECT_THAT(source->FoldersToWatch(),
+              ::testing::UnorderedElementsAre(root_, root_ / "digits",
+                                              root_ / "digits" / "3",
+                                              root_ / "digits" / "12"));
   const absl::StatusOr<ServableVersion> version = source->Load("digits", 12);
   ASSERT_TRUE(version.ok()) << version.status();
   EXPECT_EQ(version->identity.model, "digits");
@@ -59,6 +66,7 @@ TEST_F(VersionSourceTest, ReadsWhatWasPublishedAndHandsItToTheLoader) {
   EXPECT_EQ(version->training_step, 17);
   EXPECT_EQ(version->dataset, "none");
   EXPECT_EQ(version->model, weights);
+  EXPECT_EQ(version->bytes, 77);
 }
 
 TEST_F(VersionSourceTest, TheLoaderNeverSeesATornVersion) {
@@ -66,8 +74,7 @@ TEST_F(VersionSourceTest, TheLoaderNeverSeesATornVersion) {
   std::ofstream(root_ / "digits" / "1" / kWeightsFileName, std::ios::app)
       << "more";
   const auto source = NewDirectoryVersionSource(
-      root_,
-      [](const Checkpoint&) -> absl::StatusOr<std::shared_ptr<const Model>> {
+      root_, [](const Checkpoint&) -> absl::StatusOr<LoadedModel> {
         ADD_FAILURE() << "the loader was called";
         return absl::UnknownError("");
       });
@@ -79,8 +86,7 @@ TEST_F(VersionSourceTest, TheLoaderNeverSeesATornVersion) {
 TEST_F(VersionSourceTest, ALoadersErrorComesBack) {
   Publish(1);
   const auto source = NewDirectoryVersionSource(
-      root_,
-      [](const Checkpoint&) -> absl::StatusOr<std::shared_ptr<const Model>> {
+      root_, [](const Checkpoint&) -> absl::StatusOr<LoadedModel> {
         return absl::ResourceExhaustedError("out of memory");
       });
   EXPECT_EQ(source->Load("digits", 1).status(),
@@ -89,7 +95,7 @@ TEST_F(VersionSourceTest, ALoadersErrorComesBack) {
 
 TEST_F(VersionSourceTest, AnAbsentFolderIsNotFound) {
   const auto source = NewDirectoryVersionSource(
-      root_ / "absent", [](const Checkpoint&) { return nullptr; });
+      root_ / "absent", [](const Checkpoint&) { return LoadedModel(); });
   EXPECT_EQ(source->ListModelNames().status().code(),
             absl::StatusCode::kNotFound);
 }

@@ -1,4 +1,4 @@
-#include "trainer/durable_file.h"
+#include "engine/checkpoint/durable_file.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
-// Files that survive a crash whole: the one place where the trainer's programs
-// write and sync. No LibTorch. Thread-safe, for different paths.
-#ifndef DDGAN_TRAINER_DURABLE_FILE_H_
-#define DDGAN_TRAINER_DURABLE_FILE_H_
+// Files that survive a crash whole: the one place that writes and syncs. No
+// LibTorch. Thread-safe, for different paths.
+#ifndef DDGAN_ENGINE_CHECKPOINT_DURABLE_FILE_H_
+#define DDGAN_ENGINE_CHECKPOINT_DURABLE_FILE_H_
 
 #include <filesystem>
 #include <string_view>
@@ -31,4 +31,4 @@ absl::Status WriteFileDurably(const std::filesystem::path& path,
 
 }  // namespace ddgan
 
-#endif  // DDGAN_TRAINER_DURABLE_FILE_H_
+#endif  // DDGAN_ENGINE_CHECKPOINT_DURABLE_FILE_H_
