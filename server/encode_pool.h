@@ -7,21 +7,18 @@
 #ifndef DDGAN_SERVER_ENCODE_POOL_H_
 #define DDGAN_SERVER_ENCODE_POOL_H_
 
-#include <deque>
 #include <optional>
-#include <thread>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
+#include "server/worker_threads.h"
 
 namespace ddgan {
 
 // Thread-safe.
 class EncodePool {
  public:
-  using Task = absl::AnyInvocable<void()>;
+  using Task = WorkerThreads::Task;
 
   // Room for a number of images; gives it back when destroyed. Must not outlive
   // the pool.
@@ -46,31 +43,25 @@ class EncodePool {
   EncodePool(const EncodePool&) = delete;
   EncodePool& operator=(const EncodePool&) = delete;
 
-  // Runs what is queued, then joins the threads.
-  ~EncodePool();
+  // Runs what is queued first.
+  ~EncodePool() = default;
 
   // Nothing if fewer than `images` places are free.
   std::optional<Reservation> Reserve(int images) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Runs `task` on one of the threads, tasks being started in order of arrival.
-  // Returns at once. The caller holds a reservation, which bounds the queue.
-  void Run(Task task) ABSL_LOCKS_EXCLUDED(mu_);
+  // As WorkerThreads::Run. The caller holds a reservation, which bounds the
+  // queue.
+  void Run(Task task);
 
  private:
   void GiveBack(int images) ABSL_LOCKS_EXCLUDED(mu_);
-  void RunTasks() ABSL_LOCKS_EXCLUDED(mu_);
-  bool HasWorkOrStops() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopping_ || !tasks_.empty();
-  }
 
-  // Constant after construction.
-  const int capacity_;
-  std::vector<std::thread> threads_;
+  const int capacity_;  // Constant after construction.
 
   absl::Mutex mu_;
-  std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
   int reserved_ ABSL_GUARDED_BY(mu_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  WorkerThreads threads_;  // Last: what is queued gives room back.
 };
 
 }  // namespace ddgan

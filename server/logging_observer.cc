@@ -1,5 +1,8 @@
 #include "server/logging_observer.h"
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "spdlog/spdlog.h"
 
@@ -34,18 +37,58 @@ void LoggingObserver::OnQueueState(int queued_images, int inflight_images,
   next_->OnQueueState(queued_images, inflight_images, oldest_queued_since);
 }
 
-void LoggingObserver::OnReload(const ModelIdentity& model,
-                               const absl::Status& result,
+void LoggingObserver::OnReload(const ModelIdentity& model, ReloadResult result,
+                               const absl::Status& reason,
                                absl::Duration duration) {
-  if (result.ok()) {
-    spdlog::info("model {} version {} is live, loaded in {:.2f} s, digest {}",
+  if (result == ReloadResult::kLive) {
+    spdlog::info("model {} version {} loaded in {:.2f} s, digest {}",
                  model.model, model.version, absl::ToDoubleSeconds(duration),
                  model.digest);
   } else {
-    spdlog::warn("model {} version {} refused: {}", model.model, model.version,
-                 result.ToString());
+    const bool may_pass =
+        result == ReloadResult::kNoMemory || result == ReloadResult::kError;
+    const std::string line = absl::StrCat(
+        "model ", model.model, " version ", model.version,
+        may_pass ? " is not loaded yet: " : " refused: ", reason.ToString());
+    bool is_new;
+    {
+      absl::MutexLock lock(&mu_);
+      is_new = std::exchange(last_failure_[model.model], line) != line;
+    }
+    if (is_new) spdlog::warn("{}", line);
   }
-  next_->OnReload(model, result, duration);
+  next_->OnReload(model, result, reason, duration);
+}
+
+void LoggingObserver::OnReloadPhase(ReloadPhase phase,
+                                    absl::Duration duration) {
+  next_->OnReloadPhase(phase, duration);
+}
+
+void LoggingObserver::OnLiveVersion(const ModelIdentity& model,
+                                    absl::Time loaded_at) {
+  spdlog::info("model {} version {} is live", model.model, model.version);
+  next_->OnLiveVersion(model, loaded_at);
+}
+
+void LoggingObserver::OnUnloaded(const ModelIdentity& model) {
+  spdlog::info("model {} version {} unloaded", model.model, model.version);
+  next_->OnUnloaded(model);
+}
+
+void LoggingObserver::OnPin(const std::string& model,
+                            std::optional<int64_t> version) {
+  if (version.has_value()) {
+    spdlog::info("model {} pinned to version {}", model, *version);
+  } else {
+    spdlog::info("model {} is not pinned any more", model);
+  }
+  next_->OnPin(model, version);
+}
+
+void LoggingObserver::OnRefusedVersions(
+    const std::string& model, const std::array<int, kNumReloadResults>& count) {
+  next_->OnRefusedVersions(model, count);
 }
 
 void LoggingObserver::OnDeviceHealth(const std::string& device,

@@ -3,8 +3,10 @@
 #ifndef DDGAN_SERVER_LOGGING_OBSERVER_H_
 #define DDGAN_SERVER_LOGGING_OBSERVER_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -27,9 +29,19 @@ class LoggingObserver final : public EngineObserver {
   void OnWastedSteps(WasteReason reason, int steps) override;
   void OnQueueState(int queued_images, int inflight_images,
                     absl::Time oldest_queued_since) override;
-  // Logged: a version that went live, or why it was refused.
-  void OnReload(const ModelIdentity& model, const absl::Status& result,
-                absl::Duration duration) override;
+  // Logged: a version that has been loaded, or why it was not. A version that
+  // is tried again and fails as before is logged once.
+  void OnReload(const ModelIdentity& model, ReloadResult result,
+                const absl::Status& reason, absl::Duration duration) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void OnReloadPhase(ReloadPhase phase, absl::Duration duration) override;
+  // Logged, as are the two that follow.
+  void OnLiveVersion(const ModelIdentity& model, absl::Time loaded_at) override;
+  void OnUnloaded(const ModelIdentity& model) override;
+  void OnPin(const std::string& model, std::optional<int64_t> version) override;
+  void OnRefusedVersions(
+      const std::string& model,
+      const std::array<int, kNumReloadResults>& count) override;
   // Logged when it differs from what was last reported.
   void OnDeviceHealth(const std::string& device,
                       const absl::Status& health) override
@@ -42,6 +54,8 @@ class LoggingObserver final : public EngineObserver {
 
   absl::Mutex mu_;
   std::map<std::string, bool> healthy_ ABSL_GUARDED_BY(mu_);
+  // By model: the line about the version that could not be loaded last.
+  std::map<std::string, std::string> last_failure_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

@@ -4,8 +4,17 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "ddgan/v1/model.grpc.pb.h"
 #include "engine/engine.h"
+#include "server/watch_models_reactor.h"
+#include "server/worker_threads.h"
 
 namespace ddgan {
 
@@ -13,15 +22,55 @@ namespace ddgan {
 class ModelService final : public v1::ModelService::CallbackService {
  public:
   // `engine` must outlive the service.
-  explicit ModelService(const Engine* engine) : engine_(engine) {}
+  explicit ModelService(Engine* engine) : engine_(engine) {}
 
   grpc::ServerUnaryReactor* ListModels(
       grpc::CallbackServerContext* context,
       const v1::ListModelsRequest* request,
       v1::ListModelsResponse* response) override;
+  grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
+                                     const v1::GetModelRequest* request,
+                                     v1::GetModelResponse* response) override;
+  grpc::ServerUnaryReactor* PinVersion(
+      grpc::CallbackServerContext* context,
+      const v1::PinVersionRequest* request,
+      v1::PinVersionResponse* response) override;
+  grpc::ServerUnaryReactor* UnpinVersion(
+      grpc::CallbackServerContext* context,
+      const v1::UnpinVersionRequest* request,
+      v1::UnpinVersionResponse* response) override;
+  grpc::ServerUnaryReactor* RollBack(grpc::CallbackServerContext* context,
+                                     const v1::RollBackRequest* request,
+                                     v1::RollBackResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchModelsResponse>* WatchModels(
+      grpc::CallbackServerContext* context,
+      const v1::WatchModelsRequest* request) override ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Ends every watch with UNAVAILABLE, also those that begin later: they have
+  // no end of their own, for which a shutdown could wait.
+  void EndWatches() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  const Engine* const engine_;
+  // Runs `control` on the control thread and ends the call with what it
+  // returns.
+  grpc::ServerUnaryReactor* Control(grpc::CallbackServerContext* context,
+                                    absl::AnyInvocable<absl::Status()> control);
+
+  absl::Status GetModelNow(const std::string& name, v1::Model* out) const;
+  // The version just after it was pinned.
+  absl::Status GetPinned(const std::string& model, int64_t version,
+                         v1::ModelVersion* out) const;
+
+  Engine* const engine_;
+
+  absl::Mutex mu_;
+  // Those that are over are dropped when another begins.
+  std::vector<std::weak_ptr<WatchModelsReactor>> watches_ ABSL_GUARDED_BY(mu_);
+  bool watches_ended_ ABSL_GUARDED_BY(mu_) = false;
+
+  // For pins, which the engine writes to the disk. One thread keeps them in
+  // their order.
+  WorkerThreads control_thread_{1};
 };
 
 }  // namespace ddgan

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/step_costs.h"
@@ -65,13 +66,54 @@ const char* LabelOf(WasteReason reason) {
   return "unknown";
 }
 
-// "2" if every row is at t = 2. Rows at different t share one generator call,
-// whose time belongs to none of them alone: such a call is "mixed".
-std::string StepLabel(absl::Span<const int> steps) {
+const char* LabelOf(ReloadResult result) {
+  switch (result) {
+    case ReloadResult::kLive:
+      return "live";
+    case ReloadResult::kDamaged:
+      return "damaged";
+    case ReloadResult::kInvalid:
+      return "invalid";
+    case ReloadResult::kCanary:
+      return "canary";
+    case ReloadResult::kStep:
+      return "step";
+    case ReloadResult::kNoMemory:
+      return "no_memory";
+    case ReloadResult::kError:
+      return "error";
+  }
+  return "unknown";
+}
+
+const char* LabelOf(ReloadPhase phase) {
+  switch (phase) {
+    case ReloadPhase::kRead:
+      return "read";
+    case ReloadPhase::kWarmUp:
+      return "warm_up";
+    case ReloadPhase::kCanary:
+      return "canary";
+  }
+  return "unknown";
+}
+// All phases of a version that was sound, and what lies between them.
+constexpr char kWholeReloadLabel[] = "total";
+
+// Rows at different t share one generator call, whose time belongs to none of
+// them alone: such a call is "mixed".
+constexpr int kMixedSteps = -1;
+
+// t if every row is at it.
+int CommonStep(absl::Span<const int> steps) {
   const bool uniform =
       std::all_of(steps.begin(), steps.end(),
                   [&steps](int step) { return step == steps.front(); });
-  return uniform ? absl::StrCat(steps.front()) : "mixed";
+  return uniform ? steps.front() : kMixedSteps;
+}
+
+std::string StepLabel(int step) {
+  return step == kMixedSteps ? "mixed" : absl::StrCat(step);
 }
 
 prometheus::Family<prometheus::Counter>& Counters(
@@ -154,12 +196,20 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
       rejected_(Counters(*registry_, "ddgan_rejected_total",
                          "Requests turned away although they were valid.")),
       reloads_(Counters(*registry_, "ddgan_reloads_total",
-                        "Model versions looked at: loaded or refused.")),
-      reload_duration_(Histograms(*registry_, "ddgan_reload_duration_seconds",
-                                  "Time to load, or refuse, a model version.")
-                           .Add({}, kReloadSeconds)),
+                        "Attempts to load a model version; result is live if "
+                        "it was sound, else why it was not.")),
       model_info_(Gauges(*registry_, "ddgan_model_info",
                          "1 for the live version of each model.")),
+      model_loaded_timestamp_(
+          Gauges(*registry_, "ddgan_model_loaded_timestamp_seconds",
+                 "When the live version of each model had been loaded, since "
+                 "1970.")),
+      model_pinned_version_(Gauges(
+          *registry_, "ddgan_model_pinned_version",
+          "The version that an operator has pinned; no series if none is.")),
+      versions_refused_(Gauges(*registry_, "ddgan_versions_refused",
+                               "Versions in the model directory that are not "
+                               "served, by what is wrong with them.")),
       device_memory_(Gauges(
           *registry_, "ddgan_device_memory_bytes",
           "Memory that weights and images in flight hold on the device.")),
@@ -168,6 +218,17 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
       device_batch_limit_(
           Gauges(*registry_, "ddgan_device_batch_limit_images",
                  "Largest batch of the device after it ran out of memory.")) {
+  prometheus::Family<Histogram>& reload_duration = Histograms(
+      *registry_, "ddgan_reload_duration_seconds",
+      "Time of each phase of a load that the version passed; total is the "
+      "whole load of a version that is sound.");
+  for (ReloadPhase phase :
+       {ReloadPhase::kRead, ReloadPhase::kWarmUp, ReloadPhase::kCanary}) {
+    reload_phase_duration_[static_cast<size_t>(phase)] =
+        &reload_duration.Add({{"phase", LabelOf(phase)}}, kReloadSeconds);
+  }
+  reload_duration_ =
+      &reload_duration.Add({{"phase", kWholeReloadLabel}}, kReloadSeconds);
   Gauges(*registry_, "ddgan_build_info", "1; the labels say what is running.")
       .Add({{"version", kBuildVersion}})
       .Set(1);
@@ -191,26 +252,26 @@ void PrometheusObserver::OnStep(const ModelIdentity& model,
                                 absl::Span<const int> steps,
                                 absl::Duration device_time) {
   if (steps.empty()) return;
+  const int step = CommonStep(steps);
   // Named by its largest batch, a power of two.
   const int bucket = 1 << BatchBucket(static_cast<int>(steps.size()));
-  {
-    absl::MutexLock lock(&mu_);
-    VersionSeries& series = SeriesOf(model);
-    Histogram*& histogram =
-        series.step_duration[{device, StepLabel(steps), bucket}];
-    if (histogram == nullptr) {
-      histogram = &step_duration_.Add({{"model", model.model},
-                                       {"version", absl::StrCat(model.version)},
-                                       {"device", device},
-                                       {"step", StepLabel(steps)},
-                                       {"batch_bucket", absl::StrCat(bucket)}},
-                                      kStepSeconds);
-    }
-    histogram->Observe(absl::ToDoubleSeconds(device_time));
+  absl::MutexLock lock(&mu_);
+  DeviceSeries& series = SeriesOf(model).by_device[device];
+  if (series.batch_size == nullptr) {
+    series.batch_size = &step_batch_size_.Add(
+        {{"model", model.model}, {"device", device}}, kBatchSizes);
   }
-  step_batch_size_
-      .Add({{"model", model.model}, {"device", device}}, kBatchSizes)
-      .Observe(static_cast<double>(steps.size()));
+  Histogram*& duration = series.step_duration[{step, bucket}];
+  if (duration == nullptr) {
+    duration = &step_duration_.Add({{"model", model.model},
+                                    {"version", absl::StrCat(model.version)},
+                                    {"device", device},
+                                    {"step", StepLabel(step)},
+                                    {"batch_bucket", absl::StrCat(bucket)}},
+                                   kStepSeconds);
+  }
+  duration->Observe(absl::ToDoubleSeconds(device_time));
+  series.batch_size->Observe(static_cast<double>(steps.size()));
 }
 
 void PrometheusObserver::OnQueueWait(const ModelIdentity& model,
@@ -241,20 +302,75 @@ void PrometheusObserver::OnQueueState(int queued_images, int inflight_images,
 }
 
 void PrometheusObserver::OnReload(const ModelIdentity& model,
-                                  const absl::Status& result,
+                                  ReloadResult result,
+                                  const absl::Status& /*reason*/,
                                   absl::Duration duration) {
-  reloads_
-      .Add({{"model", model.model}, {"result", result.ok() ? "ok" : "refused"}})
-      .Increment();
-  reload_duration_.Observe(absl::ToDoubleSeconds(duration));
-  if (!result.ok()) return;
+  if (result == ReloadResult::kLive) {
+    reload_duration_->Observe(absl::ToDoubleSeconds(duration));
+  }
   absl::MutexLock lock(&mu_);
-  prometheus::Gauge*& info = live_info_[model.model];
-  if (info != nullptr) model_info_.Remove(info);
-  info = &model_info_.Add({{"model", model.model},
-                           {"version", absl::StrCat(model.version)},
-                           {"digest", model.digest}});
-  info->Set(1);
+  ReloadSeriesOf(model.model).reloads[static_cast<size_t>(result)]->Increment();
+}
+
+void PrometheusObserver::OnReloadPhase(ReloadPhase phase,
+                                       absl::Duration duration) {
+  reload_phase_duration_[static_cast<size_t>(phase)]->Observe(
+      absl::ToDoubleSeconds(duration));
+}
+
+void PrometheusObserver::OnLiveVersion(const ModelIdentity& model,
+                                       absl::Time loaded_at) {
+  absl::MutexLock lock(&mu_);
+  ReloadSeries& series = ReloadSeriesOf(model.model);
+  if (series.info != nullptr) model_info_.Remove(series.info);
+  series.live = model;
+  series.info = &model_info_.Add({{"model", model.model},
+                                  {"version", absl::StrCat(model.version)},
+                                  {"digest", model.digest}});
+  series.info->Set(1);
+  series.loaded_timestamp =
+      &model_loaded_timestamp_.Add({{"model", model.model}});
+  series.loaded_timestamp->Set(
+      absl::ToDoubleSeconds(loaded_at - absl::UnixEpoch()));
+}
+
+void PrometheusObserver::OnUnloaded(const ModelIdentity& model) {
+  absl::MutexLock lock(&mu_);
+  ReloadSeries& series = ReloadSeriesOf(model.model);
+  // Only the live version of a model that is no longer there: another one has
+  // otherwise taken its place before.
+  if (series.info == nullptr || series.live != model) return;
+  model_info_.Remove(std::exchange(series.info, nullptr));
+  model_loaded_timestamp_.Remove(
+      std::exchange(series.loaded_timestamp, nullptr));
+}
+
+void PrometheusObserver::OnPin(const std::string& model,
+                               std::optional<int64_t> version) {
+  absl::MutexLock lock(&mu_);
+  ReloadSeries& series = ReloadSeriesOf(model);
+  if (version.has_value()) {
+    series.pinned = &model_pinned_version_.Add({{"model", model}});
+    series.pinned->Set(static_cast<double>(*version));
+  } else if (series.pinned != nullptr) {
+    model_pinned_version_.Remove(std::exchange(series.pinned, nullptr));
+  }
+}
+
+void PrometheusObserver::OnRefusedVersions(
+    const std::string& model, const std::array<int, kNumReloadResults>& count) {
+  absl::MutexLock lock(&mu_);
+  ReloadSeries& series = ReloadSeriesOf(model);
+  for (size_t i = 0; i < count.size(); ++i) {
+    prometheus::Gauge*& refused = series.refused[i];
+    if (refused == nullptr && count[i] == 0) continue;
+    if (refused == nullptr) {
+      refused = &versions_refused_.Add(
+          {{"model", model},
+           {"reason", LabelOf(static_cast<ReloadResult>(i))}});
+    }
+    refused->Set(count[i]);
+  }
 }
 
 void PrometheusObserver::OnDeviceHealth(const std::string& device,
@@ -338,9 +454,24 @@ PrometheusObserver::VersionSeries& PrometheusObserver::SeriesOf(
 
 void PrometheusObserver::DropSeries(const VersionSeries& series) {
   images_.Remove(series.images);
-  for (const auto& [labels, histogram] : series.step_duration) {
-    step_duration_.Remove(histogram);
+  for (const auto& [device, of_device] : series.by_device) {
+    for (const auto& [labels, histogram] : of_device.step_duration) {
+      step_duration_.Remove(histogram);
+    }
   }
+}
+
+PrometheusObserver::ReloadSeries& PrometheusObserver::ReloadSeriesOf(
+    const std::string& model) {
+  const auto [entry, is_new] = reload_series_.try_emplace(model);
+  ReloadSeries& series = entry->second;
+  if (!is_new) return series;
+  // All of them, so that a rate() over the first event is not lost.
+  for (int i = 0; i < kNumReloadResults; ++i) {
+    series.reloads[i] = &reloads_.Add(
+        {{"model", model}, {"result", LabelOf(static_cast<ReloadResult>(i))}});
+  }
+  return series;
 }
 
 }  // namespace ddgan

@@ -3,11 +3,12 @@
 #ifndef DDGAN_SERVER_PROMETHEUS_OBSERVER_H_
 #define DDGAN_SERVER_PROMETHEUS_OBSERVER_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -55,8 +56,15 @@ class PrometheusObserver final : public EngineObserver {
   void OnWastedSteps(WasteReason reason, int steps) override;
   void OnQueueState(int queued_images, int inflight_images,
                     absl::Time oldest_queued_since) override;
-  void OnReload(const ModelIdentity& model, const absl::Status& result,
-                absl::Duration duration) override;
+  void OnReload(const ModelIdentity& model, ReloadResult result,
+                const absl::Status& reason, absl::Duration duration) override;
+  void OnReloadPhase(ReloadPhase phase, absl::Duration duration) override;
+  void OnLiveVersion(const ModelIdentity& model, absl::Time loaded_at) override;
+  void OnUnloaded(const ModelIdentity& model) override;
+  void OnPin(const std::string& model, std::optional<int64_t> version) override;
+  void OnRefusedVersions(
+      const std::string& model,
+      const std::array<int, kNumReloadResults>& count) override;
   void OnDeviceHealth(const std::string& device,
                       const absl::Status& health) override;
   void OnBatchLimit(const std::string& device, int max_batch_size) override;
@@ -78,19 +86,38 @@ class PrometheusObserver final : public EngineObserver {
   std::string Text() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // Series of one version's generator calls on one device. Found without a
+  // label being put together, since they are looked up at every call.
+  struct DeviceSeries {
+    // Of all versions of the model, and not dropped with this one.
+    prometheus::Histogram* batch_size = nullptr;
+    // By t (kMixedSteps if there are several) and batch bucket.
+    std::map<std::pair<int, int>, prometheus::Histogram*> step_duration;
+  };
+
   // Series labelled with one version of a model.
   struct VersionSeries {
     int64_t version = 0;
     prometheus::Counter* images = nullptr;
-    // By device, step label and batch bucket.
-    std::map<std::tuple<std::string, std::string, int>, prometheus::Histogram*>
-        step_duration;
+    std::map<std::string, DeviceSeries> by_device;
+  };
+
+  // Series of a model's reloads. Null: there is none, or not yet.
+  struct ReloadSeries {
+    std::array<prometheus::Counter*, kNumReloadResults> reloads = {};
+    std::array<prometheus::Gauge*, kNumReloadResults> refused = {};
+    prometheus::Gauge* pinned = nullptr;
+    ModelIdentity live;  // That the following two are about.
+    prometheus::Gauge* info = nullptr;
+    prometheus::Gauge* loaded_timestamp = nullptr;
   };
 
   // The series of `model`, which becomes the one used last.
   VersionSeries& SeriesOf(const ModelIdentity& model)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropSeries(const VersionSeries& series);
+  ReloadSeries& ReloadSeriesOf(const std::string& model)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction; the metrics themselves are thread-safe.
   Clock* const clock_;
@@ -110,8 +137,12 @@ class PrometheusObserver final : public EngineObserver {
   prometheus::Family<prometheus::Counter>& wasted_steps_;
   prometheus::Family<prometheus::Counter>& rejected_;
   prometheus::Family<prometheus::Counter>& reloads_;
-  prometheus::Histogram& reload_duration_;
+  std::array<prometheus::Histogram*, kNumReloadPhases> reload_phase_duration_;
+  prometheus::Histogram* reload_duration_;
   prometheus::Family<prometheus::Gauge>& model_info_;
+  prometheus::Family<prometheus::Gauge>& model_loaded_timestamp_;
+  prometheus::Family<prometheus::Gauge>& model_pinned_version_;
+  prometheus::Family<prometheus::Gauge>& versions_refused_;
   prometheus::Family<prometheus::Gauge>& device_memory_;
   prometheus::Family<prometheus::Gauge>& device_healthy_;
   prometheus::Family<prometheus::Gauge>& device_batch_limit_;
@@ -121,8 +152,7 @@ class PrometheusObserver final : public EngineObserver {
   // By model; the version used last is at the back.
   std::map<std::string, std::vector<VersionSeries>> series_
       ABSL_GUARDED_BY(mu_);
-  // By model: the info series of its live version.
-  std::map<std::string, prometheus::Gauge*> live_info_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, ReloadSeries> reload_series_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -42,15 +41,33 @@ int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format) {
              : elements;
 }
 
+v1::ModelVersionState ConvertState(VersionState state) {
+  switch (state) {
+    case VersionState::kOnDisk:
+      return v1::MODEL_VERSION_STATE_ON_DISK;
+    case VersionState::kLoading:
+      return v1::MODEL_VERSION_STATE_LOADING;
+    case VersionState::kWaiting:
+      return v1::MODEL_VERSION_STATE_WAITING;
+    case VersionState::kLive:
+      return v1::MODEL_VERSION_STATE_LIVE;
+    case VersionState::kLoaded:
+      return v1::MODEL_VERSION_STATE_LOADED;
+    case VersionState::kRefused:
+      return v1::MODEL_VERSION_STATE_REFUSED;
+  }
+  return v1::MODEL_VERSION_STATE_UNSPECIFIED;
+}
+
 void ConvertVersion(const ModelVersionStatus& status, v1::ModelVersion* out) {
   out->set_version(status.identity.version);
+  out->set_state(ConvertState(status.state));
+  out->set_reason(status.reason);
   out->set_checkpoint_digest(status.identity.digest);
-  if (status.state == VersionState::kRefused) {
-    out->set_state(v1::MODEL_VERSION_STATE_REFUSED);
-    out->set_reason(status.reason);
+  if (status.state != VersionState::kLive &&
+      status.state != VersionState::kLoaded) {
     return;
   }
-  out->set_state(v1::MODEL_VERSION_STATE_LIVE);
   ConvertShape(status.shape, out->mutable_shape());
   out->set_num_timesteps(status.num_timesteps);
   out->set_training_step(status.training_step);
@@ -63,20 +80,39 @@ void ConvertVersion(const ModelVersionStatus& status, v1::ModelVersion* out) {
       static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
 }
 
+absl::Status CheckModelNameSize(const std::string& name, size_t min) {
+  if (name.size() >= min && name.size() <= kMaxModelNameSize) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("model: name of ", name.size(),
+                                                 " bytes, allowed are [", min,
+                                                 ", ", kMaxModelNameSize, "]"));
+}
+
 }  // namespace
+
+absl::Status CheckModelName(const std::string& name) {
+  return CheckModelNameSize(name, 1);
+}
+
+absl::Status CheckVersion(int64_t version) {
+  if (version >= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("version: ", version, " is out of range [1, ",
+                   std::numeric_limits<int64_t>::max(), "]"));
+}
 
 absl::StatusOr<ConvertedRequest> ConvertRequest(
     const v1::GenerateRequest& request, absl::Time deadline,
     absl::FunctionRef<uint64_t()> draw_seed) {
-  if (request.model().size() > kMaxModelNameSize) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("model: name of ", request.model().size(),
-                     " bytes, allowed are at most ", kMaxModelNameSize));
+  if (absl::Status status = CheckModelNameSize(request.model(), 0);
+      !status.ok()) {
+    return status;
   }
-  if (request.has_version() && request.version() < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("version: ", request.version(), " is out of range [1, ",
-                     std::numeric_limits<int64_t>::max(), "]"));
+  if (request.has_version()) {
+    if (absl::Status status = CheckVersion(request.version()); !status.ok()) {
+      return status;
+    }
   }
   if (request.count() < 1 || request.count() > GenerationRequest::kMaxCount) {
     return absl::InvalidArgumentError(
@@ -195,24 +231,24 @@ void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
   ConvertDuration(encode, out->mutable_encode());
 }
 
-v1::ListModelsResponse ConvertModelList(
-    const std::vector<ModelVersionStatus>& versions) {
-  std::map<std::string, std::vector<const ModelVersionStatus*>> by_model;
-  for (const ModelVersionStatus& version : versions) {
-    by_model[version.identity.model].push_back(&version);
-  }
-  v1::ListModelsResponse response;
-  for (auto& [name, of_model] : by_model) {
-    std::stable_sort(
-        of_model.begin(), of_model.end(),
-        [](const ModelVersionStatus* a, const ModelVersionStatus* b) {
-          return a->identity.version > b->identity.version;
-        });
-    v1::Model* model = response.add_models();
-    model->set_name(name);
-    for (const ModelVersionStatus* version : of_model) {
-      ConvertVersion(*version, model->add_versions());
+v1::Model ConvertModel(const ModelStatus& status) {
+  v1::Model model;
+  model.set_name(status.model);
+  for (const ModelVersionStatus& version : status.versions) {
+    ConvertVersion(version, model.add_versions());
+    if (version.state == VersionState::kLive) {
+      model.set_live_version(version.identity.version);
     }
+  }
+  if (status.pinned.has_value()) model.set_pinned_version(*status.pinned);
+  return model;
+}
+
+v1::ListModelsResponse ConvertModelList(
+    const std::vector<ModelStatus>& models) {
+  v1::ListModelsResponse response;
+  for (const ModelStatus& model : models) {
+    *response.add_models() = ConvertModel(model);
   }
   return response;
 }

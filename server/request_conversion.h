@@ -36,6 +36,11 @@ inline constexpr size_t kMaxModelNameSize = 128;
 inline constexpr char kClientIdKey[] = "ddgan-client-id";
 inline constexpr size_t kMaxClientIdSize = 64;
 
+// InvalidArgument that names the field, the value and the range unless a call
+// that is about one model, or version, names one.
+absl::Status CheckModelName(const std::string& name);
+absl::Status CheckVersion(int64_t version);
+
 // What a call asks for: the engine's part and the server's part.
 struct ConvertedRequest {
   GenerationRequest generation;
@@ -81,10 +86,10 @@ v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
 void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
                     v1::GenerateTimings* out);
 
-// `versions` as Engine::ListModels gives them, grouped by model, models by
-// name, versions newest first.
-v1::ListModelsResponse ConvertModelList(
-    const std::vector<ModelVersionStatus>& versions);
+// Models and versions in the order that they come in, which is what the
+// protocol promises as well.
+v1::Model ConvertModel(const ModelStatus& status);
+v1::ListModelsResponse ConvertModelList(const std::vector<ModelStatus>& models);
 
 // A deadline as gRPC gives it; its "none" becomes InfiniteFuture.
 absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline);

@@ -50,6 +50,26 @@ absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
                       absl::StrCat(prefix, ": ", status.message()));
 }
 
+// Why the engine can serve nobody now, unless it can.
+absl::Status EngineReady(const Engine& engine) {
+  if (engine.Ready()) return absl::OkStatus();
+  int versions = 0;
+  for (const ModelStatus& model : engine.ListModels()) {
+    for (const ModelVersionStatus& version : model.versions) {
+      if (version.state == VersionState::kLive) {
+        return absl::UnavailableError("no device works");
+      }
+      ++versions;
+    }
+  }
+  if (versions == 0) {
+    return absl::UnavailableError("the model directory has no model version");
+  }
+  return absl::UnavailableError(absl::StrCat(
+      "none of the ", versions,
+      " model versions is live; ModelService.ListModels says why"));
+}
+
 std::string AddressFlag(absl::string_view flag, const ListenAddress& address) {
   return absl::StrCat("--", flag, "=", ToString(address));
 }
@@ -73,6 +93,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       create_engine(options.engine, &server->observer_, RealClock());
   if (!engine.ok()) return engine.status();
   server->engine_ = *std::move(engine);
+  if (absl::Status ready = EngineReady(*server->engine_); !ready.ok()) {
+    spdlog::warn("not ready: {}", std::string(ready.message()));
+  }
 
   // Images can wait here after the engine is done with them, so the room is for
   // as many again as it holds.
@@ -115,6 +138,7 @@ void Server::Stop(absl::Duration drain_timeout) {
         _exit(1);
       });
   if (health_ != nullptr) health_->StopServing();
+  if (model_service_ != nullptr) model_service_->EndWatches();
   if (engine_ != nullptr) engine_->Drain(absl::Now() + drain_timeout);
   if (grpc_server_ != nullptr) {
     grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushTimeout));
@@ -123,6 +147,8 @@ void Server::Stop(absl::Duration drain_timeout) {
   endpoint_.reset();
   health_.reset();
   grpc_server_.reset();
+  model_service_.reset();
+  image_service_.reset();
   encode_pool_.reset();
   engine_.reset();
 }
@@ -215,10 +241,7 @@ absl::Status Server::Ready() const {
     case Phase::kServing:
       break;
   }
-  if (!engine_->Ready()) {
-    return absl::UnavailableError("no live model, or no healthy device");
-  }
-  return absl::OkStatus();
+  return EngineReady(*engine_);
 }
 
 }  // namespace ddgan

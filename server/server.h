@@ -34,8 +34,9 @@ class Server {
       const EngineOptions&, EngineObserver*, Clock*)>;
 
   // Blocks until requests are served. The HTTP port answers first: while models
-  // load, /livez is ok and /readyz is not.
-  //   FailedPrecondition  a port is in use, or no model can be served
+  // load, /livez is ok and /readyz is not. If no model is sound the server
+  // starts all the same, and is ready once one is.
+  //   FailedPrecondition  a port is in use
   //   otherwise           as CreateEngine, CheckCanListen; or the port file
   //                       could not be written
   static absl::StatusOr<std::unique_ptr<Server>> Start(
@@ -48,8 +49,9 @@ class Server {
   ~Server();
 
   // Drains: not ready from now on, new calls get UNAVAILABLE, accepted work has
-  // `drain_timeout` to finish, and then the ports close. Blocks until that is
-  // done. Should it hang, a watchdog ends the process with exit code 1.
+  // `drain_timeout` to finish, and then the ports close. Watches end at once.
+  // Blocks until that is done. Should it hang, a watchdog ends the process with
+  // exit code 1.
   void Stop(absl::Duration drain_timeout);
 
   // The ports that are listened on, also where the options asked for port 0.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -44,23 +45,41 @@ Setter SetInt(std::function<int*(ServerOptions*)> field, int min, int max) {
   };
 }
 
+Setter SetNumber(std::function<double*(ServerOptions*)> field, double min,
+                 double max) {
+  return [field = std::move(field), min, max](absl::string_view text,
+                                              ServerOptions* options) {
+    double value;
+    // Not a number is in no range.
+    if (!absl::SimpleAtod(text, &value) || !(value >= min && value <= max)) {
+      return OutOfRange(text,
+                        absl::StrCat("a number in [", min, ", ", max, "]"));
+    }
+    *field(options) = value;
+    return absl::OkStatus();
+  };
+}
+
 absl::StatusOr<absl::Duration> ToDuration(absl::string_view text,
+                                          absl::Duration min,
                                           absl::Duration max) {
   absl::Duration value;
-  if (!absl::ParseDuration(text, &value) || value < absl::ZeroDuration() ||
-      value > max) {
-    return OutOfRange(text,
-                      absl::StrCat("a time in [0s, ", absl::FormatDuration(max),
-                                   "], such as 500ms or 10s"));
+  if (!absl::ParseDuration(text, &value) || value < min || value > max) {
+    return OutOfRange(
+        text,
+        absl::StrCat(
+            "a time in [",
+            min == absl::ZeroDuration() ? "0s" : absl::FormatDuration(min),
+            ", ", absl::FormatDuration(max), "], such as 500ms or 10s"));
   }
   return value;
 }
 
 Setter SetDuration(std::function<absl::Duration*(ServerOptions*)> field,
-                   absl::Duration max) {
-  return [field = std::move(field), max](absl::string_view text,
-                                         ServerOptions* options) {
-    const absl::StatusOr<absl::Duration> value = ToDuration(text, max);
+                   absl::Duration min, absl::Duration max) {
+  return [field = std::move(field), min, max](absl::string_view text,
+                                              ServerOptions* options) {
+    const absl::StatusOr<absl::Duration> value = ToDuration(text, min, max);
     if (!value.ok()) return value.status();
     *field(options) = *value;
     return absl::OkStatus();
@@ -84,7 +103,7 @@ absl::Status SetBatchWaits(absl::string_view text, ServerOptions* options) {
   options->engine.max_batch_waits.clear();
   for (absl::string_view item : absl::StrSplit(text, ',')) {
     const absl::StatusOr<absl::Duration> value =
-        ToDuration(item, absl::Seconds(1));
+        ToDuration(item, absl::ZeroDuration(), absl::Seconds(1));
     if (!value.ok()) return value.status();
     options->engine.max_batch_waits.push_back(*value);
   }
@@ -138,15 +157,20 @@ absl::Status SetWarmUp(absl::string_view text, ServerOptions* options) {
   return absl::OkStatus();
 }
 
-absl::Status SetQueuedMebibytes(absl::string_view text,
-                                ServerOptions* options) {
-  int mebibytes;
-  if (!absl::SimpleAtoi(text, &mebibytes) || mebibytes < 64 ||
-      mebibytes > 1048576) {
-    return OutOfRange(text, "a whole number in [64, 1048576]");
-  }
-  options->engine.max_queued_bytes = int64_t{mebibytes} << 20;
-  return absl::OkStatus();
+// In MiB, up to 1 TiB.
+Setter SetMebibytes(std::function<int64_t*(ServerOptions*)> bytes, int min) {
+  return [bytes = std::move(bytes), min](absl::string_view text,
+                                         ServerOptions* options) {
+    constexpr int kMax = 1 << 20;
+    int mebibytes;
+    if (!absl::SimpleAtoi(text, &mebibytes) || mebibytes < min ||
+        mebibytes > kMax) {
+      return OutOfRange(
+          text, absl::StrCat("a whole number in [", min, ", ", kMax, "]"));
+    }
+    *bytes(options) = int64_t{mebibytes} << 20;
+    return absl::OkStatus();
+  };
 }
 
 Setter SetAddress(std::function<ListenAddress*(ServerOptions*)> field) {
@@ -183,8 +207,55 @@ std::vector<Flag> BuildFlags() {
   return {
       {"model_root", "DIR",
        "Folder of models, DIR/<model>/<version>/. Required. The newest\n"
-       "sound version of each model is served.",
+       "sound version of each model is served, and newer ones as they come.",
        SetText([](ServerOptions* o) { return &o->engine.model_root; })},
+      {"poll_interval", "TIME",
+       absl::StrCat(
+           "How often the model folder is looked through, 10ms to 1h, where\n"
+           "the file system does not report changes by itself. Default ",
+           absl::FormatDuration(defaults.engine.poll_interval), "."),
+       SetDuration([](ServerOptions* o) { return &o->engine.poll_interval; },
+                   absl::Milliseconds(10), absl::Hours(1))},
+      {"keep_versions", "N",
+       absl::StrCat(
+           "Versions of a model that stay loaded, 1 to 64: the live one and\n"
+           "those that were live before it, for requests that name them and\n"
+           "for a rollback that takes no time. Default ",
+           defaults.engine.keep_versions, "."),
+       SetInt([](ServerOptions* o) { return &o->engine.keep_versions; }, 1,
+              64)},
+      {"max_model_mib", "N",
+       "What the weights of all loaded versions may take in host memory, in\n"
+       "MiB, 0 to 1048576; a version for which there is no room waits. 0\n"
+       "means half of what the process may use. Default 0.",
+       SetMebibytes([](ServerOptions* o) { return &o->engine.max_model_bytes; },
+                    0)},
+      {"state_dir", "DIR",
+       "Folder in which pins outlive the server. Default: none; a server\n"
+       "that is started again has no pin.",
+       SetText([](ServerOptions* o) { return &o->engine.state_dir; })},
+      {"canary_max_mean_shift", "X",
+       absl::StrCat(
+           "A new version is refused if, in the images that it is tried out\n"
+           "with, the mean of a colour channel is further than this from the\n"
+           "live version's; pixels are in [-1, 1]. 0 to 2; 2 allows any.\n"
+           "Default ",
+           defaults.engine.canary_bounds.max_mean_shift, "."),
+       SetNumber(
+           [](ServerOptions* o) {
+             return &o->engine.canary_bounds.max_mean_shift;
+           },
+           0, 2)},
+      {"canary_max_deviation_ratio", "X",
+       absl::StrCat(
+           "The same for the standard deviation of a channel, as a factor\n"
+           "either way, 1 or more; inf allows any. Default ",
+           defaults.engine.canary_bounds.max_deviation_ratio, "."),
+       SetNumber(
+           [](ServerOptions* o) {
+             return &o->engine.canary_bounds.max_deviation_ratio;
+           },
+           1, std::numeric_limits<double>::infinity())},
       {"listen", "HOST:PORT",
        absl::StrCat(
            "Where gRPC is served; port 0 lets the system choose. There is no\n"
@@ -260,7 +331,8 @@ std::vector<Flag> BuildFlags() {
       {"max_queued_mib", "N",
        absl::StrCat("The same in MiB of memory, 64 to 1048576. Default ",
                     defaults.engine.max_queued_bytes >> 20, "."),
-       SetQueuedMebibytes},
+       SetMebibytes(
+           [](ServerOptions* o) { return &o->engine.max_queued_bytes; }, 64)},
       {"encode_threads", "N",
        absl::StrCat("CPU threads that encode PNG, 1 to 256. Default ",
                     defaults.encode_threads, "."),
@@ -271,7 +343,7 @@ std::vector<Flag> BuildFlags() {
            "1h; what is left then fails with UNAVAILABLE. Default ",
            absl::FormatDuration(defaults.drain_timeout), "."),
        SetDuration([](ServerOptions* o) { return &o->drain_timeout; },
-                   absl::Hours(1))},
+                   absl::ZeroDuration(), absl::Hours(1))},
       {"port_file", "FILE",
        "Writes the actual ports as JSON, {\"grpc_port\": N, \"http_port\": "
        "N},\n"

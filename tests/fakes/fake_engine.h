@@ -5,8 +5,11 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,8 +59,96 @@ class FakeEngine : public Engine {
   static constexpr int kImagesAhead = 5;
   static constexpr absl::Duration kExpectedStart = absl::Milliseconds(1250);
 
-  // Has model "digits", version 3 live and 2 refused.
-  explicit FakeEngine(ImageShape shape = {1, 8, 8}) : shape_(shape) {}
+  // Has model "digits": version 4 on disk, 3 live, 2 refused and 1 loaded.
+  explicit FakeEngine(ImageShape shape = {1, 8, 8}) : shape_(shape) {
+    absl::MutexLock lock(&mu_);
+    ModelStatus& digits = models_["digits"];
+    digits.model = "digits";
+    digits.versions = {
+        Version(4, VersionState::kOnDisk), Version(3, VersionState::kLive),
+        Version(2, VersionState::kRefused), Version(1, VersionState::kLoaded)};
+  }
+
+  // A version of "digits" as ListModels shows it.
+  ModelVersionStatus Version(int64_t version, VersionState state) const {
+    ModelVersionStatus status;
+    status.identity = Identity(version);
+    status.state = state;
+    if (state == VersionState::kRefused) {
+      status.reason = "model.safetensors: digest differs from the manifest's";
+    }
+    if (state == VersionState::kLive || state == VersionState::kLoaded) {
+      status.shape = shape_;
+      status.num_timesteps = kNumTimesteps;
+      status.training_step = 20000;
+      status.dataset = "mnist";
+      status.loaded_at = absl::FromUnixMillis(1'700'000'000'250);
+    }
+    return status;
+  }
+
+  // Adds the model, or takes the place of the one of its name.
+  void SetModel(const ModelStatus& model) {
+    {
+      absl::MutexLock lock(&mu_);
+      models_[model.model] = model;
+    }
+    NotifyWatches();
+  }
+
+  void RemoveModel(const std::string& name) {
+    {
+      absl::MutexLock lock(&mu_);
+      models_.erase(name);
+    }
+    NotifyWatches();
+  }
+
+  // Ends the loading that a pin has begun: the version is live, or refused for
+  // that reason.
+  void EndLoading(const std::string& model, int64_t version,
+                  const std::string& refusal = "") {
+    {
+      absl::MutexLock lock(&mu_);
+      ModelVersionStatus& status = *FindVersion(model, version);
+      if (refusal.empty()) {
+        MakeLive(model, version);
+      } else {
+        status.state = VersionState::kRefused;
+        status.reason = refusal;
+      }
+    }
+    NotifyWatches();
+  }
+
+  // Pin, Unpin and RollBack return `status` from now on.
+  void RefuseControl(absl::Status status) {
+    absl::MutexLock lock(&mu_);
+    control_refusal_ = std::move(status);
+  }
+
+  // Pin does not return from now on, as if the disk hung, until ResumePins.
+  void StallPins() {
+    absl::MutexLock lock(&mu_);
+    stall_pins_ = true;
+  }
+  void ResumePins() {
+    absl::MutexLock lock(&mu_);
+    stall_pins_ = false;
+  }
+  void WaitForStalledPin() {
+    absl::MutexLock lock(&mu_);
+    mu_.Await(absl::Condition(&pin_stalled_));
+  }
+
+  // Blocks until so many watches listen.
+  void WaitForWatches(size_t count) {
+    absl::MutexLock lock(&mu_);
+    auto as_many = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return listeners_.size() == count;
+    };
+    mu_.Await(absl::Condition(&as_many));
+  }
 
   // Accepts requests from now on and lets the test end them.
   void HoldRequests() {
@@ -195,12 +286,13 @@ class FakeEngine : public Engine {
         return absl::NotFoundError(
             absl::StrCat("model: no model '", request.model, "'"));
       }
-      if (request.version.has_value() && *request.version != 3) {
-        return absl::NotFoundError(absl::StrCat(
-            "version: model 'digits' has no version ", *request.version));
+      const int64_t version = request.version.value_or(3);
+      if (version != 3) {
+        return absl::NotFoundError(
+            absl::StrCat("version: model 'digits' has no version ", version));
       }
       acceptance = {.id = next_id_++,
-                    .identity = identity(),
+                    .identity = Identity(version),
                     .shape = shape_,
                     .num_timesteps = kNumTimesteps,
                     .images_ahead = kImagesAhead,
@@ -229,20 +321,81 @@ class FakeEngine : public Engine {
     ++cancels_;
   }
 
-  std::vector<ModelVersionStatus> ListModels() const override {
-    ModelVersionStatus live;
-    live.identity = identity();
-    live.state = VersionState::kLive;
-    live.shape = shape_;
-    live.num_timesteps = kNumTimesteps;
-    live.training_step = 20000;
-    live.dataset = "mnist";
-    live.loaded_at = absl::FromUnixMillis(1'700'000'000'250);
-    ModelVersionStatus refused;
-    refused.identity = {"digits", 2, std::string(64, '2')};
-    refused.state = VersionState::kRefused;
-    refused.reason = "model.safetensors: digest differs from the manifest's";
-    return {live, refused};
+  std::vector<ModelStatus> ListModels() const override {
+    absl::MutexLock lock(&mu_);
+    std::vector<ModelStatus> list;
+    for (const auto& [name, model] : models_) list.push_back(model);
+    return list;
+  }
+
+  absl::Status Pin(const std::string& model, int64_t version) override {
+    {
+      absl::MutexLock lock(&mu_);
+      if (stall_pins_) {
+        pin_stalled_ = true;
+        auto resumed = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+          return !stall_pins_;
+        };
+        mu_.Await(absl::Condition(&resumed));
+      }
+      if (absl::Status s = CheckControl(model); !s.ok()) return s;
+      ModelVersionStatus* const status = FindVersion(model, version);
+      if (status == nullptr) {
+        return absl::NotFoundError(absl::StrCat("version: model '", model,
+                                                "' has no version ", version));
+      }
+      if (status->state == VersionState::kRefused) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("version: ", version, ": ", status->reason));
+      }
+      models_[model].pinned = version;
+      if (status->state == VersionState::kOnDisk) {
+        status->state = VersionState::kLoading;
+      } else {
+        MakeLive(model, version);
+      }
+    }
+    NotifyWatches();
+    return absl::OkStatus();
+  }
+
+  absl::Status Unpin(const std::string& model) override {
+    {
+      absl::MutexLock lock(&mu_);
+      if (absl::Status s = CheckControl(model); !s.ok()) return s;
+      models_[model].pinned.reset();
+    }
+    NotifyWatches();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<int64_t> RollBack(const std::string& model) override {
+    std::optional<int64_t> target;
+    {
+      absl::MutexLock lock(&mu_);
+      if (absl::Status s = CheckControl(model); !s.ok()) return s;
+      bool older = false;
+      for (const ModelVersionStatus& version : models_[model].versions) {
+        if (older && version.state == VersionState::kLoaded) {
+          target = version.identity.version;
+          break;
+        }
+        older |= version.state == VersionState::kLive;
+      }
+    }
+    if (!target.has_value()) {
+      return absl::FailedPreconditionError("no older sound version");
+    }
+    if (absl::Status s = Pin(model, *target); !s.ok()) return s;
+    return *target;
+  }
+
+  std::unique_ptr<ModelWatch> WatchModels(
+      std::function<void()> listener) override {
+    auto shared = std::make_shared<Listener>(std::move(listener));
+    absl::MutexLock lock(&mu_);
+    listeners_.insert(shared);
+    return std::make_unique<Watch>(this, shared);
   }
 
   bool Ready() const override {
@@ -272,8 +425,72 @@ class FakeEngine : public Engine {
     std::shared_ptr<GenerationSink> sink;
   };
 
-  static ModelIdentity identity() {
-    return {"digits", 3, std::string(64, 'd')};
+  struct Listener {
+    explicit Listener(std::function<void()> notify)
+        : notify(std::move(notify)) {}
+
+    absl::Mutex mu;                                    // Held during a call.
+    std::function<void()> notify ABSL_GUARDED_BY(mu);  // Empty: no longer.
+  };
+
+  class Watch : public ModelWatch {
+   public:
+    Watch(FakeEngine* engine, std::shared_ptr<Listener> listener)
+        : engine_(engine), listener_(std::move(listener)) {}
+    ~Watch() override {
+      {
+        absl::MutexLock lock(&listener_->mu);
+        listener_->notify = nullptr;
+      }
+      absl::MutexLock lock(&engine_->mu_);
+      engine_->listeners_.erase(listener_);
+    }
+
+   private:
+    FakeEngine* const engine_;
+    const std::shared_ptr<Listener> listener_;
+  };
+
+  static ModelIdentity Identity(int64_t version) {
+    return {"digits", version, std::string(64, version == 2 ? '2' : 'd')};
+  }
+
+  void NotifyWatches() ABSL_LOCKS_EXCLUDED(mu_) {
+    std::set<std::shared_ptr<Listener>> listeners;
+    {
+      absl::MutexLock lock(&mu_);
+      listeners = listeners_;
+    }
+    for (const std::shared_ptr<Listener>& listener : listeners) {
+      absl::MutexLock lock(&listener->mu);
+      if (listener->notify) listener->notify();
+    }
+  }
+
+  absl::Status CheckControl(const std::string& model) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!control_refusal_.ok()) return control_refusal_;
+    if (models_.contains(model)) return absl::OkStatus();
+    return absl::NotFoundError(absl::StrCat("model: no model '", model, "'"));
+  }
+
+  ModelVersionStatus* FindVersion(const std::string& model, int64_t version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (ModelVersionStatus& status : models_[model].versions) {
+      if (status.identity.version == version) return &status;
+    }
+    return nullptr;
+  }
+
+  void MakeLive(const std::string& model, int64_t version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (ModelVersionStatus& status : models_[model].versions) {
+      if (status.identity.version == version) {
+        status = Version(version, VersionState::kLive);
+      } else if (status.state == VersionState::kLive) {
+        status.state = VersionState::kLoaded;
+      }
+    }
   }
 
   void Deliver(const Held& held, uint32_t position) const {
@@ -309,6 +526,11 @@ class FakeEngine : public Engine {
   int cancels_ ABSL_GUARDED_BY(mu_) = 0;
   RequestId next_id_ ABSL_GUARDED_BY(mu_) = 1;
   std::map<RequestId, Held> held_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, ModelStatus> models_ ABSL_GUARDED_BY(mu_);
+  absl::Status control_refusal_ ABSL_GUARDED_BY(mu_);
+  bool stall_pins_ ABSL_GUARDED_BY(mu_) = false;
+  bool pin_stalled_ ABSL_GUARDED_BY(mu_) = false;
+  std::set<std::shared_ptr<Listener>> listeners_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

@@ -1,5 +1,8 @@
 #include "server/prometheus_observer.h"
 
+#include <array>
+#include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -33,7 +36,12 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnRejected(RejectReason::kDeadline);
   metrics_.OnWastedSteps(WasteReason::kDeadline, 3);
   metrics_.OnQueueState(1, 2, clock_.Now());
-  metrics_.OnReload(Digits(1), absl::OkStatus(), absl::Seconds(1));
+  metrics_.OnReload(Digits(1), ReloadResult::kLive, absl::OkStatus(),
+                    absl::Seconds(1));
+  metrics_.OnReloadPhase(ReloadPhase::kRead, absl::Seconds(1));
+  metrics_.OnLiveVersion(Digits(1), clock_.Now());
+  metrics_.OnPin("digits", 1);
+  metrics_.OnRefusedVersions("digits", {0, 1});
   metrics_.OnDeviceHealth("cpu", absl::OkStatus());
   metrics_.OnBatchLimit("cpu", 16);
   metrics_.OnDeviceMemory("cpu", 1 << 20);
@@ -62,6 +70,9 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
                            "ddgan_reloads_total",
                            "ddgan_reload_duration_seconds_bucket",
                            "ddgan_model_info",
+                           "ddgan_model_loaded_timestamp_seconds",
+                           "ddgan_model_pinned_version",
+                           "ddgan_versions_refused",
                            "ddgan_device_memory_bytes",
                            "ddgan_device_healthy",
                            "ddgan_device_batch_limit_images",
@@ -171,16 +182,111 @@ TEST_F(PrometheusObserverTest, ComputesTheOldestAgeWhenScraped) {
   EXPECT_THAT(metrics_.Text(), HasSubstr("\nddgan_queue_oldest_age_seconds 0"));
 }
 
-TEST_F(PrometheusObserverTest, NamesOnlyTheLiveVersionInModelInfo) {
-  metrics_.OnReload(Digits(1), absl::OkStatus(), absl::Seconds(1));
-  metrics_.OnReload(Digits(2), absl::OkStatus(), absl::Seconds(1));
-  metrics_.OnReload(Digits(3), absl::DataLossError("digest"), absl::Seconds(1));
+TEST_F(PrometheusObserverTest, CountsReloadsByResult) {
+  for (ReloadResult result : {ReloadResult::kLive, ReloadResult::kDamaged,
+                              ReloadResult::kCanary, ReloadResult::kCanary}) {
+    metrics_.OnReload(Digits(1), result, absl::UnknownError("why"),
+                      absl::Seconds(1));
+  }
   const std::string text = metrics_.Text();
-  EXPECT_THAT(text, HasSubstr("digest=\"digest2\""));
+  for (const auto& [result, count] :
+       std::map<std::string, int>{{"live", 1},
+                                  {"damaged", 1},
+                                  {"invalid", 0},
+                                  {"canary", 2},
+                                  {"step", 0},
+                                  {"no_memory", 0},
+                                  {"error", 0}}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat(
+                          "ddgan_reloads_total{model=\"digits\",result=\"",
+                          result, "\"} ", count, "\n")));
+  }
+}
+
+TEST_F(PrometheusObserverTest, TimesPhasesAndTheWholeOfWhatWasSound) {
+  metrics_.OnReloadPhase(ReloadPhase::kRead, absl::Milliseconds(150));
+  metrics_.OnReloadPhase(ReloadPhase::kWarmUp, absl::Seconds(3));
+  metrics_.OnReload(Digits(1), ReloadResult::kCanary,
+                    absl::FailedPreconditionError("black"), absl::Seconds(4));
+  metrics_.OnReload(Digits(2), ReloadResult::kLive, absl::OkStatus(),
+                    absl::Seconds(9));
+  const std::string text = metrics_.Text();
+  const std::string name = "ddgan_reload_duration_seconds";
+  EXPECT_THAT(text, AllOf(HasSubstr(name + "_sum{phase=\"read\"} 0.15"),
+                          HasSubstr(name + "_sum{phase=\"warm_up\"} 3\n"),
+                          HasSubstr(name + "_count{phase=\"canary\"} 0\n"),
+                          HasSubstr(name + "_sum{phase=\"total\"} 9\n"),
+                          HasSubstr(name + "_count{phase=\"total\"} 1\n")));
+}
+
+TEST_F(PrometheusObserverTest, NamesTheLiveVersionAndNoOther) {
+  metrics_.OnReload(Digits(3), ReloadResult::kLive, absl::OkStatus(),
+                    absl::Seconds(1));
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr("ddgan_model_info{")));
+  metrics_.OnLiveVersion(Digits(1), absl::FromUnixMillis(1'500));
+  metrics_.OnLiveVersion(Digits(2), absl::FromUnixMillis(2'500));
+  metrics_.OnUnloaded(Digits(1));
+  const std::string text = metrics_.Text();
+  EXPECT_THAT(text, HasSubstr("ddgan_model_info{digest=\"digest2\",model="
+                              "\"digits\",version=\"2\"} 1\n"));
   EXPECT_THAT(text, Not(HasSubstr("digest=\"digest1\"")));
-  EXPECT_THAT(text, Not(HasSubstr("digest=\"digest3\"")));
-  EXPECT_THAT(text, HasSubstr("result=\"refused\"} 1"));
-  EXPECT_THAT(text, HasSubstr("result=\"ok\"} 2"));
+  EXPECT_THAT(text, HasSubstr("ddgan_model_loaded_timestamp_seconds{model="
+                              "\"digits\"} 2.5\n"));
+}
+
+TEST_F(PrometheusObserverTest, FollowsARollbackToAVersionThatWasLiveBefore) {
+  for (int64_t version : {1, 2, 1}) {
+    metrics_.OnLiveVersion(Digits(version), absl::UnixEpoch());
+  }
+  EXPECT_THAT(metrics_.Text(), AllOf(HasSubstr("digest=\"digest1\""),
+                                     Not(HasSubstr("digest=\"digest2\""))));
+}
+
+TEST_F(PrometheusObserverTest, ForgetsTheLiveVersionOfAModelThatIsGone) {
+  metrics_.OnLiveVersion(Digits(1), absl::UnixEpoch());
+  metrics_.OnUnloaded(Digits(1));
+  EXPECT_THAT(metrics_.Text(),
+              AllOf(Not(HasSubstr("ddgan_model_info{")),
+                    Not(HasSubstr("ddgan_model_loaded_timestamp_seconds{"))));
+}
+
+TEST_F(PrometheusObserverTest, ShowsAPinWhileThereIsOne) {
+  metrics_.OnPin("digits", std::nullopt);
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr("ddgan_model_pinned_version{")));
+  metrics_.OnPin("digits", 3);
+  metrics_.OnPin("digits", 2);
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("ddgan_model_pinned_version{model=\"digits\"} 2\n"));
+  metrics_.OnPin("digits", std::nullopt);
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr("ddgan_model_pinned_version{")));
+}
+
+TEST_F(PrometheusObserverTest, CountsRefusedVersionsDownToZero) {
+  const std::string damaged =
+      "ddgan_versions_refused{model=\"digits\",reason=\"damaged\"} ";
+  std::array<int, kNumReloadResults> count = {};
+  metrics_.OnRefusedVersions("digits", count);
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr(damaged)));
+  count[static_cast<size_t>(ReloadResult::kDamaged)] = 2;
+  metrics_.OnRefusedVersions("digits", count);
+  EXPECT_THAT(metrics_.Text(), HasSubstr(damaged + "2\n"));
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr("reason=\"canary\"")));
+  metrics_.OnRefusedVersions("digits", {});
+  EXPECT_THAT(metrics_.Text(), HasSubstr(damaged + "0\n"));
+}
+
+TEST_F(PrometheusObserverTest, KeepsBatchSizesOfAllVersionsOfAModel) {
+  for (int64_t version = 1; version <= 6; ++version) {
+    metrics_.OnStep(Digits(version), "cpu", {1, 0, 0}, absl::Milliseconds(1));
+  }
+  metrics_.OnStep({"cats", 1, ""}, "cpu", {0}, absl::Milliseconds(1));
+  metrics_.OnStep(Digits(1), "cuda:0", {0}, absl::Milliseconds(1));
+  const std::string name = "ddgan_step_batch_size_sum";
+  EXPECT_THAT(
+      metrics_.Text(),
+      AllOf(HasSubstr(name + "{device=\"cpu\",model=\"digits\"} 18\n"),
+            HasSubstr(name + "{device=\"cpu\",model=\"cats\"} 1\n"),
+            HasSubstr(name + "{device=\"cuda:0\",model=\"digits\"} 1\n")));
 }
 
 TEST_F(PrometheusObserverTest, DropsTheSeriesOfTheVersionUsedLeastRecently) {

@@ -115,7 +115,7 @@ TEST(RequestConversionTest, RefusesAnOverlongModelNameWithoutRepeatingIt) {
   request.set_model(std::string(kMaxModelNameSize, 'm'));
   EXPECT_TRUE(Convert(request).ok());
   request.set_model(std::string(60000, 'm'));
-  ExpectRefused(request, "model", "60000 bytes", "at most 128");
+  ExpectRefused(request, "model", "60000 bytes", "[0, 128]");
   EXPECT_LT(Convert(request).status().message().size(), 200u);
 }
 
@@ -193,43 +193,113 @@ TEST(RequestConversionTest, LeavesThePortOutOfAPeersAddress) {
   EXPECT_EQ(PeerAddress(""), "");
 }
 
-TEST(RequestConversionTest, GroupsVersionsByModelNewestFirst) {
-  ModelVersionStatus live;
-  live.identity = {"digits", 2, "dd"};
-  live.state = VersionState::kLive;
-  live.shape = {1, 32, 28};
-  live.num_timesteps = 4;
-  live.training_step = 1000;
-  live.dataset = "mnist";
-  live.loaded_at = absl::FromUnixMillis(12'250);
-  ModelVersionStatus refused;
-  refused.identity = {"digits", 10, ""};
-  refused.reason = "no manifest";
-  ModelVersionStatus other = live;
-  other.identity = {"cats", 1, "cc"};
+ModelVersionStatus VersionIn(VersionState state, int64_t version) {
+  ModelVersionStatus status;
+  status.identity = {"digits", version, "dd"};
+  status.state = state;
+  status.reason = "why";
+  status.shape = {1, 32, 28};
+  status.num_timesteps = 4;
+  status.training_step = 1000;
+  status.dataset = "mnist";
+  status.loaded_at = absl::FromUnixMillis(12'250);
+  return status;
+}
 
-  const v1::ListModelsResponse response =
-      ConvertModelList({live, refused, other});
-  ASSERT_EQ(response.models_size(), 2);
-  EXPECT_EQ(response.models(0).name(), "cats");
-  const v1::Model& digits = response.models(1);
-  EXPECT_EQ(digits.name(), "digits");
-  ASSERT_EQ(digits.versions_size(), 2);
-  EXPECT_EQ(digits.versions(0).version(), 10);
-  EXPECT_EQ(digits.versions(0).state(), v1::MODEL_VERSION_STATE_REFUSED);
-  EXPECT_EQ(digits.versions(0).reason(), "no manifest");
-  EXPECT_FALSE(digits.versions(0).has_shape());
-  EXPECT_FALSE(digits.versions(0).has_loaded_at());
-  const v1::ModelVersion& second = digits.versions(1);
-  EXPECT_EQ(second.state(), v1::MODEL_VERSION_STATE_LIVE);
-  EXPECT_EQ(second.checkpoint_digest(), "dd");
-  EXPECT_EQ(second.shape().height(), 32u);
-  EXPECT_EQ(second.shape().width(), 28u);
-  EXPECT_EQ(second.num_timesteps(), 4u);
-  EXPECT_EQ(second.training_step(), 1000);
-  EXPECT_EQ(second.dataset(), "mnist");
-  EXPECT_EQ(second.loaded_at().seconds(), 12);
-  EXPECT_EQ(second.loaded_at().nanos(), 250'000'000);
+TEST(RequestConversionTest, TellsAllAboutAVersionThatIsLoaded) {
+  for (VersionState state : {VersionState::kLive, VersionState::kLoaded}) {
+    const v1::Model model =
+        ConvertModel({"digits", std::nullopt, {VersionIn(state, 2)}});
+    EXPECT_EQ(model.name(), "digits");
+    ASSERT_EQ(model.versions_size(), 1);
+    const v1::ModelVersion& version = model.versions(0);
+    EXPECT_EQ(version.version(), 2);
+    EXPECT_EQ(version.checkpoint_digest(), "dd");
+    EXPECT_EQ(version.reason(), "why");
+    EXPECT_EQ(version.shape().height(), 32u);
+    EXPECT_EQ(version.shape().width(), 28u);
+    EXPECT_EQ(version.num_timesteps(), 4u);
+    EXPECT_EQ(version.training_step(), 1000);
+    EXPECT_EQ(version.dataset(), "mnist");
+    EXPECT_EQ(version.loaded_at().seconds(), 12);
+    EXPECT_EQ(version.loaded_at().nanos(), 250'000'000);
+  }
+}
+
+TEST(RequestConversionTest, TellsOnlyTheReasonOfAVersionThatIsNotLoaded) {
+  for (VersionState state : {VersionState::kOnDisk, VersionState::kLoading,
+                             VersionState::kWaiting, VersionState::kRefused}) {
+    const v1::Model model =
+        ConvertModel({"digits", std::nullopt, {VersionIn(state, 2)}});
+    const v1::ModelVersion& version = model.versions(0);
+    EXPECT_EQ(version.version(), 2);
+    EXPECT_EQ(version.checkpoint_digest(), "dd");
+    EXPECT_EQ(version.reason(), "why");
+    EXPECT_FALSE(version.has_shape());
+    EXPECT_FALSE(version.has_loaded_at());
+    EXPECT_EQ(version.num_timesteps(), 0u);
+  }
+}
+
+TEST(RequestConversionTest, GivesEveryStateItsOwnName) {
+  const std::pair<VersionState, v1::ModelVersionState> cases[] = {
+      {VersionState::kOnDisk, v1::MODEL_VERSION_STATE_ON_DISK},
+      {VersionState::kLoading, v1::MODEL_VERSION_STATE_LOADING},
+      {VersionState::kWaiting, v1::MODEL_VERSION_STATE_WAITING},
+      {VersionState::kLive, v1::MODEL_VERSION_STATE_LIVE},
+      {VersionState::kLoaded, v1::MODEL_VERSION_STATE_LOADED},
+      {VersionState::kRefused, v1::MODEL_VERSION_STATE_REFUSED},
+  };
+  for (const auto& [state, wanted] : cases) {
+    EXPECT_EQ(ConvertModel({"digits", std::nullopt, {VersionIn(state, 1)}})
+                  .versions(0)
+                  .state(),
+              wanted);
+  }
+}
+
+TEST(RequestConversionTest, SaysWhichVersionIsLiveAndWhichIsPinned) {
+  const v1::Model neither = ConvertModel(
+      {"digits", std::nullopt, {VersionIn(VersionState::kRefused, 2)}});
+  EXPECT_FALSE(neither.has_live_version());
+  EXPECT_FALSE(neither.has_pinned_version());
+  const v1::Model both = ConvertModel(
+      {"digits",
+       4,
+       {VersionIn(VersionState::kLoading, 4), VersionIn(VersionState::kLive, 3),
+        VersionIn(VersionState::kLoaded, 2)}});
+  EXPECT_EQ(both.live_version(), 3);
+  EXPECT_EQ(both.pinned_version(), 4);
+}
+
+TEST(RequestConversionTest, KeepsTheEnginesOrderOfModelsAndVersions) {
+  const v1::ListModelsResponse list =
+      ConvertModelList({{"cats", std::nullopt, {}},
+                        {"digits",
+                         std::nullopt,
+                         {VersionIn(VersionState::kLive, 10),
+                          VersionIn(VersionState::kLoaded, 9)}}});
+  ASSERT_EQ(list.models_size(), 2);
+  EXPECT_EQ(list.models(0).name(), "cats");
+  EXPECT_EQ(list.models(0).versions_size(), 0);
+  EXPECT_EQ(list.models(1).versions(0).version(), 10);
+  EXPECT_EQ(list.models(1).versions(1).version(), 9);
+}
+
+TEST(RequestConversionTest, RefusesToActOnNoModelOrNoVersion) {
+  EXPECT_EQ(CheckModelName("").message(),
+            "model: name of 0 bytes, allowed are [1, 128]");
+  EXPECT_EQ(CheckModelName(std::string(129, 'm')).message(),
+            "model: name of 129 bytes, allowed are [1, 128]");
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckModelName("")));
+  EXPECT_TRUE(CheckModelName(std::string(128, 'm')).ok());
+  for (int64_t version : {int64_t{0}, int64_t{-3}}) {
+    EXPECT_EQ(CheckVersion(version),
+              absl::InvalidArgumentError(
+                  absl::StrCat("version: ", version,
+                               " is out of range [1, 9223372036854775807]")));
+  }
+  EXPECT_TRUE(CheckVersion(1).ok());
 }
 
 TEST(RequestConversionTest, ReadsGrpcsMissingDeadlineAsNone) {

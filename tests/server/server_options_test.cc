@@ -1,5 +1,6 @@
 #include "server/server_options.h"
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,16 @@ TEST(ServerOptionsTest, ServesLoopbackByDefault) {
   EXPECT_EQ(ToString(command->options.http), "127.0.0.1:50052");
 }
 
+TEST(ServerOptionsTest, TakesUpNewVersionsEvery5SecondsByDefaultAndKeepsTwo) {
+  const EngineOptions options = Parse({"--model_root=m"})->options.engine;
+  EXPECT_EQ(options.poll_interval, absl::Seconds(5));
+  EXPECT_EQ(options.keep_versions, 2);
+  EXPECT_EQ(options.max_model_bytes, 0);
+  EXPECT_EQ(options.state_dir, "");
+  EXPECT_EQ(options.canary_bounds.max_mean_shift, 0.5);
+  EXPECT_EQ(options.canary_bounds.max_deviation_ratio, 3);
+}
+
 TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   const auto command = Parse({"--model_root",
                               "models",
@@ -42,6 +53,12 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
                               "--pinned_batch=32",
                               "--caller_weights=gold=3,a=b=0.5",
                               "--warmup=ends",
+                              "--poll_interval=250ms",
+                              "--keep_versions=5",
+                              "--max_model_mib=300",
+                              "--state_dir=/var/lib/ddgan",
+                              "--canary_max_mean_shift=0.25",
+                              "--canary_max_deviation_ratio=inf",
                               "--encode_threads=3",
                               "--drain_timeout=1m",
                               "--port_file=/run/ports",
@@ -63,6 +80,13 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   EXPECT_EQ(options.engine.caller_weights,
             (std::map<std::string, double>{{"gold", 3}, {"a=b", 0.5}}));
   EXPECT_FALSE(options.engine.warm_up_every_bucket);
+  EXPECT_EQ(options.engine.poll_interval, absl::Milliseconds(250));
+  EXPECT_EQ(options.engine.keep_versions, 5);
+  EXPECT_EQ(options.engine.max_model_bytes, int64_t{300} << 20);
+  EXPECT_EQ(options.engine.state_dir, "/var/lib/ddgan");
+  EXPECT_EQ(options.engine.canary_bounds.max_mean_shift, 0.25);
+  EXPECT_EQ(options.engine.canary_bounds.max_deviation_ratio,
+            std::numeric_limits<double>::infinity());
   EXPECT_EQ(options.encode_threads, 3);
   EXPECT_EQ(options.drain_timeout, absl::Minutes(1));
   EXPECT_EQ(options.port_file, "/run/ports");
@@ -112,6 +136,15 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--pinned_batch=0", "0", "[1, 256]"},
         BadFlag{"--warmup=some", "some", "all, ends"},
         BadFlag{"--max_queued_mib=1", "1", "[64, 1048576]"},
+        BadFlag{"--poll_interval=9ms", "9ms", "[10ms, 1h]"},
+        BadFlag{"--poll_interval=61m", "61m", "[10ms, 1h]"},
+        BadFlag{"--keep_versions=0", "0", "[1, 64]"},
+        BadFlag{"--keep_versions=65", "65", "[1, 64]"},
+        BadFlag{"--max_model_mib=-1", "-1", "[0, 1048576]"},
+        BadFlag{"--state_dir=", "", "empty"},
+        BadFlag{"--canary_max_mean_shift=2.1", "2.1", "[0, 2]"},
+        BadFlag{"--canary_max_mean_shift=nan", "nan", "[0, 2]"},
+        BadFlag{"--canary_max_deviation_ratio=0.9", "0.9", "[1, inf]"},
         BadFlag{"--port_file", "", "missing"},
         BadFlag{"--modelroot=x", "--modelroot=x", "--help"},
         BadFlag{"models", "models", "--help"}));
@@ -134,7 +167,9 @@ TEST(ServerOptionsTest, HelpNamesEveryFlagAndFitsATerminal) {
   for (const char* flag :
        {"--model_root", "--listen", "--http", "--devices", "--cpu_threads",
         "--max_batch_size", "--max_batch_wait", "--max_queued_images",
-        "--encode_threads", "--drain_timeout", "--port_file", "--log_level"}) {
+        "--encode_threads", "--drain_timeout", "--port_file", "--log_level",
+        "--poll_interval", "--keep_versions", "--max_model_mib", "--state_dir",
+        "--canary_max_mean_shift", "--canary_max_deviation_ratio"}) {
     EXPECT_THAT(help, HasSubstr(flag));
   }
   size_t start = 0;

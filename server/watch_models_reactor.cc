@@ -1,0 +1,82 @@
+#include "server/watch_models_reactor.h"
+
+#include <utility>
+
+#include "server/grpc_status.h"
+#include "server/request_conversion.h"
+
+namespace ddgan {
+
+std::shared_ptr<WatchModelsReactor> WatchModelsReactor::Create(
+    Engine* engine, grpc::CallbackServerContext* context) {
+  return std::shared_ptr<WatchModelsReactor>(
+      new WatchModelsReactor(engine, context));
+}
+
+void WatchModelsReactor::Start() {
+  held_for_grpc_ = shared_from_this();
+  watch_ = engine_->WatchModels([this] { HandleChange(); });
+  Advance();
+}
+
+void WatchModelsReactor::End(absl::Status status) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!end_.has_value()) end_ = std::move(status);
+  }
+  Advance();
+}
+
+void WatchModelsReactor::OnWriteDone(bool ok) {
+  {
+    absl::MutexLock lock(&mu_);
+    busy_ = false;
+    // The connection is gone, and gRPC cancels the call as well.
+    if (!ok && !end_.has_value()) end_ = absl::CancelledError("cancelled");
+  }
+  Advance();
+}
+
+void WatchModelsReactor::OnCancel() { End(absl::CancelledError("cancelled")); }
+
+void WatchModelsReactor::OnDone() {
+  // Never on a thread that is in the listener: gRPC calls this from its own.
+  watch_.reset();
+  held_for_grpc_.reset();
+}
+
+void WatchModelsReactor::HandleChange() {
+  {
+    absl::MutexLock lock(&mu_);
+    stale_ = true;
+  }
+  Advance();
+}
+
+void WatchModelsReactor::Advance() {
+  absl::Status end;
+  {
+    absl::MutexLock lock(&mu_);
+    if (busy_ || finished_) return;
+    if (end_.has_value()) {
+      finished_ = true;
+      end = *end_;
+    } else {
+      if (std::exchange(stale_, false)) {
+        queue_.Update(ConvertModelList(engine_->ListModels()));
+      }
+      std::optional<v1::WatchModelsResponse> next = queue_.Next();
+      if (!next.has_value()) return;
+      writing_ = *std::move(next);
+      busy_ = true;
+    }
+  }
+  if (end.ok()) {
+    StartWrite(&writing_);
+  } else {
+    // After this line OnDone may have given up the last reference.
+    Finish(ToGrpcStatus(end, context_));
+  }
+}
+
+}  // namespace ddgan

@@ -1,0 +1,77 @@
+// One WatchModels call in flight: writes what WatchQueue says, one event at a
+// time, whenever the engine's models have changed.
+#ifndef DDGAN_SERVER_WATCH_MODELS_REACTOR_H_
+#define DDGAN_SERVER_WATCH_MODELS_REACTOR_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "ddgan/v1/model.pb.h"
+#include "engine/engine.h"
+#include "server/watch_queue.h"
+
+namespace ddgan {
+
+// Thread-safe. Keeps itself alive until gRPC is done with it, and listens to
+// the engine until then.
+//
+// The models are looked up just before a write, so that whoever reads slowly
+// gets them as they are once the write before has gone through.
+class WatchModelsReactor final
+    : public grpc::ServerWriteReactor<v1::WatchModelsResponse>,
+      public std::enable_shared_from_this<WatchModelsReactor> {
+ public:
+  // `context` is gRPC's, valid until OnDone; `engine` must outlive the reactor.
+  static std::shared_ptr<WatchModelsReactor> Create(
+      Engine* engine, grpc::CallbackServerContext* context);
+
+  // Begins to listen and to write. Called once, before the reactor is handed to
+  // gRPC.
+  void Start();
+
+  // Ends the call with `status`, which is not OK, once the write under way is
+  // done. No effect on a call that is ending.
+  void End(absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // grpc::ServerWriteReactor, on a gRPC thread:
+  void OnWriteDone(bool ok) override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  WatchModelsReactor(Engine* engine, grpc::CallbackServerContext* context)
+      : engine_(engine), context_(context) {}
+
+  // The engine's listener.
+  void HandleChange() ABSL_LOCKS_EXCLUDED(mu_);
+  // After any change of the below: starts the write, or the end, that is next.
+  void Advance() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Constant after construction.
+  Engine* const engine_;
+  grpc::CallbackServerContext* const context_;
+
+  // From Start to OnDone.
+  std::shared_ptr<WatchModelsReactor> held_for_grpc_;
+  std::unique_ptr<ModelWatch> watch_;
+
+  absl::Mutex mu_;
+  WatchQueue queue_ ABSL_GUARDED_BY(mu_);
+  bool stale_ ABSL_GUARDED_BY(mu_) = true;  // The queue; models have changed.
+  bool busy_ ABSL_GUARDED_BY(mu_) = false;  // A write is under way.
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
+
+  // gRPC reads it from StartWrite to OnWriteDone; in between it belongs to whom
+  // the queue gives the next event.
+  v1::WatchModelsResponse writing_;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_WATCH_MODELS_REACTOR_H_
