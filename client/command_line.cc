@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/flags.h"
 
 namespace ddgan {
@@ -20,7 +22,7 @@ constexpr char kOverview[] =
 usage: ddgan COMMAND [flags]
 
   generate   make images and write them to files
-  models     list the models that the server has
+  models     list the models that the server has, and say which version serves
   health     ask whether the server is ready
   bench      send calls for a while and report latencies, rates and errors
 
@@ -55,9 +57,29 @@ used is printed, with the command that makes the same images again.
 
 constexpr char kModelsUsage[] =
     R"(Lists the models that the server has, newest version first, with what is live
-and why a version is refused.
+and why a version is refused; or says which version is to be live.
 
 usage: ddgan models [flags]
+       ddgan models pin MODEL VERSION [flags]
+       ddgan models unpin MODEL [flags]
+       ddgan models rollback MODEL [flags]
+       ddgan models watch [flags]
+
+  pin
+      VERSION is to serve the requests that name none, whatever newer ones come.
+      Waits until it is live. A version that is not loaded yet takes a while,
+      during which the live one goes on serving.
+  unpin
+      The newest sound version is to be live again.
+  rollback
+      Pins the newest sound version that is older than the live one, and waits
+      as pin does.
+  watch
+      Prints what there is and then a line for each change, until Ctrl-C.
+
+The exit code of pin and rollback is 0 only if the version is live. It is 1 if
+the server refuses the version, and if it is not live within --timeout; in these
+two cases it stays pinned, and what was live before stays live.
 
 )";
 
@@ -91,14 +113,20 @@ bool AsksForHelp(absl::Span<const std::string> arguments) {
       [](const std::string& a) { return a == "--help" || a == "-h"; });
 }
 
+// `address` is what it is unless the flag is given.
+Flag ServerFlag(std::string* address) {
+  return TextFlag(
+      "server", "HOST:PORT",
+      absl::StrCat("Where the server listens. Default: DDGAN_SERVER from the "
+                   "environment, else localhost:50051. Now: ",
+                   *address, "."),
+      address);
+}
+
 std::vector<Flag> ServerFlags(const std::string& default_timeout,
                               ServerChoice* server) {
   return {
-      TextFlag("server", "HOST:PORT",
-               absl::StrCat("Where the server listens. Default: DDGAN_SERVER "
-                            "from the environment, else localhost:50051. Now: ",
-                            server->address, "."),
-               &server->address),
+      ServerFlag(&server->address),
       DurationFlag("timeout",
                    absl::StrCat("Longest time for one call, retries included, "
                                 "such as 90s, 2m or 250ms. Default: ",
@@ -341,11 +369,7 @@ std::vector<Flag> BenchFlags(BenchCommand* command, uint32_t* max_outstanding) {
                "Also writes the report as JSON, with a row per second; - is "
                "standard output, the table then goes to standard error.",
                &command->json),
-      TextFlag("server", "HOST:PORT",
-               absl::StrCat("Where the server listens. Default: DDGAN_SERVER "
-                            "from the environment, else localhost:50051. Now: ",
-                            command->address, "."),
-               &command->address),
+      ServerFlag(&command->address),
   };
 }
 
@@ -445,16 +469,84 @@ absl::StatusOr<Command> ParseGenerate(absl::Span<const std::string> arguments,
   return command;
 }
 
+// What `ddgan models` does, by its operands: an action and what it is about.
+absl::Status TakeModelsOperands(const std::vector<std::string>& operands,
+                                ModelsCommand* command) {
+  using Action = ModelsCommand::Action;
+  struct Form {
+    const char* name;
+    Action action;
+    std::vector<const char*> operands;
+  };
+  static const std::vector<Form>& forms = *new std::vector<Form>{
+      {"pin", Action::kPin, {"MODEL", "VERSION"}},
+      {"unpin", Action::kUnpin, {"MODEL"}},
+      {"rollback", Action::kRollBack, {"MODEL"}},
+      {"watch", Action::kWatch, {}},
+  };
+  if (operands.empty()) return absl::OkStatus();
+  const auto form = std::find_if(
+      forms.begin(), forms.end(),
+      [&operands](const Form& f) { return operands[0] == f.name; });
+  if (form == forms.end()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", operands[0], "' is none of pin, unpin, rollback and watch"));
+  }
+  if (operands.size() - 1 != form->operands.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "wanted ddgan models ", form->name, form->operands.empty() ? "" : " ",
+        absl::StrJoin(form->operands, " ")));
+  }
+  command->action = form->action;
+  if (operands.size() > 1) command->model = operands[1];
+  if (operands.size() > 2 &&
+      (!absl::SimpleAtoi(operands[2], &command->version) ||
+       command->version < 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("VERSION ", operands[2],
+                     ": wanted a whole number from 1 "
+                     "to ",
+                     std::numeric_limits<int64_t>::max()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Duration DefaultTimeout(ModelsCommand::Action action) {
+  switch (action) {
+    case ModelsCommand::Action::kPin:
+    case ModelsCommand::Action::kRollBack:
+      return absl::Minutes(5);
+    case ModelsCommand::Action::kWatch:
+      return absl::InfiniteDuration();
+    case ModelsCommand::Action::kList:
+    case ModelsCommand::Action::kUnpin:
+      break;
+  }
+  return absl::Seconds(10);
+}
+
 absl::StatusOr<Command> ParseModels(absl::Span<const std::string> arguments,
                                     const std::string& default_server) {
   ModelsCommand command;
-  command.server = {default_server, absl::Seconds(10)};
-  const std::vector<Flag> flags = ServerFlags("10s", &command.server);
+  command.server = {default_server, absl::ZeroDuration()};
+  const std::vector<Flag> flags = {
+      ServerFlag(&command.server.address),
+      DurationFlag("timeout",
+                   "Longest time to wait for the server and, with pin and "
+                   "rollback, for the version to be live; with watch, how long "
+                   "to watch. Such as 90s, 2m or 250ms. Default: 10s; 5m with "
+                   "pin and rollback; no end with watch.",
+                   &command.server.timeout),
+  };
   if (AsksForHelp(arguments)) {
     return HelpCommand{absl::StrCat(kModelsUsage, FlagsHelp(flags))};
   }
-  if (absl::Status parsed = ParseFlags(arguments, flags); !parsed.ok()) {
-    return parsed;
+  std::vector<std::string> operands;
+  absl::Status parsed = ParseFlags(arguments, flags, &operands);
+  if (parsed.ok()) parsed = TakeModelsOperands(operands, &command);
+  if (!parsed.ok()) return parsed;
+  if (command.server.timeout == absl::ZeroDuration()) {
+    command.server.timeout = DefaultTimeout(command.action);
   }
   return command;
 }

@@ -38,7 +38,13 @@ struct GenerateCommand {
 };
 
 struct ModelsCommand {
+  enum class Action { kList, kPin, kUnpin, kRollBack, kWatch };
+
+  // With kWatch the timeout is how long to watch.
   ServerChoice server;
+  Action action = Action::kList;
+  std::string model;    // Of kPin, kUnpin and kRollBack.
+  int64_t version = 0;  // Of kPin; 1 or more.
 };
 
 struct HealthCommand {

@@ -122,9 +122,14 @@ Flag FractionFlag(std::string name, std::string placeholder, std::string help,
 }
 
 absl::Status ParseFlags(absl::Span<const std::string> arguments,
-                        absl::Span<const Flag> flags) {
+                        absl::Span<const Flag> flags,
+                        std::vector<std::string>* operands) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
+    if (operands != nullptr && !absl::StartsWith(argument, "-")) {
+      operands->push_back(argument);
+      continue;
+    }
     if (!absl::StartsWith(argument, "--") || argument.size() == 2) {
       return absl::InvalidArgumentError(
           absl::StrCat("'", argument, "' is not a flag"));

@@ -45,9 +45,11 @@ Flag FractionFlag(std::string name, std::string placeholder, std::string help,
 
 // `arguments` are those after the subcommand: --name=value, --name value, or
 // --switch. InvalidArgument, with a sentence for the user, if one is unknown,
-// lacks its value, has one that does not fit, or is no flag at all.
+// lacks its value, has one that does not fit, or is no flag at all, unless
+// `operands` is there to take it.
 absl::Status ParseFlags(absl::Span<const std::string> arguments,
-                        absl::Span<const Flag> flags);
+                        absl::Span<const Flag> flags,
+                        std::vector<std::string>* operands = nullptr);
 
 // The table as text, wrapped at 80 columns.
 std::string FlagsHelp(absl::Span<const Flag> flags);

@@ -377,6 +377,88 @@ absl::StatusOr<v1::ListModelsResponse> ImageClient::ListModels() const {
   return response;
 }
 
+absl::StatusOr<v1::Model> ImageClient::GetModel(
+    const std::string& model) const {
+  v1::GetModelRequest request;
+  request.set_model(model);
+  v1::GetModelResponse response;
+  const absl::Status status =
+      CallWithRetries(options_, [&](grpc::ClientContext* context) {
+        return models_->GetModel(context, request, &response);
+      });
+  if (!status.ok()) return status;
+  return response.model();
+}
+
+absl::StatusOr<v1::ModelVersion> ImageClient::PinVersion(
+    const std::string& model, int64_t version) const {
+  v1::PinVersionRequest request;
+  request.set_model(model);
+  request.set_version(version);
+  v1::PinVersionResponse response;
+  const absl::Status status =
+      CallWithRetries(options_, [&](grpc::ClientContext* context) {
+        return models_->PinVersion(context, request, &response);
+      });
+  if (!status.ok()) return status;
+  return response.version();
+}
+
+absl::StatusOr<v1::Model> ImageClient::UnpinVersion(
+    const std::string& model) const {
+  v1::UnpinVersionRequest request;
+  request.set_model(model);
+  v1::UnpinVersionResponse response;
+  const absl::Status status =
+      CallWithRetries(options_, [&](grpc::ClientContext* context) {
+        return models_->UnpinVersion(context, request, &response);
+      });
+  if (!status.ok()) return status;
+  return response.model();
+}
+
+absl::StatusOr<v1::ModelVersion> ImageClient::RollBack(
+    const std::string& model) const {
+  v1::RollBackRequest request;
+  request.set_model(model);
+  v1::RollBackResponse response;
+  const absl::Status status = CallWithRetries(
+      options_,
+      [&](grpc::ClientContext* context) {
+        return models_->RollBack(context, request, &response);
+      },
+      [] { return false; });
+  if (!status.ok()) return status;
+  return response.version();
+}
+
+absl::Status ImageClient::WatchModels(
+    absl::Duration duration,
+    const std::function<bool(const v1::WatchModelsResponse&)>& on_event) const {
+  Options options = options_;
+  options.timeout = duration;
+  bool begun = false;
+  bool ended = false;
+  const absl::Status called = CallWithRetries(
+      options,
+      [&](grpc::ClientContext* context) {
+        const auto reader =
+            models_->WatchModels(context, v1::WatchModelsRequest());
+        v1::WatchModelsResponse event;
+        while (reader->Read(&event)) {
+          if (ended) continue;  // It ends once all is read.
+          begun = true;
+          ended = !on_event(event);
+          if (ended) context->TryCancel();
+        }
+        return reader->Finish();
+      },
+      [&begun] { return !begun; });
+  if (ended) return absl::OkStatus();
+  if (called.ok()) return absl::DataLossError("the watch ended without reason");
+  return called;
+}
+
 absl::StatusOr<HealthStatus> ImageClient::CheckHealth(
     const std::string& service) const {
   grpc::health::v1::HealthCheckRequest request;

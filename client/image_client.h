@@ -98,6 +98,26 @@ class ImageClient {
                                      const StreamCallbacks& callbacks) const;
 
   absl::StatusOr<v1::ListModelsResponse> ListModels() const;
+  absl::StatusOr<v1::Model> GetModel(const std::string& model) const;
+
+  // As model.proto describes them. The version returned may have to be loaded
+  // first: WatchModels tells when it is live.
+  absl::StatusOr<v1::ModelVersion> PinVersion(const std::string& model,
+                                              int64_t version) const;
+  absl::StatusOr<v1::Model> UnpinVersion(const std::string& model) const;
+  // Never tried again: had the first attempt reached the server after all, the
+  // second would go back one version more.
+  absl::StatusOr<v1::ModelVersion> RollBack(const std::string& model) const;
+
+  // Every model first, then each change, to `on_event` on the thread that made
+  // the call, until it returns false. OK in that case only; DeadlineExceeded
+  // once `duration`, which takes the place of the timeout, is over. A refused
+  // call is tried again as others are; after the first event a failure is
+  // final.
+  absl::Status WatchModels(
+      absl::Duration duration,
+      const std::function<bool(const v1::WatchModelsResponse&)>& on_event)
+      const;
 
   // The standard health protocol. `service` is a full name such as
   // "ddgan.v1.ImageGeneration"; empty asks for the server as a whole.

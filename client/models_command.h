@@ -1,19 +1,16 @@
-// `ddgan models`: what the server has.
+// `ddgan models`: what the server has, and which of it is to serve.
 #ifndef DDGAN_CLIENT_MODELS_COMMAND_H_
 #define DDGAN_CLIENT_MODELS_COMMAND_H_
 
 #include <ostream>
-#include <string>
 
 #include "client/command_line.h"
-#include "ddgan/v1/model.pb.h"
 
 namespace ddgan {
 
-// A table, one line per version, and below it why versions are refused. Pure.
-std::string FormatModels(const v1::ListModelsResponse& models);
-
-// Prints the table to `out`, errors to `err`. Returns the exit code, 0 or 1.
+// Prints the answer to `out`, progress and errors to `err`. Returns the exit
+// code, 0 or 1. A pin and a rollback wait until the version is live; 1 says
+// that it is not.
 int RunModels(const ModelsCommand& command, std::ostream& out,
               std::ostream& err);
 

@@ -20,7 +20,9 @@ namespace ddgan {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
@@ -281,13 +283,143 @@ TEST_F(CliTest, ExitsWith2OnACommandLineThatMakesNoSense) {
 TEST_F(CliTest, ListsModelsAndWhyOneIsRefused) {
   const Result result = Run("models");
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_EQ(
-      result.output,
-      "MODEL  VERSION  STATE    SIZE   T  TRAINED  DATASET  DIGEST\n"
-      "mnist  4        refused\n"
-      "mnist  3        live     4x4x1  4  12345    mnist    dddddddddddd\n"
-      "\n"
-      "mnist 4: model.safetensors: size 7, the manifest says 9\n");
+  EXPECT_EQ(result.output,
+            "MODEL  VERSION  STATE    SIZE   T  TRAINED  DATASET  LOADED       "
+            "       "
+            "  DIGEST\n"
+            "mnist  4        refused\n"
+            "mnist  3        live     4x4x1  4  12345    mnist    "
+            "2027-01-15T08:00:00Z"
+            "  dddddddddddd\n"
+            "\n"
+            "mnist 4: model.safetensors: size 7, the manifest says 9\n");
+}
+
+// What a watch tells after version 4 of "mnist" was pinned.
+v1::WatchModelsResponse PinnedTo4(v1::ModelVersionState state,
+                                  const std::string& reason = "") {
+  v1::WatchModelsResponse event;
+  event.mutable_model()->set_name("mnist");
+  event.mutable_model()->set_pinned_version(4);
+  v1::ModelVersion* version = event.mutable_model()->add_versions();
+  version->set_version(4);
+  version->set_state(state);
+  version->set_reason(reason);
+  event.mutable_model()->set_live_version(
+      state == v1::MODEL_VERSION_STATE_LIVE ? 4 : 3);
+  return event;
+}
+
+constexpr char kPinnedAndLive[] =
+    "mnist 4 is live and pinned; `ddgan models unpin mnist` takes newer "
+    "versions again\n";
+
+TEST_F(CliTest, PinsAVersionThatIsLoadedAtOnce) {
+  const Result result = Run("models pin mnist 4");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, kPinnedAndLive);
+  EXPECT_THAT(server_.control_calls(), ElementsAre("pin mnist 4"));
+}
+
+TEST_F(CliTest, WaitsUntilAPinnedVersionIsLive) {
+  server_.SetPinned(v1::MODEL_VERSION_STATE_LOADING);
+  v1::WatchModelsResponse other;
+  other.mutable_model()->set_name("cats");
+  v1::WatchModelsResponse other_gone;
+  other_gone.set_removed_model("cats");
+  server_.ScriptWatch({other, PinnedTo4(v1::MODEL_VERSION_STATE_LOADING),
+                       PinnedTo4(v1::MODEL_VERSION_STATE_WAITING, "no room"),
+                       other_gone, PinnedTo4(v1::MODEL_VERSION_STATE_LOADING),
+                       PinnedTo4(v1::MODEL_VERSION_STATE_LIVE)});
+  const Result result = Run("models pin mnist 4");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output,
+            absl::StrCat("mnist 4: loading\nmnist 4: waiting: no room\n"
+                         "mnist 4: loading\n",
+                         kPinnedAndLive));
+}
+
+TEST_F(CliTest, SaysWhyAPinnedVersionDoesNotBecomeLive) {
+  server_.SetPinned(v1::MODEL_VERSION_STATE_LOADING);
+  server_.ScriptWatch(
+      {PinnedTo4(v1::MODEL_VERSION_STATE_REFUSED, "all black")});
+  Result result = Run("models pin mnist 4");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.output,
+            "mnist 4: loading\n"
+            "ddgan: FAILED_PRECONDITION: mnist 4 is refused: all black\n");
+
+  v1::WatchModelsResponse gone;
+  gone.set_removed_model("mnist");
+  server_.ScriptWatch({gone});
+  result = Run("models pin mnist 4");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("ddgan: NOT_FOUND: mnist is gone\n"));
+
+  server_.ScriptWatch({PinnedTo4(v1::MODEL_VERSION_STATE_LOADING)},
+                      grpc::Status(grpc::StatusCode::UNAVAILABLE, "down"));
+  result = Run("models pin mnist 4");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("ddgan: UNAVAILABLE: down\n"));
+}
+
+TEST_F(CliTest, WaitsForAPinNoLongerThanItIsTold) {
+  server_.SetPinned(v1::MODEL_VERSION_STATE_LOADING);
+  server_.ScriptWatch({PinnedTo4(v1::MODEL_VERSION_STATE_LOADING)});
+  const Result result = Run("models pin mnist 4 --timeout=1s");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.output,
+            "mnist 4: loading\n"
+            "ddgan: DEADLINE_EXCEEDED: mnist 4 is not live yet, but stays "
+            "pinned; `ddgan models watch` shows how it goes on\n");
+}
+
+TEST_F(CliTest, RollsBackAndTakesThePinBack) {
+  Result result = Run("models rollback mnist");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, StartsWith("mnist 2 is live and pinned; "));
+  result = Run("models unpin mnist");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.output, "mnist is not pinned; 3 is live now\n");
+  EXPECT_THAT(server_.control_calls(),
+              ElementsAre("roll back mnist", "unpin mnist"));
+}
+
+TEST_F(CliTest, SaysWhyTheServerRefusesToControlAModel) {
+  server_.RefuseControl(
+      grpc::Status(grpc::StatusCode::NOT_FOUND, "no model 'cats'"));
+  for (const char* arguments :
+       {"models pin cats 4", "models unpin cats", "models rollback cats"}) {
+    const Result result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.output,
+                AllOf(StartsWith("ddgan: NOT_FOUND: no model 'cats'\n"),
+                      HasSubstr("ddgan models --server=")));
+  }
+}
+
+TEST_F(CliTest, WatchesModels) {
+  v1::WatchModelsResponse gone;
+  gone.set_removed_model("mnist");
+  server_.ScriptWatch({PinnedTo4(v1::MODEL_VERSION_STATE_LOADING),
+                       PinnedTo4(v1::MODEL_VERSION_STATE_LIVE), gone},
+                      grpc::Status(grpc::StatusCode::UNAVAILABLE, "down"));
+  const Result result = Run("models watch");
+  EXPECT_EQ(result.exit_code, 1);
+  const std::string time = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z ";
+  EXPECT_THAT(result.output,
+              MatchesRegex(absl::StrCat(time, "mnist 4: loading\n",    //
+                                        time, "mnist: pinned to 4\n",  //
+                                        time, "mnist 4: live\n",       //
+                                        time, "mnist: gone\n",         //
+                                        "ddgan: UNAVAILABLE: down\n(.|\n)*")));
+}
+
+TEST_F(CliTest, WatchesModelsNoLongerThanItIsTold) {
+  server_.ScriptWatch({PinnedTo4(v1::MODEL_VERSION_STATE_LOADING)});
+  const Result result = Run("models watch --timeout=1s");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("mnist 4: loading\n"));
 }
 
 TEST_F(CliTest, HealthIsAnAnswerAndAnExitCode) {

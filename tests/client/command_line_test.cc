@@ -130,9 +130,60 @@ TEST(CommandLineTest, RefusesWhatIsNoCommand) {
   ExpectRefused({"health", "now"}, "'now' is not a flag");
 }
 
-TEST(CommandLineTest, ReadsModelsAndHealth) {
-  EXPECT_EQ(std::get<ModelsCommand>(*Parse({"models"})).server.address,
-            "default:1");
+ModelsCommand ParseModels(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "models");
+  const absl::StatusOr<Command> command = Parse(arguments);
+  EXPECT_TRUE(command.ok()) << command.status();
+  return std::get<ModelsCommand>(*command);
+}
+
+TEST(CommandLineTest, ReadsWhatIsToBeDoneWithModels) {
+  using Action = ModelsCommand::Action;
+  ModelsCommand command = ParseModels({});
+  EXPECT_EQ(command.action, Action::kList);
+  EXPECT_EQ(command.server.address, "default:1");
+  EXPECT_EQ(command.server.timeout, absl::Seconds(10));
+
+  command = ParseModels({"pin", "mnist", "--server=h:3", "4"});
+  EXPECT_EQ(command.action, Action::kPin);
+  EXPECT_EQ(command.model, "mnist");
+  EXPECT_EQ(command.version, 4);
+  EXPECT_EQ(command.server.address, "h:3");
+  EXPECT_EQ(command.server.timeout, absl::Minutes(5));
+
+  command = ParseModels({"--timeout=2s", "rollback", "mnist"});
+  EXPECT_EQ(command.action, Action::kRollBack);
+  EXPECT_EQ(command.model, "mnist");
+  EXPECT_EQ(command.server.timeout, absl::Seconds(2));
+  EXPECT_EQ(ParseModels({"rollback", "mnist"}).server.timeout,
+            absl::Minutes(5));
+
+  command = ParseModels({"unpin", "mnist"});
+  EXPECT_EQ(command.action, Action::kUnpin);
+  EXPECT_EQ(command.model, "mnist");
+  EXPECT_EQ(command.server.timeout, absl::Seconds(10));
+
+  command = ParseModels({"watch"});
+  EXPECT_EQ(command.action, Action::kWatch);
+  EXPECT_EQ(command.server.timeout, absl::InfiniteDuration());
+}
+
+TEST(CommandLineTest, RefusesWhatCannotBeDoneWithModels) {
+  ExpectRefused({"models", "paint"},
+                "'paint' is none of pin, unpin, rollback and watch");
+  ExpectRefused({"models", "pin", "mnist"},
+                "wanted ddgan models pin MODEL VERSION");
+  ExpectRefused({"models", "unpin"}, "wanted ddgan models unpin MODEL");
+  ExpectRefused({"models", "rollback", "mnist", "3"},
+                "wanted ddgan models rollback MODEL");
+  ExpectRefused({"models", "watch", "mnist"}, "wanted ddgan models watch");
+  ExpectRefused({"models", "pin", "mnist", "0"},
+                "VERSION 0: wanted a whole number from 1");
+  ExpectRefused({"models", "pin", "mnist", "new"},
+                "VERSION new: wanted a whole number from 1");
+}
+
+TEST(CommandLineTest, ReadsHealth) {
   const auto health = std::get<HealthCommand>(
       *Parse({"health", "--server=h:3", "--service=ddgan.v1.ModelService"}));
   EXPECT_EQ(health.server.address, "h:3");
@@ -233,7 +284,12 @@ TEST(CommandLineTest, HelpDescribesEveryCommandAndItsFlags) {
         "--server=HOST:PORT", "--timeout=DURATION"}) {
     EXPECT_THAT(generate, HasSubstr("\n  " + flag + "\n"));
   }
-  EXPECT_THAT(help({"models", "-h"}), HasSubstr("usage: ddgan models"));
+  const std::string models = help({"models", "pin", "-h"});
+  for (const std::string words :
+       {"usage: ddgan models", "pin MODEL VERSION", "unpin MODEL",
+        "rollback MODEL", "ddgan models watch", "--timeout=DURATION"}) {
+    EXPECT_THAT(models, HasSubstr(words));
+  }
   EXPECT_THAT(help({"health", "-h"}), HasSubstr("--service=NAME"));
   EXPECT_THAT(help({"bench", "-h"}), HasSubstr("\n  --counts=LIST\n"));
 }

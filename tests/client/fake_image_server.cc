@@ -19,9 +19,33 @@ constexpr uint32_t kSide = 4;
 
 std::string Digest() { return std::string(64, 'd'); }
 
+v1::ListModelsResponse DefaultModels(uint32_t channels) {
+  v1::ListModelsResponse models;
+  v1::Model* model = models.add_models();
+  model->set_name(FakeImageServer::kModel);
+  model->set_live_version(FakeImageServer::kVersion);
+  v1::ModelVersion* refused = model->add_versions();
+  refused->set_version(FakeImageServer::kVersion + 1);
+  refused->set_state(v1::MODEL_VERSION_STATE_REFUSED);
+  refused->set_reason("model.safetensors: size 7, the manifest says 9");
+  v1::ModelVersion* live = model->add_versions();
+  live->set_version(FakeImageServer::kVersion);
+  live->set_state(v1::MODEL_VERSION_STATE_LIVE);
+  live->set_checkpoint_digest(Digest());
+  live->mutable_shape()->set_channels(channels);
+  live->mutable_shape()->set_height(kSide);
+  live->mutable_shape()->set_width(kSide);
+  live->set_num_timesteps(4);
+  live->set_training_step(12345);
+  live->set_dataset("mnist");
+  live->mutable_loaded_at()->set_seconds(1'800'000'000);
+  return models;
+}
+
 }  // namespace
 
-FakeImageServer::FakeImageServer(uint32_t channels) : channels_(channels) {
+FakeImageServer::FakeImageServer(uint32_t channels)
+    : channels_(channels), models_(DefaultModels(channels)) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
@@ -216,26 +240,113 @@ grpc::Status FakeImageServer::GenerateStream(
   return grpc::Status::OK;
 }
 
+void FakeImageServer::SetModels(v1::ListModelsResponse models) {
+  absl::MutexLock lock(&mu_);
+  models_ = std::move(models);
+}
+
+void FakeImageServer::SetPinned(v1::ModelVersionState state) {
+  absl::MutexLock lock(&mu_);
+  pinned_ = state;
+}
+
+void FakeImageServer::RefuseControl(grpc::Status status) {
+  absl::MutexLock lock(&mu_);
+  control_refusal_ = std::move(status);
+}
+
+void FakeImageServer::ScriptWatch(std::vector<v1::WatchModelsResponse> events,
+                                  std::optional<grpc::Status> end) {
+  absl::MutexLock lock(&mu_);
+  watch_events_ = std::move(events);
+  watch_end_ = std::move(end);
+}
+
+std::vector<std::string> FakeImageServer::control_calls() const {
+  absl::MutexLock lock(&mu_);
+  return control_calls_;
+}
+
 grpc::Status FakeImageServer::ListModels(grpc::ServerContext*,
                                          const v1::ListModelsRequest*,
                                          v1::ListModelsResponse* response) {
-  v1::Model* model = response->add_models();
-  model->set_name(kModel);
-  v1::ModelVersion* refused = model->add_versions();
-  refused->set_version(kVersion + 1);
-  refused->set_state(v1::MODEL_VERSION_STATE_REFUSED);
-  refused->set_reason("model.safetensors: size 7, the manifest says 9");
-  v1::ModelVersion* live = model->add_versions();
-  live->set_version(kVersion);
-  live->set_state(v1::MODEL_VERSION_STATE_LIVE);
-  live->set_checkpoint_digest(Digest());
-  live->mutable_shape()->set_channels(channels_);
-  live->mutable_shape()->set_height(kSide);
-  live->mutable_shape()->set_width(kSide);
-  live->set_num_timesteps(4);
-  live->set_training_step(12345);
-  live->set_dataset("mnist");
+  absl::MutexLock lock(&mu_);
+  *response = models_;
   return grpc::Status::OK;
+}
+
+grpc::Status FakeImageServer::GetModel(grpc::ServerContext*,
+                                       const v1::GetModelRequest* request,
+                                       v1::GetModelResponse* response) {
+  absl::MutexLock lock(&mu_);
+  for (const v1::Model& model : models_.models()) {
+    if (model.name() != request->model()) continue;
+    *response->mutable_model() = model;
+    return grpc::Status::OK;
+  }
+  return grpc::Status(
+      grpc::StatusCode::NOT_FOUND,
+      absl::StrCat("there is no model '", request->model(), "'"));
+}
+
+grpc::Status FakeImageServer::PinVersion(grpc::ServerContext*,
+                                         const v1::PinVersionRequest* request,
+                                         v1::PinVersionResponse* response) {
+  const grpc::Status refusal = TakeControlCall(
+      absl::StrCat("pin ", request->model(), " ", request->version()));
+  if (!refusal.ok()) return refusal;
+  absl::MutexLock lock(&mu_);
+  response->mutable_version()->set_version(request->version());
+  response->mutable_version()->set_state(pinned_);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeImageServer::UnpinVersion(
+    grpc::ServerContext*, const v1::UnpinVersionRequest* request,
+    v1::UnpinVersionResponse* response) {
+  const grpc::Status refusal =
+      TakeControlCall(absl::StrCat("unpin ", request->model()));
+  if (!refusal.ok()) return refusal;
+  absl::MutexLock lock(&mu_);
+  *response->mutable_model() = models_.models(0);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeImageServer::RollBack(grpc::ServerContext*,
+                                       const v1::RollBackRequest* request,
+                                       v1::RollBackResponse* response) {
+  const grpc::Status refusal =
+      TakeControlCall(absl::StrCat("roll back ", request->model()));
+  if (!refusal.ok()) return refusal;
+  absl::MutexLock lock(&mu_);
+  response->mutable_version()->set_version(kVersion - 1);
+  response->mutable_version()->set_state(pinned_);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeImageServer::WatchModels(
+    grpc::ServerContext* context, const v1::WatchModelsRequest*,
+    grpc::ServerWriter<v1::WatchModelsResponse>* writer) {
+  const grpc::Status refusal = TakeControlCall("watch");
+  if (!refusal.ok()) return refusal;
+  std::vector<v1::WatchModelsResponse> events;
+  std::optional<grpc::Status> end;
+  {
+    absl::MutexLock lock(&mu_);
+    events = watch_events_;
+    end = watch_end_;
+  }
+  for (const v1::WatchModelsResponse& event : events) writer->Write(event);
+  if (end.has_value()) return *end;
+  // A synchronous call hears of its end only by asking.
+  while (!context->IsCancelled()) absl::SleepFor(absl::Milliseconds(1));
+  return grpc::Status::CANCELLED;
+}
+
+grpc::Status FakeImageServer::TakeControlCall(const std::string& call) {
+  absl::MutexLock lock(&mu_);
+  control_calls_.push_back(call);
+  return control_refusal_;
 }
 
 }  // namespace ddgan

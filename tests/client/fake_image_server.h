@@ -64,6 +64,25 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
 
   void SetServing(bool serving);
 
+  // What ListModels and GetModel answer from now on, in the place of kModel
+  // with kVersion live and a newer version refused.
+  void SetModels(v1::ListModelsResponse models) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // What PinVersion and RollBack answer from now on; RollBack's version is
+  // kVersion - 1. Any status but OK is also UnpinVersion's.
+  void SetPinned(v1::ModelVersionState state) ABSL_LOCKS_EXCLUDED(mu_);
+  void RefuseControl(grpc::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // What WatchModels sends from now on, before it ends with `end`; without one
+  // it goes on until its caller leaves.
+  void ScriptWatch(std::vector<v1::WatchModelsResponse> events,
+                   std::optional<grpc::Status> end = std::nullopt)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Calls that control models so far: "pin mnist 4", "unpin mnist", "roll back
+  // mnist", "watch".
+  std::vector<std::string> control_calls() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // Generate requests so far, failed ones included.
   std::vector<v1::GenerateRequest> requests() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -85,7 +104,32 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
       ABSL_LOCKS_EXCLUDED(mu_);
   grpc::Status ListModels(grpc::ServerContext* context,
                           const v1::ListModelsRequest* request,
-                          v1::ListModelsResponse* response) override;
+                          v1::ListModelsResponse* response) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  grpc::Status GetModel(grpc::ServerContext* context,
+                        const v1::GetModelRequest* request,
+                        v1::GetModelResponse* response) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  grpc::Status PinVersion(grpc::ServerContext* context,
+                          const v1::PinVersionRequest* request,
+                          v1::PinVersionResponse* response) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  grpc::Status UnpinVersion(grpc::ServerContext* context,
+                            const v1::UnpinVersionRequest* request,
+                            v1::UnpinVersionResponse* response) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  grpc::Status RollBack(grpc::ServerContext* context,
+                        const v1::RollBackRequest* request,
+                        v1::RollBackResponse* response) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  grpc::Status WatchModels(
+      grpc::ServerContext* context, const v1::WatchModelsRequest* request,
+      grpc::ServerWriter<v1::WatchModelsResponse>* writer) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Notes the call, and returns what it is refused with, if it is.
+  grpc::Status TakeControlCall(const std::string& call)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   const uint32_t channels_;
   int port_ = 0;
@@ -98,6 +142,13 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> client_ids_ ABSL_GUARDED_BY(mu_);
   bool holds_replies_ ABSL_GUARDED_BY(mu_) = false;
+  v1::ListModelsResponse models_ ABSL_GUARDED_BY(mu_);
+  v1::ModelVersionState pinned_ ABSL_GUARDED_BY(mu_) =
+      v1::MODEL_VERSION_STATE_LIVE;
+  grpc::Status control_refusal_ ABSL_GUARDED_BY(mu_);
+  std::vector<v1::WatchModelsResponse> watch_events_ ABSL_GUARDED_BY(mu_);
+  std::optional<grpc::Status> watch_end_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> control_calls_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

@@ -55,6 +55,18 @@ TEST_F(FlagsTest, TakesValuesAfterAnEqualsSignOrABlank) {
   EXPECT_EQ(timeout_, absl::Minutes(2));
 }
 
+TEST_F(FlagsTest, TakesWhatIsNoFlagOnlyIfItIsWanted) {
+  std::vector<std::string> operands;
+  const std::vector<std::string> arguments = {"pin",   "--count", "3",
+                                              "mnist", "--grid",  "4"};
+  ASSERT_TRUE(ParseFlags(arguments, flags_, &operands).ok());
+  EXPECT_EQ(operands, (std::vector<std::string>{"pin", "mnist", "4"}));
+  EXPECT_EQ(count_, 3u);
+  ExpectRefused(arguments, "'pin' is not a flag");
+  EXPECT_EQ(ParseFlags({"-4"}, flags_, &operands).message(),
+            "'-4' is not a flag");
+}
+
 TEST_F(FlagsTest, TakesDashesForUnderscoresInNamesOnly) {
   ASSERT_TRUE(Parse({"--out-file=a-b"}).ok());
   EXPECT_EQ(out_, "a-b");

@@ -402,6 +402,104 @@ TEST(ImageClientTest, StopsWhenThePartsReceiverFails) {
   EXPECT_THAT(server.requests(), SizeIs(1));
 }
 
+TEST(ImageClientTest, ControlsModels) {
+  FakeImageServer server;
+  server.SetPinned(v1::MODEL_VERSION_STATE_LOADING);
+  const ImageClient client(server.address(), QuickRetries());
+  EXPECT_EQ(client.GetModel("mnist").value().live_version(),
+            FakeImageServer::kVersion);
+  const v1::ModelVersion pinned = client.PinVersion("mnist", 4).value();
+  EXPECT_EQ(pinned.version(), 4);
+  EXPECT_EQ(pinned.state(), v1::MODEL_VERSION_STATE_LOADING);
+  EXPECT_EQ(client.UnpinVersion("mnist").value().name(), "mnist");
+  EXPECT_EQ(client.RollBack("mnist").value().version(),
+            FakeImageServer::kVersion - 1);
+  EXPECT_THAT(server.control_calls(),
+              ElementsAre("pin mnist 4", "unpin mnist", "roll back mnist"));
+}
+
+TEST(ImageClientTest, KeepsTheCodeOfARefusedControl) {
+  FakeImageServer server;
+  server.RefuseControl(
+      grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "all black"));
+  const ImageClient client(server.address(), QuickRetries());
+  const absl::Status refused = absl::FailedPreconditionError("all black");
+  EXPECT_EQ(client.PinVersion("mnist", 4).status(), refused);
+  EXPECT_EQ(client.UnpinVersion("mnist").status(), refused);
+  EXPECT_EQ(client.RollBack("mnist").status(), refused);
+  EXPECT_EQ(client.GetModel("cats").status(),
+            absl::NotFoundError("there is no model 'cats'"));
+}
+
+TEST(ImageClientTest, NeverRollsBackTwice) {
+  FakeImageServer server;
+  server.RefuseControl(grpc::Status(grpc::StatusCode::UNAVAILABLE, "disk"));
+  const ImageClient client(server.address(), QuickRetries());
+  EXPECT_EQ(client.RollBack("mnist").status(), absl::UnavailableError("disk"));
+  EXPECT_THAT(server.control_calls(), SizeIs(1));
+  EXPECT_EQ(client.PinVersion("mnist", 4).status(),
+            absl::UnavailableError("disk"));
+  EXPECT_THAT(server.control_calls(),
+              SizeIs(1 + QuickRetries().retry.max_attempts));
+}
+
+std::vector<v1::WatchModelsResponse> WatchEvents() {
+  std::vector<v1::WatchModelsResponse> events(2);
+  events[0].mutable_model()->set_name("mnist");
+  events[1].set_removed_model("mnist");
+  return events;
+}
+
+TEST(ImageClientTest, WatchesUntilItsReceiverHasSeenEnough) {
+  FakeImageServer server;
+  server.ScriptWatch(WatchEvents());
+  const ImageClient client(server.address(), QuickRetries());
+  std::vector<std::string> seen;
+  const absl::Status status = client.WatchModels(
+      absl::InfiniteDuration(), [&](const v1::WatchModelsResponse& event) {
+        seen.push_back(event.ShortDebugString());
+        return seen.size() < 2;
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(seen, ElementsAre("model { name: \"mnist\" }",
+                                "removed_model: \"mnist\""));
+}
+
+TEST(ImageClientTest, WatchesNoLongerThanItIsTold) {
+  FakeImageServer server;
+  server.ScriptWatch(WatchEvents());
+  const ImageClient client(server.address(), QuickRetries());
+  const absl::Status status =
+      client.WatchModels(absl::Milliseconds(300),
+                         [](const v1::WatchModelsResponse&) { return true; });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_THAT(server.control_calls(), SizeIs(1));
+}
+
+TEST(ImageClientTest, RepeatsNoWatchThatHasBegun) {
+  FakeImageServer server;
+  const grpc::Status down(grpc::StatusCode::UNAVAILABLE, "shutting down");
+  server.ScriptWatch(WatchEvents(), down);
+  const ImageClient client(server.address(), QuickRetries());
+  const auto ignore = [](const v1::WatchModelsResponse&) { return true; };
+  EXPECT_EQ(client.WatchModels(absl::Minutes(1), ignore),
+            absl::UnavailableError("shutting down"));
+  EXPECT_THAT(server.control_calls(), SizeIs(1));
+  server.ScriptWatch({}, down);
+  EXPECT_EQ(client.WatchModels(absl::Minutes(1), ignore),
+            absl::UnavailableError("shutting down"));
+  EXPECT_THAT(server.control_calls(),
+              SizeIs(1 + QuickRetries().retry.max_attempts));
+}
+
+TEST(ImageClientTest, TakesAWatchThatEndsByItselfForBroken) {
+  FakeImageServer server;
+  server.ScriptWatch(WatchEvents(), grpc::Status::OK);
+  const ImageClient client(server.address(), QuickRetries());
+  EXPECT_TRUE(absl::IsDataLoss(client.WatchModels(
+      absl::Minutes(1), [](const v1::WatchModelsResponse&) { return true; })));
+}
+
 TEST(ImageClientTest, ListsModelsAndChecksHealth) {
   FakeImageServer server;
   const ImageClient client(server.address(), QuickRetries());
