@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -25,6 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Of folders with a version on its way in or out.
 constexpr char kStagingPrefix[] = ".publishing-";
 
 // What a server will do with these bytes, before it has to.
@@ -126,6 +128,13 @@ class StagingFolder {
     return absl::OkStatus();
   }
 
+  // The other way round: `source` becomes this folder, which must be empty.
+  absl::Status TakeFrom(const fs::path& source) {
+    if (rename(source.c_str(), path_.c_str()) != 0)
+      return PathError(errno, "hide", source);
+    return absl::OkStatus();
+  }
+
  private:
   explicit StagingFolder(fs::path path) : path_(std::move(path)) {}
 
@@ -148,6 +157,45 @@ absl::Status WriteVersion(const fs::path& folder,
   return SyncFolder(folder);
 }
 
+// Held by whoever changes the model's folder, until it is destroyed.
+absl::StatusOr<Folder> TakeTurn(const fs::path& model_folder) {
+  absl::StatusOr<Folder> lock = Folder::Open(model_folder);
+  if (lock.ok() && LockFolder(*lock)) RemoveLeftOvers(model_folder);
+  return lock;
+}
+
+// Nothing links, nothing extra, and the manifest that `identity` names.
+absl::Status CheckIsVersion(const Folder& model_folder, const fs::path& path,
+                            const ModelIdentity& identity) {
+  const auto refused = [&](absl::string_view why) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path.string(), " is left as it is: ", why));
+  };
+  const absl::StatusOr<Folder> folder =
+      model_folder.OpenFolder(absl::StrCat(identity.version));
+  if (absl::IsInvalidArgument(folder.status()))
+    return refused(folder.status().message());
+  if (!folder.ok()) return folder.status();
+  std::error_code error;
+  fs::directory_iterator entry(path, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name != kConfigFileName && name != kWeightsFileName &&
+        name != kManifestFileName)
+      return refused(absl::StrCat("it also holds ", name));
+  }
+  if (error) return PathError(error.value(), "list", path);
+  const absl::StatusOr<std::string> manifest =
+      folder->ReadFile(kManifestFileName, kMaxJsonBytes);
+  if (!manifest.ok()) {
+    return refused(
+        absl::StrCat(kManifestFileName, ": ", manifest.status().message()));
+  }
+  if (Sha256Hex(*manifest) != identity.digest)
+    return refused("its manifest is not the one that was published");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<ModelIdentity> PublishCheckpoint(const fs::path& model_root,
@@ -164,9 +212,8 @@ absl::StatusOr<ModelIdentity> PublishCheckpoint(const fs::path& model_root,
 
   const fs::path model_folder = model_root / config.model;
   if (auto status = CreateFolders(model_folder); !status.ok()) return status;
-  const absl::StatusOr<Folder> lock = Folder::Open(model_folder);
-  if (!lock.ok()) return lock.status();
-  if (LockFolder(*lock)) RemoveLeftOvers(model_folder);
+  const absl::StatusOr<Folder> turn = TakeTurn(model_folder);
+  if (!turn.ok()) return turn.status();
 
   // The rename would notice too, but only after everything was written.
   const fs::path target = model_folder / absl::StrCat(version);
@@ -186,6 +233,22 @@ absl::StatusOr<ModelIdentity> PublishCheckpoint(const fs::path& model_root,
   return ModelIdentity{.model = config.model,
                        .version = version,
                        .digest = Sha256Hex(manifest_json)};
+}
+
+absl::Status RemoveCheckpoint(const fs::path& model_root,
+                              const ModelIdentity& identity) {
+  const fs::path model_folder = model_root / identity.model;
+  const absl::StatusOr<Folder> turn = TakeTurn(model_folder);
+  if (!turn.ok()) return turn.status();
+  const fs::path target = model_folder / absl::StrCat(identity.version);
+  if (auto status = CheckIsVersion(*turn, target, identity); !status.ok())
+    return status;
+  absl::StatusOr<StagingFolder> staging = StagingFolder::Create(model_folder);
+  if (!staging.ok()) return staging.status();
+  if (auto status = staging->TakeFrom(target); !status.ok()) return status;
+  // Before the first file goes: after a power cut, too, all of it is there or
+  // none.
+  return SyncFolder(model_folder);
 }
 
 }  // namespace ddgan

@@ -1,6 +1,7 @@
 // Writes a model version so that a reader never sees half of it: hidden
 // sibling, fsync of each file, manifest last, fsync of the folder, rename,
-// fsync of the parent (engine/checkpoint/checkpoint_format.h). No LibTorch.
+// fsync of the parent (engine/checkpoint/checkpoint_format.h). Removes one the
+// same way backwards. No LibTorch.
 #ifndef DDGAN_TRAINER_CHECKPOINT_PUBLISHER_H_
 #define DDGAN_TRAINER_CHECKPOINT_PUBLISHER_H_
 
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/generation.h"
@@ -30,6 +32,17 @@ namespace ddgan {
 absl::StatusOr<ModelIdentity> PublishCheckpoint(
     const std::filesystem::path& model_root, int64_t version,
     const CheckpointConfig& config, std::string_view weights);
+
+// Removes a published version. A reader sees all of it or nothing: it gets a
+// hidden name first. Takes turns with publishers. Blocks on the disk.
+// Thread-safe.
+//   NotFound            it is not there
+//   FailedPrecondition  what has its name is not that version: a link, a folder
+//                       with other files than a version's three, or a manifest
+//                       of another digest. It is left as it is.
+//   the file system's error; the version may be there or not, but never half
+absl::Status RemoveCheckpoint(const std::filesystem::path& model_root,
+                              const ModelIdentity& identity);
 
 }  // namespace ddgan
 

@@ -20,6 +20,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "engine/clock.h"
 #include "trainer/dataset/mnist_dataset.h"
 #include "trainer/trainer_options.h"
 #include "trainer/training_loop.h"
@@ -78,6 +79,18 @@ ABSL_FLAG(int64_t, log_every, 25, "steps between progress lines");
 ABSL_FLAG(int64_t, sample_every, 500, "steps between sample grids");
 ABSL_FLAG(int64_t, save_every, 500, "steps between saved states");
 ABSL_FLAG(int64_t, publish_every, 1000, "steps between published versions");
+ABSL_FLAG(double, publish_minutes, 0,
+          "also publish when the last version is so many minutes old, which "
+          "bounds how old the live model is however slow the steps are; 0: by "
+          "steps only");
+ABSL_FLAG(
+    int64_t, keep_published, 0,
+    "of the versions that this run published, how many stay on disk, the "
+    "newest; older ones are removed. Keep as many as you may want to roll "
+    "back to. 0: all, since what was removed unasked cannot be had again");
+ABSL_FLAG(int64_t, keep_published_every, 0,
+          "with --keep_published: the first version at or after each multiple "
+          "of so many steps stays for ever, too; 0: none does");
 
 namespace ddgan {
 namespace {
@@ -153,6 +166,9 @@ absl::StatusOr<TrainerOptions> OptionsFromFlags() {
   options.sample_every = absl::GetFlag(FLAGS_sample_every);
   options.save_every = absl::GetFlag(FLAGS_save_every);
   options.publish_every = absl::GetFlag(FLAGS_publish_every);
+  options.publish_minutes = absl::GetFlag(FLAGS_publish_minutes);
+  options.keep_published = absl::GetFlag(FLAGS_keep_published);
+  options.keep_published_every = absl::GetFlag(FLAGS_keep_published_every);
   return options;
 }
 
@@ -167,7 +183,7 @@ absl::Status Train() {
   const absl::StatusOr<std::unique_ptr<MnistDataset>> dataset =
       MnistDataset::Load(options->data);
   if (!dataset.ok()) return dataset.status();
-  return RunTraining(*options, **dataset, stop_requested,
+  return RunTraining(*options, **dataset, stop_requested, RealClock(),
                      [](const std::string& line) {
                        std::cout << line << "\n" << std::flush;
                      });

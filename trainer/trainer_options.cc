@@ -53,8 +53,18 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options) {
                                kMaxInterval),
            CheckRange<int64_t>("publish_every", options.publish_every, 1,
                                kMaxInterval),
+           CheckRange("publish_minutes", options.publish_minutes, 0.0, 1e6),
+           CheckRange<int64_t>("keep_published", options.keep_published, 0,
+                               kMaxInterval),
+           CheckRange<int64_t>("keep_published_every",
+                               options.keep_published_every, 0, kMaxInterval),
        }) {
     if (!status.ok()) return status;
+  }
+  if (options.keep_published_every > 0 && options.keep_published == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--keep_published_every is ", options.keep_published_every,
+                     ", but without --keep_published every version stays"));
   }
   if (!IsModelName(options.model)) {
     return absl::InvalidArgumentError(absl::StrCat(

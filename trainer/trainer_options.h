@@ -55,6 +55,14 @@ struct TrainerOptions {
   int64_t sample_every = 500;    // Steps between sample grids. >= 1
   int64_t save_every = 500;      // Steps between saved states. >= 1
   int64_t publish_every = 1000;  // Steps between published versions. >= 1
+  // Also publish when the last version is so many minutes old; 0: by steps
+  // only. [0, 1e6]
+  double publish_minutes = 0;
+  // Which of the versions that this run published stay on disk: the last so
+  // many, 0: all [0, 1e9]; and the first at or after each multiple of so many
+  // steps, 0: none for that reason [0, 1e9].
+  int64_t keep_published = 0;
+  int64_t keep_published_every = 0;
 };
 
 // InvalidArgument that names the flag, its value and the allowed range.

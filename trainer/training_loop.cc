@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/checkpoint/parameter_loader.h"
@@ -27,6 +26,8 @@
 #include "engine/checkpoint/durable_file.h"
 #include "trainer/learning_rate.h"
 #include "trainer/progress.h"
+#include "trainer/publish_policy.h"
+#include "trainer/published_versions.h"
 #include "trainer/sample_grid.h"
 #include "trainer/training_state.h"
 #include "trainer/training_step.h"
@@ -35,6 +36,7 @@ namespace ddgan {
 namespace {
 
 constexpr char kStateFile[] = "state.safetensors";
+constexpr char kPublishedFile[] = "published.json";
 constexpr char kTrainerVersion[] = "ddgan-train " DDGAN_VERSION;
 // A sample grid shows the same images at every step, so that they can be
 // compared: 8 x 8 of this seed, the same noise as the server's.
@@ -63,9 +65,8 @@ struct Beginning {
 // of another model or architecture.
 absl::StatusOr<Beginning> Begin(const TrainerOptions& options) {
   if (options.init_from.empty()) {
-    return Beginning{
-        InitialParameters(PlanGenerator(options.model_config).parameters,
-                          options.seed)};
+    return Beginning{InitialParameters(
+        PlanGenerator(options.model_config).parameters, options.seed)};
   }
   const auto refused = [&](absl::string_view why) {
     return absl::InvalidArgumentError(
@@ -91,25 +92,28 @@ absl::StatusOr<Beginning> Begin(const TrainerOptions& options) {
 class TrainingLoop {
  public:
   TrainingLoop(const TrainerOptions& options, const ImageDataset& dataset,
-               const Beginning& beginning, const Report& report)
+               const Beginning& beginning, PublishedVersions versions,
+               Clock* clock, const Report& report)
       : options_(options),
         dataset_(dataset),
+        clock_(clock),
         report_(report),
         folder_(RunFolder(options)),
         first_version_(beginning.version),
+        publish_intervals_(IntervalsOf(options)),
         steps_per_epoch_(
             static_cast<int64_t>(dataset.size() / options.batch_size)),
         total_steps_(options.max_steps > 0
                          ? options.max_steps
                          : steps_per_epoch_ * (options.num_epoch + 1)),
-        training_(
-            options.model_config, DiscriminatorOf(options),
-            TrainingOptions{options.r1_gamma, options.lazy_reg,
-                            options.ema_decay,
-                            options.discriminator_head_start},
-            beginning.generator,
-            InitialParameters(PlanDiscriminator(DiscriminatorOf(options)),
-                              options.seed + 1)),
+        training_(options.model_config, DiscriminatorOf(options),
+                  TrainingOptions{options.r1_gamma, options.lazy_reg,
+                                  options.ema_decay,
+                                  options.discriminator_head_start},
+                  beginning.generator,
+                  InitialParameters(PlanDiscriminator(DiscriminatorOf(options)),
+                                    options.seed + 1)),
+        versions_(std::move(versions)),
         batch_(at::empty({options.batch_size, dataset.shape().channels,
                           dataset.shape().height, dataset.shape().width},
                          at::kFloat)) {}
@@ -121,7 +125,7 @@ class TrainingLoop {
         !training_.ema().values().defined()) {
       training_.ema().Update(training_.generator_parameters().values());
     }
-    window_start_ = absl::Now();
+    window_start_ = last_publish_ = clock_->Now();
     while (steps_done_ < total_steps_ && !stop) {
       if (absl::Status status = Step(); !status.ok()) return status;
       if (steps_done_ % options_.log_every == 0 ||
@@ -134,7 +138,8 @@ class TrainingLoop {
       if (steps_done_ % options_.save_every == 0) {
         if (absl::Status status = Save(); !status.ok()) return status;
       }
-      if (steps_done_ % options_.publish_every == 0) {
+      if (PublishIsDue(publish_intervals_, steps_done_,
+                       clock_->Now() - last_publish_)) {
         if (absl::Status status = Publish(); !status.ok()) return status;
       }
     }
@@ -156,6 +161,14 @@ class TrainingLoop {
     config.t_emb_dim = options.t_emb_dim;
     config.fir_kernel = options.model_config.fir_kernel;
     return config;
+  }
+
+  static PublishIntervals IntervalsOf(const TrainerOptions& options) {
+    PublishIntervals intervals;
+    intervals.steps = options.publish_every;
+    if (options.publish_minutes > 0)
+      intervals.time = absl::Minutes(options.publish_minutes);
+    return intervals;
   }
 
   std::filesystem::path StatePath() const { return folder_ / kStateFile; }
@@ -229,7 +242,8 @@ class TrainingLoop {
                       steps_done_, Rate(options_.lr_g), Rate(options_.lr_d));
     const double discriminator =
         losses.discriminator_real + losses.discriminator_fake;
-    if (!std::isfinite(discriminator) || !std::isfinite(losses.generator.value_or(0)) ||
+    if (!std::isfinite(discriminator) ||
+        !std::isfinite(losses.generator.value_or(0)) ||
         !std::isfinite(losses.r1.value_or(0))) {
       return absl::InternalError(absl::StrCat(
           "step ", steps_done_, ": a loss is not finite (D ", discriminator,
@@ -245,7 +259,7 @@ class TrainingLoop {
   }
 
   void ReportProgress() {
-    const absl::Time now = absl::Now();
+    const absl::Time now = clock_->Now();
     Progress progress;
     progress.step = steps_done_;
     progress.total_steps = total_steps_;
@@ -326,7 +340,8 @@ class TrainingLoop {
     const int64_t version = first_version_ + steps_done_;
     config.training_step = version;
     config.dataset = options_.dataset;
-    config.created = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(),
+    last_publish_ = clock_->Now();
+    config.created = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_publish_,
                                       absl::UTCTimeZone());
     config.trainer_version = kTrainerVersion;
     const absl::StatusOr<ModelIdentity> identity =
@@ -340,16 +355,41 @@ class TrainingLoop {
     } else {
       report_(absl::StrCat("published ", options_.out, "/", options_.model, "/",
                            version));
+      if (absl::Status status = versions_.Add(version, identity->digest);
+          !status.ok())
+        return status;
     }
     published_ = steps_done_;
+    return RemoveOldVersions();
+  }
+
+  // Of a version that cannot be removed the report says why, and training goes
+  // on.
+  absl::Status RemoveOldVersions() {
+    for (const int64_t version : VersionsToRemove(
+             versions_.versions(),
+             {options_.keep_published, options_.keep_published_every})) {
+      const absl::Status removed = RemoveCheckpoint(
+          options_.out, {options_.model, version, versions_.digest(version)});
+      if (!removed.ok() && !absl::IsNotFound(removed))
+        report_(absl::StrCat("version ", version, ": ", removed.message()));
+      // What is gone or somebody else's by now is not tried again.
+      if (removed.ok() || absl::IsNotFound(removed) ||
+          absl::IsFailedPrecondition(removed)) {
+        if (absl::Status status = versions_.Remove(version); !status.ok())
+          return status;
+      }
+    }
     return absl::OkStatus();
   }
 
   const TrainerOptions& options_;
   const ImageDataset& dataset_;
+  Clock* const clock_;
   const Report& report_;
   const std::filesystem::path folder_;
   const int64_t first_version_;
+  const PublishIntervals publish_intervals_;
   const int64_t steps_per_epoch_;
   const int64_t total_steps_;
 
@@ -359,6 +399,9 @@ class TrainingLoop {
   int64_t published_ = 0;
   int64_t saved_ = 0;
   int64_t sampled_ = 0;
+
+  absl::Time last_publish_;  // Or the start.
+  PublishedVersions versions_;
 
   at::Tensor batch_;
   std::vector<uint8_t> rows_;  // One image, on its way into batch_.
@@ -396,7 +439,8 @@ absl::Status CheckFits(const TrainerOptions& options,
 
 absl::Status RunTraining(const TrainerOptions& options,
                          const ImageDataset& dataset,
-                         const std::atomic<bool>& stop, const Report& report) {
+                         const std::atomic<bool>& stop, Clock* clock,
+                         const Report& report) {
   if (absl::Status status = ValidateTrainerOptions(options); !status.ok()) {
     return status;
   }
@@ -407,7 +451,12 @@ absl::Status RunTraining(const TrainerOptions& options,
     if (options.threads > 0) at::set_num_threads(options.threads);
     const absl::StatusOr<Beginning> beginning = Begin(options);
     if (!beginning.ok()) return beginning.status();
-    return TrainingLoop(options, dataset, *beginning, report).Run(stop);
+    absl::StatusOr<PublishedVersions> versions = PublishedVersions::Load(
+        std::filesystem::path(RunFolder(options)) / kPublishedFile);
+    if (!versions.ok()) return versions.status();
+    return TrainingLoop(options, dataset, *beginning, *std::move(versions),
+                        clock, report)
+        .Run(stop);
   } catch (const std::exception& e) {
     return absl::InternalError(absl::StrCat("LibTorch: ", e.what()));
   }

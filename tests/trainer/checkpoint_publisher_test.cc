@@ -139,6 +139,44 @@ TEST_F(CheckpointPublisherTest, PublishersOfOneModelDoNotDisturbEachOther) {
     EXPECT_TRUE(ReadCheckpoint(root(), "tiny", version).ok());
 }
 
+TEST_F(CheckpointPublisherTest, RemovesAVersionThatItPublished) {
+  const auto first = Publish(1);
+  ASSERT_TRUE(first.ok() && Publish(2).ok());
+  const absl::Status removed = RemoveCheckpoint(root(), *first);
+  EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_THAT(NamesIn(root() / "tiny"), ElementsAre("2"));
+  EXPECT_TRUE(absl::IsNotFound(RemoveCheckpoint(root(), *first)));
+}
+
+TEST_F(CheckpointPublisherTest, RemovesNothingThatIsNotThatVersion) {
+  const auto identity = Publish(1);
+  ASSERT_TRUE(identity.ok());
+  const fs::path version = root() / "tiny/1";
+  const auto expect_left = [&](const std::string& why) {
+    const absl::Status status = RemoveCheckpoint(root(), *identity);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(why));
+    EXPECT_THAT(NamesIn(root() / "tiny"), ElementsAre("1"));
+    EXPECT_TRUE(fs::exists(version / "model.safetensors"));
+  };
+  WriteBytes(version / "notes.txt", "mine");
+  expect_left("notes.txt");
+  fs::remove(version / "notes.txt");
+
+  const fs::path elsewhere = temporary_.path() / "elsewhere";
+  fs::rename(version, elsewhere);
+  fs::create_directory_symlink(elsewhere, version);
+  expect_left("symbolic link");
+  fs::remove(version);
+
+  // Of another run, under the same number.
+  weights_ = TinyWeights(TinyModelConfig(), 0.5f);
+  ASSERT_TRUE(Publish(1).ok());
+  expect_left("its manifest is not the one");
+  fs::remove(version / "manifest.json");
+  expect_left("manifest.json");
+}
+
 TEST_F(CheckpointPublisherTest, ReaderNeverSeesHalfAVersion) {
   std::thread publisher([&] {
     for (int version = 1; version <= 20; ++version)
@@ -153,6 +191,25 @@ TEST_F(CheckpointPublisherTest, ReaderNeverSeesHalfAVersion) {
     EXPECT_TRUE(checkpoint.ok()) << checkpoint.status();
   }
   publisher.join();
+}
+
+TEST_F(CheckpointPublisherTest, ReaderFindsAVersionOnItsWayOutWholeOrNotAtAll) {
+  std::vector<ModelIdentity> identities;
+  for (int version = 1; version <= 20; ++version)
+    identities.push_back(*Publish(version));
+  std::thread remover([&] {
+    for (auto it = identities.rbegin(); it != identities.rend(); ++it)
+      EXPECT_TRUE(RemoveCheckpoint(root(), *it).ok());
+  });
+  auto versions = ListVersions(root(), "tiny");
+  while (versions.ok() && !versions->empty()) {
+    const absl::Status status =
+        ReadCheckpoint(root(), "tiny", versions->front()).status();
+    EXPECT_TRUE(status.ok() || absl::IsNotFound(status)) << status;
+    versions = ListVersions(root(), "tiny");
+  }
+  remover.join();
+  EXPECT_THAT(NamesIn(root() / "tiny"), ElementsAre());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Whole runs on a tiny network: stop, resume, publish, refuse.
 #include "trainer/training_loop.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,17 +12,27 @@
 #include <vector>
 
 #include "engine/checkpoint/checkpoint_format.h"
+#include "tests/fakes/manual_clock.h"
 #include "tests/fakes/temporary_folder.h"
 
 namespace ddgan {
 namespace {
 
-// Sixteen small pictures, each a bright square somewhere else.
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Sixteen small pictures, each a bright square somewhere else. Every one takes
+// a minute to read.
 class SquaresDataset : public ImageDataset {
  public:
+  explicit SquaresDataset(ManualClock* clock) : clock_(clock) {}
+
   size_t size() const override { return 16; }
   const ImageShape& shape() const override { return shape_; }
   absl::Status Image(size_t index, absl::Span<uint8_t> pixels) const override {
+    clock_->Advance(absl::Minutes(1));
     for (size_t i = 0; i < pixels.size(); ++i) {
       const size_t x = i % 32, y = i / 32;
       pixels[i] = x / 8 == index % 4 && y / 8 == index / 4 ? 255 : 0;
@@ -30,6 +41,7 @@ class SquaresDataset : public ImageDataset {
   }
 
  private:
+  ManualClock* const clock_;
   const ImageShape shape_ = {1, 32, 32};
 };
 
@@ -60,9 +72,14 @@ class TrainingLoopTest : public testing::Test {
 
   absl::Status Train(const TrainerOptions& options) {
     lines_.clear();
-    return RunTraining(options, dataset_, stop_, [this](const std::string& line) {
-      lines_.push_back(line);
-    });
+    return RunTraining(
+        options, dataset_, stop_, &clock_,
+        [this](const std::string& line) { lines_.push_back(line); });
+  }
+
+  // Newest first.
+  static std::vector<int64_t> Versions(const TrainerOptions& options) {
+    return ListVersions(options.out, options.model).value();
   }
 
   static std::string Bytes(const std::filesystem::path& path) {
@@ -74,7 +91,8 @@ class TrainingLoopTest : public testing::Test {
   }
 
   const TemporaryFolder folder_;
-  const SquaresDataset dataset_;
+  ManualClock clock_;
+  const SquaresDataset dataset_{&clock_};
   std::atomic<bool> stop_ = false;
   std::vector<std::string> lines_;
 };
@@ -176,6 +194,45 @@ TEST_F(TrainingLoopTest, RefusesAVersionToStartFromThatDoesNotFit) {
   EXPECT_NE(Train(options).message().find("architecture"), std::string::npos);
 }
 
+TEST_F(TrainingLoopTest, PublishesWhenTheLastVersionIsOld) {
+  TrainerOptions options = Options("a");
+  options.publish_minutes = 8;  // Two batches of four.
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(Versions(options), ElementsAre(6, 4, 2));
+}
+
+TEST_F(TrainingLoopTest, RemovesItsOldVersionsAndNoOthers) {
+  TrainerOptions options = Options("a");
+  options.max_steps = 2;
+  ASSERT_TRUE(Train(options).ok());
+  // Of somebody else.
+  const std::filesystem::path model =
+      std::filesystem::path(options.out) / options.model;
+  std::filesystem::copy(model / "2", model / "1",
+                        std::filesystem::copy_options::recursive);
+  options.max_steps = 6;
+  options.publish_every = 1;
+  options.keep_published = 1;
+  options.keep_published_every = 3;
+  ASSERT_TRUE(Train(options).ok());
+  // Version 2 is of the run's first part.
+  EXPECT_THAT(Versions(options), ElementsAre(6, 3, 1));
+}
+
+TEST_F(TrainingLoopTest, AVersionThatSomebodyChangedStaysAndStopsNothing) {
+  TrainerOptions options = Options("a");
+  options.max_steps = 2;
+  ASSERT_TRUE(Train(options).ok());
+  const std::string notes = options.out + "/squares/2/notes.txt";
+  WriteBytes(notes, "mine");
+  options.max_steps = 6;
+  options.keep_published = 1;
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(Versions(options), ElementsAre(6, 2));
+  EXPECT_THAT(lines_,
+              Contains(AllOf(HasSubstr("version 2"), HasSubstr("notes.txt"))));
+}
+
 TEST_F(TrainingLoopTest, NamesTheFlagThatIsOutOfRange) {
   TrainerOptions options = Options("a");
   options.batch_size = 6;
@@ -184,6 +241,10 @@ TEST_F(TrainingLoopTest, NamesTheFlagThatIsOutOfRange) {
   options = Options("a");
   options.ema_decay = 1.5;
   EXPECT_NE(Train(options).message().find("--ema_decay is 1.5"),
+            std::string::npos);
+  options = Options("a");
+  options.keep_published_every = 5;
+  EXPECT_NE(Train(options).message().find("--keep_published_every is 5"),
             std::string::npos);
   options = Options("a");
   options.model_config.num_channels = 3;
