@@ -1,6 +1,8 @@
 #include "client/bench_command.h"
 
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "client/failure_report.h"
 #include "client/image_client.h"
+#include "client/load_generator/call_record.h"
 #include "client/load_generator/load_report.h"
 #include "client/load_generator/standalone_latency.h"
 #include "client/output_files.h"
@@ -30,6 +33,24 @@ absl::StatusOr<std::map<uint32_t, absl::Duration>> MeasureStandalone(
   ProgressLine progress(terminal, StandaloneImages(options));
   return MeasureStandaloneLatency(
       client, options, [&](uint32_t images) { progress.Advance(images); });
+}
+
+// The run that SIGINT stops, while there is one.
+std::atomic<LoadRun*> interruptible = nullptr;
+
+extern "C" void StopRun(int) {
+  std::signal(SIGINT, SIG_DFL);
+  if (LoadRun* const run = interruptible) run->Stop();
+}
+
+// `run` until SIGINT, the next of which is as it was.
+LoadReport RunInterruptibly(LoadRun* run) {
+  interruptible = run;
+  auto* const before = std::signal(SIGINT, &StopRun);
+  LoadReport report = run->Run();
+  std::signal(SIGINT, before);
+  interruptible = nullptr;
+  return report;
 }
 
 }  // namespace
@@ -55,12 +76,23 @@ std::string FormatLoadProgress(const LoadOptions& options,
 
 int RunBench(const BenchCommand& command, std::ostream& out, std::ostream& err,
              std::FILE* terminal) {
+  const auto failed = [&err](const absl::Status& status) {
+    err << "ddgan: " << status.message() << '\n';
+    return 1;
+  };
+  // What cannot be written is better known now than after the run.
   const bool json_to_file = !command.json.empty() && command.json != "-";
-  if (json_to_file) {  // Better known now than after the run.
-    if (absl::Status s = WriteFile(command.json, ""); !s.ok()) {
-      err << "ddgan: " << s.message() << '\n';
-      return 1;
-    }
+  if (json_to_file) {
+    if (absl::Status s = WriteFile(command.json, ""); !s.ok()) return failed(s);
+  }
+  std::unique_ptr<CallRecorder> recorder;
+  if (!command.record.empty()) {
+    if (absl::Status s = WriteFile(command.record, ""); !s.ok())
+      return failed(s);
+    absl::StatusOr<std::unique_ptr<CallRecorder>> opened =
+        CallRecorder::Open(command.record);
+    if (!opened.ok()) return failed(opened.status());
+    recorder = *std::move(opened);
   }
   const std::shared_ptr<grpc::Channel> channel =
       CreateLoadChannel(command.address);
@@ -74,21 +106,22 @@ int RunBench(const BenchCommand& command, std::ostream& out, std::ostream& err,
 
   LoadReport report;
   {
-    LoadRun run(channel, command.load, *standalone);
+    LoadRun run(channel, command.load, *standalone, recorder.get());
     const ProgressLine progress(terminal, [&](absl::Duration elapsed) {
       return FormatLoadProgress(command.load, run.progress(), elapsed);
     });
-    report = run.Run();
+    report = RunInterruptibly(&run);
   }
   report.server = command.address;
 
   (command.json == "-" ? err : out) << ReportText(report);
   if (command.json == "-") out << ReportJson(report);
   if (json_to_file) {
-    if (absl::Status s = WriteFile(command.json, ReportJson(report)); !s.ok()) {
-      err << "ddgan: " << s.message() << '\n';
-      return 1;
-    }
+    if (absl::Status s = WriteFile(command.json, ReportJson(report)); !s.ok())
+      return failed(s);
+  }
+  if (recorder != nullptr) {
+    if (absl::Status s = recorder->Close(); !s.ok()) return failed(s);
   }
   return report.verify.has_value() && report.verify->mismatches > 0 ? 1 : 0;
 }

@@ -19,10 +19,11 @@ std::string FormatLoadProgress(const LoadOptions& options,
                                absl::Duration elapsed);
 
 // Measures stand-alone latencies, makes the run, and prints its report to `out`
-// and its JSON to a file; to `err` what went wrong. Meanwhile it draws its
-// progress on `terminal` unless that is nullptr.
+// and its JSON and its calls to files; to `err` what went wrong. Meanwhile it
+// draws its progress on `terminal` unless that is nullptr. During the run
+// SIGINT ends it early; the second one ends the process.
 // Returns the exit code: 0 whatever the server did in the run; 1 if a
-// stand-alone call failed, an image had other bytes than before, or the file
+// stand-alone call failed, an image had other bytes than before, or a file
 // cannot be written.
 int RunBench(const BenchCommand& command, std::ostream& out, std::ostream& err,
              std::FILE* terminal);

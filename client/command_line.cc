@@ -94,7 +94,7 @@ usage: ddgan health [flags]
 constexpr char kBenchUsage[] =
     R"(Sends calls to the server for a while and reports latencies, rates and errors.
 Nothing is retried. A latency counts from when the call was due, whether or not
-it could be sent then.
+it could be sent then. Ctrl-C ends the load early and reports what there is.
 
 usage: ddgan bench --concurrency=N|--rate=CALLS [flags]
 
@@ -369,6 +369,12 @@ std::vector<Flag> BenchFlags(BenchCommand* command, uint32_t* max_outstanding) {
                "Also writes the report as JSON, with a row per second; - is "
                "standard output, the table then goes to standard error.",
                &command->json),
+      TextFlag(
+          "record", "FILE",
+          "Also writes every call as a line of JSON, those of the warm-up, "
+          "too: when it was due and ended, what became of it, and what "
+          "made which bytes.",
+          &command->record),
       ServerFlag(&command->address),
   };
 }

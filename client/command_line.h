@@ -57,6 +57,8 @@ struct BenchCommand {
   LoadOptions load;
   // Where the report goes as JSON; "-" is standard output, empty nowhere.
   std::string json;
+  // Where every call goes as a line of JSON; empty: nowhere.
+  std::string record;
 };
 
 struct HelpCommand {

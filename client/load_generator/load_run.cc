@@ -16,6 +16,9 @@
 namespace ddgan {
 namespace {
 
+// A signal handler cannot wake the thread that sends.
+constexpr absl::Duration kLookForStopEvery = absl::Milliseconds(100);
+
 ArrivalSchedule ScheduleOf(const LoadOptions& options) {
   return options.concurrency > 0
              ? ArrivalSchedule::ClosedLoop(options.concurrency)
@@ -55,6 +58,7 @@ struct LoadRun::Call {
   FinishedCall finished;
   Abort abort = Abort::kNone;  // The sending thread's alone.
   ReplyHashes hashes;
+  std::string sha256;
   grpc::ClientContext context;
   v1::GenerateRequest request;
   v1::GenerateResponse response;
@@ -69,12 +73,15 @@ std::shared_ptr<grpc::Channel> CreateLoadChannel(const std::string& address) {
 }
 
 LoadRun::LoadRun(std::shared_ptr<grpc::Channel> channel, LoadOptions options,
-                 std::map<uint32_t, absl::Duration> standalone)
+                 std::map<uint32_t, absl::Duration> standalone,
+                 CallRecorder* recorder)
     : options_(std::move(options)),
       standalone_(std::move(standalone)),
       sending_end_(options_.warmup + options_.duration),
       images_(v1::ImageGeneration::NewStub(std::move(channel))),
+      recorder_(recorder),
       start_(std::chrono::steady_clock::now()),
+      start_time_(absl::Now()),
       schedule_(ScheduleOf(options_)),
       mix_(options_.mix, options_.seed),
       tally_(options_, standalone_) {}
@@ -92,7 +99,7 @@ LoadReport LoadRun::Run() {
     absl::Duration next = absl::InfiniteDuration();
     if (!over) next = std::min(schedule_.Next(), sending_end_);
     if (!aborts_.empty()) next = std::min(next, aborts_.top().when);
-    WaitForReply(next);
+    WaitForReply(std::min(next, now + kLookForStopEvery));
   }
   LoadReport report = tally_.Report(Elapsed());
   if (options_.verify) report.verify = verifier_.result();
@@ -109,11 +116,13 @@ absl::Duration LoadRun::Elapsed() const {
 }
 
 bool LoadRun::MaySendMore() const {
+  if (stopped_) return false;
   return options_.calls > 0 ? due_after_warmup_ < options_.calls
                             : schedule_.Next() < sending_end_;
 }
 
 bool LoadRun::SendingIsOver(absl::Duration now) const {
+  if (stopped_) return true;
   return options_.calls > 0 ? due_after_warmup_ == options_.calls
                             : now >= sending_end_;
 }
@@ -131,6 +140,7 @@ void LoadRun::SendDue(absl::Duration now) {
       unsent.due = unsent.sent = unsent.ended = due;
       unsent.fate = CallFate::kUnsent;
       Count(unsent);
+      Record(unsent, {}, "");
     } else {
       Start(plan, due);
     }
@@ -185,6 +195,7 @@ void LoadRun::OnReply(Call* call, absl::StatusCode code) {
   if (code == absl::StatusCode::kOk) {
     call->finished.version = call->response.version();
     if (options_.verify) call->hashes = HashReply(call->response);
+    if (recorder_ != nullptr) call->sha256 = HashImages(call->response);
   }
   absl::MutexLock lock(&mu_);
   ended_.push_back(call);
@@ -216,6 +227,7 @@ void LoadRun::CountEnded() {
     }
     schedule_.OnCallEnded(finished.ended);
     Count(finished);
+    Record(finished, call->response, call->sha256);
     outstanding_.erase(call->id);
   }
   absl::MutexLock lock(&mu_);
@@ -226,6 +238,17 @@ void LoadRun::Count(const FinishedCall& call) {
   tally_.Add(call);
   absl::MutexLock lock(&mu_);
   CountFate(call.fate, &progress_.calls);
+}
+
+void LoadRun::Record(const FinishedCall& call,
+                     const v1::GenerateResponse& response,
+                     const std::string& sha256) {
+  if (recorder_ == nullptr) return;
+  recorder_->Add({.call = call,
+                  .run_start = start_time_,
+                  .first_index = options_.request.first_index(),
+                  .model = response.model(),
+                  .sha256 = sha256});
 }
 
 void LoadRun::WaitForReply(absl::Duration until) {

@@ -4,6 +4,7 @@
 
 #include <grpcpp/channel.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "client/load_generator/arrival_schedule.h"
+#include "client/load_generator/call_record.h"
 #include "client/load_generator/load_options.h"
 #include "client/load_generator/load_report.h"
 #include "client/load_generator/load_tally.h"
@@ -44,9 +46,12 @@ struct LoadProgress {
 class LoadRun {
  public:
   // `standalone` is empty or has every count of the mix; it must not be empty
-  // if calls are to be cancelled. The run's time counts from here.
+  // if calls are to be cancelled. `recorder` gets every call, those of the
+  // warm-up, too, and must outlive the run; nullptr: none is recorded. The
+  // run's time counts from here.
   LoadRun(std::shared_ptr<grpc::Channel> channel, LoadOptions options,
-          std::map<uint32_t, absl::Duration> standalone);
+          std::map<uint32_t, absl::Duration> standalone,
+          CallRecorder* recorder = nullptr);
   ~LoadRun();
 
   LoadRun(const LoadRun&) = delete;
@@ -55,6 +60,10 @@ class LoadRun {
   // Blocks until every call that was sent has ended. Once only. The report is
   // complete but for its `server`.
   LoadReport Run() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Run() sends no further call and returns once those that it sent have ended.
+  // Thread-safe, and may be called by a signal handler.
+  void Stop() { stopped_ = true; }
 
   // Thread-safe.
   LoadProgress progress() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -82,6 +91,8 @@ class LoadRun {
   void AbortDue(absl::Duration now);
   void CountEnded() ABSL_LOCKS_EXCLUDED(mu_);
   void Count(const FinishedCall& call) ABSL_LOCKS_EXCLUDED(mu_);
+  void Record(const FinishedCall& call, const v1::GenerateResponse& response,
+              const std::string& sha256);
   void WaitForReply(absl::Duration until) ABSL_LOCKS_EXCLUDED(mu_);
   bool HasEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !ended_.empty();
@@ -92,7 +103,11 @@ class LoadRun {
   const std::map<uint32_t, absl::Duration> standalone_;
   const absl::Duration sending_end_;  // Infinite if the calls bound the run.
   const std::unique_ptr<v1::ImageGeneration::Stub> images_;
+  CallRecorder* const recorder_;
   const std::chrono::steady_clock::time_point start_;
+  const absl::Time start_time_;  // The same moment on the wall clock.
+
+  std::atomic<bool> stopped_ = false;
 
   // Used by the thread that calls Run() alone.
   ArrivalSchedule schedule_;

@@ -1,6 +1,8 @@
 // The ddgan binary as a person runs it, against a fake server.
+#include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +11,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -473,6 +476,31 @@ TEST_F(CliTest, BenchExitsWith1IfAnImageHasOtherBytesThanBefore) {
   EXPECT_THAT(result.output,
               AllOf(HasSubstr("18 images made again, 1 with other bytes"),
                     HasSubstr("differs    version 3, seed ")));
+}
+
+TEST_F(CliTest, BenchRecordsItsCalls) {
+  const Result result =
+      Run("bench --concurrency=2 --calls=20 --warmup=0 --standalone_calls=0 "
+          "--record=out/calls.jsonl");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  const std::string calls = Read("out/calls.jsonl");
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), '\n'), 20);
+}
+
+TEST_F(CliTest, BenchInterruptedReportsWhatThereIs) {
+  std::thread interrupter([this] {
+    server_.AwaitRequests(5);
+    EXPECT_EQ(kill(std::stoi(Read("pid")), SIGINT), 0);
+  });
+  const Result result = RunShell(absl::StrCat(
+      "(" DDGAN_BINARY " bench --server=", server_.address(),
+      " --concurrency=1 --warmup=0 --standalone_calls=0 --duration=30s "
+      "--json=report.json & echo $! > pid; wait $!)"));
+  interrupter.join();
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  const nlohmann::json report = nlohmann::json::parse(Read("report.json"));
+  EXPECT_GE(report["calls"]["ok"], 5);
+  EXPECT_EQ(report["calls"]["ok"], report["calls"]["scheduled"]);
 }
 
 TEST_F(CliTest, BenchReportsAServerThatIsNotThere) {

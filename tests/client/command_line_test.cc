@@ -203,9 +203,11 @@ TEST(CommandLineTest, ReadsEveryFlagOfBench) {
        "--counts=1,4", "--classes=batch", "--deadlines=2s", "--cancel=0.25",
        "--format=float32", "--model=mnist", "--seed=7", "--client_ids=3",
        "--timeout=30s", "--max_outstanding=100", "--standalone_calls=2",
-       "--seed_pool=9", "--verify", "--json=report.json"});
+       "--seed_pool=9", "--verify", "--json=report.json",
+       "--record=calls.jsonl"});
   EXPECT_EQ(command.address, "host:2");
   EXPECT_EQ(command.json, "report.json");
+  EXPECT_EQ(command.record, "calls.jsonl");
   const LoadOptions& load = command.load;
   EXPECT_EQ(load.rate, 0.5);
   EXPECT_EQ(load.concurrency, 0u);

@@ -5,15 +5,20 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "client/load_generator/call_record.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/client/fake_image_server.h"
+#include "tests/fakes/temporary_folder.h"
 
 namespace ddgan {
 namespace {
@@ -229,6 +234,65 @@ TEST_F(LoadRunTest, FindsAnImageWithOtherBytes) {
     if (++replies == 20) reply->mutable_images(0)->mutable_data()->back() ^= 1;
   });
   EXPECT_EQ(Run().verify->mismatches, 1u);
+}
+
+TEST_F(LoadRunTest, RecordsEveryCallWhateverBecameOfIt) {
+  OpenLoop(30);
+  options_.mix.counts = {{2}};
+  options_.mix.seed_pool = 3;
+  options_.max_outstanding = 10;
+  FailNext(grpc::StatusCode::UNAVAILABLE, 4);
+  server_.HoldReplies();
+  const TemporaryFolder folder;
+  const std::string path = (folder.path() / "calls.jsonl").string();
+  const absl::Time before = absl::Now();
+  {
+    const auto recorder = CallRecorder::Open(path);
+    ASSERT_TRUE(recorder.ok()) << recorder.status();
+    LoadRun run(CreateLoadChannel(server_.address()), options_, standalone_,
+                recorder->get());
+    std::thread thread([&] { run.Run(); });
+    while (run.progress().calls.unsent < 20) std::this_thread::yield();
+    server_.ReleaseReplies();
+    thread.join();
+    EXPECT_TRUE((*recorder)->Close().ok());
+  }
+  std::map<std::string, int> fates;
+  std::map<uint64_t, std::set<std::string>> hashes;  // By seed.
+  std::istringstream lines(ReadBytes(path));
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json call = nlohmann::json::parse(line);
+    ++fates[call["fate"]];
+    EXPECT_EQ(call["count"], 2);
+    EXPECT_GE(call["ended"], call["due"]);
+    EXPECT_NEAR(call["due_unix"].get<double>(), absl::ToUnixSeconds(before),
+                60.0);
+    if (call["fate"] == "ok") {
+      EXPECT_EQ(call["model"], FakeImageServer::kModel);
+      EXPECT_EQ(call["version"], FakeImageServer::kVersion);
+      hashes[call["seed"]].insert(call["sha256"]);
+    } else {
+      EXPECT_TRUE(call["version"].is_null());
+    }
+    if (call["fate"] == "failed") {
+      EXPECT_EQ(call["code"], "UNAVAILABLE");
+    }
+  }
+  EXPECT_THAT(
+      fates, ElementsAre(Pair("failed", 4), Pair("ok", 6), Pair("unsent", 20)));
+  for (const auto& [seed, of_seed] : hashes) EXPECT_THAT(of_seed, SizeIs(1));
+}
+
+TEST_F(LoadRunTest, StoppedItSendsNoMoreAndCountsWhatItSent) {
+  ClosedLoop(2, 1'000'000);
+  server_.HoldReplies();
+  const LoadReport report = RunWhile([&](LoadRun& run) {
+    server_.AwaitRequests(2);
+    run.Stop();
+    server_.ReleaseReplies();
+  });
+  EXPECT_EQ(report.calls.ok, 2u);
+  EXPECT_EQ(report.calls.scheduled, 2u);
 }
 
 TEST_F(LoadRunTest, EndsWithItsDuration) {
