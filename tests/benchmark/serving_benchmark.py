@@ -64,13 +64,6 @@ class Bench:
       return json.load(open(report.name))
 
 
-def resident_mib(pid):
-  for line in open(f'/proc/{pid}/status'):
-    if line.startswith('VmRSS:'):
-      return int(line.split()[1]) / 1024
-  raise RuntimeError('no VmRSS')
-
-
 def row(*cells):
   print('| ' + ' | '.join(str(cell) for cell in cells) + ' |', flush=True)
 
@@ -131,11 +124,11 @@ def poisson(bench, capacity):
 def overload(bench, capacity):
   mean_count = 8.5
   with bench.server() as server:
-    before = resident_mib(server.pid)
+    before = server.memory_mib()
     report = bench.load(
         server, f'--rate={5 * capacity / mean_count:.3f}', '--counts=1-16',
         '--deadlines=2s', f'--client_ids={CALLERS}')
-    during = resident_mib(server.pid)
+    during = server.memory_mib()
     time.sleep(2)
     after = bench.load(server, '--concurrency=4', '--counts=16',
                        '--standalone_calls=1', seconds=10)

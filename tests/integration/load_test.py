@@ -17,35 +17,13 @@ import sys
 import tempfile
 import time
 import unittest
-import urllib.request
 
+from server_metrics import Metrics
 from server_process import ServerProcess
 
 LIMIT_S = 60  # For values that follow soon after the last reply.
 
 options = None  # Set by main().
-
-
-class Metrics:
-  """One scrape of /metrics."""
-
-  def __init__(self, server):
-    with urllib.request.urlopen(f'http://{server.http_address}/metrics',
-                                timeout=10) as reply:
-      text = reply.read().decode()
-    self._samples = []
-    for line in text.splitlines():
-      match = re.fullmatch(r'(\w+)(?:\{(.*)\})? (\S+)', line)
-      if match:
-        labels = dict(re.findall(r'(\w+)="([^"]*)"', match[2] or ''))
-        self._samples.append((match[1], labels, float(match[3])))
-
-  def sum(self, name, **wanted):
-    return sum(value for sample, labels, value in self._samples
-               if sample == name and wanted.items() <= labels.items())
-
-  def names(self):
-    return {name for name, _, _ in self._samples}
 
 
 def bench(server, *flags):

@@ -47,6 +47,14 @@ class ServerProcess:
     with open(self._log_path, errors='replace') as file:
       return file.read()
 
+  def memory_mib(self, field='VmRSS'):
+    """A size from /proc/PID/status: VmRSS, or its peak, VmHWM."""
+    with open(f'/proc/{self.pid}/status') as file:
+      for line in file:
+        if line.startswith(field + ':'):
+          return int(line.split()[1]) / 1024
+    raise RuntimeError(f'no {field}')
+
   def terminate(self, limit_s=60):
     """Sends SIGTERM and returns the exit code."""
     self._process.send_signal(signal.SIGTERM)
