@@ -91,6 +91,15 @@ void LoggingObserver::OnRefusedVersions(
   next_->OnRefusedVersions(model, count);
 }
 
+void LoggingObserver::OnModelDirectory(const absl::Status& health) {
+  if (health.ok()) {
+    spdlog::info("the model directory is watched again");
+  } else {
+    spdlog::warn("the model directory: {}", health.ToString());
+  }
+  next_->OnModelDirectory(health);
+}
+
 void LoggingObserver::OnDeviceHealth(const std::string& device,
                                      const absl::Status& health) {
   bool changed;

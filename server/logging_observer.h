@@ -43,6 +43,7 @@ class LoggingObserver final : public EngineObserver {
       const std::string& model,
       const std::array<int, kNumReloadResults>& count) override;
   // Logged when it differs from what was last reported.
+  void OnModelDirectory(const absl::Status& health) override;
   void OnDeviceHealth(const std::string& device,
                       const absl::Status& health) override
       ABSL_LOCKS_EXCLUDED(mu_);

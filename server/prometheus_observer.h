@@ -65,6 +65,7 @@ class PrometheusObserver final : public EngineObserver {
   void OnRefusedVersions(
       const std::string& model,
       const std::array<int, kNumReloadResults>& count) override;
+  void OnModelDirectory(const absl::Status&) override {}
   void OnDeviceHealth(const std::string& device,
                       const absl::Status& health) override;
   void OnBatchLimit(const std::string& device, int max_batch_size) override;

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "nlohmann/json.hpp"
-#include "trainer/durable_file.h"
+#include "engine/checkpoint/durable_file.h"
 
 namespace ddgan {
 namespace {
