@@ -519,9 +519,14 @@ VersionFiles ExamineVersion(const std::filesystem::path& model_root,
   const std::filesystem::path folder =
       model_root / model / absl::StrCat(version);
   VersionFiles files;
-  for (const char* name :
+  struct stat info;
+  // The folder may be a link, which is another thing than what it leads to.
+  if (lstat(folder.c_str(), &info) == 0) {
+    files.fingerprint =
+        absl::StrCat(info.st_dev, ":", info.st_ino, ":", info.st_mode, ";");
+  }
+  for (const std::string_view name :
        {kConfigFileName, kWeightsFileName, kManifestFileName}) {
-    struct stat info;
     if (lstat((folder / name).c_str(), &info) != 0) {
       absl::StrAppend(&files.fingerprint, "absent;");
       continue;
@@ -530,7 +535,7 @@ VersionFiles ExamineVersion(const std::filesystem::path& model_root,
                     info.st_mode, ":", info.st_size, ":", info.st_mtim.tv_sec,
                     ".", info.st_mtim.tv_nsec, ":", info.st_ctim.tv_sec, ".",
                     info.st_ctim.tv_nsec, ";");
-    if (name == std::string_view(kWeightsFileName) && S_ISREG(info.st_mode)) {
+    if (name == kWeightsFileName && S_ISREG(info.st_mode)) {
       files.weights_bytes = static_cast<uint64_t>(info.st_size);
     }
   }

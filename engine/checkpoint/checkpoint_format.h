@@ -92,7 +92,7 @@ absl::StatusOr<std::vector<int64_t>> ListVersions(
 // these that are equal were taken of the same bytes, unless somebody set back
 // clocks.
 struct VersionFiles {
-  // Of all three files: device, inode, size, times of change.
+  // Of all three files: device, inode, size, times of change; and which folder.
   std::string fingerprint;
   uint64_t weights_bytes = 0;  // As the file system has it.
 

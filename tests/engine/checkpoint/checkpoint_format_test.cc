@@ -331,6 +331,12 @@ TEST_F(ModelRootTest, AChangedFileChangesTheFingerprint) {
     EXPECT_THAT(examine().fingerprint, HasSubstr("absent"));
     fs::rename(file.string() + ".away", file);
   }
+  // The same files by way of a link.
+  const VersionFiles real = examine();
+  const fs::path away = root_.path() / "away";
+  fs::rename(VersionFolder("3"), away);
+  fs::create_directory_symlink(away, VersionFolder("3"));
+  EXPECT_NE(examine(), real);
 }
 
 TEST_F(ModelRootTest, ListsModelsThatHaveAVersionFolder) {
