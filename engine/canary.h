@@ -15,7 +15,7 @@ namespace ddgan {
 
 // The canary's images: indices 0 to kCanaryImages - 1 of this seed.
 inline constexpr uint64_t kCanarySeed = 20220425;
-inline constexpr int kCanaryImages = 8;
+inline constexpr int kCanaryImages = 4;
 
 // Distances between a new version's canary and the live version's. Pixels are
 // in

@@ -46,7 +46,7 @@ class DevicePool {
 
   // While a lane has batches to run, slices get one part in this many of its
   // time.
-  static constexpr int kSliceShare = 5;
+  static constexpr int kSliceShare = 10;
 
   // Starts lane i as the scheduler's lane i; there must be as many as it was
   // told. Blocks until every runner exists. If one cannot be created, stops the

@@ -27,6 +27,12 @@ void StartRows(int count, uint64_t seed, int first_index, PixelFormat format,
   }
 }
 
+void ForgetRows(BatchRunner& runner, const std::vector<StepRow>& rows) {
+  std::vector<TrajectoryId> ids;
+  for (const StepRow& row : rows) ids.push_back(row.id);
+  runner.Forget(ids);
+}
+
 // Runs `rows` at `step`; what cannot go on is forgotten.
 absl::StatusOr<StepOutcome> RunRows(const ServableVersion& version, int step,
                                     const char* what, BatchRunner& runner,
@@ -34,9 +40,7 @@ absl::StatusOr<StepOutcome> RunRows(const ServableVersion& version, int step,
   for (StepRow& row : rows) row.step = step;
   absl::StatusOr<StepOutcome> outcome = runner.RunStep(version.model, rows);
   if (outcome.ok()) return outcome;
-  std::vector<TrajectoryId> ids;
-  for (const StepRow& row : rows) ids.push_back(row.id);
-  runner.Forget(ids);
+  ForgetRows(runner, rows);
   return absl::Status(
       outcome.status().code(),
       absl::StrCat(what, " with a batch of ", rows.size(), " failed at step ",
@@ -74,7 +78,8 @@ absl::StatusOr<DevicePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
               runner, rows_);
   if (!outcome.ok()) return outcome.status();
   fastest_ = std::min(fastest_, outcome->device_time);
-  if (++steps_done_ == version_.num_timesteps) {
+  if (++steps_done_ == std::min(kWarmUpSteps, version_.num_timesteps)) {
+    if (steps_done_ < version_.num_timesteps) ForgetRows(runner, rows_);
     version_.costs->Record(size, fastest_);
     ++next_;
     steps_done_ = 0;

@@ -3,6 +3,8 @@
 #ifndef DDGAN_ENGINE_VERSION_TRIAL_H_
 #define DDGAN_ENGINE_VERSION_TRIAL_H_
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,12 +25,16 @@ namespace ddgan {
 // only the first and the last.
 std::vector<int> WarmUpSizes(int max_batch_size, bool every_bucket);
 
-// Whole trajectories of one version on one lane, `sizes` of them together in
-// turn, one step at a time. Memory is allocated, kernels are chosen and steps
-// are measured (version.costs) here instead of in someone's request, and a
-// version that cannot make an image is found out. Thread-compatible.
+// Batches of one version on one lane, of each of `sizes` in turn, one step at a
+// time and kWarmUpSteps of each. Memory is allocated, kernels are chosen and
+// steps are measured (version.costs) here instead of in someone's request.
+// Whole trajectories are the canary's. Thread-compatible.
 class WarmUp {
  public:
+  // The first step of a size also allocates and compiles; the second is as all
+  // later ones.
+  static constexpr int kWarmUpSteps = 2;
+
   // `version` must outlive it. `sizes` is not empty.
   WarmUp(const ServableVersion& version, std::vector<int> sizes)
       : version_(version), sizes_(std::move(sizes)) {}
@@ -43,18 +49,21 @@ class WarmUp {
   const std::vector<int> sizes_;
   size_t next_ = 0;  // In sizes_.
   int steps_done_ = 0;
-  // The first steps of a size also allocate and compile.
   absl::Duration fastest_ = absl::InfiniteDuration();
   std::vector<StepRow> rows_;
 };
 
-// Makes the canary's images, `max_batch_size` at a time, one step at a time.
+// Makes the canary's images, a few at a time, one step at a time.
 // Thread-compatible.
 class CanaryRun {
  public:
+  // More would hold up the lane's requests for longer than a step of theirs.
+  static constexpr int kLargestBatch = 2;
+
   // `version` must outlive it.
   CanaryRun(const ServableVersion& version, int max_batch_size)
-      : version_(version), max_batch_size_(max_batch_size) {}
+      : version_(version),
+        max_batch_size_(std::min(max_batch_size, kLargestBatch)) {}
 
   // Runs the next step. Errors as BatchRunner::RunStep.
   absl::StatusOr<DevicePool::Slice> RunNext(BatchRunner& runner);

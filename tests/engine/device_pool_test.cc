@@ -200,9 +200,9 @@ TEST_F(DevicePoolTest, AnIdleLaneRunsSliceAfterSlice) {
   EXPECT_EQ(slices, 9);
 }
 
-// A step of the script takes 5 ms, a slice here as much: so four batches lie
+// A step of the script takes 5 ms, a slice here as much: so nine batches lie
 // between one slice and the next.
-TEST_F(DevicePoolTest, SlicesGetAFifthOfABusyLane) {
+TEST_F(DevicePoolTest, SlicesGetATenthOfABusyLane) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.Hold();
   std::vector<std::shared_ptr<RecordingSink>> sinks;
@@ -219,7 +219,7 @@ TEST_F(DevicePoolTest, SlicesGetAFifthOfABusyLane) {
   for (const auto& sink : sinks) EXPECT_EQ(sink->Await(), absl::OkStatus());
   ASSERT_THAT(batches_before, SizeIs(4));
   for (size_t i = 1; i < batches_before.size(); ++i) {
-    EXPECT_EQ(batches_before[i] - batches_before[i - 1], 4u) << i;
+    EXPECT_EQ(batches_before[i] - batches_before[i - 1], 9u) << i;
   }
 }
 

@@ -176,8 +176,8 @@ TEST_F(EngineCoreTest, AnswersARequestWithTheVersionThatServesIt) {
 TEST_F(EngineCoreTest, WarmUpPrecedesServingAndIsNotReported) {
   source_->Add(MakeServableVersion("digits", 1, 2));
   ASSERT_EQ(Start(/*num_lanes=*/2), absl::OkStatus());
-  // Sizes 1 and 8 on each lane, and one canary; T is 2.
-  EXPECT_THAT(script_.batches(), SizeIs(2 * (2 + 2) + 2));
+  // Sizes 1 and 8 on each lane, and one canary in two parts; T is 2.
+  EXPECT_THAT(script_.batches(), SizeIs(2 * (2 + 2) + 2 * 2));
   const RecordingObserver::Events events = observer_.events();
   EXPECT_THAT(events.steps, IsEmpty());
   EXPECT_THAT(events.queue_waits, IsEmpty());

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -22,19 +23,28 @@ TEST(WarmUpTest, SizesAreEveryBucketOrTheEnds) {
   EXPECT_THAT(WarmUpSizes(1, true), ::testing::ElementsAre(1));
 }
 
-TEST(WarmUpTest, RunsWholeTrajectoriesAndMeasuresTheirSteps) {
+TEST(WarmUpTest, RunsTwoStepsOfEachSizeAndMeasuresThem) {
   RunnerScript script;
   ScriptedBatchRunner runner(&script);
   const ServableVersion version = MakeServableVersion("digits", 1, 3);
   EXPECT_EQ(WarmUp(version, {1, 5}).RunAll(runner), absl::OkStatus());
   EXPECT_EQ(version.costs->StepTime(5), absl::Milliseconds(5));
   const auto batches = script.batches();
-  ASSERT_THAT(batches, SizeIs(6));
-  for (int i = 0; i < 3; ++i) {
+  ASSERT_THAT(batches, SizeIs(4));
+  for (int i = 0; i < 2; ++i) {
     EXPECT_THAT(batches[i].rows, SizeIs(1));
-    EXPECT_THAT(batches[3 + i].rows, SizeIs(5));
-    EXPECT_EQ(batches[3 + i].rows[4].step, 2 - i);
+    EXPECT_THAT(batches[2 + i].rows, SizeIs(5));
+    EXPECT_EQ(batches[2 + i].rows[4].step, 2 - i);
   }
+  EXPECT_EQ(script.kept_trajectories(), 0);
+}
+
+TEST(WarmUpTest, AModelOfOneStepHasNoSecond) {
+  RunnerScript script;
+  ScriptedBatchRunner runner(&script);
+  const ServableVersion version = MakeServableVersion("digits", 1, 1);
+  EXPECT_EQ(WarmUp(version, {1, 5}).RunAll(runner), absl::OkStatus());
+  EXPECT_THAT(script.batches(), SizeIs(2));
   EXPECT_EQ(script.kept_trajectories(), 0);
 }
 
@@ -71,9 +81,10 @@ TEST(CanaryRunTest, MakesTheCanarysImagesInOrderWhateverTheBatch) {
       if (!slice->more) break;
     }
     EXPECT_EQ(run.pixels(), expected);
-    EXPECT_EQ(slices, 2 * ((kCanaryImages + batch - 1) / batch));
+    const int size = std::min(batch, CanaryRun::kLargestBatch);
+    EXPECT_EQ(slices, 2 * ((kCanaryImages + size - 1) / size));
     for (const RunnerScript::Batch& ran : script.batches()) {
-      EXPECT_LE(ran.rows.size(), static_cast<size_t>(batch));
+      EXPECT_LE(ran.rows.size(), static_cast<size_t>(size));
     }
     EXPECT_EQ(script.kept_trajectories(), 0);
   }
@@ -88,7 +99,7 @@ TEST(CanaryRunTest, AFailedStepLeavesNothingBehind) {
   script.FailNext(absl::InternalError("NaN"));
   EXPECT_EQ(
       run.RunNext(runner).status(),
-      absl::InternalError("canary with a batch of 8 failed at step 0: NaN"));
+      absl::InternalError("canary with a batch of 2 failed at step 0: NaN"));
   EXPECT_EQ(script.kept_trajectories(), 0);
 }
 
