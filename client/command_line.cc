@@ -77,9 +77,9 @@ usage: ddgan models [flags]
   watch
       Prints what there is and then a line for each change, until Ctrl-C.
 
-The exit code of pin and rollback is 0 only if the version is live. It is 1 if
-the server refuses the version, and if it is not live within --timeout; in these
-two cases it stays pinned, and what was live before stays live.
+The exit code of pin and rollback is 0 only if the version is live. Otherwise
+what was live before goes on serving. A version that the server finds unsound
+only when it loads it, or that is not live within --timeout, stays pinned.
 
 )";
 

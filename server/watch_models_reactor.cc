@@ -14,7 +14,10 @@ std::shared_ptr<WatchModelsReactor> WatchModelsReactor::Create(
 }
 
 void WatchModelsReactor::Start() {
-  held_for_grpc_ = shared_from_this();
+  {
+    absl::MutexLock lock(&mu_);
+    held_for_grpc_ = shared_from_this();
+  }
   watch_ = engine_->WatchModels([this] { HandleChange(); });
   Advance();
 }
@@ -42,7 +45,9 @@ void WatchModelsReactor::OnCancel() { End(absl::CancelledError("cancelled")); }
 void WatchModelsReactor::OnDone() {
   // Never on a thread that is in the listener: gRPC calls this from its own.
   watch_.reset();
-  held_for_grpc_.reset();
+  std::shared_ptr<WatchModelsReactor> self;
+  absl::MutexLock lock(&mu_);
+  self.swap(held_for_grpc_);
 }
 
 void WatchModelsReactor::HandleChange() {

@@ -32,7 +32,7 @@ class WatchModelsReactor final
 
   // Begins to listen and to write. Called once, before the reactor is handed to
   // gRPC.
-  void Start();
+  void Start() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends the call with `status`, which is not OK, once the write under way is
   // done. No effect on a call that is ending.
@@ -40,8 +40,8 @@ class WatchModelsReactor final
 
   // grpc::ServerWriteReactor, on a gRPC thread:
   void OnWriteDone(bool ok) override ABSL_LOCKS_EXCLUDED(mu_);
-  void OnCancel() override;
-  void OnDone() override;
+  void OnCancel() override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnDone() override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   WatchModelsReactor(Engine* engine, grpc::CallbackServerContext* context)
@@ -56,11 +56,12 @@ class WatchModelsReactor final
   Engine* const engine_;
   grpc::CallbackServerContext* const context_;
 
-  // From Start to OnDone.
-  std::shared_ptr<WatchModelsReactor> held_for_grpc_;
-  std::unique_ptr<ModelWatch> watch_;
+  std::unique_ptr<ModelWatch> watch_;  // From Start to OnDone.
 
   absl::Mutex mu_;
+  // The same. Guarded, so that whoever lets go of the reactor last sees what
+  // was done to it on any thread.
+  std::shared_ptr<WatchModelsReactor> held_for_grpc_ ABSL_GUARDED_BY(mu_);
   WatchQueue queue_ ABSL_GUARDED_BY(mu_);
   bool stale_ ABSL_GUARDED_BY(mu_) = true;  // The queue; models have changed.
   bool busy_ ABSL_GUARDED_BY(mu_) = false;  // A write is under way.

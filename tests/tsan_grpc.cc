@@ -16,9 +16,10 @@ extern "C" const char* __tsan_default_suppressions() {
   // Of our own code, only a reactor's OnDone has one of these on its stack.
   return
       // A call object is constructed in memory that the library's arena had
-      // handed out before; its reference count is read by whichever thread the
-      // library's completion queue picks.
+      // handed out before; its reference count, and which reactor it has, are
+      // read by whichever thread the library's completion queue picks.
       "race:grpc::internal::ServerCallbackCall::ServerCallbackCall\n"
+      "race:ServerCallbackWriterImpl::reactor\n"
       // An operation is prepared on the thread that calls Finish and completed
       // on a thread of the completion queue.
       "race:grpcpp/impl/call_op_set.h\n"
@@ -27,6 +28,10 @@ extern "C" const char* __tsan_default_suppressions() {
       // A call's tag is constructed by the thread that starts the call, and run
       // on one of the completion queue's.
       "race:grpc::internal::CallbackWithStatusTag::CallbackWithStatusTag\n"
+      // A reactor that starts its first write where it is constructed is told
+      // of its end by another thread, which looks up OnWriteDone in it. Only
+      // the look-up: what OnWriteDone does itself is watched.
+      "race_top:ServerCallbackWriterImpl::SetupReactor\n"
       // A call object and its reactor end on whichever thread the library says,
       // after every other thread is done with them.
       "race:ServerCallbackUnaryImpl::CallOnDone\n"
