@@ -4,6 +4,7 @@
 #include <numeric>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "absl/container/inlined_vector.h"
 
@@ -114,16 +115,17 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
   if (!scratch.urgent.empty()) {
     chosen = runnable[scratch.urgent.front()].version;
   } else {
-    std::optional<size_t> turn;
+    const auto turn = [&](size_t i) {
+      return std::make_pair(last_turn[runnable[i].version], rank(i));
+    };
+    size_t first = *head;
     for (size_t i = 0; i < runnable.size(); ++i) {
-      const size_t version = runnable[i].version;
-      if (runnable[i].flow != runnable[*head].flow || !eligible(runnable[i]) ||
-          !versions[version].due) {
-        continue;
+      if (runnable[i].flow == runnable[*head].flow && eligible(runnable[i]) &&
+          versions[runnable[i].version].due && turn(i) < turn(first)) {
+        first = i;
       }
-      if (!turn || last_turn[version] < last_turn[*turn]) turn = version;
     }
-    chosen = *turn;
+    chosen = runnable[first].version;
   }
 
   // Its rows by class, in the order in which they are taken.

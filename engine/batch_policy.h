@@ -109,15 +109,17 @@ struct BatchDecision {
 };
 
 // `runnable` is in order of acceptance, oldest first. `last_turn[v]` tells when
-// version v was last given a batch, in any unit that grows; a version that has
-// had none counts from when it first got work.
+// the model of version v was last given a batch, in any unit that grows; a
+// model that has had none counts from when it first got work.
 //
 // Urgent rows come first, earliest deadline first: a promise outranks a share.
 // Then, of the class with the least service, the row with the earliest finish
-// (ties: the oldest) heads the batch; of its caller's versions the one whose
+// (ties: the oldest) heads the batch; of its caller's models the one whose
 // last turn is longest ago is run, so that a burst for one model cannot hold up
-// another. Its rows are filled one by one in the same order. Without deadlines
-// and other callers, what has started is therefore never overtaken.
+// another, and of that model's versions the one whose row comes first, so that
+// a new version does not overtake what waits for the old. Its rows are filled
+// one by one in the same order. Without deadlines and other callers, what has
+// started is therefore never overtaken.
 //
 // A version is held back only while it could not fill a batch, none of it has
 // started, and its oldest has waited less than max_wait.

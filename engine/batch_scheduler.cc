@@ -606,6 +606,11 @@ void BatchScheduler::LeaveFlow(size_t flow) {
   if (weight < 1e-6) weight = 0;
 }
 
+bool BatchScheduler::IsSameModel(size_t a, size_t b) const {
+  return slots_[a].version != nullptr && slots_[b].version != nullptr &&
+         slots_[a].version->identity.model == slots_[b].version->identity.model;
+}
+
 size_t BatchScheduler::SlotOf(
     const std::shared_ptr<const ServableVersion>& version) {
   size_t free_slot = slots_.size();
@@ -618,8 +623,13 @@ size_t BatchScheduler::SlotOf(
     last_turn_.emplace_back();
   }
   slots_[free_slot].version = version;
-  // Behind the versions that wait already, ahead of none.
+  // Behind the models that wait already, ahead of none.
   last_turn_[free_slot] = turn_;
+  for (size_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slot != free_slot && IsSameModel(slot, free_slot)) {
+      last_turn_[free_slot] = last_turn_[slot];
+    }
+  }
   return free_slot;
 }
 
@@ -723,7 +733,10 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
   }
   const Request& first = *self.running.front()->request;
   batch->version = first.version;
-  last_turn_[first.version_slot] = ++turn_;
+  ++turn_;
+  for (size_t slot = 0; slot < slots_.size(); ++slot) {
+    if (IsSameModel(slot, first.version_slot)) last_turn_[slot] = turn_;
+  }
 }
 
 void BatchScheduler::AdvanceRows(const std::vector<Trajectory*>& rows,

@@ -231,6 +231,7 @@ class BatchScheduler {
 
   size_t SlotOf(const std::shared_ptr<const ServableVersion>& version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsSameModel(size_t a, size_t b) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Where the request belongs, counted in; LeaveFlow takes it out.
   size_t FlowOf(const GenerationRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -315,7 +316,7 @@ class BatchScheduler {
   Shares shares_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<RequestClass, std::string>, size_t> flow_index_
       ABSL_GUARDED_BY(mu_);
-  // By slot: turn_ at its last batch, or when it first got work.
+  // By slot: turn_ at its model's last batch, or when it first got work.
   std::vector<uint64_t> last_turn_ ABSL_GUARDED_BY(mu_);
   uint64_t turn_ ABSL_GUARDED_BY(mu_) = 0;  // Batches handed out.
   std::vector<Lane> lanes_ ABSL_GUARDED_BY(mu_);

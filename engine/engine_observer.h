@@ -86,7 +86,7 @@ class EngineObserver {
   virtual void OnLiveVersion(const ModelIdentity& model,
                              absl::Time loaded_at) = 0;
   // A version is no longer loaded: its last user is gone and its weights are
-  // freed.
+  // freed. Not if it was loaded again meanwhile.
   virtual void OnUnloaded(const ModelIdentity& model) = 0;
   // The version that the operator wants from now on; nothing for none.
   virtual void OnPin(const std::string& model,

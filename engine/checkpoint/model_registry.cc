@@ -574,15 +574,25 @@ void ModelRegistry::Refuse(const std::string& model, int64_t version,
 void ModelRegistry::FreeVersions() {
   const auto freed = graveyard_->Take();
   if (freed.empty()) return;
+  std::vector<ModelIdentity> unloaded;
   {
     absl::MutexLock lock(&mu_);
     for (const auto& version : freed) {
       std::erase_if(draining_, [&](const Draining& draining) {
         return draining.address == version.get();
       });
+      const ModelIdentity& identity = version->identity;
+      const auto entry = models_.find(identity.model);
+      // Rolled back to while it drained, it is loaded a second time.
+      if (entry == models_.end() ||
+          !entry->second.loaded.contains(identity.version)) {
+        unloaded.push_back(identity);
+      }
     }
   }
-  for (const auto& version : freed) observer_->OnUnloaded(version->identity);
+  for (const ModelIdentity& identity : unloaded) {
+    observer_->OnUnloaded(identity);
+  }
 }
 
 void ModelRegistry::ReportRefusals(const std::string& model) {

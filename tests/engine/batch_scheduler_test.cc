@@ -183,12 +183,11 @@ TEST_F(BatchSchedulerTest, OverfullBatchesServeInOrderOfArrival) {
   EXPECT_THAT(Tick(), ElementsAre(3));
 }
 
-TEST_F(BatchSchedulerTest, VersionsTakeTurnsAndATrajectoryStaysOnItsOwn) {
+TEST_F(BatchSchedulerTest, ModelsTakeTurnsAndATrajectoryStaysOnItsOwn) {
   Scheduler();
-  const auto next_version = SharedServableVersion("digits", 2);
+  const auto next_version = SharedServableVersion("faces", 2);
   const auto old_sink = Submit(1, version_);
   EXPECT_THAT(Tick(), ElementsAre(3));
-  // The same model's newer version went live.
   const auto new_sink = Submit(1, next_version);
   for (int step = 2; step >= 0; --step) {
     const LaneBatch of_old = Next();
@@ -203,6 +202,23 @@ TEST_F(BatchSchedulerTest, VersionsTakeTurnsAndATrajectoryStaysOnItsOwn) {
   EXPECT_TRUE(old_sink->finished());
   EXPECT_THAT(Tick(), ElementsAre(0));
   EXPECT_TRUE(new_sink->finished());
+}
+
+TEST_F(BatchSchedulerTest, ANewVersionDoesNotOvertakeWhatWaitsForTheOld) {
+  Scheduler(/*max_batch_size=*/8);
+  const auto next = SharedServableVersion("digits", 2, /*num_timesteps=*/4);
+  const auto old_one = Submit(9);
+  const auto new_one = Submit(1, next);
+  std::vector<int64_t> versions;
+  while (!new_one->finished()) {
+    const LaneBatch batch = Next();
+    versions.push_back(batch.version->identity.version);
+    Succeed(batch);
+    if (batch.version == next) {
+      EXPECT_TRUE(old_one->finished());
+    }
+  }
+  EXPECT_THAT(versions, ElementsAre(1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2));
 }
 
 TEST_F(BatchSchedulerTest, AVersionIsLetGoWithItsLastTrajectory) {

@@ -333,6 +333,21 @@ TEST_F(ModelRegistryTest, AnOldVersionIsFreedWithItsLastUserAndOffItsThread) {
   registry().SetWake(nullptr);
 }
 
+TEST_F(ModelRegistryTest, AVersionThatIsLoadedAgainIsNotToldAsUnloaded) {
+  options_.keep_versions = 1;
+  Add(1);
+  Reconcile();
+  auto handle = *registry().Resolve("digits", std::nullopt);
+  Add(2);
+  Reconcile();
+  ASSERT_EQ(registry().Pin("digits", 1), absl::OkStatus());
+  Reconcile();
+  EXPECT_EQ(Live(), 1);
+  handle.reset();
+  Reconcile();
+  EXPECT_THAT(observer_.events().unloaded, ElementsAre(Digits(2)));
+}
+
 TEST_F(ModelRegistryTest, AHandleMayOutliveTheRegistry) {
   Add(1);
   Reconcile();
