@@ -371,16 +371,20 @@ class HotReloadTest(unittest.TestCase):
   def test_a_publisher_killed_at_random_moments(self):
     kills = 200
     moments = random.Random(20251125)
+    half_done = 0
     self.start_server()
+    begin = time.monotonic()
+    self.publisher.publish()
+    longest_s = 2 * (time.monotonic() - begin)
     with hot_reload.Load(options.client, self.server, '--concurrency=1',
                          '--counts=1,4', '--seed_pool=4') as load:
       for number in range(1, kills + 1):
         process = self.publisher.start()
-        # No wait for anything: the moment of the kill. A version takes some
-        # tens of milliseconds.
-        time.sleep(moments.uniform(0, 0.08))
+        # No wait for anything: the moment of the kill.
+        time.sleep(moments.uniform(0, longest_s))
         process.kill()
         process.wait()
+        half_done += self.hidden_folders() != []
         if number % 20 == 0:
           newest = self.publisher.complete_versions()[-1]
           if newest != self.good.version:
@@ -390,10 +394,10 @@ class HotReloadTest(unittest.TestCase):
     self.assertEqual(report['calls']['ok'], report['calls']['scheduled'])
     # The kills came early and late enough to leave some of both.
     complete = self.publisher.complete_versions()
+    self.assertGreater(half_done, kills // 10)
     self.assertGreater(len(complete), kills // 10)
     self.assertEqual(complete, list(range(1, len(complete) + 1)))
-    self.assertEqual([entry.name for entry in self.publisher.folder.iterdir()
-                      if entry.name.startswith('.')], [])
+    self.assertEqual(self.hidden_folders(), [])
     # Nothing half done was ever tried.
     by_result = Metrics(self.server).values('ddgan_reloads_total', 'result')
     self.assertEqual([result for result, times in by_result.items() if times],
@@ -406,6 +410,11 @@ class HotReloadTest(unittest.TestCase):
       self.assertEqual(by_version[version], hot_reload.bytes_in_quiet(
           options.server, stubs, self.publisher, version, by_version[version],
           None, *FLAGS))
+
+  def hidden_folders(self):
+    """What publishers that died have left behind."""
+    return [entry.name for entry in self.publisher.folder.iterdir()
+            if entry.name.startswith('.')]
 
   def cannot_publish(self, error, **popen_arguments):
     """The next version fails with `error`, and nothing of it is to be seen."""
