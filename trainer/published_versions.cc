@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/checkpoint_format.h"
-#include "nlohmann/json.hpp"
 #include "engine/checkpoint/durable_file.h"
+#include "nlohmann/json.hpp"
 
 namespace ddgan {
 namespace {
