@@ -526,14 +526,14 @@ void ModelRegistry::Load(const std::string& model, int64_t version) {
            {ResultOfRead(loaded.status()), loaded.status()}, start);
     return;
   }
-  loaded->loaded_at = clock_->Now();
-  observer_->OnReloadPhase(ReloadPhase::kRead, loaded->loaded_at - start);
+  observer_->OnReloadPhase(ReloadPhase::kRead, clock_->Now() - start);
   const Trial trial = try_out_(*loaded, live.get());
   live.reset();
   if (trial.result != ReloadResult::kLive) {
     Refuse(model, version, files, trial, start);
     return;
   }
+  loaded->loaded_at = clock_->Now();
   const ModelIdentity identity = loaded->identity;
   {
     absl::MutexLock lock(&mu_);

@@ -215,6 +215,8 @@ TEST_F(ModelRegistryTest, ATrialGetsTheLiveVersionAndDecides) {
   }
   EXPECT_THAT(trials, ElementsAre("1 after nothing", "2 after 1", "3 after 1"));
   EXPECT_EQ(States(), "3 live, 2 refused: too bright, 1 loaded");
+  // Loaded is who has passed.
+  EXPECT_EQ(registry().List()[0].versions[0].loaded_at, clock_.Now());
   const RecordingObserver::Events events = observer_.events();
   ASSERT_THAT(events.reloads, SizeIs(3));
   EXPECT_EQ(events.reloads[0].model, Digits(1));
