@@ -3,7 +3,7 @@
 // differently in each, so that versions make different images that all look
 // like the source's. No LibTorch: a test may start and kill it by the hundred.
 //
-//   publish_versions --source=deploy/models/mnist/4960 --root=/tmp/models
+//   publish_versions --source=deploy/models/mnist/VERSION --root=/tmp/models
 //       --first=4961 --count=200 --interval=3s
 //
 // Prints "VERSION DIGEST" when a version is there. Exit code 1 if one cannot be
