@@ -54,11 +54,15 @@ LifecycleAction NextLifecycleAction(const ModelFacts& model) {
   LifecycleAction action;
   const VersionFacts* next = nullptr;
   for (const VersionFacts* candidate : Candidates(model)) {
-    if (candidate->loaded || candidate->retry_at <= model.now) {
-      next = candidate;
-      break;
+    // While nothing is live, what can be at once comes before what is better.
+    if (!model.live && candidate->loaded) {
+      return {Kind::kMakeLive, candidate->version};
     }
-    action.look_again = std::min(action.look_again, candidate->retry_at);
+    if (candidate->loaded || candidate->retry_at <= model.now) {
+      if (next == nullptr) next = candidate;
+    } else if (next == nullptr) {
+      action.look_again = std::min(action.look_again, candidate->retry_at);
+    }
   }
   if (next != nullptr && next->version == model.live) next = nullptr;
   if (next != nullptr && next->loaded) {

@@ -62,7 +62,8 @@ struct LifecycleAction {
 //
 // The version to be live is the pinned one, else the newest. One that cannot be
 // had (not on disk, or tried in vain) is passed over: for a newer one than the
-// live one if none is pinned, otherwise only while nothing is live at all. A
+// live one if none is pinned, otherwise only while nothing is live at all; then
+// one that is loaded goes live before a better one is loaded. A
 // version older than the live one never replaces it unless it is pinned,
 // whatever appears on or vanishes from the disk.
 //

@@ -74,6 +74,13 @@ TEST(VersionLifecycle, AnOlderOneIsTakenOnlyWhileNothingIsLive) {
                Kind::kNone);
 }
 
+TEST(VersionLifecycle, WhatIsLoadedServesBeforeANewerOneIsLoaded) {
+  // 7 was published while 5 was loaded.
+  ExpectAction(Model({Loaded(5), OnDisk(7)}), Kind::kMakeLive, 5);
+  ExpectAction(Model({Loaded(5, 1), OnDisk(7)}, 5), Kind::kLoad, 7);
+  ExpectAction(Model({Loaded(5), OnDisk(7)}, {}, 7), Kind::kMakeLive, 5);
+}
+
 TEST(VersionLifecycle, ARefusedOneIsPassedOverUntilItsTime) {
   const absl::Time later = kNow + absl::Seconds(3);
   ExpectAction(Model({Loaded(5, 1), OnDisk(6), Refused(7)}, 5), Kind::kLoad, 6);
