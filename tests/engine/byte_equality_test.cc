@@ -22,6 +22,7 @@
 #include "engine/model/model.h"
 #include "tests/fakes/recording_observer.h"
 #include "tests/fakes/recording_sink.h"
+#include "tests/fakes/scripted_folder_events.h"
 #include "tests/fakes/scripted_version_source.h"
 #include "tests/fakes/visible_parameters.h"
 
@@ -177,6 +178,7 @@ struct RandomServer {
     auto source = std::make_unique<ScriptedVersionSource>();
     source->Add(version);
     engine = *EngineCore::Create(options, std::move(lanes), std::move(source),
+                                 std::make_unique<ScriptedFolderEvents>(),
                                  &observer, &clock);
   }
 

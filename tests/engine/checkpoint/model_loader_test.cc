@@ -22,12 +22,13 @@ TEST(LoadModelTest, KeepsTheWeightsInTheFormsThatItsLanesNeed) {
   const auto tensor = LoadModel(checkpoint, ModelUse::kTensorLanes);
   const auto both = LoadModel(checkpoint, ModelUse::kAllLanes);
   ASSERT_TRUE(cpu.ok() && tensor.ok() && both.ok());
-  EXPECT_EQ((*cpu)->identity(), checkpoint.identity);
-  EXPECT_TRUE((*cpu)->parameters().empty());
-  EXPECT_EQ((*both)->bytes(), (*cpu)->bytes() + (*tensor)->bytes());
-  EXPECT_NO_THROW((*both)->generator());
-  EXPECT_THROW((*tensor)->generator(), std::bad_optional_access);
-  for (const at::Tensor& parameter : (*tensor)->parameters()) {
+  EXPECT_EQ(cpu->model->identity(), checkpoint.identity);
+  EXPECT_EQ(cpu->bytes, cpu->model->bytes());
+  EXPECT_TRUE(cpu->model->parameters().empty());
+  EXPECT_EQ(both->model->bytes(), cpu->model->bytes() + tensor->model->bytes());
+  EXPECT_NO_THROW(both->model->generator());
+  EXPECT_THROW(tensor->model->generator(), std::bad_optional_access);
+  for (const at::Tensor& parameter : tensor->model->parameters()) {
     EXPECT_EQ(parameter.min().item<float>(), 0.25f);
     EXPECT_EQ(parameter.max().item<float>(), 0.25f);
   }
