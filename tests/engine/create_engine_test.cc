@@ -37,7 +37,7 @@ class CreateEngineTest : public ::testing::Test {
   void Publish(const std::string& model, int64_t version) {
     const absl::StatusOr<ModelIdentity> published =
         PublishCheckpoint(root_, version, TinyCheckpointConfig(model),
-                          TinyWeights(TinyModelConfig()));
+                          TinyRandomWeights(TinyModelConfig()));
     ASSERT_TRUE(published.ok()) << published.status();
   }
 
@@ -50,7 +50,9 @@ class CreateEngineTest : public ::testing::Test {
 
   std::shared_ptr<RecordingSink> Submit(const GenerationRequest& request) {
     const auto sink = std::make_shared<RecordingSink>();
-    EXPECT_TRUE(engine_->Submit(request, sink).ok());
+    const absl::Status refused = engine_->Submit(request, sink).status();
+    EXPECT_EQ(refused, absl::OkStatus());
+    if (!refused.ok()) sink->OnFinished(refused, {});  // Nobody else will.
     return sink;
   }
 

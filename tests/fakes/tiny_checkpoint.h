@@ -5,6 +5,8 @@
 
 #include <cstring>
 #include <deque>
+#include <functional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -41,22 +43,37 @@ inline CheckpointConfig TinyCheckpointConfig(
   return config;
 }
 
-// The bytes of a model.safetensors for `config`.
-inline std::string TinyWeights(const ModelConfig& config, float value = 0.01f) {
+// The bytes of a model.safetensors for `config`, each value from `next`.
+inline std::string MakeTinyWeights(const ModelConfig& config,
+                                   const std::function<float()>& next) {
   std::deque<std::string> data;  // Keeps its elements in place.
   std::vector<TensorView> tensors;
   for (const ParameterPlan& parameter : PlanGenerator(config).parameters) {
     size_t count = 1;
     for (int64_t size : parameter.shape) count *= static_cast<size_t>(size);
     std::string& bytes = data.emplace_back(count * sizeof(float), '\0');
-    for (size_t i = 0; i < count; ++i)
+    for (size_t i = 0; i < count; ++i) {
+      const float value = next();
       std::memcpy(bytes.data() + i * sizeof(float), &value, sizeof(float));
+    }
     tensors.push_back({.name = parameter.name,
                        .dtype = DType::kFloat32,
                        .shape = parameter.shape,
                        .data = bytes});
   }
   return SerializeSafetensors(tensors).value();
+}
+
+// All values the same. Its images are, too, so no engine serves it.
+inline std::string TinyWeights(const ModelConfig& config, float value = 0.01f) {
+  return MakeTinyWeights(config, [value] { return value; });
+}
+
+// Weights whose images differ by seed and index.
+inline std::string TinyRandomWeights(const ModelConfig& config) {
+  std::mt19937 random(11);
+  std::uniform_real_distribution<float> values(-0.3f, 0.3f);
+  return MakeTinyWeights(config, [&] { return values(random); });
 }
 
 }  // namespace ddgan
