@@ -132,7 +132,6 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
   }
   const absl::StatusOr<absl::Time> loaded = engine->registry_.Reconcile();
   if (!loaded.ok()) return loaded.status();
-  absl::MutexLock lock(&engine->watcher_mu_);
   engine->watcher_ = std::make_unique<CheckpointWatcher>(
       &engine->registry_, std::move(events), options.poll_interval, observer,
       clock);

@@ -10,10 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engine/batch_policy.h"
 #include "engine/batch_runner.h"
@@ -89,8 +87,7 @@ class EngineCore : public Engine {
   ModelRegistry registry_;
   std::unique_ptr<DevicePool> pool_;
   std::unique_ptr<VersionTrial> trial_;
-  absl::Mutex watcher_mu_;  // Held by who stops the watcher.
-  std::unique_ptr<CheckpointWatcher> watcher_ ABSL_GUARDED_BY(watcher_mu_);
+  std::unique_ptr<CheckpointWatcher> watcher_;
 };
 
 }  // namespace ddgan

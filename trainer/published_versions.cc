@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/checkpoint/durable_file.h"
+#include "engine/checkpoint/strict_json.h"
 #include "nlohmann/json.hpp"
 
 namespace ddgan {
@@ -15,11 +16,10 @@ namespace {
 
 // {"1000": "<digest>", ...}
 std::optional<std::map<int64_t, std::string>> Parse(const std::string& text) {
-  const nlohmann::json json =
-      nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return std::nullopt;
+  const absl::StatusOr<nlohmann::json> json = ParseStrictJson(text);
+  if (!json.ok() || !json->is_object()) return std::nullopt;
   std::map<int64_t, std::string> digests;
-  for (const auto& [name, digest] : json.items()) {
+  for (const auto& [name, digest] : json->items()) {
     const std::optional<int64_t> version = ParseVersionName(name);
     if (!version || !digest.is_string()) return std::nullopt;
     digests[*version] = digest.get<std::string>();
