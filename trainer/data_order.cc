@@ -1,5 +1,6 @@
 #include "trainer/data_order.h"
 
+#include <algorithm>
 #include <numeric>
 #include <random>
 #include <utility>
@@ -19,6 +20,21 @@ std::vector<uint32_t> EpochOrder(uint64_t seed, int64_t epoch, size_t size) {
   for (size_t i = size; i > 1; --i)
     std::swap(order[i - 1], order[random() % i]);
   return order;
+}
+
+std::vector<uint32_t> RowsOfSlot(int batch, int slots, int slot) {
+  const int rows = batch / slots;
+  const int members = std::min(rows, 4);
+  const int groups = rows / members;  // Of this slot.
+  const int stride = groups * slots;  // Groups of the whole batch.
+  std::vector<uint32_t> result;
+  result.reserve(rows);
+  for (int k = 0; k < members; ++k) {
+    for (int m = 0; m < groups; ++m) {
+      result.push_back(k * stride + slot * groups + m);
+    }
+  }
+  return result;
 }
 
 }  // namespace ddgan

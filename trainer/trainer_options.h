@@ -17,12 +17,15 @@ enum class ResumePolicy {
 };
 
 struct TrainerOptions {
-  std::string dataset = "mnist";  // Only "mnist".
-  std::string data;               // Folder of the data set's files.
-  std::string out;                // Model root to publish into.
-  std::string model = "mnist";    // Published as <out>/<model>/<step>.
-  std::string run_dir;            // Training state and sample grids; default
-                                  // <out>/.training-<model>.
+  // "mnist", "stacked_mnist", "cifar10", "image_folder", "lmdb" or
+  // "25_gaussians".
+  std::string dataset = "mnist";
+  std::string data;             // Folder or file of the data set; none for
+                                // 25_gaussians.
+  std::string out;              // Model root to publish into.
+  std::string model = "mnist";  // Published as <out>/<model>/<step>.
+  std::string run_dir;          // Training state and sample grids; default
+                                // <out>/.training-<model>.
   ResumePolicy resume = ResumePolicy::kAuto;
 
   // Start the generator and its average from a published version, the folder
@@ -38,7 +41,21 @@ struct TrainerOptions {
   int ngf = 64;         // Discriminator's base width. [1, 512]
   int t_emb_dim = 256;  // Its time embedding, even. [4, 4096]
 
-  int batch_size = 128;  // At most 4, or a multiple of 4. [1, 4096]
+  // "ncsnpp": the networks of spec sections 3 and 4. "toy_mlp": three fully
+  // connected layers each, for points in the plane (spec section 7).
+  std::string networks = "ncsnpp";
+  int toy_width = 512;  // Of toy_mlp's hidden layers. [4, 4096]
+
+  bool flip = false;          // Mirror every other image, at random.
+  int64_t dataset_limit = 0;  // Only the first so many images; 0: all.
+  int data_threads = 1;       // That decode images. [1, 64]
+
+  // Images per step of all processes together. Split over processes and
+  // micro-batches, each part is at most 4 or a multiple of 4. [1, 65536]
+  int batch_size = 128;
+  // Micro-batches per step and process, whose gradients add up: less memory,
+  // the same step. [1, 1024]
+  int accumulate = 1;
   int num_epoch = 1200;  // Horizon of the learning rate schedule. [1, 1e6]
   int64_t max_steps =
       0;                 // Stop after this many; 0: after num_epoch + 1 epochs.
@@ -49,6 +66,18 @@ struct TrainerOptions {
   int lazy_reg = 1;           // R1 every so many steps. [1, 1e6]
   double ema_decay = 0.9999;  // [0, 1)
   uint64_t seed = 1024;
+
+  std::string device = "cpu";         // "cpu" or "cuda".
+  std::string precision = "float32";  // "float32", "tf32" or "bfloat16".
+  bool channels_last = true;          // Memory order of activations.
+  double max_hours = 0;  // Stop after so many hours of this run; 0: never.
+                         // [0, 1e5]
+  // Address for /metrics, host:port; empty: none.
+  std::string metrics_listen;
+  // Seconds after which a process gives up waiting for the others. [1, 86400]
+  double distributed_timeout_s = 60;
+  // "auto" (bar on a terminal, else lines), "bar" or "lines".
+  std::string progress = "auto";
 
   int threads = 0;         // LibTorch's CPU threads; 0: one per core. [0, 256]
   int64_t log_every = 25;  // Steps between progress lines. >= 1
