@@ -15,12 +15,13 @@ constexpr double kEpsilon = 1e-8;
 
 }  // namespace
 
-FlatParameters::FlatParameters(const Parameters& initial) {
+FlatParameters::FlatParameters(const Parameters& initial,
+                               const at::Device& device) {
   std::vector<at::Tensor> pieces;
   for (const at::Tensor& tensor : initial) {
     pieces.push_back(tensor.detach().reshape({-1}).to(at::kFloat));
   }
-  values_ = at::cat(pieces);
+  values_ = at::cat(pieces).to(device);
   gradient_ = at::zeros_like(values_);
   tensors_ = initial;  // For the shapes.
   const Parameters values = Split(values_);
@@ -49,10 +50,10 @@ void FlatParameters::SetRequiresGrad(bool requires_grad) {
   for (at::Tensor& tensor : tensors_) tensor.set_requires_grad(requires_grad);
 }
 
-Adam::Adam(int64_t num_parameters)
-    : exp_avg_(at::zeros({num_parameters}, at::kFloat)),
-      exp_avg_sq_(at::zeros({num_parameters}, at::kFloat)),
-      step_(at::zeros({}, at::kFloat)) {}
+Adam::Adam(const at::Tensor& values)
+    : exp_avg_(at::zeros_like(values)),
+      exp_avg_sq_(at::zeros_like(values)),
+      step_(at::zeros({}, values.options())) {}
 
 void Adam::Step(FlatParameters& parameters, double learning_rate) {
   step_.add_(1);

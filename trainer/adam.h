@@ -13,8 +13,8 @@ namespace ddgan {
 // Thread-compatible.
 class FlatParameters {
  public:
-  // Copies `initial`.
-  explicit FlatParameters(const Parameters& initial);
+  // Copies `initial` to `device`.
+  FlatParameters(const Parameters& initial, const at::Device& device);
 
   // Leaf tensors that require grad, with the shapes of `initial`; their
   // gradients accumulate into gradient().
@@ -40,12 +40,13 @@ class FlatParameters {
 // (spec 5.2). Thread-compatible.
 class Adam {
  public:
-  explicit Adam(int64_t num_parameters);
+  // For parameters like `values` [n], on their device.
+  explicit Adam(const at::Tensor& values);
 
   void Step(FlatParameters& parameters, double learning_rate);
 
   // The state, to be saved and restored: moments [n], and steps taken, a
-  // float32 scalar.
+  // float32 scalar, all on the parameters' device.
   const at::Tensor& exp_avg() const { return exp_avg_; }
   const at::Tensor& exp_avg_sq() const { return exp_avg_sq_; }
   const at::Tensor& step() const { return step_; }

@@ -14,12 +14,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "engine/checkpoint/durable_file.h"
 #include "engine/checkpoint/folder.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/sha256.h"
 #include "engine/checkpoint/weights_check.h"
 #include "engine/model/generator_plan.h"
-#include "engine/checkpoint/durable_file.h"
 
 namespace ddgan {
 namespace {

@@ -11,9 +11,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "engine/checkpoint/durable_file.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/sha256.h"
-#include "engine/checkpoint/durable_file.h"
 
 namespace ddgan {
 namespace {

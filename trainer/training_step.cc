@@ -1,11 +1,12 @@
 #include "trainer/training_step.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/randint.h>
-#include <ATen/ops/randn.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
+
+#include <vector>
 
 #include "engine/noise_schedule.h"
 #include "trainer/losses.h"
@@ -13,122 +14,154 @@
 namespace ddgan {
 namespace {
 
-// The finaliser of splitmix64: neighbouring (seed, step) pairs give
-// unrelated generators.
-uint64_t MixSeed(uint64_t seed, uint64_t step) {
-  uint64_t x = seed + 0x9E3779B97F4A7C15u * (step + 1);
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
+// Runs forward passes in the number format of a run while it lives.
+class PrecisionScope {
+ public:
+  PrecisionScope(Precision precision, at::DeviceType device)
+      : active_(precision == Precision::kBfloat16), device_(device) {
+    if (!active_) return;
+    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+    at::autocast::set_autocast_enabled(device_, true);
+    at::autocast::increment_nesting();
+  }
+  ~PrecisionScope() {
+    if (!active_) return;
+    // Casts of weights must not outlive the optimiser's next step.
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(device_, false);
+  }
+  PrecisionScope(const PrecisionScope&) = delete;
+  PrecisionScope& operator=(const PrecisionScope&) = delete;
 
-HalfStepDraws DrawHalf(const ModelConfig& config, int64_t batch,
-                       const at::Generator& random) {
-  const std::vector<int64_t> image = {batch, config.num_channels,
-                                      config.image_size, config.image_size};
-  HalfStepDraws draws;
-  draws.t = at::randint(0, config.num_timesteps, {batch}, random,
-                        at::TensorOptions(at::kLong));
-  draws.step_noise = at::randn(image, random, at::kFloat);
-  draws.noise = at::randn(image, random, at::kFloat);
-  draws.z = at::randn({batch, config.nz}, random, at::kFloat);
-  draws.posterior = at::randn(image, random, at::kFloat);
-  return draws;
+ private:
+  const bool active_;
+  const at::DeviceType device_;
+};
+
+void AddTo(at::Tensor* sum, const at::Tensor& value) {
+  *sum = sum->defined() ? *sum + value.detach() : value.detach();
 }
 
 }  // namespace
 
-StepDraws DrawStep(const ModelConfig& config, int64_t batch_size, uint64_t seed,
-                   int64_t step) {
-  const at::Generator random = at::detail::createCPUGenerator(
-      MixSeed(seed, static_cast<uint64_t>(step)));
-  StepDraws draws;
-  draws.discriminator = DrawHalf(config, batch_size, random);
-  draws.generator = DrawHalf(config, batch_size, random);
-  return draws;
-}
-
-TrainingStep::TrainingStep(const ModelConfig& config,
-                           const DiscriminatorConfig& discriminator_config,
+TrainingStep::TrainingStep(const NetworksConfig& config,
                            const TrainingOptions& options,
                            const Parameters& generator_parameters,
-                           const Parameters& discriminator_parameters)
+                           const Parameters& discriminator_parameters,
+                           const at::Device& device)
     : options_(options),
-      diffusion_(ComputeNoiseSchedule(config), at::kFloat),
-      g_(generator_parameters),
-      d_(discriminator_parameters),
-      generator_(config, g_.tensors()),
-      discriminator_(discriminator_config, d_.tensors()),
-      g_adam_(g_.values().numel()),
-      d_adam_(d_.values().numel()),
+      parts_(options.accumulate),
+      diffusion_(ComputeNoiseSchedule(config.model),
+                 at::TensorOptions(device).dtype(at::kFloat)),
+      g_(generator_parameters, device),
+      d_(discriminator_parameters, device),
+      networks_(CreateNetworks(config, g_.tensors(), d_.tensors())),
+      g_adam_(g_.values()),
+      d_adam_(d_.values()),
       ema_(options.ema_decay) {}
 
-StepLosses TrainingStep::Run(const at::Tensor& images, const StepDraws& draws,
-                             int64_t step, double generator_rate,
-                             double discriminator_rate) {
-  StepLosses losses;
-  DiscriminatorStep(images, draws.discriminator, step % options_.lazy_reg == 0,
-                    discriminator_rate, &losses);
-  if (step >= options_.discriminator_head_start) {
-    GeneratorStep(images, draws.generator, generator_rate, &losses);
+StepLosses TrainingStep::Run(const at::Tensor& samples, const StepDraws& draws,
+                             const StepSettings& settings) {
+  LossSums sums;
+  DiscriminatorStep(samples, draws.discriminator,
+                    settings.step % options_.lazy_reg == 0, &sums);
+  d_adam_.Step(d_, settings.discriminator_rate);
+  if (settings.step >= options_.discriminator_head_start) {
+    GeneratorStep(samples, draws.generator, &sums);
+    g_adam_.Step(g_, settings.generator_rate);
+    ema_.Update(g_.values());
   }
+
+  // One read from the device for all of them.
+  std::vector<at::Tensor> computed = {sums.discriminator_real,
+                                      sums.discriminator_fake};
+  if (sums.generator.defined()) computed.push_back(sums.generator);
+  if (sums.r1.defined()) computed.push_back(sums.r1);
+  const at::Tensor values =
+      (at::stack(computed).to(at::kDouble) / parts_).cpu();
+  const double* value = values.const_data_ptr<double>();
+  StepLosses losses;
+  losses.discriminator_real = *value++;
+  losses.discriminator_fake = *value++;
+  if (sums.generator.defined()) losses.generator = *value++;
+  if (sums.r1.defined()) losses.r1 = *value++;
   return losses;
 }
 
 at::Tensor TrainingStep::Fake(const at::Tensor& x_next,
                               const HalfStepDraws& draws) const {
-  return diffusion_.Posterior(generator_.Forward(x_next, draws.t, draws.z),
-                              x_next, draws.t, draws.posterior);
+  at::Tensor x0;
+  {
+    const PrecisionScope scope(options_.precision, x_next.device().type());
+    x0 = networks_->Generate(x_next, draws.t, draws.z);
+  }
+  return diffusion_.Posterior(x0.to(at::kFloat), x_next, draws.t,
+                              draws.posterior);
 }
 
-void TrainingStep::DiscriminatorStep(const at::Tensor& images,
+at::Tensor TrainingStep::Discriminate(const at::Tensor& x,
+                                      const HalfStepDraws& draws,
+                                      const at::Tensor& x_next) const {
+  const PrecisionScope scope(options_.precision, x.device().type());
+  return networks_->Discriminate(x, draws.t, x_next).to(at::kFloat);
+}
+
+void TrainingStep::BackwardShare(const at::Tensor& loss) const {
+  torch::autograd::backward({parts_ == 1 ? loss : loss / parts_});
+}
+
+void TrainingStep::DiscriminatorStep(const at::Tensor& samples,
                                      const HalfStepDraws& draws, bool penalise,
-                                     double rate, StepLosses* losses) {
+                                     LossSums* sums) {
   d_.SetRequiresGrad(true);
   d_.ZeroGradient();
-  Diffusion::Pair pair =
-      diffusion_.DiffusePair(images, draws.t, draws.step_noise, draws.noise);
-  // x_t is a leaf of its own: x_next was computed before and is no function of
-  // it here, so R1 sees x_t alone.
-  if (penalise) pair.x_t.set_requires_grad(true);
-  const at::Tensor real =
-      discriminator_.Forward(pair.x_t, draws.t, pair.x_next);
-  at::Tensor loss = LossAsReal(real);
-  losses->discriminator_real = loss.item<double>();
-  if (penalise) {
-    const at::Tensor penalty = R1Penalty(real, pair.x_t, options_.r1_gamma);
-    losses->r1 = penalty.item<double>();
-    loss = loss + penalty;
-  }
-  torch::autograd::backward({loss});
+  const int64_t rows = samples.size(0) / options_.accumulate;
+  for (int part = 0; part < options_.accumulate; ++part) {
+    const HalfStepDraws drawn = draws.Rows(part * rows, rows);
+    Diffusion::Pair pair =
+        diffusion_.DiffusePair(samples.narrow(0, part * rows, rows), drawn.t,
+                               drawn.step_noise, drawn.noise);
+    // x_t is a leaf of its own: x_next was computed before and is no function
+    // of it here, so R1 sees x_t alone.
+    if (penalise) pair.x_t.set_requires_grad(true);
+    const at::Tensor real = Discriminate(pair.x_t, drawn, pair.x_next);
+    at::Tensor loss = LossAsReal(real);
+    AddTo(&sums->discriminator_real, loss);
+    if (penalise) {
+      const at::Tensor penalty = R1Penalty(real, pair.x_t, options_.r1_gamma);
+      AddTo(&sums->r1, penalty);
+      loss = loss + penalty;
+    }
+    BackwardShare(loss);
 
-  at::Tensor fake;
-  {
-    // The generator's gradient is of no use in this half.
-    const at::NoGradGuard no_grad;
-    fake = Fake(pair.x_next, draws);
+    at::Tensor fake;
+    {
+      // The generator's gradient is of no use in this half.
+      const at::NoGradGuard no_grad;
+      fake = Fake(pair.x_next, drawn);
+    }
+    const at::Tensor fake_loss =
+        LossAsFake(Discriminate(fake, drawn, pair.x_next));
+    AddTo(&sums->discriminator_fake, fake_loss);
+    BackwardShare(fake_loss);
   }
-  const at::Tensor fake_loss =
-      LossAsFake(discriminator_.Forward(fake, draws.t, pair.x_next));
-  losses->discriminator_fake = fake_loss.item<double>();
-  torch::autograd::backward({fake_loss});
-  d_adam_.Step(d_, rate);
 }
 
-void TrainingStep::GeneratorStep(const at::Tensor& images,
-                                 const HalfStepDraws& draws, double rate,
-                                 StepLosses* losses) {
+void TrainingStep::GeneratorStep(const at::Tensor& samples,
+                                 const HalfStepDraws& draws, LossSums* sums) {
   d_.SetRequiresGrad(false);
   g_.ZeroGradient();
-  const Diffusion::Pair pair =
-      diffusion_.DiffusePair(images, draws.t, draws.step_noise, draws.noise);
-  const at::Tensor fake = Fake(pair.x_next, draws);
-  const at::Tensor loss =
-      LossAsReal(discriminator_.Forward(fake, draws.t, pair.x_next));
-  losses->generator = loss.item<double>();
-  torch::autograd::backward({loss});
-  g_adam_.Step(g_, rate);
-  ema_.Update(g_.values());
+  const int64_t rows = samples.size(0) / options_.accumulate;
+  for (int part = 0; part < options_.accumulate; ++part) {
+    const HalfStepDraws drawn = draws.Rows(part * rows, rows);
+    const Diffusion::Pair pair =
+        diffusion_.DiffusePair(samples.narrow(0, part * rows, rows), drawn.t,
+                               drawn.step_noise, drawn.noise);
+    const at::Tensor loss =
+        LossAsReal(Discriminate(Fake(pair.x_next, drawn), drawn, pair.x_next));
+    AddTo(&sums->generator, loss);
+    BackwardShare(loss);
+  }
 }
 
 }  // namespace ddgan

@@ -6,42 +6,32 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "engine/diffusion.h"
-#include "engine/model/generator.h"
-#include "engine/model/model_config.h"
+#include "engine/precision.h"
 #include "trainer/adam.h"
-#include "trainer/discriminator.h"
 #include "trainer/ema_weights.h"
+#include "trainer/networks.h"
+#include "trainer/training_draws.h"
 
 namespace ddgan {
 
-// The random numbers of one half of a step.
-struct HalfStepDraws {
-  at::Tensor t;           // [B] int64, uniform in {0..T-1}
-  at::Tensor step_noise;  // [B, C, S, S], x_t -> x_{t+1}
-  at::Tensor noise;       // [B, C, S, S], x0 -> x_t
-  at::Tensor z;           // [B, nz]
-  at::Tensor posterior;   // [B, C, S, S]
-};
-
-struct StepDraws {
-  HalfStepDraws discriminator;
-  HalfStepDraws generator;
-};
-
-// Draws of step `step` of a run: a function of (seed, step) alone, so that a
-// resumed run draws what an unbroken one would.
-StepDraws DrawStep(const ModelConfig& config, int64_t batch_size, uint64_t seed,
-                   int64_t step);
-
+// Means over the global batch.
 struct StepLosses {
   double discriminator_real = 0;
   double discriminator_fake = 0;
   // Only of steps that computed them.
   std::optional<double> generator;
   std::optional<double> r1;
+};
+
+// What one step is told.
+struct StepSettings {
+  int64_t step = 0;  // Counts from 0.
+  double generator_rate = 0;
+  double discriminator_rate = 0;
 };
 
 struct TrainingOptions {
@@ -51,24 +41,31 @@ struct TrainingOptions {
   double ema_decay = 0.9999;
   // The generator stays as it is on steps below this. >= 0
   int64_t discriminator_head_start = 0;
+  // Micro-batches that a step's rows are cut into; their gradients add up. >= 1
+  int accumulate = 1;
+  // kBfloat16: matrix products and convolutions by LibTorch's autocast, with
+  // weights, their gradients, optimisers, losses and the diffusion in float32.
+  Precision precision = Precision::kFloat32;
 };
 
 // Both networks, their optimisers and the average: all that one step changes.
 // Thread-compatible; runs on LibTorch's threads.
 class TrainingStep {
  public:
-  TrainingStep(const ModelConfig& config,
-               const DiscriminatorConfig& discriminator_config,
-               const TrainingOptions& options,
+  // Parameters are copied to `device`.
+  TrainingStep(const NetworksConfig& config, const TrainingOptions& options,
                const Parameters& generator_parameters,
-               const Parameters& discriminator_parameters);
+               const Parameters& discriminator_parameters,
+               const at::Device& device);
 
-  // `images` [B, C, S, S] float32 in [-1, 1]; `step` counts from 0. Throws
-  // c10::Error on shapes that do not fit.
-  StepLosses Run(const at::Tensor& images, const StepDraws& draws, int64_t step,
-                 double generator_rate, double discriminator_rate);
+  // `samples` [B, C, H, W] float32 on the device, images in [-1, 1]; B is a
+  // multiple of options.accumulate. Throws c10::Error on shapes that do not
+  // fit.
+  StepLosses Run(const at::Tensor& samples, const StepDraws& draws,
+                 const StepSettings& settings);
 
-  const Generator& generator() const { return generator_; }
+  const Networks& networks() const { return *networks_; }
+  const Diffusion& diffusion() const { return diffusion_; }
   const FlatParameters& generator_parameters() const { return g_; }
   const FlatParameters& discriminator_parameters() const { return d_; }
   const Adam& generator_optimiser() const { return g_adam_; }
@@ -77,19 +74,30 @@ class TrainingStep {
   const EmaWeights& ema() const { return ema_; }
 
  private:
-  void DiscriminatorStep(const at::Tensor& images, const HalfStepDraws& draws,
-                         bool penalise, double rate, StepLosses* losses);
-  void GeneratorStep(const at::Tensor& images, const HalfStepDraws& draws,
-                     double rate, StepLosses* losses);
-  // A generated x_t for x_{t+1}.
+  // Sums of a step's losses, scalars on the device; undefined: not computed.
+  struct LossSums {
+    at::Tensor discriminator_real;
+    at::Tensor discriminator_fake;
+    at::Tensor generator;
+    at::Tensor r1;
+  };
+
+  void DiscriminatorStep(const at::Tensor& samples, const HalfStepDraws& draws,
+                         bool penalise, LossSums* sums);
+  void GeneratorStep(const at::Tensor& samples, const HalfStepDraws& draws,
+                     LossSums* sums);
   at::Tensor Fake(const at::Tensor& x_next, const HalfStepDraws& draws) const;
+  at::Tensor Discriminate(const at::Tensor& x, const HalfStepDraws& draws,
+                          const at::Tensor& x_next) const;
+  // Backward from this part's share of a mean over the global batch.
+  void BackwardShare(const at::Tensor& loss) const;
 
   const TrainingOptions options_;
+  const int parts_;  // Micro-batches of all processes.
   const Diffusion diffusion_;
   FlatParameters g_;
   FlatParameters d_;
-  const Generator generator_;
-  const Discriminator discriminator_;
+  const std::unique_ptr<const Networks> networks_;
   Adam g_adam_;
   Adam d_adam_;
   EmaWeights ema_;

@@ -35,6 +35,12 @@ bool UsesNhwcKernels(const at::Tensor& x) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat;
 }
 
+// Where autocast hands over bfloat16: widened, the kernels are faster than
+// LibTorch's operators are on it.
+bool IsBfloat16OnCpu(const at::Tensor& x) {
+  return x.device().is_cpu() && x.scalar_type() == at::kBFloat16;
+}
+
 bool UsesFirGpu(const at::Tensor& x) {
   return x.device().is_cuda() &&
          (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
@@ -193,6 +199,7 @@ at::Tensor DepthwiseWeight(const std::array<double, 4>& taps,
 }
 
 at::Tensor Fir(const at::Tensor& x, const FirSpec& spec) {
+  if (IsBfloat16OnCpu(x)) return Fir(x.to(at::kFloat), spec).to(at::kBFloat16);
   const bool even = x.size(2) % 2 == 0 && x.size(3) % 2 == 0;
   if ((UsesNhwcKernels(x) || UsesFirGpu(x)) &&
       (even || spec.mode != FirMode::kDown)) {
@@ -332,10 +339,15 @@ at::Tensor FirSmooth(const at::Tensor& x, const FirKernel& kernel) {
 
 at::Tensor GroupNormAct(const at::Tensor& x, const at::Tensor& scale,
                         const at::Tensor& shift, NormActivation activation) {
+  if (IsBfloat16OnCpu(x)) {
+    return GroupNormAct(x.to(at::kFloat), scale.to(at::kFloat),
+                        shift.to(at::kFloat), activation)
+        .to(at::kBFloat16);
+  }
   if (UsesNhwcKernels(x)) {
     const at::Tensor input = ChannelsLast(x);
-    const at::Tensor rows = scale.contiguous();
-    const at::Tensor shifts = shift.contiguous();
+    const at::Tensor rows = scale.to(at::kFloat).contiguous();
+    const at::Tensor shifts = shift.to(at::kFloat).contiguous();
     if (!at::GradMode::is_enabled()) {
       return GroupNormNhwc(input, rows, shifts, activation).y;
     }

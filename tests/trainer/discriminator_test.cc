@@ -90,7 +90,7 @@ TEST_P(DiscriminatorGoldenTest, MatchesLogitsAndEveryModule) {
 
 TEST_P(DiscriminatorGoldenTest, MatchesLossesR1AndTheirGradients) {
   prefix_ = std::string(GetParam().full_case) + ".";
-  FlatParameters parameters(fixture_.Load("sd.", plan_));
+  FlatParameters parameters(fixture_.Load("sd.", plan_), at::kCPU);
   const Discriminator discriminator(config_, parameters.tensors());
   const double gamma = fixture_.Metadata("r1_gamma");
 
