@@ -32,10 +32,15 @@ constexpr char kStagingPrefix[] = ".publishing-";
 // What a server will do with these bytes, before it has to.
 absl::Status CheckPublishable(int64_t version, const CheckpointConfig& config,
                               const std::string& config_json,
-                              std::string_view weights) {
+                              std::string_view weights, Readers readers) {
   if (version < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("version = ", version, " is not allowed: must be >= 1"));
+  }
+  if (readers == Readers::kNoServer) {
+    if (IsModelName(config.model)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("model = '", config.model, "' is no model name"));
   }
   const absl::StatusOr<CheckpointConfig> parsed =
       ParseCheckpointConfig(config_json);
@@ -201,9 +206,11 @@ absl::Status CheckIsVersion(const Folder& model_folder, const fs::path& path,
 absl::StatusOr<ModelIdentity> PublishCheckpoint(const fs::path& model_root,
                                                 int64_t version,
                                                 const CheckpointConfig& config,
-                                                std::string_view weights) {
+                                                std::string_view weights,
+                                                Readers readers) {
   const std::string config_json = CheckpointConfigToJson(config);
-  if (auto status = CheckPublishable(version, config, config_json, weights);
+  if (auto status =
+          CheckPublishable(version, config, config_json, weights, readers);
       !status.ok())
     return status;
   const std::string manifest_json =

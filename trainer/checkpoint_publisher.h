@@ -17,6 +17,14 @@
 
 namespace ddgan {
 
+// Who will read a version.
+enum class Readers {
+  kServers,
+  // Networks that no server runs, such as those of points in the plane: a
+  // server refuses the version and says so.
+  kNoServer,
+};
+
 // Publishes `weights` (the bytes of a safetensors file) as
 // <model_root>/<config.model>/<version>/. Creates missing folders. Publishers
 // of one model take turns, by a lock on its folder, and remove what one that
@@ -24,14 +32,16 @@ namespace ddgan {
 // systems), left-overs stay and no reader minds them. Blocks on the disk.
 // Thread-safe.
 //   AlreadyExists     that version is there
-//   InvalidArgument   version < 1, or config or weights that a server would
-//                     refuse: they are checked before anything is written
+//   InvalidArgument   version < 1, a bad model name, or config or weights that
+//                     a server would refuse, unless it is not for servers: all
+//                     is checked before anything is written
 //   ResourceExhausted, Internal, ...  the file system's error; nothing of the
 //                     version is left, except when only the last fsync fails:
 //                     then it is there, but a power cut may lose it
 absl::StatusOr<ModelIdentity> PublishCheckpoint(
     const std::filesystem::path& model_root, int64_t version,
-    const CheckpointConfig& config, std::string_view weights);
+    const CheckpointConfig& config, std::string_view weights,
+    Readers readers = Readers::kServers);
 
 // Removes a published version. A reader sees all of it or nothing: it gets a
 // hidden name first. Takes turns with publishers. Blocks on the disk.

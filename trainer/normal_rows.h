@@ -2,6 +2,8 @@
 #ifndef DDGAN_TRAINER_NORMAL_ROWS_H_
 #define DDGAN_TRAINER_NORMAL_ROWS_H_
 
+#include <c10/core/DeviceType.h>
+
 #include <cstdint>
 
 namespace ddgan {
@@ -17,12 +19,10 @@ struct NormalRows {
 };
 
 // out[r] = the noise of {seed, row_index[r], step, stream} (engine/philox.h).
-// On LibTorch's CPU threads.
-void FillNormalRowsCpu(const NormalRows& fill);
-
-// The same with pointers on the current GPU, on its current stream. Throws
-// c10::Error where the build has no CUDA or the launch fails.
-void FillNormalRowsGpu(const NormalRows& fill);
+// Pointers are of a device of this type: on the CPU LibTorch's threads fill, on
+// the current GPU its current stream. Throws c10::Error for another device, a
+// GPU in a build without CUDA, or a launch that fails.
+void FillNormalRows(const NormalRows& fill, c10::DeviceType device);
 
 }  // namespace ddgan
 

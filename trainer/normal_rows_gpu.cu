@@ -2,7 +2,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "engine/philox.h"
-#include "trainer/normal_rows.h"
+#include "trainer/normal_rows_gpu.h"
 
 namespace ddgan {
 namespace {

@@ -1,6 +1,6 @@
 #include <c10/util/Exception.h>
 
-#include "trainer/normal_rows.h"
+#include "trainer/normal_rows_gpu.h"
 
 namespace ddgan {
 

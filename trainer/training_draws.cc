@@ -1,6 +1,5 @@
 #include "trainer/training_draws.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/DeviceGuard.h>
@@ -37,16 +36,6 @@ HalfStepDraws EmptyDraws(const DrawShapes& shapes, int64_t rows,
 }
 
 }  // namespace
-
-void FillNormalRowsCpu(const NormalRows& fill) {
-  at::parallel_for(0, fill.rows, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      FillNormal({fill.seed, static_cast<uint32_t>(fill.row_index[r]),
-                  fill.step, static_cast<NoiseStream>(fill.stream)},
-                 fill.numel, fill.out + r * fill.numel);
-    }
-  });
-}
 
 HalfStepDraws HalfStepDraws::Rows(int64_t first, int64_t count) const {
   const auto cut = [&](const at::Tensor& all) {
@@ -88,18 +77,10 @@ void TrainingDraws::DrawHalf(uint32_t step, uint32_t first_stream,
   draws->t.copy_(host_t_);
 
   const auto fill = [&](uint32_t stream, const at::Tensor& out) {
-    const NormalRows rows{seed_,
-                          step,
-                          first_stream + stream,
-                          out.size(0),
-                          out.numel() / out.size(0),
-                          rows_.const_data_ptr<int64_t>(),
-                          out.mutable_data_ptr<float>()};
-    if (out.is_cuda()) {
-      FillNormalRowsGpu(rows);
-    } else {
-      FillNormalRowsCpu(rows);
-    }
+    FillNormalRows({seed_, step, first_stream + stream, out.size(0),
+                    out.numel() / out.size(0), rows_.const_data_ptr<int64_t>(),
+                    out.mutable_data_ptr<float>()},
+                   out.device().type());
   };
   fill(kStepNoise, draws->step_noise);
   fill(kNoise, draws->noise);

@@ -78,6 +78,20 @@ TEST_F(CheckpointPublisherTest, FolderInTheWayIsLeftAsItIs) {
   EXPECT_THAT(NamesIn(root() / "tiny"), ElementsAre("3"));
 }
 
+TEST_F(CheckpointPublisherTest, NetworksOfNoServerArePublishedAndRefused) {
+  config_.model_config.resblock_type = "toy_mlp";
+  ASSERT_TRUE(
+      PublishCheckpoint(root(), 1, config_, weights_, Readers::kNoServer).ok());
+  const absl::Status status = ReadCheckpoint(root(), "tiny", 1).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("toy_mlp"));
+  config_.model = "../escape";
+  EXPECT_EQ(PublishCheckpoint(root(), 1, config_, weights_, Readers::kNoServer)
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(CheckpointPublisherTest, WhatAServerWouldRefuseIsNotWritten) {
   const auto expect_refused = [&](const std::string& message) {
     const absl::Status status = Publish(1).status();
