@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
-#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -82,67 +81,6 @@ absl::Status Annotate(const std::string& where, const absl::Status& status) {
                       absl::StrCat(where, ": ", status.message()));
 }
 
-// For a message; a hostile value may be long.
-std::string Abbreviated(const json& value) {
-  std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true,
-                                json::error_handler_t::replace);
-  if (text.size() > 80) text.replace(80, std::string::npos, "...");
-  return text;
-}
-
-// Each returns what was wanted, or nothing if `out` was set.
-std::optional<std::string> FromJson(const json& value, bool* out) {
-  if (!value.is_boolean()) return "true or false";
-  *out = value.get<bool>();
-  return std::nullopt;
-}
-
-std::optional<std::string> FromJson(const json& value, int64_t* out) {
-  constexpr char kWanted[] = "an integer of 64 bits";
-  if (!value.is_number_integer()) return kWanted;
-  if (value.is_number_unsigned() &&
-      value.get<uint64_t>() >
-          static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-    return kWanted;
-  *out = value.get<int64_t>();
-  return std::nullopt;
-}
-
-std::optional<std::string> FromJson(const json& value, int* out) {
-  int64_t wide = 0;
-  if (FromJson(value, &wide).has_value() ||
-      wide < std::numeric_limits<int>::min() ||
-      wide > std::numeric_limits<int>::max())
-    return "an integer of 32 bits";
-  *out = static_cast<int>(wide);
-  return std::nullopt;
-}
-
-std::optional<std::string> FromJson(const json& value, double* out) {
-  if (!value.is_number()) return "a number";
-  *out = value.get<double>();
-  return std::nullopt;
-}
-
-std::optional<std::string> FromJson(const json& value, std::string* out) {
-  if (!value.is_string()) return "a string";
-  *out = value.get<std::string>();
-  return std::nullopt;
-}
-
-template <typename T>
-std::optional<std::string> FromJson(const json& value, std::vector<T>* out) {
-  if (!value.is_array()) return "a list";
-  out->clear();
-  for (const json& element : value) {
-    T item{};
-    if (auto wanted = FromJson(element, &item); wanted.has_value())
-      return absl::StrCat("a list, each element ", *wanted);
-    out->push_back(std::move(item));
-  }
-  return std::nullopt;
-}
-
 // Takes known keys out of an object, and remembers what went wrong first.
 class FieldReader {
  public:
@@ -155,7 +93,7 @@ class FieldReader {
       missing_.push_back(key);
       return;
     }
-    if (auto wanted = FromJson(*found, field); wanted.has_value()) {
+    if (auto wanted = ReadJson(*found, field); wanted.has_value()) {
       if (status_.ok()) {
         status_ = absl::InvalidArgumentError(absl::StrCat(
             key, " = ", Abbreviated(*found), " must be ", *wanted));
@@ -198,7 +136,7 @@ absl::Status TakeFormatVersion(json* object) {
         absl::StrCat("missing: ", kFormatVersionKey));
   }
   int version = 0;
-  if (FromJson(*found, &version).has_value() ||
+  if (ReadJson(*found, &version).has_value() ||
       version != kCheckpointFormatVersion) {
     return absl::InvalidArgumentError(
         absl::StrCat(kFormatVersionKey, " = ", Abbreviated(*found),

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
+#include <system_error>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -76,6 +77,18 @@ absl::Status WriteFileDurably(const fs::path& path, std::string_view bytes) {
     return status;
   }
   return SyncFolder(folder);
+}
+
+absl::Status CheckWritable(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) return PathError(error.value(), "create the folder", path);
+  // A name of this process's own: several may check one folder at once.
+  const fs::path probe = path / absl::StrCat(".writable-", getpid());
+  unlink(probe.c_str());  // Of a check that died.
+  absl::Status status = WriteNewFile(probe, "x");
+  unlink(probe.c_str());
+  return status;
 }
 
 }  // namespace ddgan

@@ -29,6 +29,11 @@ absl::Status SyncFolder(const std::filesystem::path& path);
 absl::Status WriteFileDurably(const std::filesystem::path& path,
                               std::string_view bytes);
 
+// Whether files can be made in the folder `path`, which is created with its
+// parents where it is missing: hours of work should not end at the first file.
+// Leaves nothing in it. The file system's error, with the path, if not.
+absl::Status CheckWritable(const std::filesystem::path& path);
+
 }  // namespace ddgan
 
 #endif  // DDGAN_ENGINE_CHECKPOINT_DURABLE_FILE_H_

@@ -1,6 +1,7 @@
 #include "engine/checkpoint/strict_json.h"
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -116,6 +117,60 @@ absl::StatusOr<json> ParseStrictJson(std::string_view text,
   if (!json::sax_parse(text.begin(), text.end(), &builder))
     return absl::InvalidArgumentError(builder.error());
   return builder.TakeRoot();
+}
+
+std::string Abbreviated(const json& value) {
+  std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true,
+                                json::error_handler_t::replace);
+  if (text.size() > 80) text.replace(80, std::string::npos, "...");
+  return text;
+}
+
+std::optional<std::string> ReadJson(const json& value, bool* out) {
+  if (!value.is_boolean()) return "true or false";
+  *out = value.get<bool>();
+  return std::nullopt;
+}
+
+std::optional<std::string> ReadJson(const json& value, int64_t* out) {
+  constexpr char kWanted[] = "an integer of 64 bits";
+  if (!value.is_number_integer()) return kWanted;
+  if (value.is_number_unsigned() &&
+      value.get<uint64_t>() >
+          static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+    return kWanted;
+  *out = value.get<int64_t>();
+  return std::nullopt;
+}
+
+std::optional<std::string> ReadJson(const json& value, uint64_t* out) {
+  if (!value.is_number_integer() ||
+      (!value.is_number_unsigned() && value.get<int64_t>() < 0))
+    return "an integer in [0, 2^64 - 1]";
+  *out = value.get<uint64_t>();
+  return std::nullopt;
+}
+
+std::optional<std::string> ReadJson(const json& value, int* out) {
+  int64_t wide = 0;
+  if (ReadJson(value, &wide).has_value() ||
+      wide < std::numeric_limits<int>::min() ||
+      wide > std::numeric_limits<int>::max())
+    return "an integer of 32 bits";
+  *out = static_cast<int>(wide);
+  return std::nullopt;
+}
+
+std::optional<std::string> ReadJson(const json& value, double* out) {
+  if (!value.is_number()) return "a number";
+  *out = value.get<double>();
+  return std::nullopt;
+}
+
+std::optional<std::string> ReadJson(const json& value, std::string* out) {
+  if (!value.is_string()) return "a string";
+  *out = value.get<std::string>();
+  return std::nullopt;
 }
 
 }  // namespace ddgan

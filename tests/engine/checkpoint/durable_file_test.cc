@@ -56,5 +56,24 @@ TEST(WriteNewFileTest, OverwritesNothing) {
   EXPECT_EQ(Bytes(path), "first");
 }
 
+TEST(CheckWritableTest, CreatesTheFolderAndLeavesNothingInIt) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "a" / "b";
+  ASSERT_TRUE(CheckWritable(path).ok());
+  ASSERT_TRUE(CheckWritable(path).ok());
+  EXPECT_EQ(Entries(path), 0);
+}
+
+TEST(CheckWritableTest, NamesAFolderThatCannotBe) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "file") << "no folder";
+  const absl::Status status = CheckWritable(folder.path() / "file" / "out");
+  EXPECT_NE(status.message().find("file/out: Not a directory"),
+            std::string::npos)
+      << status;
+  // Every process may look into this folder, and none may write there.
+  EXPECT_FALSE(CheckWritable("/proc").ok());
+}
+
 }  // namespace
 }  // namespace ddgan
