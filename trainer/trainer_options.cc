@@ -1,18 +1,27 @@
 #include "trainer/trainer_options.h"
 
+#include <algorithm>
+#include <initializer_list>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/strict_json.h"
 #include "nlohmann/json.hpp"
+#include "trainer/option_table.h"
 
 namespace ddgan {
 namespace {
 
-template <typename T>
-absl::Status CheckRange(const char* flag, T value, T low, T high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--", flag, " is ", value, ", must be in [", low, ", ", high, "]"));
-}
+using nlohmann::json;
+
+constexpr char kPoints[] = "25_gaussians";
+constexpr char kToyNetworks[] = "toy_mlp";
+// Rows of one group of the minibatch standard deviation.
+constexpr int kGroupRows = 4;
 
 absl::Status CheckGiven(const char* flag, const std::string& value,
                         const char* what) {
@@ -21,44 +30,90 @@ absl::Status CheckGiven(const char* flag, const std::string& value,
       absl::StrCat("--", flag, " is required: ", what));
 }
 
+absl::Status CheckData(const TrainerOptions& options) {
+  const bool is_points = options.dataset == kPoints;
+  if ((options.networks == kToyNetworks) != is_points) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--networks is \"", options.networks, "\" and --dataset is \"",
+        options.dataset, "\": ", kToyNetworks, " goes with ", kPoints,
+        ", and only with it"));
+  }
+  if (is_points) return absl::OkStatus();
+  return CheckGiven("data", options.data, "the folder or file of the data set");
+}
+
+absl::Status CheckBatch(const TrainerOptions& options, int world_size) {
+  const int64_t slots = int64_t{world_size} * options.accumulate;
+  if (options.batch_size % slots != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--batch_size is ", options.batch_size, ", must be a multiple of ",
+        slots, ", which is processes (", world_size, ") x --accumulate (",
+        options.accumulate, ")"));
+  }
+  const int64_t part = options.batch_size / slots;
+  if (options.networks == kToyNetworks || part <= kGroupRows ||
+      part % kGroupRows == 0)
+    return absl::OkStatus();
+  const std::string share =
+      slots == 1 ? ""
+                 : absl::StrCat(", which gives each of ", slots, " parts (",
+                                world_size, " processes x ", options.accumulate,
+                                " micro-batches) ", part, " images");
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--batch_size is ", options.batch_size, share,
+      ", must be at most 4 or a multiple of 4 (groups of the minibatch "
+      "standard deviation)"));
+}
+
+absl::Status CheckMetricsAddress(const std::string& address) {
+  if (address.empty()) return absl::OkStatus();
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  if (colon != std::string::npos && colon > 0 &&
+      absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 0 &&
+      port <= 65535)
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--metrics_listen is ", Abbreviated(address),
+                   ", must be host:port with a port in [0, 65535], or empty"));
+}
+
+// The options that have one of `effects`, under their names.
+json ValuesOf(const TrainerOptions& options,
+              std::initializer_list<OptionEffect> effects) {
+  json values = json::object();
+  for (const Option& option : OptionTable()) {
+    for (const OptionEffect effect : effects) {
+      if (option.effect == effect)
+        values[option.name] = OptionValue(option, options);
+    }
+  }
+  return values;
+}
+
+// A path may have any bytes.
+std::string Text(const json& values, int indent) {
+  return values.dump(indent, ' ', /*ensure_ascii=*/false,
+                     json::error_handler_t::replace);
+}
+
 }  // namespace
 
-absl::Status ValidateTrainerOptions(const TrainerOptions& options) {
-  constexpr int64_t kMaxInterval = 1'000'000'000;
-  if (options.dataset != "mnist") {
+absl::Status ValidateTrainerOptions(const TrainerOptions& options,
+                                    int world_size) {
+  if (world_size < 1) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--dataset is '", options.dataset, "', must be one of: mnist"));
+        "the number of processes is ", world_size, ", must be at least 1"));
   }
-  for (const absl::Status& status : {
-           CheckGiven("data", options.data, "the folder of the data set"),
-           CheckGiven("out", options.out, "the model root to publish into"),
-           CheckRange("ngf", options.ngf, 1, 512),
-           CheckRange("t_emb_dim", options.t_emb_dim, 4, 4096),
-           CheckRange("batch_size", options.batch_size, 1, 4096),
-           CheckRange("num_epoch", options.num_epoch, 1, 1'000'000),
-           CheckRange<int64_t>("max_steps", options.max_steps, 0, kMaxInterval),
-           CheckRange<int64_t>("discriminator_head_start",
-                               options.discriminator_head_start, 0,
-                               kMaxInterval),
-           CheckRange("lr_g", options.lr_g, 1e-12, 1.0),
-           CheckRange("lr_d", options.lr_d, 1e-12, 1.0),
-           CheckRange("r1_gamma", options.r1_gamma, 0.0, 1e6),
-           CheckRange("lazy_reg", options.lazy_reg, 1, 1'000'000),
-           CheckRange("ema_decay", options.ema_decay, 0.0, 0.9999999),
-           CheckRange("threads", options.threads, 0, 256),
-           CheckRange<int64_t>("log_every", options.log_every, 1, kMaxInterval),
-           CheckRange<int64_t>("sample_every", options.sample_every, 1,
-                               kMaxInterval),
-           CheckRange<int64_t>("save_every", options.save_every, 1,
-                               kMaxInterval),
-           CheckRange<int64_t>("publish_every", options.publish_every, 1,
-                               kMaxInterval),
-           CheckRange("publish_minutes", options.publish_minutes, 0.0, 1e6),
-           CheckRange<int64_t>("keep_published", options.keep_published, 0,
-                               kMaxInterval),
-           CheckRange<int64_t>("keep_published_every",
-                               options.keep_published_every, 0, kMaxInterval),
-       }) {
+  for (const Option& option : OptionTable()) {
+    if (absl::Status status = CheckAllowed(option, options); !status.ok())
+      return status;
+  }
+  for (const absl::Status& status :
+       {CheckData(options),
+        CheckGiven("out", options.out, "the model root to publish into"),
+        CheckBatch(options, world_size),
+        CheckMetricsAddress(options.metrics_listen)}) {
     if (!status.ok()) return status;
   }
   if (options.keep_published_every > 0 && options.keep_published == 0) {
@@ -68,19 +123,13 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options) {
   }
   if (!IsModelName(options.model)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--model is '", options.model,
-        "', must be 1 to 64 of a-z, 0-9, '.', '_', '-', the first of them a "
+        "--model is ", Abbreviated(options.model),
+        ", must be 1 to 64 of a-z, 0-9, '.', '_', '-', the first of them a "
         "letter or digit"));
   }
   if (options.t_emb_dim % 2 != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("--t_emb_dim is ", options.t_emb_dim, ", must be even"));
-  }
-  if (options.batch_size > 4 && options.batch_size % 4 != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--batch_size is ", options.batch_size,
-                     ", must be at most 4 or a multiple of 4 (groups of the "
-                     "minibatch standard deviation)"));
   }
   return ValidateModelConfig(options.model_config);
 }
@@ -90,28 +139,55 @@ std::string RunFolder(const TrainerOptions& options) {
   return absl::StrCat(options.out, "/.training-", options.model);
 }
 
+std::string EffectiveConfigJson(const TrainerOptions& options) {
+  return Text(
+      ValuesOf(options, {OptionEffect::kIdentity, OptionEffect::kResult}), 2);
+}
+
 std::string RunFingerprint(const TrainerOptions& options) {
-  CheckpointConfig config;
-  config.model_config = options.model_config;
-  config.model = options.model;
-  config.dataset = options.dataset;
-  nlohmann::json json = nlohmann::json::parse(CheckpointConfigToJson(config));
-  for (const char* key : {"created", "training_step", "trainer_version"}) {
-    json.erase(key);
+  return Text(ValuesOf(options, {OptionEffect::kIdentity}), -1);
+}
+
+std::string DescribeFingerprintDifference(const std::string& saved,
+                                          const std::string& current) {
+  // More of them say only that it is something else altogether.
+  constexpr size_t kMaxNamed = 8;
+  const absl::StatusOr<json> there = ParseStrictJson(saved);
+  const absl::StatusOr<json> here = ParseStrictJson(current);
+  if (!there.ok() || !there->is_object())
+    return "the saved options are not a JSON object";
+  if (!here.ok() || !here->is_object())
+    return "the present options are not a JSON object";
+  std::vector<std::string> keys;
+  for (const json& side : {*there, *here}) {
+    for (const auto& [key, value] : side.items()) keys.push_back(key);
   }
-  json["ngf"] = options.ngf;
-  json["t_emb_dim"] = options.t_emb_dim;
-  json["batch_size"] = options.batch_size;
-  json["seed"] = options.seed;
-  json["lazy_reg"] = options.lazy_reg;
-  json["r1_gamma"] = options.r1_gamma;
-  json["ema_decay"] = options.ema_decay;
-  // Absent where they change nothing, so that older states stay valid.
-  if (!options.init_from.empty()) json["init_from"] = options.init_from;
-  if (options.discriminator_head_start > 0) {
-    json["discriminator_head_start"] = options.discriminator_head_start;
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+
+  const auto value_in = [](const json& side, const std::string& key) {
+    const auto found = side.find(key);
+    return found == side.end() ? "not set" : Abbreviated(*found);
+  };
+  std::vector<std::string> differences;
+  size_t unnamed = 0;
+  for (const std::string& key : keys) {
+    const auto there_value = there->find(key);
+    const auto here_value = here->find(key);
+    if (there_value != there->end() && here_value != here->end() &&
+        *there_value == *here_value)
+      continue;
+    if (differences.size() == kMaxNamed) {
+      ++unnamed;
+      continue;
+    }
+    differences.push_back(absl::StrCat(
+        // A known name as it is; anything else may have any bytes.
+        FindOption(key) != nullptr ? key : Abbreviated(key), " was ",
+        value_in(*there, key), " and is ", value_in(*here, key)));
   }
-  return json.dump();
+  if (unnamed > 0) differences.push_back(absl::StrCat(unnamed, " more differ"));
+  return absl::StrJoin(differences, ", ");
 }
 
 }  // namespace ddgan

@@ -1,4 +1,5 @@
-// Everything that a training run can be told. No LibTorch.
+// Everything that a training run can be told. No LibTorch. Flags, defaults by
+// data set and configuration files: option_table.h, training_config.h.
 #ifndef DDGAN_TRAINER_TRAINER_OPTIONS_H_
 #define DDGAN_TRAINER_TRAINER_OPTIONS_H_
 
@@ -36,7 +37,8 @@ struct TrainerOptions {
   // that knows nothing does not spoil a generator that does. [0, 1e9]
   int64_t discriminator_head_start = 0;
 
-  // Generator and schedule. image_size and num_channels are the data set's.
+  // Generator and schedule. image_size and num_channels are the data set's;
+  // points have none of the U-Net's options.
   ModelConfig model_config;
   int ngf = 64;         // Discriminator's base width. [1, 512]
   int t_emb_dim = 256;  // Its time embedding, even. [4, 4096]
@@ -94,14 +96,29 @@ struct TrainerOptions {
   int64_t keep_published_every = 0;
 };
 
-// InvalidArgument that names the flag, its value and the allowed range.
-absl::Status ValidateTrainerOptions(const TrainerOptions& options);
+// InvalidArgument that names the flag, its value and the allowed range, for a
+// run of `world_size` processes, >= 1. Files are not looked at.
+absl::Status ValidateTrainerOptions(const TrainerOptions& options,
+                                    int world_size);
 
 // The folder of the run's own files.
 std::string RunFolder(const TrainerOptions& options);
 
-// Everything that must not change when a run is resumed, as one line of JSON.
+// What shapes the result, as a JSON object that a configuration file can be:
+// keys in order, one a line. Paths (but --init_from), the machine, and how
+// often something is reported or saved are not in it.
+std::string EffectiveConfigJson(const TrainerOptions& options);
+
+// Everything that must not change when a run is resumed, as one line of JSON. A
+// run may go on with other learning rates, another end, another precision, and
+// another number of processes or micro-batches.
 std::string RunFingerprint(const TrainerOptions& options);
+
+// In which options two fingerprints differ, with both values, as part of a
+// sentence: "batch_size was 32 and is 64, seed was 1 and is 2". Empty if in
+// none. `saved` may be hostile: at most 8 options are named, values cut short.
+std::string DescribeFingerprintDifference(const std::string& saved,
+                                          const std::string& current);
 
 }  // namespace ddgan
 

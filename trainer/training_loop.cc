@@ -441,7 +441,8 @@ absl::Status RunTraining(const TrainerOptions& options,
                          const ImageDataset& dataset,
                          const std::atomic<bool>& stop, Clock* clock,
                          const Report& report) {
-  if (absl::Status status = ValidateTrainerOptions(options); !status.ok()) {
+  if (absl::Status status = ValidateTrainerOptions(options, /*world_size=*/1);
+      !status.ok()) {
     return status;
   }
   if (absl::Status status = CheckFits(options, dataset); !status.ok()) {

@@ -14,6 +14,7 @@
 #include "engine/checkpoint/durable_file.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/sha256.h"
+#include "trainer/trainer_options.h"
 
 namespace ddgan {
 namespace {
@@ -100,11 +101,12 @@ absl::StatusOr<int64_t> LoadTrainingState(const std::filesystem::path& path,
   if (DigestOfData(view->tensors) != digest->second) {
     return damaged("its digest does not match");
   }
-  if (found->second != fingerprint) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path.string(), " is the state of another run:\n  there: ",
-                     found->second, "\n  here:  ", fingerprint,
-                     "\nUse the same options, or another --run_dir."));
+  if (const std::string difference =
+          DescribeFingerprintDifference(found->second, fingerprint);
+      !difference.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path.string(), " is the state of another run (", difference,
+        "): use the same options, or another --run_dir"));
   }
 
   // Defined before the first step, so that it can be restored like the others.

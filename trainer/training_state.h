@@ -23,7 +23,7 @@ absl::Status SaveTrainingState(const std::filesystem::path& path,
 // Restores into `training` and returns the steps done.
 //   NotFound         no such file
 //   DataLoss         damaged or not a training state
-//   InvalidArgument  of a run with another fingerprint; shows both
+//   InvalidArgument  of a run with another fingerprint; names what differs
 absl::StatusOr<int64_t> LoadTrainingState(const std::filesystem::path& path,
                                           const std::string& fingerprint,
                                           TrainingStep& training);

@@ -136,7 +136,8 @@ TEST_F(TrainingLoopTest, RefusesTheStateOfAnotherRun) {
   other.max_steps = 8;
   const absl::Status status = Train(other);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(status.message().find("another run"), std::string::npos);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("another run (seed was 1024 and is 2)"));
 }
 
 TEST_F(TrainingLoopTest, ResumeNeverDoesNotOverwriteAState) {
