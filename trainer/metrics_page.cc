@@ -40,7 +40,7 @@ absl::StatusOr<HostAndPort> Parse(absl::string_view address) {
       result.port >= 0 && result.port <= kMaxPort) {
     absl::string_view host = address.substr(0, colon);
     const bool bracketed =
-        host.size() > 2 && host.front() == '[' && host.back() == ']';
+        host.size() >= 2 && host.front() == '[' && host.back() == ']';
     if (bracketed) host = host.substr(1, host.size() - 2);
     if (!host.empty() &&
         (bracketed || host.find(':') == absl::string_view::npos)) {

@@ -1,0 +1,92 @@
+#include "trainer/evaluation/mode_coverage.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace ddgan {
+namespace {
+
+constexpr int kStackedModes = 1000;
+constexpr double kMaxStds = 3;
+
+// KL(counts / total || uniform) in nats. total > 0.
+double DivergenceFromUniform(absl::Span<const int64_t> counts, int64_t total) {
+  double sum = 0;
+  for (const int64_t count : counts) {
+    if (count == 0) continue;
+    const double p = static_cast<double>(count) / static_cast<double>(total);
+    sum += p * std::log(p * static_cast<double>(counts.size()));
+  }
+  // Rounding may leave a trace below zero where all are equal.
+  return std::max(sum, 0.0);
+}
+
+int Covered(absl::Span<const int64_t> counts) {
+  return static_cast<int>(std::count_if(
+      counts.begin(), counts.end(), [](int64_t count) { return count > 0; }));
+}
+
+}  // namespace
+
+absl::StatusOr<GaussianCoverage> CoverageOfGaussians(
+    absl::Span<const float> points) {
+  if (points.empty() || points.size() % 2 != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("points has ", points.size(),
+                     " numbers, must be an even number of at least 2"));
+  }
+  GaussianCoverage coverage;
+  coverage.points = points.size() / 2;
+  int64_t total = 0;
+  for (size_t i = 0; i < points.size(); i += 2) {
+    double nearest = INFINITY;
+    int nearest_mode = 0;
+    for (int mode = 0; mode < kGaussianModes; ++mode) {
+      const PlanePoint mean = GaussianMean(mode);
+      const double distance =
+          std::hypot(points[i] - mean.x, points[i + 1] - mean.y);
+      if (distance < nearest) {  // False for what is not a number.
+        nearest = distance;
+        nearest_mode = mode;
+      }
+    }
+    if (nearest < kMaxStds * kGaussianStd) {
+      ++coverage.high_quality[nearest_mode];
+      ++total;
+    }
+  }
+  coverage.modes_covered = Covered(coverage.high_quality);
+  coverage.high_quality_share =
+      static_cast<double>(total) / static_cast<double>(coverage.points);
+  if (total > 0)
+    coverage.kl = DivergenceFromUniform(coverage.high_quality, total);
+  return coverage;
+}
+
+absl::StatusOr<StackedDigitCoverage> CoverageOfStackedDigits(
+    absl::Span<const uint16_t> labels) {
+  if (labels.empty())
+    return absl::InvalidArgumentError(
+        "labels is empty, must hold at least one");
+  std::array<int64_t, kStackedModes> counts{};
+  for (const uint16_t label : labels) {
+    if (label >= kStackedModes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "labels has ", label, ", must be in [0, ", kStackedModes - 1, "]"));
+    }
+    ++counts[label];
+  }
+  StackedDigitCoverage coverage;
+  coverage.samples = labels.size();
+  coverage.modes_covered = Covered(counts);
+  coverage.kl =
+      DivergenceFromUniform(counts, static_cast<int64_t>(labels.size()));
+  coverage.kl_floor =
+      (kStackedModes - 1) / (2 * static_cast<double>(labels.size()));
+  return coverage;
+}
+
+}  // namespace ddgan
