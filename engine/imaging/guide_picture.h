@@ -13,16 +13,10 @@ namespace ddgan {
 // for the value v, [0, 255], of each element, which is made in this order:
 //   channels  A gray picture is repeated for RGB. RGB becomes gray by the luma
 //             of Rec. 601, 0.299 R + 0.587 G + 0.114 B, not rounded.
-//   size      With kResize rows first, then columns, by a triangle filter that
-//             is widened by the scale when shrinking. Of n pixels to m, result
-//             x weights pixel j by max(0, 2 max(n, m) - |(2j+1)m - (2x+1)n|),
-//             divided by the sum of these whole numbers: pixel centres are at
-//             + 0.5, and beyond the edge is nothing. A side of the right size
-//             is left as it is.
-// This is PIL's Image.resize with BILINEAR on a picture of floats.
+//   size      With kResize by TriangleResize, of triangle_resize.h.
 //
-// Every operation rounds to float32 and sums run by ascending j, so equal input
-// gives equal bits. Pure; thread-safe.
+// Every operation rounds to float32, so equal input gives equal bits. Pure;
+// thread-safe.
 // InvalidArgument if `picture` is not 1 or 3 channels with as many pixels as
 // its shape says, at least one; or with kRefuse if the sizes differ, naming
 // both.
