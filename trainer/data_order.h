@@ -12,6 +12,14 @@ namespace ddgan {
 // platform: a resumed run sees what an unbroken one would. size < 2^32.
 std::vector<uint32_t> EpochOrder(uint64_t seed, int64_t epoch, size_t size);
 
+// The same into `order`, whose memory is used again.
+void EpochOrder(uint64_t seed, int64_t epoch, size_t size,
+                std::vector<uint32_t>* order);
+
+// Whether row `row` of the global batch of step `step` is mirrored, left to
+// right: with probability 1/2, a function of the arguments alone.
+bool MirrorsRow(uint64_t seed, int64_t step, uint32_t row);
+
 // Which rows of a global batch one slot of it computes, in order. A slot is one
 // micro-batch of one process: `slots` = processes x micro-batches share the
 // batch evenly. The minibatch standard deviation looks at groups of 4 samples

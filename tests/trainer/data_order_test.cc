@@ -62,5 +62,28 @@ TEST(EpochOrderTest, IsAPermutationOfSeedAndEpoch) {
   EXPECT_NE(order, EpochOrder(8, 3, 100));
 }
 
+TEST(EpochOrderTest, IsTheSameInMemoryThatWasUsed) {
+  std::vector<uint32_t> order = {9, 9, 9};
+  EpochOrder(7, 3, 100, &order);
+  EXPECT_EQ(order, EpochOrder(7, 3, 100));
+}
+
+TEST(MirrorsRowTest, DependsOnEachArgument) {
+  const auto pattern = [](uint64_t seed, int64_t step, uint32_t row) {
+    std::vector<bool> mirrored;
+    for (uint32_t i = 0; i < 64; ++i) {
+      mirrored.push_back(MirrorsRow(seed, step, row + i));
+    }
+    return mirrored;
+  };
+  const std::vector<bool> base = pattern(1, 2, 3);
+  EXPECT_EQ(base, pattern(1, 2, 3));
+  EXPECT_NE(base, pattern(2, 2, 3));
+  EXPECT_NE(base, pattern(uint64_t{1} << 32 | 1, 2, 3));
+  EXPECT_NE(base, pattern(1, 3, 3));
+  EXPECT_NE(base, pattern(1, (int64_t{1} << 32) + 2, 3));
+  EXPECT_NE(base, pattern(1, 2, 100));
+}
+
 }  // namespace
 }  // namespace ddgan
