@@ -1,5 +1,6 @@
 #include "trainer/dataset/gzip_reader.h"
 
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -103,6 +104,30 @@ struct GzipReader::State {
     ended = size == 0;
     return size;
   }
+
+  // Only where the content is the file itself. To seek beyond the end is no
+  // error, so the size is asked for.
+  absl::StatusOr<uint64_t> Seek(uint64_t bytes) {
+    struct stat info;
+    const off_t at = ftello(file.get());
+    if (at < 0 || fstat(fileno(file.get()), &info) != 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot seek"));
+    }
+    const uint64_t read = static_cast<uint64_t>(at) - stream.avail_in;
+    const uint64_t rest =
+        std::max(static_cast<uint64_t>(info.st_size), read) - read;
+    const uint64_t skipped = std::min(bytes, rest);
+    if (skipped <= stream.avail_in) {
+      stream.next_in += skipped;
+      stream.avail_in -= static_cast<uInt>(skipped);
+      return skipped;
+    }
+    if (fseeko(file.get(), static_cast<off_t>(read + skipped), SEEK_SET) != 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot seek"));
+    }
+    stream.avail_in = 0;
+    return skipped;
+  }
 };
 
 GzipReader::GzipReader(std::unique_ptr<State> state)
@@ -145,5 +170,22 @@ absl::StatusOr<size_t> GzipReader::Read(absl::Span<uint8_t> buffer) {
   }
   return filled;
 }
+
+absl::StatusOr<uint64_t> GzipReader::Skip(uint64_t bytes) {
+  if (!state_->gzipped) return state_->Seek(bytes);
+  uint8_t unwanted[16 * 1024];
+  uint64_t skipped = 0;
+  while (skipped < bytes) {
+    const size_t turn = static_cast<size_t>(
+        std::min<uint64_t>(bytes - skipped, sizeof(unwanted)));
+    const absl::StatusOr<size_t> read = Read(absl::MakeSpan(unwanted, turn));
+    if (!read.ok()) return read.status();
+    skipped += *read;
+    if (*read < turn) break;
+  }
+  return skipped;
+}
+
+bool GzipReader::gzipped() const { return state_->gzipped; }
 
 }  // namespace ddgan

@@ -31,6 +31,14 @@ class GzipReader {
   // or followed by something else.
   absl::StatusOr<size_t> Read(absl::Span<uint8_t> buffer);
 
+  // Goes `bytes` on in the content and returns how many it went: less than all
+  // only at the end. A file that is not gzipped is not read for it. Fails as
+  // Read does.
+  absl::StatusOr<uint64_t> Skip(uint64_t bytes);
+
+  // Whether the file is gzip data; if not, its content is itself.
+  bool gzipped() const;
+
  private:
   struct State;
   explicit GzipReader(std::unique_ptr<State> state);

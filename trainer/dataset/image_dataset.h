@@ -27,6 +27,9 @@ class ImageDataset {
   //   OutOfRange       index >= size()
   //   InvalidArgument  pixels.size() is not channels * height * width
   //   DataLoss         the image on disk is damaged; the others can be read
+  //   FailedPrecondition  the image is sound, but of another number of channels
+  //                    than shape(); the others can be read
+  //   another code     reading failed, and may succeed another time
   virtual absl::Status Image(size_t index,
                              absl::Span<uint8_t> pixels) const = 0;
 };

@@ -46,6 +46,15 @@ class MnistDataset : public ImageDataset {
   const std::vector<uint8_t> digits_;  // [size(), 28, 28]
 };
 
+// Which digit each image of the split shows, in the images' order: values
+// 0 to 9. For evaluation; training needs no labels. Looks for
+// train-labels-idx1-ubyte or t10k-labels-idx1-ubyte in `folder`, with or
+// without .gz, and fails as MnistDataset::Load does; InvalidArgument also for a
+// label above 9.
+absl::StatusOr<std::vector<uint8_t>> LoadMnistLabels(
+    const std::filesystem::path& folder,
+    MnistDataset::Split split = MnistDataset::Split::kTrain);
+
 }  // namespace ddgan
 
 #endif  // DDGAN_TRAINER_DATASET_MNIST_DATASET_H_

@@ -90,6 +90,33 @@ TEST_F(GzipReaderTest, ReportsFlippedBitsInTheCheckedPart) {
   }
 }
 
+// Within the buffer that was read, beyond it, and beyond the end.
+TEST_F(GzipReaderTest, SkipsInBothKindsOfFile) {
+  for (const std::string& bytes : {text_, Gzip(text_)}) {
+    WriteFile(path_, bytes);
+    for (const size_t turn : {size_t{10}, size_t{100'000}}) {
+      const auto reader = GzipReader::Open(path_).value();
+      EXPECT_EQ(reader->gzipped(), bytes != text_);
+      std::vector<uint8_t> buffer(10);
+      ASSERT_EQ(reader->Read(absl::MakeSpan(buffer)).value(), 10u);
+      ASSERT_EQ(reader->Skip(turn).value(), turn);
+      ASSERT_EQ(reader->Read(absl::MakeSpan(buffer)).value(), 10u);
+      EXPECT_EQ(std::string(buffer.begin(), buffer.end()),
+                text_.substr(10 + turn, 10));
+      EXPECT_EQ(reader->Skip(~uint64_t{0}).value(), text_.size() - 20 - turn);
+      EXPECT_EQ(reader->Skip(1).value(), 0u);
+      EXPECT_EQ(reader->Read(absl::MakeSpan(buffer)).value(), 0u);
+    }
+  }
+}
+
+TEST_F(GzipReaderTest, ReportsDamageInWhatItSkips) {
+  const std::string packed = Gzip(text_);
+  WriteFile(path_, packed.substr(0, packed.size() - 1));
+  const auto reader = GzipReader::Open(path_).value();
+  EXPECT_TRUE(absl::IsDataLoss(reader->Skip(text_.size() + 1).status()));
+}
+
 TEST_F(GzipReaderTest, NamesAFileThatCannotBeRead) {
   const absl::Status missing = GzipReader::Open("/nowhere/x").status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);

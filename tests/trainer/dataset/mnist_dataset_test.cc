@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr char kTrainFile[] = "train-images-idx3-ubyte";
@@ -138,6 +139,35 @@ TEST_F(MnistDatasetTest, RefusesTrailingBytesAndDamagedGzip) {
   ExpectError(packed + "x", StatusCode::kDataLoss, "other bytes follow");
   ExpectError(packed.substr(0, packed.size() - 1), StatusCode::kDataLoss,
               "end in the middle");
+}
+
+TEST_F(MnistDatasetTest, ReadsLabelsOfEitherSplit) {
+  const std::string header = BigEndian32(0x801) + BigEndian32(3);
+  WriteFile(folder_ / "train-labels-idx1-ubyte.gz",
+            Gzip(header + std::string("\5\0\x9", 3)));
+  WriteFile(folder_ / "t10k-labels-idx1-ubyte", header + "\1\2\3");
+  EXPECT_THAT(LoadMnistLabels(folder_).value(), ElementsAre(5, 0, 9));
+  EXPECT_THAT(LoadMnistLabels(folder_, MnistDataset::Split::kTest).value(),
+              ElementsAre(1, 2, 3));
+}
+
+TEST_F(MnistDatasetTest, RefusesWhatIsNoFileOfLabels) {
+  const auto expect_error = [&](const std::string& bytes, absl::StatusCode code,
+                                const std::string& reason) {
+    WriteFile(folder_ / "train-labels-idx1-ubyte", bytes);
+    const absl::Status status = LoadMnistLabels(folder_).status();
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(reason));
+  };
+  const std::string header = BigEndian32(0x801) + BigEndian32(3);
+  using absl::StatusCode;
+  EXPECT_TRUE(absl::IsNotFound(LoadMnistLabels(folder_).status()));
+  expect_error("", StatusCode::kInvalidArgument, "0 bytes");
+  expect_error(DigitFile(1), StatusCode::kInvalidArgument, "a file of images");
+  expect_error(header + "\1\2\xa", StatusCode::kInvalidArgument,
+               "label 2 is 10");
+  expect_error(header + "\1\2", StatusCode::kDataLoss, "holds 2 whole labels");
+  expect_error(header + "\1\2\3\4", StatusCode::kDataLoss, "more bytes follow");
 }
 
 TEST_F(MnistDatasetTest, RefusesAnIndexOrBufferThatDoesNotFit) {

@@ -1,0 +1,46 @@
+// JPEG bytes from a stranger to 8-bit rows, with libjpeg-turbo. No LibTorch.
+#ifndef DDGAN_TRAINER_DATASET_JPEG_DECODER_H_
+#define DDGAN_TRAINER_DATASET_JPEG_DECODER_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "engine/generation.h"
+
+namespace ddgan {
+
+// What a JPEG may ask for. Checked before anything of its size is allocated.
+struct JpegLimits {
+  // Pixels, each at least 1.
+  int max_width = 16384;
+  int max_height = 16384;
+  // Width times height.
+  int64_t max_pixels = int64_t{1} << 25;
+  // Passes over a progressive picture. Encoders write about 10; a small file of
+  // thousands would keep a processor busy for minutes.
+  int max_scans = 100;
+};
+
+// Baseline and progressive, Huffman and arithmetic coding, of 8 bits. Gray
+// gives 1 channel; YCbCr and RGB give 3. Chroma is upsampled with libjpeg's
+// triangle filter and the inverse DCT is the accurate one of whole numbers, so
+// equal bytes give equal pixels on any machine, those that PIL gives too.
+//
+// The pixels are given as they are stored: the orientation that Exif may ask
+// for and colour profiles are ignored. What follows the end marker is ignored.
+//
+// Bytes of any origin are safe. Held are the picture, and of a progressive one
+// its coefficients: 6 bytes per pixel of three channels.
+//
+// Blocks for as long as decoding takes. Thread-safe.
+//   InvalidArgument    not a JPEG, over a limit, CMYK or another kind of colour
+//                      (named), or damaged: anything that libjpeg would at
+//                      least warn of, a file that is cut short for one
+//   ResourceExhausted  out of memory
+absl::StatusOr<Picture> DecodeJpeg(std::string_view bytes,
+                                   const JpegLimits& limits = {});
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TRAINER_DATASET_JPEG_DECODER_H_
