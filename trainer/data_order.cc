@@ -59,4 +59,15 @@ std::vector<uint32_t> RowsOfSlot(int batch, int slots, int slot) {
   return result;
 }
 
+std::vector<uint32_t> RowsOfProcess(int batch, int processes, int rank,
+                                    int micro_batches) {
+  std::vector<uint32_t> result;
+  for (int part = 0; part < micro_batches; ++part) {
+    const std::vector<uint32_t> rows = RowsOfSlot(
+        batch, processes * micro_batches, rank * micro_batches + part);
+    result.insert(result.end(), rows.begin(), rows.end());
+  }
+  return result;
+}
+
 }  // namespace ddgan

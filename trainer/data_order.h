@@ -29,6 +29,10 @@ bool MirrorsRow(uint64_t seed, int64_t step, uint32_t row);
 // has at most 4 rows or a multiple of 4.
 std::vector<uint32_t> RowsOfSlot(int batch, int slots, int slot);
 
+// The rows of process `rank` of `processes`, one micro-batch after the other.
+std::vector<uint32_t> RowsOfProcess(int batch, int processes, int rank,
+                                    int micro_batches);
+
 }  // namespace ddgan
 
 #endif  // DDGAN_TRAINER_DATA_ORDER_H_

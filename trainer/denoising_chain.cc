@@ -1,23 +1,27 @@
 #include "trainer/denoising_chain.h"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/GradMode.h>
+
+#include <algorithm>
 
 #include "engine/philox.h"
 #include "trainer/normal_rows.h"
 
 namespace ddgan {
 
-DenoisingChain SampleChain(const Networks& networks, const Diffusion& diffusion,
-                           const DrawShapes& shapes, uint64_t seed, int count,
-                           const at::Device& device) {
-  const c10::NoGradGuard no_grad;
-  const c10::OptionalDeviceGuard guard(device);
+namespace {
+
+// Samples first .. first + count - 1.
+DenoisingChain SamplePart(const Networks& networks, const Diffusion& diffusion,
+                          const DrawShapes& shapes, uint64_t seed, int first,
+                          int count, const at::Device& device) {
   const auto longs = at::TensorOptions(device).dtype(at::kLong);
-  const at::Tensor indices = at::arange(count, longs);
+  const at::Tensor indices = at::arange(first, first + count, longs);
   const auto draw = [&](std::vector<int64_t> shape, int step,
                         NoiseStream stream) {
     shape.insert(shape.begin(), count);
@@ -33,16 +37,46 @@ DenoisingChain SampleChain(const Networks& networks, const Diffusion& diffusion,
   const std::vector<int64_t> image = {shapes.channels, shapes.height,
                                       shapes.width};
   DenoisingChain chain;
-  chain.x.push_back(draw(image, shapes.num_timesteps, NoiseStream::kInitial));
+  at::Tensor x = draw(image, shapes.num_timesteps, NoiseStream::kInitial);
+  chain.x.push_back(x.cpu());
   for (int t = shapes.num_timesteps - 1; t >= 0; --t) {
     const at::Tensor steps = at::full({count}, t, longs);
-    chain.x0.push_back(networks.Generate(
-        chain.x.back(), steps, draw({shapes.nz}, t, NoiseStream::kLatent)));
-    chain.x.push_back(
-        diffusion.Posterior(chain.x0.back(), chain.x.back(), steps,
-                            draw(image, t, NoiseStream::kPosterior)));
+    const at::Tensor x0 =
+        networks.Generate(x, steps, draw({shapes.nz}, t, NoiseStream::kLatent));
+    x = diffusion.Posterior(x0, x, steps,
+                            draw(image, t, NoiseStream::kPosterior));
+    chain.x0.push_back(x0.contiguous().cpu());
+    chain.x.push_back(x.contiguous().cpu());
   }
   return chain;
+}
+
+// All parts' tensors of one step, one after the other.
+std::vector<at::Tensor> Join(const std::vector<DenoisingChain>& parts,
+                             std::vector<at::Tensor> DenoisingChain::*member) {
+  std::vector<at::Tensor> joined;
+  for (size_t step = 0; step < (parts[0].*member).size(); ++step) {
+    std::vector<at::Tensor> pieces;
+    for (const DenoisingChain& part : parts)
+      pieces.push_back((part.*member)[step]);
+    joined.push_back(at::cat(pieces));
+  }
+  return joined;
+}
+
+}  // namespace
+
+DenoisingChain SampleChain(const Networks& networks, const Diffusion& diffusion,
+                           const DrawShapes& shapes, uint64_t seed, int count,
+                           int at_once, const at::Device& device) {
+  const c10::NoGradGuard no_grad;
+  const c10::OptionalDeviceGuard guard(device);
+  std::vector<DenoisingChain> parts;
+  for (int first = 0; first < count; first += at_once) {
+    parts.push_back(SamplePart(networks, diffusion, shapes, seed, first,
+                               std::min(at_once, count - first), device));
+  }
+  return {Join(parts, &DenoisingChain::x), Join(parts, &DenoisingChain::x0)};
 }
 
 }  // namespace ddgan

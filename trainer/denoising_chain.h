@@ -20,11 +20,12 @@ struct DenoisingChain {
 
 // Draws `count` samples (spec section 2) with the noise that a server takes for
 // `seed` and image indices 0 to count - 1 (engine/philox.h), so that an image
-// is the one that `ddgan generate` makes of the published version. Float32 on
-// `device`. Throws what LibTorch throws.
+// is the one that `ddgan generate` makes of the published version. Computes
+// `at_once` of them at a time, which bounds memory. Float32 on the CPU. Throws
+// what LibTorch throws.
 DenoisingChain SampleChain(const Networks& networks, const Diffusion& diffusion,
                            const DrawShapes& shapes, uint64_t seed, int count,
-                           const at::Device& device);
+                           int at_once, const at::Device& device);
 
 }  // namespace ddgan
 

@@ -12,17 +12,28 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "engine/checkpoint/durable_file.h"
 #include "engine/clock.h"
+#include "engine/cuda_devices.h"
+#include "trainer/batch_loader.h"
 #include "trainer/command_line.h"
-#include "trainer/dataset/mnist_dataset.h"
+#include "trainer/data_order.h"
+#include "trainer/dataset/gaussian_mixture.h"
+#include "trainer/dataset/open_dataset.h"
+#include "trainer/distributed/process_environment.h"
+#include "trainer/distributed/process_group.h"
+#include "trainer/metrics_page.h"
+#include "trainer/progress_display.h"
 #include "trainer/trainer_options.h"
 #include "trainer/training_config.h"
 #include "trainer/training_loop.h"
+#include "trainer/training_metrics.h"
 
 namespace ddgan {
 namespace {
@@ -31,28 +42,130 @@ std::atomic<bool> stop_requested = false;
 
 extern "C" void RequestStop(int) { stop_requested = true; }
 
+// Points or images; `dataset` keeps the latter's data set alive.
+absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
+    const TrainerOptions& options, const ProcessEnvironment& environment,
+    ProgressDisplay* display, std::unique_ptr<ImageDataset>* dataset) {
+  std::vector<uint32_t> rows =
+      RowsOfProcess(options.batch_size, environment.size, environment.rank,
+                    options.accumulate);
+  if (options.dataset == "25_gaussians") {
+    return GaussianMixture::Create({.seed = options.seed,
+                                    .global_batch = options.batch_size,
+                                    .rows = std::move(rows)});
+  }
+  const auto print = [display](const std::string& line) {
+    if (display != nullptr) display->Print(line);
+  };
+  ImageFolderOptions folder_options;
+  folder_options.progress = [&print](const ArchiveProgress& progress) {
+    print(absl::StrCat("reading the archive: ", progress.images, " images, ",
+                       progress.memory_bytes >> 20, " MiB"));
+  };
+  absl::StatusOr<std::unique_ptr<ImageDataset>> opened =
+      OpenDataset({.kind = options.dataset,
+                   .path = options.data,
+                   .image_size = options.model_config.image_size,
+                   .num_channels = options.model_config.num_channels,
+                   .limit = options.dataset_limit,
+                   .seed = options.seed},
+                  folder_options);
+  if (!opened.ok()) return opened.status();
+  *dataset = *std::move(opened);
+  if ((*dataset)->size() < static_cast<size_t>(options.batch_size)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--batch_size is ", options.batch_size, ", but the data set has only ",
+        (*dataset)->size(), " images"));
+  }
+  return BatchLoader::Create(
+      dataset->get(),
+      {.seed = options.seed,
+       .batch_size = options.batch_size,
+       .rows = std::move(rows),
+       .flip = options.flip,
+       .threads = options.data_threads,
+       .prefetch = 2},
+      RealClock(), [print](size_t, const absl::Status& status) {
+        print(absl::StrCat("damaged, another takes its place: ",
+                           status.message()));
+      });
+}
+
+ProgressDisplay::Options DisplayOptions(const TrainerOptions& options) {
+  return {.mode = ParseProgressMode(options.progress).value(),
+          .is_terminal = isatty(STDOUT_FILENO) != 0,
+          .columns = [] { return TerminalColumns(STDOUT_FILENO); },
+          .batch_size = options.batch_size,
+          .log_every = options.log_every};
+}
+
 absl::Status Train(const TrainerOptions& options) {
-  if (absl::Status status = ValidateTrainerOptions(options, /*world_size=*/1);
+  const absl::StatusOr<ProcessEnvironment> environment =
+      ReadProcessEnvironment(ReadEnvironmentVariable);
+  if (!environment.ok()) return environment.status();
+  if (absl::Status status = ValidateTrainerOptions(options, environment->size);
       !status.ok()) {
     return status;
   }
-  if (options.dataset != "mnist") {
-    return absl::UnimplementedError(absl::StrCat(
-        "--dataset is \"", options.dataset, "\", this build reads only mnist"));
-  }
+  const bool first = environment->rank == 0;
   // Before anything that takes long.
-  for (const std::string& folder : {options.out, RunFolder(options)}) {
-    if (absl::Status status = CheckWritable(folder); !status.ok())
-      return status;
+  if (options.device == "cuda") {
+    const int gpus = CudaDeviceCount();
+    if (environment->local_rank >= gpus) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--device is cuda, and this process needs GPU ",
+                       environment->local_rank, ", but there are ", gpus,
+                       " (a build without CUDA sees none)"));
+    }
   }
-  const absl::StatusOr<std::unique_ptr<MnistDataset>> dataset =
-      MnistDataset::Load(options.data);
-  if (!dataset.ok()) return dataset.status();
-  std::cout << EffectiveConfigJson(options) << std::endl;
-  return RunTraining(options, **dataset, stop_requested, RealClock(),
-                     [](const std::string& line) {
-                       std::cout << line << "\n" << std::flush;
-                     });
+  std::unique_ptr<ProgressDisplay> display;
+  if (first) {
+    for (const std::string& folder : {options.out, RunFolder(options)}) {
+      if (absl::Status status = CheckWritable(folder); !status.ok())
+        return status;
+    }
+    std::cout << EffectiveConfigJson(options) << std::endl;
+    display = std::make_unique<ProgressDisplay>(
+        DisplayOptions(options),
+        [](const std::string& text) { std::cout << text << std::flush; },
+        RealClock());
+  }
+  std::unique_ptr<ImageDataset> dataset;
+  const absl::StatusOr<std::unique_ptr<BatchSource>> data =
+      OpenData(options, *environment, display.get(), &dataset);
+  if (!data.ok()) return data.status();
+
+  std::unique_ptr<TrainingMetrics> metrics;
+  std::unique_ptr<MetricsPage> page;
+  if (first) {
+    metrics = std::make_unique<TrainingMetrics>(
+        DDGAN_VERSION, TotalSteps(options, (*data)->size()));
+  }
+  if (first && !options.metrics_listen.empty()) {
+    absl::StatusOr<std::unique_ptr<MetricsPage>> started = MetricsPage::Start(
+        options.metrics_listen, [&metrics] { return metrics->Text(); });
+    if (!started.ok()) return started.status();
+    page = *std::move(started);
+    display->Print(absl::StrCat("metrics on port ", page->port()));
+  }
+
+  const absl::StatusOr<std::unique_ptr<ProcessGroup>> group =
+      ProcessGroup::Join(*environment,
+                         options.device == "cuda" ? CollectiveBackend::kNccl
+                                                  : CollectiveBackend::kGloo,
+                         absl::Seconds(options.distributed_timeout_s));
+  if (!group.ok()) return group.status();
+  const absl::Status status =
+      RunTraining(options,
+                  {.data = data->get(),
+                   .group = group->get(),
+                   .local_rank = environment->local_rank,
+                   .clock = RealClock(),
+                   .display = display.get(),
+                   .metrics = metrics.get()},
+                  stop_requested);
+  if (display != nullptr) display->Finish();
+  return status;
 }
 
 // What the command line asks for.
@@ -76,12 +189,16 @@ absl::Status Run(const std::vector<std::string>& arguments) {
 
 // libgomp reads its waiting policy when it is loaded, before main.
 void ChooseOpenMpPolicy(char** argv) {
-  // A trainer owns its cores: threads that spin between two operators save the
-  // wake-up that a step of small operators pays hundreds of times.
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  setenv("OMP_WAIT_POLICY", "ACTIVE", 1);
+  // A trainer owns its cores: threads that spin between two operators save the
+  // wake-up that a step of small operators pays hundreds of times. Several on
+  // one machine would spin on each other's.
+  const absl::StatusOr<ProcessEnvironment> environment =
+      ReadProcessEnvironment(ReadEnvironmentVariable);
+  const bool alone = !environment.ok() || environment->size == 1;
+  setenv("OMP_WAIT_POLICY", alone ? "ACTIVE" : "PASSIVE", 1);
   execv("/proc/self/exe", argv);
-  std::perror("ddgan-train: cannot restart with OMP_WAIT_POLICY=ACTIVE");
+  std::perror("ddgan-train: cannot restart with OMP_WAIT_POLICY set");
 }
 
 }  // namespace

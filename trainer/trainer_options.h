@@ -71,19 +71,19 @@ struct TrainerOptions {
 
   std::string device = "cpu";         // "cpu" or "cuda".
   std::string precision = "float32";  // "float32", "tf32" or "bfloat16".
-  bool channels_last = true;          // Memory order of activations.
   double max_hours = 0;  // Stop after so many hours of this run; 0: never.
                          // [0, 1e5]
   // Address for /metrics, host:port; empty: none.
   std::string metrics_listen;
   // Seconds after which a process gives up waiting for the others. [1, 86400]
-  double distributed_timeout_s = 60;
+  double distributed_timeout_s = 300;
   // "auto" (bar on a terminal, else lines), "bar" or "lines".
   std::string progress = "auto";
 
   int threads = 0;         // LibTorch's CPU threads; 0: one per core. [0, 256]
   int64_t log_every = 25;  // Steps between progress lines. >= 1
-  int64_t sample_every = 500;    // Steps between sample grids. >= 1
+  int64_t sample_every = 500;    // Steps between sample pictures. >= 1
+  int samples = 64;              // Images on one. [0, 1024]
   int64_t save_every = 500;      // Steps between saved states. >= 1
   int64_t publish_every = 1000;  // Steps between published versions. >= 1
   // Also publish when the last version is so many minutes old; 0: by steps

@@ -1,11 +1,13 @@
 #include "trainer/training_loop.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <c10/core/GradMode.h>
+#include <c10/core/DeviceGuard.h>
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <filesystem>
@@ -18,41 +20,51 @@
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/checkpoint/durable_file.h"
 #include "engine/checkpoint/parameter_loader.h"
-#include "engine/diffusion.h"
-#include "engine/imaging/to_rgb8_cpu.h"
-#include "engine/noise_schedule.h"
-#include "engine/philox.h"
 #include "trainer/checkpoint_publisher.h"
 #include "trainer/data_order.h"
+#include "trainer/denoising_chain.h"
 #include "trainer/learning_rate.h"
-#include "trainer/progress.h"
+#include "trainer/metrics_log.h"
 #include "trainer/publish_policy.h"
 #include "trainer/published_versions.h"
-#include "trainer/sample_grid.h"
+#include "trainer/sample_pictures.h"
+#include "trainer/state_files.h"
 #include "trainer/training_state.h"
 #include "trainer/training_step.h"
 
 namespace ddgan {
 namespace {
 
-constexpr char kStateFile[] = "state.safetensors";
+constexpr char kMetricsFile[] = "metrics.jsonl";
 constexpr char kPublishedFile[] = "published.json";
 constexpr char kTrainerVersion[] = "ddgan-train " DDGAN_VERSION;
-// A sample grid shows the same images at every step, so that they can be
-// compared: 8 x 8 of this seed, the same noise as the server's.
+// Sample pictures show the same noise at every step, so that they can be
+// compared.
 constexpr uint64_t kSampleSeed = 7;
-constexpr int kSampleCount = 64;
+// Points of the plane, of which one alone says nothing.
+constexpr int kSamplePoints = 2500;
+// Pixels that are drawn at once, which bounds the memory of large images.
+constexpr int64_t kSamplePixels = 64 * 32 * 32;
 
-// uint8 rows (H, W, C) to float planes in [-1, 1].
-void ToPlanes(const std::vector<uint8_t>& rows, const ImageShape& shape,
-              float* planes) {
-  const int pixels = shape.height * shape.width;
-  for (int p = 0; p < pixels; ++p) {
-    for (int c = 0; c < shape.channels; ++c) {
-      const float value = rows[p * shape.channels + c];
-      planes[c * pixels + p] = (value / 255.0f - 0.5f) / 0.5f;
-    }
-  }
+NetworksConfig NetworksOf(const TrainerOptions& options) {
+  NetworksConfig config;
+  config.kind = options.networks == "toy_mlp" ? NetworkKind::kToyMlp
+                                              : NetworkKind::kNcsnpp;
+  config.model = options.model_config;
+  config.discriminator.size = options.model_config.image_size >= 64
+                                  ? DiscriminatorSize::kLarge
+                                  : DiscriminatorSize::kSmall;
+  config.discriminator.num_channels = options.model_config.num_channels;
+  config.discriminator.ngf = options.ngf;
+  config.discriminator.t_emb_dim = options.t_emb_dim;
+  config.discriminator.fir_kernel = options.model_config.fir_kernel;
+  config.toy_width = options.toy_width;
+  return config;
+}
+
+Precision PrecisionOf(const TrainerOptions& options) {
+  if (options.precision == "bfloat16") return Precision::kBfloat16;
+  return options.precision == "tf32" ? Precision::kTf32 : Precision::kFloat32;
 }
 
 // What the generator is before the first step.
@@ -66,7 +78,7 @@ struct Beginning {
 absl::StatusOr<Beginning> Begin(const TrainerOptions& options) {
   if (options.init_from.empty()) {
     return Beginning{InitialParameters(
-        PlanGenerator(options.model_config).parameters, options.seed)};
+        PlanGeneratorParameters(NetworksOf(options)), options.seed)};
   }
   const auto refused = [&](absl::string_view why) {
     return absl::InvalidArgumentError(
@@ -89,80 +101,93 @@ absl::StatusOr<Beginning> Begin(const TrainerOptions& options) {
   return Beginning{*std::move(parameters), *version};
 }
 
+// A mean over the steps since the last time somebody looked.
+class Window {
+ public:
+  void Add(double value) {
+    sum_ += value;
+    ++count_;
+  }
+  double TakeMean() {
+    const double mean = count_ == 0 ? 0 : sum_ / count_;
+    sum_ = 0;
+    count_ = 0;
+    return mean;
+  }
+
+ private:
+  double sum_ = 0;
+  int count_ = 0;
+};
+
 class TrainingLoop {
  public:
-  TrainingLoop(const TrainerOptions& options, const ImageDataset& dataset,
-               const Beginning& beginning, PublishedVersions versions,
-               Clock* clock, const Report& report)
+  TrainingLoop(const TrainerOptions& options, const TrainingContext& context,
+               const Beginning& beginning, const at::Device& device)
       : options_(options),
-        dataset_(dataset),
-        clock_(clock),
-        report_(report),
+        data_(*context.data),
+        group_(*context.group),
+        clock_(context.clock),
+        display_(context.display),
+        metrics_(context.metrics),
         folder_(RunFolder(options)),
         first_version_(beginning.version),
         publish_intervals_(IntervalsOf(options)),
         steps_per_epoch_(
-            static_cast<int64_t>(dataset.size() / options.batch_size)),
-        total_steps_(options.max_steps > 0
-                         ? options.max_steps
-                         : steps_per_epoch_ * (options.num_epoch + 1)),
-        training_(options.model_config, DiscriminatorOf(options),
-                  TrainingOptions{options.r1_gamma, options.lazy_reg,
-                                  options.ema_decay,
-                                  options.discriminator_head_start},
-                  beginning.generator,
-                  InitialParameters(PlanDiscriminator(DiscriminatorOf(options)),
-                                    options.seed + 1)),
-        versions_(std::move(versions)),
-        batch_(at::empty({options.batch_size, dataset.shape().channels,
-                          dataset.shape().height, dataset.shape().width},
-                         at::kFloat)) {}
+            static_cast<int64_t>(data_.size() / options.batch_size)),
+        total_steps_(TotalSteps(options, data_.size())),
+        device_(device),
+        networks_(NetworksOf(options)),
+        shapes_{data_.shape().channels, data_.shape().height,
+                data_.shape().width, options.model_config.nz,
+                options.model_config.num_timesteps},
+        training_(
+            networks_,
+            TrainingOptions{options.r1_gamma, options.lazy_reg,
+                            options.ema_decay, options.discriminator_head_start,
+                            options.accumulate, PrecisionOf(options)},
+            beginning.generator,
+            InitialParameters(PlanDiscriminatorParameters(networks_),
+                              options.seed + 1),
+            device),
+        draws_(shapes_, options.seed,
+               RowsOfProcess(options.batch_size, group_.size(), group_.rank(),
+                             options.accumulate),
+               device) {}
 
   absl::Status Run(const std::atomic<bool>& stop) {
     if (absl::Status status = Start(); !status.ok()) return status;
-    // Steps that leave the generator alone leave the average alone, too.
-    if (steps_done_ < options_.discriminator_head_start &&
-        !training_.ema().values().defined()) {
-      training_.ema().Update(training_.generator_parameters().values());
-    }
-    window_start_ = last_publish_ = clock_->Now();
-    while (steps_done_ < total_steps_ && !stop) {
+    started_ = window_start_ = last_publish_ = clock_->Now();
+    window_wait_ = data_.WaitSeconds();
+    while (steps_done_ < total_steps_) {
+      const absl::StatusOr<bool> stops = AllAgreeToStop(stop);
+      if (!stops.ok()) return stops.status();
+      if (*stops) {
+        Report(absl::StrCat("stopped after step ", steps_done_));
+        break;
+      }
       if (absl::Status status = Step(); !status.ok()) return status;
-      if (steps_done_ % options_.log_every == 0 ||
-          steps_done_ == total_steps_) {
-        ReportProgress();
-      }
-      if (steps_done_ % options_.sample_every == 0) {
-        if (absl::Status status = WriteSamples(); !status.ok()) return status;
-      }
+      if (!IsFirst()) continue;
+      // Each reports what goes wrong: it is no reason to lose the run.
+      if (steps_done_ % options_.sample_every == 0) Survive(WriteSamples());
       if (steps_done_ % options_.save_every == 0) {
-        if (absl::Status status = Save(); !status.ok()) return status;
+        if (absl::Status status = CheckWeights(); !status.ok()) return status;
+        Survive(Save());
       }
       if (PublishIsDue(publish_intervals_, steps_done_,
                        clock_->Now() - last_publish_)) {
-        if (absl::Status status = Publish(); !status.ok()) return status;
+        if (absl::Status status = CheckWeights(); !status.ok()) return status;
+        Survive(Publish());
       }
     }
-    if (stop) report_(absl::StrCat("stopped after step ", steps_done_));
-    if (steps_done_ == 0) return absl::OkStatus();
+    if (!IsFirst() || steps_done_ == 0) return absl::OkStatus();
+    if (absl::Status status = CheckWeights(); !status.ok()) return status;
     if (absl::Status status = Save(); !status.ok()) return status;
     if (absl::Status status = WriteSamples(); !status.ok()) return status;
     return Publish();
   }
 
  private:
-  static DiscriminatorConfig DiscriminatorOf(const TrainerOptions& options) {
-    DiscriminatorConfig config;
-    config.size = options.model_config.image_size >= 64
-                      ? DiscriminatorSize::kLarge
-                      : DiscriminatorSize::kSmall;
-    config.num_channels = options.model_config.num_channels;
-    config.ngf = options.ngf;
-    config.t_emb_dim = options.t_emb_dim;
-    config.fir_kernel = options.model_config.fir_kernel;
-    return config;
-  }
-
   static PublishIntervals IntervalsOf(const TrainerOptions& options) {
     PublishIntervals intervals;
     intervals.steps = options.publish_every;
@@ -171,57 +196,120 @@ class TrainingLoop {
     return intervals;
   }
 
-  std::filesystem::path StatePath() const { return folder_ / kStateFile; }
+  bool IsFirst() const { return group_.rank() == 0; }
+
+  void Report(const std::string& line) {
+    if (display_ != nullptr) display_->Print(line);
+  }
+
+  void Survive(const absl::Status& status) {
+    if (!status.ok()) {
+      Report(absl::StrCat("step ", steps_done_, ": ", status.message(),
+                          "; training goes on"));
+    }
+  }
+
+  // True in all processes or in none.
+  absl::StatusOr<bool> AllAgreeToStop(const std::atomic<bool>& stop) {
+    bool wanted = stop;
+    if (options_.max_hours > 0 && IsFirst()) {
+      wanted |= clock_->Now() - started_ >= absl::Hours(options_.max_hours);
+    }
+    if (group_.size() == 1) return wanted;
+    const absl::StatusOr<std::vector<int64_t>> answers =
+        group_.AllGather(wanted ? 1 : 0);
+    if (!answers.ok()) return answers.status();
+    return *std::max_element(answers->begin(), answers->end()) > 0;
+  }
 
   absl::Status Start() {
-    std::error_code error;
-    std::filesystem::create_directories(folder_, error);
-    if (error) {
-      return absl::InternalError(
-          absl::StrCat("creating ", folder_.string(), ": ", error.message()));
+    if (absl::Status status = training_.Join(&group_, clock_); !status.ok())
+      return status;
+    if (IsFirst()) {
+      if (absl::Status status = OpenRunFolder(); !status.ok()) return status;
     }
-    const bool saved = std::filesystem::exists(StatePath(), error);
-    if (saved && options_.resume == ResumePolicy::kNever) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(StatePath().string(),
-                       " is there and --resume=never: remove it, or choose "
-                       "another --run_dir"));
+    if (absl::Status status = ShareState(); !status.ok()) return status;
+    // Steps that leave the generator alone leave the average alone, too.
+    if (steps_done_ < options_.discriminator_head_start &&
+        !training_.ema().values().defined()) {
+      training_.ema().Update(training_.generator_parameters().values());
     }
-    if (saved) {
-      const absl::StatusOr<int64_t> steps =
-          LoadTrainingState(StatePath(), RunFingerprint(options_), training_);
-      if (!steps.ok()) return steps.status();
-      steps_done_ = published_ = saved_ = *steps;
-      report_(absl::StrCat("resumed after step ", steps_done_, " from ",
-                           StatePath().string()));
-    }
-    report_(absl::StrCat("generator ",
-                         training_.generator_parameters().values().numel(),
-                         " parameters, discriminator ",
-                         training_.discriminator_parameters().values().numel(),
-                         ", ", dataset_.size(), " images, ", steps_per_epoch_,
-                         " steps per epoch, batch ", options_.batch_size, ", ",
-                         at::get_num_threads(), " threads"));
+    if (metrics_ != nullptr) metrics_->OnResumed(steps_done_);
+    Report(absl::StrCat(
+        "generator ", training_.generator_parameters().values().numel(),
+        " parameters, discriminator ",
+        training_.discriminator_parameters().values().numel(), ", ",
+        data_.size(), " samples, ", steps_per_epoch_,
+        " steps per epoch, batch ", options_.batch_size, ", ", group_.size(),
+        " process(es), ",
+        device_.is_cpu() ? absl::StrCat(at::get_num_threads(), " threads")
+                         : device_.str()));
     return absl::OkStatus();
   }
 
-  absl::Status FillBatch() {
-    const int64_t epoch = steps_done_ / steps_per_epoch_;
-    if (epoch != order_epoch_) {
-      order_ = EpochOrder(options_.seed, epoch, dataset_.size());
-      order_epoch_ = epoch;
+  // Of the first process: its files, and the state to go on from.
+  absl::Status OpenRunFolder() {
+    std::error_code error;
+    std::filesystem::create_directories(folder_, error);
+    if (error) return PathError(error.value(), "create", folder_);
+    if (absl::Status status = LoadState(); !status.ok()) return status;
+    absl::StatusOr<PublishedVersions> versions =
+        PublishedVersions::Load(folder_ / kPublishedFile);
+    if (!versions.ok()) return versions.status();
+    versions_ = *std::move(versions);
+    absl::StatusOr<std::unique_ptr<MetricsLog>> log =
+        MetricsLog::Open(folder_ / kMetricsFile, steps_done_);
+    if (!log.ok()) return log.status();
+    log_ = *std::move(log);
+    return absl::OkStatus();
+  }
+
+  // From the newest state that is whole.
+  absl::Status LoadState() {
+    const absl::StatusOr<std::vector<int64_t>> states = ListStates(folder_);
+    if (!states.ok()) return states.status();
+    if (states->empty()) return absl::OkStatus();
+    if (options_.resume == ResumePolicy::kNever) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          (folder_ / StateFileName(states->front())).string(),
+          " is there and --resume=never: remove it, or choose another "
+          "--run_dir"));
     }
-    const size_t first = static_cast<size_t>(steps_done_ % steps_per_epoch_) *
-                         options_.batch_size;
-    const ImageShape& shape = dataset_.shape();
-    rows_.resize(static_cast<size_t>(shape.channels) * shape.height *
-                 shape.width);
-    float* planes = batch_.mutable_data_ptr<float>();
-    for (int b = 0; b < options_.batch_size; ++b) {
-      const absl::Status status =
-          dataset_.Image(order_[first + b], absl::MakeSpan(rows_));
-      if (!status.ok()) return status;
-      ToPlanes(rows_, shape, planes + b * rows_.size());
+    absl::Status status;
+    for (const int64_t state : *states) {
+      const std::filesystem::path path = folder_ / StateFileName(state);
+      const absl::StatusOr<int64_t> steps =
+          LoadTrainingState(path, RunFingerprint(options_), training_);
+      if (steps.ok()) {
+        steps_done_ = published_ = saved_ = *steps;
+        Report(absl::StrCat("resumed after step ", steps_done_, " from ",
+                            path.string()));
+        return absl::OkStatus();
+      }
+      status = steps.status();
+      // Only damage is a reason to go further back.
+      if (!absl::IsDataLoss(status)) return status;
+      Report(absl::StrCat(status.message(), "; looking for an older state"));
+    }
+    return status;
+  }
+
+  // Every process goes on from what the first one has.
+  absl::Status ShareState() {
+    if (group_.size() == 1) return absl::OkStatus();
+    const at::Tensor steps =
+        at::full({1}, steps_done_, at::TensorOptions(device_).dtype(at::kLong));
+    if (absl::Status status = group_.BroadcastFromFirst(steps); !status.ok())
+      return status;
+    steps_done_ = steps.item<int64_t>();
+    if (steps_done_ == 0) return absl::OkStatus();
+    if (!training_.ema().values().defined()) {
+      training_.ema().values() =
+          training_.generator_parameters().values().detach().clone();
+    }
+    for (const auto& [name, tensor] : TrainingStateTensors(training_)) {
+      if (absl::Status status = group_.BroadcastFromFirst(tensor); !status.ok())
+        return status;
     }
     return absl::OkStatus();
   }
@@ -233,129 +321,218 @@ class TrainingLoop {
     return CosineLearningRate(base, epoch, options_.num_epoch);
   }
 
+  // This step's rows on the device.
+  absl::StatusOr<at::Tensor> NextSamples() {
+    const absl::StatusOr<absl::Span<const float>> rows =
+        data_.Batch(steps_done_);
+    if (!rows.ok()) return rows.status();
+    const at::Tensor host =
+        at::from_blob(const_cast<float*>(rows->data()),
+                      {options_.batch_size / group_.size(), shapes_.channels,
+                       shapes_.height, shapes_.width},
+                      at::kFloat);
+    return device_.is_cpu() ? host : host.to(device_);
+  }
+
   absl::Status Step() {
-    if (absl::Status status = FillBatch(); !status.ok()) return status;
-    const StepLosses losses =
-        training_.Run(batch_,
-                      DrawStep(options_.model_config, options_.batch_size,
-                               options_.seed, steps_done_),
-                      steps_done_, Rate(options_.lr_g), Rate(options_.lr_d));
+    const absl::Time begin = clock_->Now();
+    const absl::StatusOr<at::Tensor> samples = NextSamples();
+    if (!samples.ok()) return samples.status();
+    const StepSettings settings = {steps_done_, Rate(options_.lr_g),
+                                   Rate(options_.lr_d)};
+    const absl::StatusOr<StepLosses> losses =
+        training_.Run(*samples, draws_.Draw(steps_done_), settings);
+    if (!losses.ok()) return losses.status();
     const double discriminator =
-        losses.discriminator_real + losses.discriminator_fake;
+        losses->discriminator_real + losses->discriminator_fake;
     if (!std::isfinite(discriminator) ||
-        !std::isfinite(losses.generator.value_or(0)) ||
-        !std::isfinite(losses.r1.value_or(0))) {
-      return absl::InternalError(absl::StrCat(
-          "step ", steps_done_, ": a loss is not finite (D ", discriminator,
-          ", G ", losses.generator.value_or(0), ", R1 ", losses.r1.value_or(0),
-          "); the last saved state is kept in ", StatePath().string()));
+        !std::isfinite(losses->generator.value_or(0)) ||
+        !std::isfinite(losses->r1.value_or(0))) {
+      return NotFinite(absl::StrCat("a loss is not finite (D ", discriminator,
+                                    ", G ", losses->generator.value_or(0),
+                                    ", R1 ", losses->r1.value_or(0), ")"));
     }
     ++steps_done_;
-    ++window_steps_;
-    window_d_ += discriminator;
-    window_g_ += losses.generator.value_or(0);
-    if (losses.r1) last_r1_ = losses.r1;
+    if (IsFirst()) Tell(settings, *losses, begin);
     return absl::OkStatus();
   }
 
-  void ReportProgress() {
+  absl::Status NotFinite(const std::string& what) const {
+    return absl::InternalError(absl::StrCat(
+        "step ", steps_done_, ": ", what,
+        saved_ > 0 ? absl::StrCat("; the state after step ", saved_,
+                                  " is kept in ", folder_.string())
+                   : "; no state was saved before"));
+  }
+
+  // Before weights leave the process: a loss shows those of the step before.
+  absl::Status CheckWeights() const {
+    for (const at::Tensor& values :
+         {training_.generator_parameters().values(),
+          training_.discriminator_parameters().values()}) {
+      // One pass: the sum of squares of finite numbers that Adam can reach is
+      // finite.
+      if (!std::isfinite(values.square().sum().item<double>()))
+        return NotFinite("a weight is not finite");
+    }
+    return absl::OkStatus();
+  }
+
+  // To log, display and metrics, the last step's numbers.
+  void Tell(const StepSettings& settings, const StepLosses& losses,
+            absl::Time begin) {
     const absl::Time now = clock_->Now();
-    Progress progress;
+    const bool log =
+        steps_done_ % options_.log_every == 0 || steps_done_ == total_steps_;
+    // A pass over all weights each, so not at every step.
+    std::optional<double> d_norm, g_norm, ema_distance;
+    if (log) {
+      d_norm = Norm(training_.discriminator_parameters().gradient());
+      const at::Tensor& values = training_.generator_parameters().values();
+      if (losses.generator)
+        g_norm = Norm(training_.generator_parameters().gradient());
+      ema_distance = Norm(training_.ema().values() - values) /
+                     std::max(1e-30, Norm(values));
+    }
+    ++window_steps_;
+    window_d_.Add(losses.discriminator_real + losses.discriminator_fake);
+    if (losses.generator) window_g_.Add(*losses.generator);
+    if (losses.r1) last_r1_ = losses.r1;
+
+    if (metrics_ != nullptr) {
+      metrics_->OnStep({.step = steps_done_,
+                        .images = options_.batch_size,
+                        .duration = now - begin,
+                        .data_wait_seconds = data_.WaitSeconds(),
+                        .damaged_images = data_.DamagedSamples(),
+                        .discriminator_real_loss = losses.discriminator_real,
+                        .discriminator_fake_loss = losses.discriminator_fake,
+                        .discriminator_rate = settings.discriminator_rate,
+                        .generator_rate = settings.generator_rate,
+                        .generator_loss = losses.generator,
+                        .r1 = losses.r1,
+                        .discriminator_gradient_norm = d_norm,
+                        .generator_gradient_norm = g_norm,
+                        .ema_distance = ema_distance});
+    }
+    Progress progress = progress_;
     progress.step = steps_done_;
     progress.total_steps = total_steps_;
     progress.images = steps_done_ * options_.batch_size;
-    progress.images_per_second = static_cast<double>(window_steps_) *
-                                 options_.batch_size /
-                                 absl::ToDoubleSeconds(now - window_start_);
-    progress.discriminator_loss = window_d_ / window_steps_;
-    progress.generator_loss = window_g_ / window_steps_;
+    progress.elapsed = now - started_;
     progress.r1 = last_r1_;
-    report_(ProgressLine(progress, options_.batch_size));
-    window_start_ = now;
-    window_steps_ = 0;
-    window_d_ = window_g_ = 0;
+    if (log) {
+      const double seconds =
+          std::max(1e-9, absl::ToDoubleSeconds(now - window_start_));
+      progress.images_per_second =
+          static_cast<double>(window_steps_) * options_.batch_size / seconds;
+      progress.data_wait_share =
+          std::clamp((data_.WaitSeconds() - window_wait_) / seconds, 0.0, 1.0);
+      progress.discriminator_loss = window_d_.TakeMean();
+      progress.generator_loss = window_g_.TakeMean();
+      progress.discriminator_gradient_norm = d_norm;
+      progress.generator_gradient_norm = g_norm;
+      window_start_ = now;
+      window_wait_ = data_.WaitSeconds();
+      window_steps_ = 0;
+      progress_ = progress;
+      Survive(log_->Append({.step = steps_done_,
+                            .images = progress.images,
+                            .time = now,
+                            .d_loss_real = losses.discriminator_real,
+                            .d_loss_fake = losses.discriminator_fake,
+                            .g_loss = losses.generator,
+                            .r1 = losses.r1,
+                            .grad_norm_d = d_norm,
+                            .grad_norm_g = g_norm,
+                            .lr_g = settings.generator_rate,
+                            .lr_d = settings.discriminator_rate,
+                            .images_per_second = progress.images_per_second,
+                            .data_wait_share = progress.data_wait_share,
+                            .ema_distance = ema_distance,
+                            .damaged_images = data_.DamagedSamples()}));
+    }
+    if (display_ != nullptr) display_->Update(progress);
+  }
+
+  static double Norm(const at::Tensor& vector) {
+    return vector.norm().item<double>();
   }
 
   absl::Status Save() {
     if (saved_ == steps_done_) return absl::OkStatus();
+    const absl::Time begin = clock_->Now();
+    // No state may be ahead of its lines in the log.
+    if (absl::Status status = log_->Sync(); !status.ok()) return status;
+    if (absl::Status status =
+            SaveTrainingState(folder_ / StateFileName(steps_done_), training_,
+                              steps_done_, RunFingerprint(options_));
+        !status.ok()) {
+      return status;
+    }
     saved_ = steps_done_;
-    return SaveTrainingState(StatePath(), training_, steps_done_,
-                             RunFingerprint(options_));
+    if (metrics_ != nullptr) metrics_->OnStateSaved(clock_->Now() - begin);
+    return RemoveOldStates(folder_);
   }
 
-  // The whole chain of T steps from the averaged weights.
+  DenoisingChain Sample(const Networks& networks, int count) const {
+    const int64_t at_once = std::max<int64_t>(
+        1, kSamplePixels / (int64_t{shapes_.height} * shapes_.width));
+    return SampleChain(
+        networks, training_.diffusion(), shapes_, kSampleSeed, count,
+        static_cast<int>(std::min<int64_t>(at_once, count)), device_);
+  }
+
+  // From the averaged weights.
   absl::Status WriteSamples() {
     if (sampled_ == steps_done_) return absl::OkStatus();
-    sampled_ = steps_done_;
-    const c10::NoGradGuard no_grad;
-    const ModelConfig& config = options_.model_config;
-    const Generator generator(config, training_.generator_parameters().Split(
-                                          training_.ema().values()));
-    const NoiseSchedule schedule = ComputeNoiseSchedule(config);
-    const Diffusion diffusion(schedule, at::kFloat);
-    const auto draw = [](std::vector<int64_t> shape, uint32_t step,
-                         NoiseStream stream) {
-      shape.insert(shape.begin(), kSampleCount);
-      at::Tensor noise = at::empty(shape, at::kFloat);
-      const int64_t numel = noise.numel() / kSampleCount;
-      for (uint32_t i = 0; i < kSampleCount; ++i) {
-        FillNormal({kSampleSeed, i, step, stream}, numel,
-                   noise.mutable_data_ptr<float>() + i * numel);
+    const bool points = networks_.kind == NetworkKind::kToyMlp;
+    if (!points && options_.samples == 0) return absl::OkStatus();
+    const std::unique_ptr<Networks> networks = CreateNetworks(
+        networks_,
+        training_.generator_parameters().Split(training_.ema().values()),
+        training_.discriminator_parameters().tensors());
+    const absl::StatusOr<SamplePictures> pictures =
+        points ? DrawPoints(Sample(*networks, kSamplePoints), steps_done_)
+               : DrawImages(Sample(*networks, options_.samples), data_.shape(),
+                            steps_done_);
+    if (!pictures.ok()) return pictures.status();
+    for (const NamedPicture& picture : pictures->files) {
+      if (absl::Status status =
+              WriteFileDurably(folder_ / picture.name, picture.png);
+          !status.ok()) {
+        return status;
       }
-      return noise;
-    };
-    const std::vector<int64_t> image = {config.num_channels, config.image_size,
-                                        config.image_size};
-    at::Tensor x = draw(image, config.num_timesteps, NoiseStream::kInitial);
-    for (int t = config.num_timesteps - 1; t >= 0; --t) {
-      const at::Tensor steps = at::full({kSampleCount}, t, at::kLong);
-      const at::Tensor x0 = generator.Forward(
-          x, steps, draw({config.nz}, t, NoiseStream::kLatent));
-      x = diffusion.Posterior(x0, x, steps,
-                              draw(image, t, NoiseStream::kPosterior));
     }
-
-    const ImageShape& shape = dataset_.shape();
-    const at::Tensor planes = x.contiguous();
-    const int64_t size = planes.numel() / kSampleCount;
-    std::vector<uint8_t> rows(planes.numel());
-    for (int i = 0; i < kSampleCount; ++i) {
-      ToRgb8Cpu({planes.const_data_ptr<float>() + i * size,
-                 static_cast<size_t>(size)},
-                shape, absl::MakeSpan(rows).subspan(i * size, size));
-    }
-    const absl::StatusOr<std::string> png = EncodeSampleGrid(rows, shape);
-    if (!png.ok()) return png.status();
-    return WriteFileDurably(
-        folder_ / absl::StrCat("samples_step_", steps_done_, ".png"), *png);
+    if (!pictures->summary.empty())
+      Report(absl::StrCat("step ", steps_done_, ": ", pictures->summary));
+    sampled_ = steps_done_;
+    return absl::OkStatus();
   }
 
   absl::Status Publish() {
     if (published_ == steps_done_) return absl::OkStatus();
-    const absl::StatusOr<std::string> weights = SerializeEmaWeights(training_);
-    if (!weights.ok()) return weights.status();
-    CheckpointConfig config;
-    config.model_config = options_.model_config;
-    config.model = options_.model;
-    const int64_t version = first_version_ + steps_done_;
-    config.training_step = version;
-    config.dataset = options_.dataset;
+    // Also when it fails: the next try is at the next interval.
     last_publish_ = clock_->Now();
-    config.created = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_publish_,
-                                      absl::UTCTimeZone());
-    config.trainer_version = kTrainerVersion;
-    const absl::StatusOr<ModelIdentity> identity =
-        PublishCheckpoint(options_.out, version, config, *weights);
+    const int64_t version = first_version_ + steps_done_;
+    const absl::StatusOr<ModelIdentity> identity = PublishWeights(version);
     // A run resumed from an older state comes past versions that it published
     // before.
-    if (absl::IsAlreadyExists(identity.status())) {
-      report_(absl::StrCat("version ", version, " is published already"));
+    const bool present = absl::IsAlreadyExists(identity.status());
+    if (metrics_ != nullptr) {
+      metrics_->OnPublish(present         ? PublishResult::kPresent
+                          : identity.ok() ? PublishResult::kPublished
+                                          : PublishResult::kFailed,
+                          version, last_publish_);
+    }
+    if (present) {
+      Report(absl::StrCat("version ", version, " is published already"));
     } else if (!identity.ok()) {
       return identity.status();
     } else {
-      report_(absl::StrCat("published ", options_.out, "/", options_.model, "/",
-                           version));
-      if (absl::Status status = versions_.Add(version, identity->digest);
+      Report(absl::StrCat("published ", options_.out, "/", options_.model, "/",
+                          version));
+      if (absl::Status status = versions_->Add(version, identity->digest);
           !status.ok())
         return status;
     }
@@ -363,20 +540,44 @@ class TrainingLoop {
     return RemoveOldVersions();
   }
 
+  absl::StatusOr<ModelIdentity> PublishWeights(int64_t version) const {
+    const absl::StatusOr<std::string> weights =
+        SerializeEmaWeights(training_, PlanGeneratorParameters(networks_),
+                            EffectiveConfigJson(options_));
+    if (!weights.ok()) return weights.status();
+    CheckpointConfig config;
+    config.model_config = options_.model_config;
+    Readers readers = Readers::kServers;
+    if (networks_.kind == NetworkKind::kToyMlp) {
+      config.model_config.resblock_type = options_.networks;
+      config.model_config.image_size = 1;
+      config.model_config.num_channels = shapes_.channels;
+      config.model_config.num_channels_dae = options_.toy_width;
+      readers = Readers::kNoServer;
+    }
+    config.model = options_.model;
+    config.training_step = version;
+    config.dataset = options_.dataset;
+    config.created = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_publish_,
+                                      absl::UTCTimeZone());
+    config.trainer_version = kTrainerVersion;
+    return PublishCheckpoint(options_.out, version, config, *weights, readers);
+  }
+
   // Of a version that cannot be removed the report says why, and training goes
   // on.
   absl::Status RemoveOldVersions() {
     for (const int64_t version : VersionsToRemove(
-             versions_.versions(),
+             versions_->versions(),
              {options_.keep_published, options_.keep_published_every})) {
       const absl::Status removed = RemoveCheckpoint(
-          options_.out, {options_.model, version, versions_.digest(version)});
+          options_.out, {options_.model, version, versions_->digest(version)});
       if (!removed.ok() && !absl::IsNotFound(removed))
-        report_(absl::StrCat("version ", version, ": ", removed.message()));
+        Report(absl::StrCat("version ", version, ": ", removed.message()));
       // What is gone or somebody else's by now is not tried again.
       if (removed.ok() || absl::IsNotFound(removed) ||
           absl::IsFailedPrecondition(removed)) {
-        if (absl::Status status = versions_.Remove(version); !status.ok())
+        if (absl::Status status = versions_->Remove(version); !status.ok())
           return status;
       }
     }
@@ -384,80 +585,101 @@ class TrainingLoop {
   }
 
   const TrainerOptions& options_;
-  const ImageDataset& dataset_;
+  BatchSource& data_;
+  ProcessGroup& group_;
   Clock* const clock_;
-  const Report& report_;
+  ProgressDisplay* const display_;
+  TrainingMetrics* const metrics_;
   const std::filesystem::path folder_;
   const int64_t first_version_;
   const PublishIntervals publish_intervals_;
   const int64_t steps_per_epoch_;
   const int64_t total_steps_;
+  const at::Device device_;
+  const NetworksConfig networks_;
+  const DrawShapes shapes_;
 
   TrainingStep training_;
+  TrainingDraws draws_;
   int64_t steps_done_ = 0;
   // Steps done at the last of each, so that the end of a run repeats nothing.
   int64_t published_ = 0;
   int64_t saved_ = 0;
   int64_t sampled_ = 0;
 
+  absl::Time started_;
   absl::Time last_publish_;  // Or the start.
-  PublishedVersions versions_;
+  // Of the first process, from Start on.
+  std::optional<PublishedVersions> versions_;
+  std::unique_ptr<MetricsLog> log_;
 
-  at::Tensor batch_;
-  std::vector<uint8_t> rows_;  // One image, on its way into batch_.
-  std::vector<uint32_t> order_;
-  int64_t order_epoch_ = -1;
-
-  // Since the last progress line.
+  // Since the last line of the log.
   absl::Time window_start_;
+  double window_wait_ = 0;
   int64_t window_steps_ = 0;
-  double window_d_ = 0;
-  double window_g_ = 0;
+  Window window_d_;
+  Window window_g_;
   std::optional<double> last_r1_;
+  Progress progress_;  // As of that line.
 };
 
-absl::Status CheckFits(const TrainerOptions& options,
-                       const ImageDataset& dataset) {
-  const ImageShape& shape = dataset.shape();
+absl::Status CheckFits(const TrainerOptions& options, const BatchSource& data) {
+  const ImageShape& shape = data.shape();
   const ModelConfig& config = options.model_config;
-  if (shape.channels != config.num_channels ||
-      shape.height != config.image_size || shape.width != config.image_size) {
+  if (options.networks != "toy_mlp" &&
+      (shape.channels != config.num_channels ||
+       shape.height != config.image_size || shape.width != config.image_size)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the data set has images of ", shape.channels, "x", shape.height, "x",
         shape.width, ", the model is for ", config.num_channels, "x",
         config.image_size, "x", config.image_size));
   }
-  if (dataset.size() < static_cast<size_t>(options.batch_size)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--batch_size is ", options.batch_size, ", but the data set has only ",
-        dataset.size(), " images"));
+  if (data.size() < static_cast<size_t>(options.batch_size)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--batch_size is ", options.batch_size,
+                     ", but the data set has only ", data.size(), " images"));
   }
   return absl::OkStatus();
 }
 
+// Where a process computes; its settings are LibTorch's, for the whole process.
+at::Device PrepareDevice(const TrainerOptions& options, int local_rank) {
+  if (options.threads > 0) at::set_num_threads(options.threads);
+  if (options.device == "cpu") return at::kCPU;
+  auto& context = at::globalContext();
+  const bool tf32 = options.precision == "tf32";
+  context.setAllowTF32CuDNN(tf32);
+  context.setAllowTF32CuBLAS(tf32);
+  // Shapes stay the same over a run, so measuring kernels once pays.
+  context.setBenchmarkCuDNN(true);
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank));
+}
+
 }  // namespace
 
+int64_t TotalSteps(const TrainerOptions& options, size_t samples) {
+  if (options.max_steps > 0) return options.max_steps;
+  return static_cast<int64_t>(samples / options.batch_size) *
+         (options.num_epoch + 1);
+}
+
 absl::Status RunTraining(const TrainerOptions& options,
-                         const ImageDataset& dataset,
-                         const std::atomic<bool>& stop, Clock* clock,
-                         const Report& report) {
-  if (absl::Status status = ValidateTrainerOptions(options, /*world_size=*/1);
+                         const TrainingContext& context,
+                         const std::atomic<bool>& stop) {
+  if (absl::Status status =
+          ValidateTrainerOptions(options, context.group->size());
       !status.ok()) {
     return status;
   }
-  if (absl::Status status = CheckFits(options, dataset); !status.ok()) {
+  if (absl::Status status = CheckFits(options, *context.data); !status.ok()) {
     return status;
   }
   try {
-    if (options.threads > 0) at::set_num_threads(options.threads);
+    const at::Device device = PrepareDevice(options, context.local_rank);
+    const c10::OptionalDeviceGuard guard(device);
     const absl::StatusOr<Beginning> beginning = Begin(options);
     if (!beginning.ok()) return beginning.status();
-    absl::StatusOr<PublishedVersions> versions = PublishedVersions::Load(
-        std::filesystem::path(RunFolder(options)) / kPublishedFile);
-    if (!versions.ok()) return versions.status();
-    return TrainingLoop(options, dataset, *beginning, *std::move(versions),
-                        clock, report)
-        .Run(stop);
+    return TrainingLoop(options, context, *beginning, device).Run(stop);
   } catch (const std::exception& e) {
     return absl::InternalError(absl::StrCat("LibTorch: ", e.what()));
   }

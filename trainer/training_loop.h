@@ -1,38 +1,57 @@
-// A whole run: batches in, progress lines, sample grids, saved states and
+// A whole run: batches in, progress, metrics, sample pictures, saved states and
 // published versions out.
 #ifndef DDGAN_TRAINER_TRAINING_LOOP_H_
 #define DDGAN_TRAINER_TRAINING_LOOP_H_
 
 #include <atomic>
-#include <functional>
-#include <string>
+#include <cstddef>
+#include <cstdint>
 
 #include "absl/status/status.h"
 #include "engine/clock.h"
-#include "trainer/dataset/image_dataset.h"
+#include "trainer/batch_source.h"
+#include "trainer/distributed/process_group.h"
+#include "trainer/progress_display.h"
 #include "trainer/trainer_options.h"
+#include "trainer/training_metrics.h"
 
 namespace ddgan {
 
-// Called with lines for a person. From the training thread.
-using Report = std::function<void(const std::string& line)>;
+// What a run works with; all outlive it.
+struct TrainingContext {
+  // Gives this process's rows: those of its slots (RowsOfProcess).
+  BatchSource* data;
+  // Processes that train together. The first alone touches the run folder and
+  // publishes; the others have its state from it.
+  ProcessGroup* group;
+  int local_rank = 0;  // Of this process on its machine; picks the GPU.
+  Clock* clock;
+  // Both of the first process; null in others.
+  ProgressDisplay* display;
+  TrainingMetrics* metrics;
+};
 
-// Trains until the last step or until `stop` is set, which is looked at between
-// steps; in both cases saves the state, and publishes the weights if the run
-// has made a step since the last version. After each version it removes those
-// of its own that options.keep_published lets go; what cannot be removed is
-// reported and stops nothing. `clock` says when a version is due by time.
-// Blocks.
-//   InvalidArgument     options that do not fit the data set or the saved state
+// The last step of a run on so many samples per epoch.
+int64_t TotalSteps(const TrainerOptions& options, size_t samples);
+
+// Trains until the last step, for max_hours, or until `stop` is set in any
+// process, which is looked at between steps; in each case saves the state, and
+// publishes the weights if the run has made a step since the last version.
+// After each version it removes those of its own that options.keep_published
+// lets go. What cannot be saved, drawn, published or removed on the way is
+// reported and stops nothing, so that a full disk costs no run; at the end it
+// is an error. Blocks.
+//   InvalidArgument     options that do not fit the data or the saved state
 //   FailedPrecondition  a state is there and options.resume is kNever
-//   DataLoss            the saved state, the list of published versions, or
-//                       every image of a batch, is damaged
-//   Internal            a loss is not finite: the last saved state is kept
+//   DataLoss            both saved states or the list of published versions is
+//                       damaged, or no sample can be read
+//   Unavailable, DeadlineExceeded  another process is gone or hangs
+//   Internal            a loss or a weight is not finite: the last saved state
+//                       is kept
 //   the file system's errors, with the path
 absl::Status RunTraining(const TrainerOptions& options,
-                         const ImageDataset& dataset,
-                         const std::atomic<bool>& stop, Clock* clock,
-                         const Report& report);
+                         const TrainingContext& context,
+                         const std::atomic<bool>& stop);
 
 }  // namespace ddgan
 

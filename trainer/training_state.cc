@@ -1,9 +1,8 @@
 #include "trainer/training_state.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
-#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -21,6 +20,7 @@ namespace {
 
 constexpr char kFingerprintKey[] = "fingerprint";
 constexpr char kStepKey[] = "steps_done";
+constexpr char kTrainingConfigKey[] = "training_config";
 // Of the tensors' digests, in order.
 constexpr char kDigestKey[] = "sha256_of_digests";
 
@@ -31,8 +31,9 @@ TensorView View(const std::string& name, const at::Tensor& tensor) {
           {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}};
 }
 
-// Every tensor of a state, under its name in the file.
-std::vector<std::pair<std::string, at::Tensor>> StateTensors(
+}  // namespace
+
+std::vector<std::pair<std::string, at::Tensor>> TrainingStateTensors(
     const TrainingStep& training) {
   const auto scalar = [](const at::Tensor& t) { return t.view({1}); };
   return {
@@ -50,6 +51,8 @@ std::vector<std::pair<std::string, at::Tensor>> StateTensors(
   };
 }
 
+namespace {
+
 std::string DigestOfData(const std::vector<TensorView>& views) {
   std::string digests;
   for (const TensorView& view : views) digests += Sha256Hex(view.data);
@@ -62,9 +65,11 @@ absl::Status SaveTrainingState(const std::filesystem::path& path,
                                const TrainingStep& training, int64_t steps_done,
                                const std::string& fingerprint) {
   std::vector<TensorView> views;
-  const auto tensors = StateTensors(training);
-  for (const auto& [name, tensor] : tensors)
+  auto tensors = TrainingStateTensors(training);
+  for (auto& [name, tensor] : tensors) {
+    tensor = tensor.cpu();  // Itself if it is there.
     views.push_back(View(name, tensor));
+  }
   const absl::StatusOr<std::string> bytes =
       SerializeSafetensors(views, {{kFingerprintKey, fingerprint},
                                    {kStepKey, absl::StrCat(steps_done)},
@@ -112,28 +117,28 @@ absl::StatusOr<int64_t> LoadTrainingState(const std::filesystem::path& path,
   // Defined before the first step, so that it can be restored like the others.
   training.ema().values() =
       training.generator_parameters().values().detach().clone();
-  for (const auto& [name, tensor] : StateTensors(training)) {
+  for (const auto& [name, tensor] : TrainingStateTensors(training)) {
     const TensorView* saved = view->Find(name);
     if (saved == nullptr || saved->dtype != DType::kFloat32 ||
         saved->shape != tensor.sizes().vec()) {
       return damaged(absl::StrCat(name, " is missing or of another shape"));
     }
-    std::memcpy(tensor.mutable_data_ptr(), saved->data.data(),
-                saved->data.size());
+    tensor.copy_(at::from_blob(const_cast<char*>(saved->data.data()),
+                               saved->shape, at::kFloat));
   }
   return steps_done;
 }
 
-absl::StatusOr<std::string> SerializeEmaWeights(const TrainingStep& training) {
-  const std::vector<ParameterPlan>& plan =
-      training.generator().plan().parameters;
+absl::StatusOr<std::string> SerializeEmaWeights(
+    const TrainingStep& training, const std::vector<ParameterPlan>& plan,
+    const std::string& training_config) {
   const Parameters weights =
-      training.generator_parameters().Split(training.ema().values());
+      training.generator_parameters().Split(training.ema().values().cpu());
   std::vector<TensorView> views;
   for (size_t i = 0; i < plan.size(); ++i) {
     views.push_back(View(plan[i].name, weights[i]));
   }
-  return SerializeSafetensors(views);
+  return SerializeSafetensors(views, {{kTrainingConfigKey, training_config}});
 }
 
 }  // namespace ddgan

@@ -8,12 +8,20 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/model/generator_plan.h"
 #include "trainer/training_step.h"
 
 namespace ddgan {
+
+// Every tensor of a state under its name in the file, float32 on the training
+// device. The average must be defined.
+std::vector<std::pair<std::string, at::Tensor>> TrainingStateTensors(
+    const TrainingStep& training);
 
 // `fingerprint` says which run this is (RunFingerprint).
 absl::Status SaveTrainingState(const std::filesystem::path& path,
@@ -28,9 +36,12 @@ absl::StatusOr<int64_t> LoadTrainingState(const std::filesystem::path& path,
                                           const std::string& fingerprint,
                                           TrainingStep& training);
 
-// The generator's averaged weights as the bytes of model.safetensors, in the
-// reference's names.
-absl::StatusOr<std::string> SerializeEmaWeights(const TrainingStep& training);
+// The generator's averaged weights as the bytes of model.safetensors, under the
+// names of `plan`, with the run's configuration as "training_config" in the
+// file's metadata.
+absl::StatusOr<std::string> SerializeEmaWeights(
+    const TrainingStep& training, const std::vector<ParameterPlan>& plan,
+    const std::string& training_config);
 
 }  // namespace ddgan
 

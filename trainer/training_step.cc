@@ -6,6 +6,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <utility>
 #include <vector>
 
 #include "engine/noise_schedule.h"
@@ -60,25 +61,54 @@ TrainingStep::TrainingStep(const NetworksConfig& config,
       d_adam_(d_.values()),
       ema_(options.ema_decay) {}
 
-StepLosses TrainingStep::Run(const at::Tensor& samples, const StepDraws& draws,
-                             const StepSettings& settings) {
+absl::Status TrainingStep::Join(ProcessGroup* group, Clock* clock) {
+  if (group->size() == 1) return absl::OkStatus();
+  for (auto [parameters, reducer] :
+       {std::pair(&g_, &g_reducer_), std::pair(&d_, &d_reducer_)}) {
+    absl::StatusOr<std::unique_ptr<GradientReducer>> created =
+        GradientReducer::Create(group, parameters, {}, clock);
+    if (!created.ok()) return created.status();
+    *reducer = *std::move(created);
+  }
+  group_ = group;
+  parts_ = options_.accumulate * group->size();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StepLosses> TrainingStep::Run(const at::Tensor& samples,
+                                             const StepDraws& draws,
+                                             const StepSettings& settings) {
   LossSums sums;
-  DiscriminatorStep(samples, draws.discriminator,
-                    settings.step % options_.lazy_reg == 0, &sums);
+  if (absl::Status status =
+          DiscriminatorStep(samples, draws.discriminator,
+                            settings.step % options_.lazy_reg == 0, &sums);
+      !status.ok()) {
+    return status;
+  }
   d_adam_.Step(d_, settings.discriminator_rate);
   if (settings.step >= options_.discriminator_head_start) {
-    GeneratorStep(samples, draws.generator, &sums);
+    if (absl::Status status = GeneratorStep(samples, draws.generator, &sums);
+        !status.ok()) {
+      return status;
+    }
     g_adam_.Step(g_, settings.generator_rate);
     ema_.Update(g_.values());
   }
+  return GlobalMeans(sums);
+}
 
-  // One read from the device for all of them.
+absl::StatusOr<StepLosses> TrainingStep::GlobalMeans(const LossSums& sums) {
+  // One sum over the processes and one read from the device for all of them.
   std::vector<at::Tensor> computed = {sums.discriminator_real,
                                       sums.discriminator_fake};
   if (sums.generator.defined()) computed.push_back(sums.generator);
   if (sums.r1.defined()) computed.push_back(sums.r1);
-  const at::Tensor values =
-      (at::stack(computed).to(at::kDouble) / parts_).cpu();
+  const at::Tensor totals = at::stack(computed).to(at::kDouble);
+  if (group_ != nullptr) {
+    if (absl::Status status = group_->AllReduceSum(totals).Wait(); !status.ok())
+      return status;
+  }
+  const at::Tensor values = (totals / parts_).cpu();
   const double* value = values.const_data_ptr<double>();
   StepLosses losses;
   losses.discriminator_real = *value++;
@@ -110,9 +140,9 @@ void TrainingStep::BackwardShare(const at::Tensor& loss) const {
   torch::autograd::backward({parts_ == 1 ? loss : loss / parts_});
 }
 
-void TrainingStep::DiscriminatorStep(const at::Tensor& samples,
-                                     const HalfStepDraws& draws, bool penalise,
-                                     LossSums* sums) {
+absl::Status TrainingStep::DiscriminatorStep(const at::Tensor& samples,
+                                             const HalfStepDraws& draws,
+                                             bool penalise, LossSums* sums) {
   d_.SetRequiresGrad(true);
   d_.ZeroGradient();
   const int64_t rows = samples.size(0) / options_.accumulate;
@@ -143,12 +173,16 @@ void TrainingStep::DiscriminatorStep(const at::Tensor& samples,
     const at::Tensor fake_loss =
         LossAsFake(Discriminate(fake, drawn, pair.x_next));
     AddTo(&sums->discriminator_fake, fake_loss);
+    if (d_reducer_ != nullptr && part + 1 == options_.accumulate)
+      d_reducer_->Arm();
     BackwardShare(fake_loss);
   }
+  return d_reducer_ == nullptr ? absl::OkStatus() : d_reducer_->Wait();
 }
 
-void TrainingStep::GeneratorStep(const at::Tensor& samples,
-                                 const HalfStepDraws& draws, LossSums* sums) {
+absl::Status TrainingStep::GeneratorStep(const at::Tensor& samples,
+                                         const HalfStepDraws& draws,
+                                         LossSums* sums) {
   d_.SetRequiresGrad(false);
   g_.ZeroGradient();
   const int64_t rows = samples.size(0) / options_.accumulate;
@@ -160,8 +194,11 @@ void TrainingStep::GeneratorStep(const at::Tensor& samples,
     const at::Tensor loss =
         LossAsReal(Discriminate(Fake(pair.x_next, drawn), drawn, pair.x_next));
     AddTo(&sums->generator, loss);
+    if (g_reducer_ != nullptr && part + 1 == options_.accumulate)
+      g_reducer_->Arm();
     BackwardShare(loss);
   }
+  return g_reducer_ == nullptr ? absl::OkStatus() : g_reducer_->Wait();
 }
 
 }  // namespace ddgan

@@ -9,16 +9,21 @@
 #include <memory>
 #include <optional>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/clock.h"
 #include "engine/diffusion.h"
 #include "engine/precision.h"
 #include "trainer/adam.h"
+#include "trainer/distributed/gradient_reducer.h"
+#include "trainer/distributed/process_group.h"
 #include "trainer/ema_weights.h"
 #include "trainer/networks.h"
 #include "trainer/training_draws.h"
 
 namespace ddgan {
 
-// Means over the global batch.
+// Means over the global batch: the same in all processes.
 struct StepLosses {
   double discriminator_real = 0;
   double discriminator_fake = 0;
@@ -58,11 +63,19 @@ class TrainingStep {
                const Parameters& discriminator_parameters,
                const at::Device& device);
 
-  // `samples` [B, C, H, W] float32 on the device, images in [-1, 1]; B is a
-  // multiple of options.accumulate. Throws c10::Error on shapes that do not
-  // fit.
-  StepLosses Run(const at::Tensor& samples, const StepDraws& draws,
-                 const StepSettings& settings);
+  // From now on a step is shared by the processes of `group`. At most once,
+  // before the first Run. Both outlive the step. Errors as
+  // GradientReducer::Create.
+  absl::Status Join(ProcessGroup* group, Clock* clock);
+
+  // `samples` [B, C, H, W] float32 on the device, images in [-1, 1]: this
+  // process's rows, a multiple of options.accumulate. All processes call this
+  // with the same settings; their gradients are added up while backward runs.
+  // Throws c10::Error on shapes that do not fit.
+  //   Unavailable, DeadlineExceeded  another process is gone or hangs
+  absl::StatusOr<StepLosses> Run(const at::Tensor& samples,
+                                 const StepDraws& draws,
+                                 const StepSettings& settings);
 
   const Networks& networks() const { return *networks_; }
   const Diffusion& diffusion() const { return diffusion_; }
@@ -82,10 +95,13 @@ class TrainingStep {
     at::Tensor r1;
   };
 
-  void DiscriminatorStep(const at::Tensor& samples, const HalfStepDraws& draws,
-                         bool penalise, LossSums* sums);
-  void GeneratorStep(const at::Tensor& samples, const HalfStepDraws& draws,
-                     LossSums* sums);
+  // Both leave the gradient of the global batch.
+  absl::Status DiscriminatorStep(const at::Tensor& samples,
+                                 const HalfStepDraws& draws, bool penalise,
+                                 LossSums* sums);
+  absl::Status GeneratorStep(const at::Tensor& samples,
+                             const HalfStepDraws& draws, LossSums* sums);
+  absl::StatusOr<StepLosses> GlobalMeans(const LossSums& sums);
   at::Tensor Fake(const at::Tensor& x_next, const HalfStepDraws& draws) const;
   at::Tensor Discriminate(const at::Tensor& x, const HalfStepDraws& draws,
                           const at::Tensor& x_next) const;
@@ -93,7 +109,7 @@ class TrainingStep {
   void BackwardShare(const at::Tensor& loss) const;
 
   const TrainingOptions options_;
-  const int parts_;  // Micro-batches of all processes.
+  int parts_;  // Micro-batches of all processes.
   const Diffusion diffusion_;
   FlatParameters g_;
   FlatParameters d_;
@@ -101,6 +117,10 @@ class TrainingStep {
   Adam g_adam_;
   Adam d_adam_;
   EmaWeights ema_;
+  // Null in a process that trains alone.
+  ProcessGroup* group_ = nullptr;
+  std::unique_ptr<GradientReducer> g_reducer_;
+  std::unique_ptr<GradientReducer> d_reducer_;
 };
 
 }  // namespace ddgan

@@ -32,10 +32,9 @@ TEST(CommandLineTest, TakesAValueAfterEqualsOrAsTheNextArgument) {
 
 TEST(CommandLineTest, SwitchesNeedNoValue) {
   EXPECT_THAT(
-      Flags({"--flip", "--nochannels_last", "--no_lr_decay", "--nono_lr_decay",
-             "--flip=false"}),
-      ElementsAre("flip=true", "channels_last=false", "no_lr_decay=true",
-                  "no_lr_decay=false", "flip=false"));
+      Flags({"--flip", "--no_lr_decay", "--nono_lr_decay", "--flip=false"}),
+      ElementsAre("flip=true", "no_lr_decay=true", "no_lr_decay=false",
+                  "flip=false"));
 }
 
 TEST(CommandLineTest, ConfigListAndHelpAreNoOptions) {

@@ -50,6 +50,12 @@ TEST(RowsOfSlotTest, GroupsAreThoseOfTheWholeBatch) {
   }
 }
 
+TEST(RowsOfProcessTest, AreThoseOfItsMicroBatches) {
+  EXPECT_THAT(RowsOfProcess(16, 2, 0, 2),
+              ElementsAre(0, 4, 8, 12, 1, 5, 9, 13));
+  EXPECT_EQ(RowsOfProcess(16, 2, 1, 1), RowsOfSlot(16, 2, 1));
+}
+
 TEST(EpochOrderTest, IsAPermutationOfSeedAndEpoch) {
   const std::vector<uint32_t> order = EpochOrder(7, 3, 100);
   std::vector<uint32_t> sorted = order;

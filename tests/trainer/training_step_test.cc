@@ -79,11 +79,14 @@ TEST(TrainingStepGoldenTest, FourStepsEqualTheReference) {
   for (int step = 0; step < 4; ++step) {
     const std::string prefix = "step" + std::to_string(step) + ".";
     const int epoch = step / kStepsPerEpoch;
-    const StepLosses losses = training.Run(
-        fixture[prefix + "x"],
-        {GoldenDraws(fixture, prefix, "D"), GoldenDraws(fixture, prefix, "G")},
-        {step, CosineLearningRate(args.at("lr_g"), epoch, num_epochs),
-         CosineLearningRate(args.at("lr_d"), epoch, num_epochs)});
+    const StepLosses losses =
+        training
+            .Run(fixture[prefix + "x"],
+                 {GoldenDraws(fixture, prefix, "D"),
+                  GoldenDraws(fixture, prefix, "G")},
+                 {step, CosineLearningRate(args.at("lr_g"), epoch, num_epochs),
+                  CosineLearningRate(args.at("lr_d"), epoch, num_epochs)})
+            .value();
 
     const auto expect_loss = [&](double loss, const char* name) {
       const double expected = fixture[prefix + name].item<double>();
@@ -171,7 +174,7 @@ TEST_F(TrainingStepTest, TheAverageFollowsItsFormulaFor100Steps) {
   TrainingDraws draws = NewDraws(AllRows());
   at::Tensor expected;
   for (int64_t step = 0; step < 100; ++step) {
-    training->Run(Images(), draws.Draw(step), Settings(step));
+    ASSERT_TRUE(training->Run(Images(), draws.Draw(step), Settings(step)).ok());
     const at::Tensor values =
         training->generator_parameters().values().to(at::kDouble);
     // The first average is a copy of the values after the first step.
@@ -201,7 +204,7 @@ TEST_F(TrainingStepTest, BothNetworksTakeAdamsStepsAtTheCosineRateFor100Steps) {
     e.m = e.v = e.values * 0;
   }
   for (int64_t step = 0; step < 100; ++step) {
-    training->Run(Images(), draws.Draw(step), Settings(step));
+    ASSERT_TRUE(training->Run(Images(), draws.Draw(step), Settings(step)).ok());
     for (Expected& e : all) {
       const at::Tensor g = e.parameters.gradient().to(at::kDouble);
       e.m = 0.5 * e.m + 0.5 * g;
@@ -236,7 +239,8 @@ TEST_F(TrainingStepTest, R1IsItsFormulaOnEveryFifthOf100Steps) {
     // Not multiplied by the interval, unlike StyleGAN2's.
     const double expected = 0.4 / 2 * gradient.square().sum().item<double>() /
                             static_cast<double>(Images().size(0));
-    const StepLosses losses = training->Run(Images(), drawn, Settings(step));
+    const StepLosses losses =
+        training->Run(Images(), drawn, Settings(step)).value();
     ASSERT_EQ(losses.r1.has_value(), step % 5 == 0) << step;
     if (losses.r1) {
       EXPECT_NEAR(*losses.r1, expected, 1e-4 * expected) << step;
@@ -266,9 +270,9 @@ TEST_F(TrainingStepTest, MicroBatchesAddUpToTheWholeBatch) {
 
   for (int64_t step = 0; step < 5; ++step) {
     const StepLosses a =
-        whole->Run(images, whole_draws.Draw(step), Settings(step));
+        whole->Run(images, whole_draws.Draw(step), Settings(step)).value();
     const StepLosses b =
-        parts->Run(part_images, part_draws.Draw(step), Settings(step));
+        parts->Run(part_images, part_draws.Draw(step), Settings(step)).value();
     EXPECT_NEAR(a.discriminator_real, b.discriminator_real, 1e-5);
     EXPECT_NEAR(a.discriminator_fake, b.discriminator_fake, 1e-5);
     EXPECT_NEAR(*a.generator, *b.generator, 1e-5);
@@ -286,8 +290,8 @@ TEST_F(TrainingStepTest, Bfloat16StaysCloseToFloat32AndKeepsFloat32Weights) {
   bool any_difference = false;
   for (int64_t step = 0; step < 10; ++step) {
     const StepDraws& drawn = draws.Draw(step);
-    const StepLosses a = exact->Run(Images(), drawn, Settings(step));
-    const StepLosses b = rounded->Run(Images(), drawn, Settings(step));
+    const StepLosses a = exact->Run(Images(), drawn, Settings(step)).value();
+    const StepLosses b = rounded->Run(Images(), drawn, Settings(step)).value();
     EXPECT_NEAR(b.discriminator_real, a.discriminator_real,
                 0.03 * a.discriminator_real);
     EXPECT_NEAR(*b.generator, *a.generator, 0.03 * *a.generator);
@@ -311,7 +315,7 @@ TEST(ToyNetworksTest, HaveTheShapesOfPointsAndLearn) {
   const at::Tensor before = training.generator_parameters().values().clone();
   for (int64_t step = 0; step < 3; ++step) {
     const StepLosses losses =
-        training.Run(points, draws.Draw(step), {step, 1e-3, 1e-3});
+        training.Run(points, draws.Draw(step), {step, 1e-3, 1e-3}).value();
     EXPECT_TRUE(losses.r1.has_value());
     EXPECT_GT(losses.discriminator_real, 0);
   }

@@ -209,7 +209,7 @@ GradientReducer::Options SmallBuckets() {
 
 void Reducer() {
   const std::unique_ptr<ProcessGroup> group = JoinOrExit(kLongTimeout);
-  FlatParameters parameters(Mlp::Initial());
+  FlatParameters parameters(Mlp::Initial(), at::kCPU);
   absl::StatusOr<std::unique_ptr<GradientReducer>> reducer =
       GradientReducer::Create(group.get(), &parameters, SmallBuckets(),
                               RealClock());
@@ -232,7 +232,7 @@ void Reducer() {
 
     at::Tensor expected = at::zeros_like(parameters.gradient());
     for (int rank = 0; rank < group->size(); ++rank) {
-      FlatParameters own(Mlp::Initial());
+      FlatParameters own(Mlp::Initial(), at::kCPU);
       own.ZeroGradient();
       for (const at::Tensor& loss :
            Mlp::Losses(own.tensors(), step, rank, partial(rank))) {
@@ -257,7 +257,7 @@ void Reducer() {
 
 void ReducerRefusals() {
   const std::unique_ptr<ProcessGroup> group = JoinOrExit(kLongTimeout);
-  FlatParameters parameters(Mlp::Initial());
+  FlatParameters parameters(Mlp::Initial(), at::kCPU);
   const auto create = [&](const GradientReducer::Options& options) {
     return GradientReducer::Create(group.get(), &parameters, options,
                                    RealClock());
@@ -300,7 +300,7 @@ void ReducerRefusals() {
 
 void ReducerLastIsKilled() {
   const std::unique_ptr<ProcessGroup> group = JoinOrExit(kLongTimeout);
-  FlatParameters parameters(Mlp::Initial());
+  FlatParameters parameters(Mlp::Initial(), at::kCPU);
   absl::StatusOr<std::unique_ptr<GradientReducer>> reducer =
       GradientReducer::Create(group.get(), &parameters, SmallBuckets(),
                               RealClock());

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 TEST(GradientReducerTest, HooksNothingWithOneProcess) {
   const std::unique_ptr<ProcessGroup> group = *ProcessGroup::Join(
       ProcessEnvironment(), CollectiveBackend::kGloo, absl::Seconds(10));
-  FlatParameters parameters({at::full({2}, 3.0f)});
+  FlatParameters parameters({at::full({2}, 3.0f)}, at::kCPU);
   ManualClock clock;
   absl::StatusOr<std::unique_ptr<GradientReducer>> reducer =
       GradientReducer::Create(group.get(), &parameters,
