@@ -21,8 +21,9 @@ struct Rendezvous {
   std::string local_address;
 };
 
-// Blocks until all processes are there: rank 0 listens on the master's port,
-// on loopback alone if the master's address is loopback, else on every
+// Blocks until all processes are there, for at most `timeout` until rank 0
+// is, and as long again until the others are. Rank 0 listens on the master's
+// port, on loopback alone if the master's address is loopback, else on every
 // interface. `environment` has more than one process.
 //   DeadlineExceeded  not all came within `timeout`; names who is missing
 //   InvalidArgument   processes were told different sizes or the same rank

@@ -36,6 +36,17 @@ struct ProcessGroup::State {
     }
   }
 
+  // Gloo would take memory that is not contiguous as if it were.
+  absl::Status CheckTensor(const at::Tensor& tensor) const {
+    if (tensor.defined() && tensor.is_contiguous() &&
+        tensor.device().type() == device.type()) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("process group: a tensor must be contiguous, on the ",
+                     at::DeviceTypeName(device.type())));
+  }
+
   // Runs `start` and, if it gives a Work, waits for that.
   template <typename Start>
   absl::Status Run(const Start& start) {
@@ -143,6 +154,8 @@ int ProcessGroup::size() const { return state_->environment.size; }
 
 absl::Status ProcessGroup::BroadcastFromFirst(const at::Tensor& tensor) {
   if (state_->backend == nullptr) return absl::OkStatus();
+  absl::Status valid = state_->CheckTensor(tensor);
+  if (!valid.ok()) return valid;
   return state_->Run([&] {
     std::vector<at::Tensor> tensors = {tensor};
     return state_->backend->broadcast(tensors);
@@ -153,6 +166,8 @@ PendingSum ProcessGroup::AllReduceSum(const at::Tensor& tensor) {
   auto pending = std::make_unique<PendingSum::State>();
   pending->group = state_;
   if (state_->backend != nullptr) {
+    pending->result = state_->CheckTensor(tensor);
+    if (!pending->result.ok()) return PendingSum(std::move(pending));
     pending->result = state_->Guard([&] {
       std::vector<at::Tensor> tensors = {tensor};
       pending->work = state_->backend->allreduce(tensors);

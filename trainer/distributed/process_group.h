@@ -39,7 +39,9 @@ class PendingSum {
   // comes back here as well. After an error the tensor holds anything.
   //   DeadlineExceeded  another process did not answer within the timeout
   //   Unavailable       another process is gone
-  //   Internal          LibTorch refused the tensor
+  //   InvalidArgument   the tensor is not contiguous, or on a kind of device
+  //                     that is not the backend's; nothing was sent
+  //   Internal          LibTorch refused the tensor, e.g. its type
   absl::Status Wait();
 
  private:
@@ -57,11 +59,11 @@ class PendingSum {
 class ProcessGroup {
  public:
   // Blocks until all processes are there and connected. `timeout`, [1 s, 24 h],
-  // is first the longest wait for processes that are missing, then that for an
-  // answer in each operation: it must exceed the time by which the slowest
-  // process is behind the fastest, e.g. while rank 0 publishes a version.
-  // With one process nothing is listened at or connected to, every operation
-  // is a no-op, and `backend` is not looked at.
+  // is the longest wait for rank 0, then that for the other processes, then
+  // that for an answer in each operation: it must exceed the time by which the
+  // slowest process is behind the fastest, e.g. while rank 0 publishes a
+  // version. With one process nothing is listened at or connected to, every
+  // operation is a no-op, and `backend` is not looked at.
   //   DeadlineExceeded  who is missing, where, and for how long it was awaited
   //   InvalidArgument   `timeout` out of range, processes that were told
   //                     different sizes or the same rank, or no such GPU

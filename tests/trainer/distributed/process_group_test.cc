@@ -11,7 +11,6 @@
 namespace ddgan {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -83,7 +82,7 @@ TEST_P(ProcessesTest, AHungProcessMakesTheOthersFailAfterTheTimeout) {
     // Whose time runs out first cuts the others off.
     EXPECT_THAT(result.output, AnyOf(HasSubstr("DEADLINE_EXCEEDED: "),
                                      HasSubstr("UNAVAILABLE: ")));
-    if (result.output.find("no answer from another process within 2s") !=
+    if (result.output.find("no answer from another process within 6s") !=
         std::string::npos) {
       ++timed_out;
     }
@@ -107,7 +106,8 @@ TEST(ProcessGroupJoinTest, NamesTheProcessThatIsMissing) {
   // Rank 0's time may run out first, and with it the place to meet is gone.
   EXPECT_THAT(second.Wait().output,
               AnyOf(HasSubstr("rank 2 of 3 processes did not join"),
-                    HasSubstr("left while others were joining")));
+                    HasSubstr("left while others were joining"),
+                    HasSubstr("rank 1 cannot reach rank 0")));
 }
 
 TEST(ProcessGroupJoinTest, SaysThatRank0IsMissing) {
@@ -115,18 +115,17 @@ TEST(ProcessGroupJoinTest, SaysThatRank0IsMissing) {
   const WorkerResult result = WorkerProcess("join", 1, 2, port).Wait();
   EXPECT_TRUE(result.Succeeded()) << result.output;
   EXPECT_THAT(result.output,
-              AllOf(HasSubstr("DEADLINE_EXCEEDED: process group: rank 0 is "
-                              "missing: rank 1 did not reach it at "
-                              "MASTER_ADDR=127.0.0.1 MASTER_PORT=" +
-                              std::to_string(port)),
-                    HasSubstr("within 2s")));
+              HasSubstr("DEADLINE_EXCEEDED: process group: rank 1 cannot reach "
+                        "rank 0: nobody listened at MASTER_ADDR=127.0.0.1 "
+                        "MASTER_PORT=" +
+                        std::to_string(port) + " for 2s: Connection refused"));
 }
 
 TEST(ProcessGroupJoinTest, RefusesTwoProcessesOfTheSameRank) {
   const int port = FreePort();
-  WorkerProcess first("join", 0, 3, port);
-  WorkerProcess second("join", 1, 3, port);
-  WorkerProcess third("join", 1, 3, port);
+  WorkerProcess first("join_patiently", 0, 3, port);
+  WorkerProcess second("join_patiently", 1, 3, port);
+  WorkerProcess third("join_patiently", 1, 3, port);
   EXPECT_THAT(second.Wait().output + third.Wait().output,
               HasSubstr("INVALID_ARGUMENT: process group: two processes claim "
                         "to be rank 1 of 3"));
@@ -134,20 +133,11 @@ TEST(ProcessGroupJoinTest, RefusesTwoProcessesOfTheSameRank) {
 
 TEST(ProcessGroupJoinTest, RefusesProcessesThatWereToldDifferentSizes) {
   const int port = FreePort();
-  WorkerProcess first("join", 0, 3, port);
-  WorkerProcess second("join", 1, 2, port);
+  WorkerProcess first("join_patiently", 0, 3, port);
+  WorkerProcess second("join_patiently", 1, 2, port);
   EXPECT_THAT(second.Wait().output,
               HasSubstr("INVALID_ARGUMENT: process group: rank 1 was told of 2 "
                         "processes, rank 0 of 3"));
-}
-
-TEST(ProcessGroupJoinTest, SaysThatThePortIsTaken) {
-  const int port = FreePort();
-  WorkerProcess first("join", 0, 2, port);
-  WorkerProcess second("join", 0, 2, port);
-  EXPECT_THAT(first.Wait().output + second.Wait().output,
-              HasSubstr("UNAVAILABLE: process group: rank 0 cannot listen at "
-                        "MASTER_ADDR=127.0.0.1"));
 }
 
 }  // namespace
