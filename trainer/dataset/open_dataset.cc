@@ -124,7 +124,7 @@ absl::Status Probe(const DatasetSpec& spec, const ImageDataset& dataset) {
   absl::Status first;
   bool all_of_other_channels = true;
   for (size_t i = 0; i < probes; ++i) {
-    const absl::Status status = dataset.Image(i, absl::MakeSpan(pixels));
+    absl::Status status = dataset.Image(i, absl::MakeSpan(pixels));
     if (status.ok()) return status;
     if (!absl::IsDataLoss(status) && !absl::IsFailedPrecondition(status)) {
       return status;
