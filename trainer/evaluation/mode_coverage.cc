@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -9,7 +10,6 @@
 namespace ddgan {
 namespace {
 
-constexpr int kStackedModes = 1000;
 constexpr double kMaxStds = 3;
 
 // KL(counts / total || uniform) in nats. total > 0.
@@ -27,6 +27,27 @@ double DivergenceFromUniform(absl::Span<const int64_t> counts, int64_t total) {
 int Covered(absl::Span<const int64_t> counts) {
   return static_cast<int>(std::count_if(
       counts.begin(), counts.end(), [](int64_t count) { return count > 0; }));
+}
+
+absl::StatusOr<DigitCoverage> CoverageOfLabels(
+    absl::Span<const uint16_t> labels, int modes) {
+  if (labels.empty())
+    return absl::InvalidArgumentError(
+        "labels is empty, must hold at least one");
+  std::vector<int64_t> counts(modes);
+  for (const uint16_t label : labels) {
+    if (label >= modes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "labels has ", label, ", must be in [0, ", modes - 1, "]"));
+    }
+    ++counts[label];
+  }
+  return DigitCoverage{
+      .samples = labels.size(),
+      .modes = modes,
+      .modes_covered = Covered(counts),
+      .kl = DivergenceFromUniform(counts, static_cast<int64_t>(labels.size())),
+      .kl_floor = (modes - 1) / (2 * static_cast<double>(labels.size()))};
 }
 
 }  // namespace
@@ -66,27 +87,14 @@ absl::StatusOr<GaussianCoverage> CoverageOfGaussians(
   return coverage;
 }
 
-absl::StatusOr<StackedDigitCoverage> CoverageOfStackedDigits(
+absl::StatusOr<DigitCoverage> CoverageOfDigits(
     absl::Span<const uint16_t> labels) {
-  if (labels.empty())
-    return absl::InvalidArgumentError(
-        "labels is empty, must hold at least one");
-  std::array<int64_t, kStackedModes> counts{};
-  for (const uint16_t label : labels) {
-    if (label >= kStackedModes) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "labels has ", label, ", must be in [0, ", kStackedModes - 1, "]"));
-    }
-    ++counts[label];
-  }
-  StackedDigitCoverage coverage;
-  coverage.samples = labels.size();
-  coverage.modes_covered = Covered(counts);
-  coverage.kl =
-      DivergenceFromUniform(counts, static_cast<int64_t>(labels.size()));
-  coverage.kl_floor =
-      (kStackedModes - 1) / (2 * static_cast<double>(labels.size()));
-  return coverage;
+  return CoverageOfLabels(labels, 10);
+}
+
+absl::StatusOr<DigitCoverage> CoverageOfStackedDigits(
+    absl::Span<const uint16_t> labels) {
+  return CoverageOfLabels(labels, 1000);
 }
 
 }  // namespace ddgan

@@ -35,22 +35,28 @@ struct GaussianCoverage {
 absl::StatusOr<GaussianCoverage> CoverageOfGaussians(
     absl::Span<const float> points);
 
-// Stacked-MNIST: three digits, 1000 modes.
-struct StackedDigitCoverage {
+// Pictures of digits by what a classifier sees in them.
+struct DigitCoverage {
   size_t samples = 0;
-  int modes_covered = 0;  // Distinct labels. [1, 1000]
+  int modes = 0;          // 10, or 1000 where a picture is of three digits.
+  int modes_covered = 0;  // Distinct labels. [1, modes]
   // Kullback-Leibler divergence of the labels from the uniform distribution
-  // over 1000, in nats: up to ln 1000.
+  // over the modes, in nats: up to ln modes.
   double kl = 0;
-  // What kl is on average for as many samples that are uniform: 999 / (2
-  // samples). Only kl well above this tells something.
+  // What kl is on average for as many samples that are uniform: (modes - 1) /
+  // (2 samples). Only kl well above this tells something.
   double kl_floor = 0;
 };
 
-// `labels` are 100 d1 + 10 d2 + d3, of the digits that a classifier saw in the
-// three channels. The literature takes 26,000.
+// MNIST: `labels` are the digits.
+// InvalidArgument if there is none or one is above 9.
+absl::StatusOr<DigitCoverage> CoverageOfDigits(
+    absl::Span<const uint16_t> labels);
+
+// Stacked-MNIST: `labels` are 100 d1 + 10 d2 + d3, of the digits in the three
+// channels. The literature takes 26,000.
 // InvalidArgument if there is none or one is above 999.
-absl::StatusOr<StackedDigitCoverage> CoverageOfStackedDigits(
+absl::StatusOr<DigitCoverage> CoverageOfStackedDigits(
     absl::Span<const uint16_t> labels);
 
 }  // namespace ddgan

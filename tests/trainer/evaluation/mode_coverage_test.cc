@@ -111,6 +111,17 @@ TEST(StackedDigitCoverageTest, UniformLabelsDivergeByNothing) {
   EXPECT_NEAR(coverage->kl, std::log(1000), 1e-12);
 }
 
+TEST(DigitCoverageTest, OneDigitHasTenModes) {
+  const auto coverage = CoverageOfDigits({3, 3, 3, 9});
+  ASSERT_TRUE(coverage.ok()) << coverage.status();
+  EXPECT_EQ(coverage->modes, 10);
+  EXPECT_EQ(coverage->modes_covered, 2);
+  EXPECT_NEAR(coverage->kl, 0.75 * std::log(7.5) + 0.25 * std::log(2.5), 1e-12);
+  EXPECT_DOUBLE_EQ(coverage->kl_floor, 9.0 / 8);
+  EXPECT_EQ(CoverageOfDigits({10}).status(),
+            absl::InvalidArgumentError("labels has 10, must be in [0, 9]"));
+}
+
 TEST(StackedDigitCoverageTest, RefusesWhatIsNoLabel) {
   EXPECT_EQ(CoverageOfStackedDigits({0, 1000}).status(),
             absl::InvalidArgumentError("labels has 1000, must be in [0, 999]"));

@@ -1,0 +1,319 @@
+#include "trainer/evaluation/digit_classifier.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/softmax.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/checkpoint/durable_file.h"
+#include "engine/checkpoint/folder.h"
+#include "engine/checkpoint/safetensors.h"
+#include "engine/checkpoint/sha256.h"
+#include "engine/model/generator.h"
+#include "engine/model/generator_plan.h"
+#include "trainer/adam.h"
+#include "trainer/data_order.h"
+
+namespace ddgan {
+namespace {
+
+constexpr int64_t kSide = 32;
+constexpr size_t kPlane = kSide * kSide;
+// Pictures per forward pass where the caller has all of them.
+constexpr size_t kEvaluationBatch = 250;
+
+constexpr char kKindKey[] = "kind";
+constexpr char kKind[] = "ddgan digit classifier 1";
+constexpr char kDigestKey[] = "sha256_of_digests";
+// Some four times what such a file has.
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 20;
+
+// Three convolutions, each halving the picture (32 -> 16 -> 8 -> 4), and a
+// linear layer. He et al. (ICCV 2015) for the weights; biases are 0.
+std::vector<ParameterPlan> PlanClassifier() {
+  std::vector<ParameterPlan> plan;
+  const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
+    int64_t fan_in = 1;
+    for (size_t i = 1; i < shape.size(); ++i) fan_in *= shape[i];
+    plan.push_back({name + ".bias", {shape[0]}, {}});
+    plan.push_back({name + ".weight",
+                    std::move(shape),
+                    {.bound = std::sqrt(6 / static_cast<double>(fan_in))}});
+  };
+  add("conv0", {16, 1, 5, 5});
+  add("conv1", {32, 16, 3, 3});
+  add("conv2", {32, 32, 3, 3});
+  add("linear", {kDigitCount, 32 * 4 * 4});
+  return plan;
+}
+
+// x [B, 1, 32, 32] in [0, 1] -> logits [B, 10].
+at::Tensor Logits(const Parameters& p, const at::Tensor& x) {
+  at::Tensor h = at::relu(at::conv2d(x, p[1], p[0], /*stride=*/2,
+                                     /*padding=*/2));
+  h = at::max_pool2d(at::relu(at::conv2d(h, p[3], p[2], 1, 1)), 2);
+  h = at::max_pool2d(at::relu(at::conv2d(h, p[5], p[4], 1, 1)), 2);
+  return at::linear(h.flatten(1), p[7], p[6]);
+}
+
+at::Tensor ToInput(absl::Span<const uint8_t> pixels) {
+  const int64_t count = static_cast<int64_t>(pixels.size() / kPlane);
+  const at::Tensor bytes =
+      at::from_blob(const_cast<uint8_t*>(pixels.data()),
+                    {count, 1, kSide, kSide}, at::TensorOptions(at::kByte));
+  return bytes.to(at::kFloat) / 255;
+}
+
+absl::Status CheckPictures(const ImageDataset& pictures,
+                           absl::Span<const uint8_t> labels) {
+  const ImageShape& shape = pictures.shape();
+  if (shape != ImageShape{1, kSide, kSide}) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("pictures have the shape ", shape.channels, "x",
+                     shape.height, "x", shape.width, ", must be 1x32x32"));
+  }
+  if (labels.size() != pictures.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        labels.size(), " labels for ", pictures.size(), " pictures"));
+  }
+  const auto bad =
+      std::find_if(labels.begin(), labels.end(),
+                   [](uint8_t label) { return label >= kDigitCount; });
+  if (bad != labels.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("labels has ", *bad, ", must be in [0, 9]"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTraining(const DigitClassifier::Training& training) {
+  if (training.epochs < 1 || training.epochs > 100) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("epochs is ", training.epochs, ", must be in [1, 100]"));
+  }
+  if (training.batch_size < 1 || training.batch_size > 4096) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "batch_size is ", training.batch_size, ", must be in [1, 4096]"));
+  }
+  if (!(training.learning_rate > 0 && training.learning_rate <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "learning_rate is ", training.learning_rate, ", must be in (0, 1]"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LibTorchError(const std::exception& error) {
+  return absl::InternalError(
+      absl::StrCat("the digit classifier: ", error.what()));
+}
+
+TensorView View(const std::string& name, const at::Tensor& tensor) {
+  return {name,
+          DType::kFloat32,
+          tensor.sizes().vec(),
+          {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}};
+}
+
+std::string DigestOfData(const std::vector<TensorView>& views) {
+  std::string digests;
+  for (const TensorView& view : views) digests += Sha256Hex(view.data);
+  return Sha256Hex(digests);
+}
+
+// Empty, or why `file` is no classifier.
+std::string WhyNoClassifier(const SafetensorsView& file) {
+  const auto kind = file.metadata.find(kKindKey);
+  if (kind == file.metadata.end() || kind->second != kKind)
+    return absl::StrCat("its metadata do not say '", kKind, "'");
+  const auto digest = file.metadata.find(kDigestKey);
+  if (digest == file.metadata.end() ||
+      digest->second != DigestOfData(file.tensors)) {
+    return "its digest does not match";
+  }
+  const std::vector<ParameterPlan> plan = PlanClassifier();
+  for (const ParameterPlan& parameter : plan) {
+    const TensorView* const view = file.Find(parameter.name);
+    if (view == nullptr || view->dtype != DType::kFloat32 ||
+        view->shape != parameter.shape) {
+      return absl::StrCat(parameter.name, " is missing or of another shape");
+    }
+  }
+  if (file.tensors.size() != plan.size()) return "it has other tensors, too";
+  return "";
+}
+
+}  // namespace
+
+struct DigitClassifier::Network {
+  Parameters parameters;
+};
+
+DigitClassifier::DigitClassifier(std::unique_ptr<const Network> network)
+    : network_(std::move(network)) {}
+
+DigitClassifier::~DigitClassifier() = default;
+
+absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Train(
+    const ImageDataset& pictures, absl::Span<const uint8_t> labels,
+    const Training& training, const Progress& progress) {
+  if (absl::Status s = CheckTraining(training); !s.ok()) return s;
+  if (absl::Status s = CheckPictures(pictures, labels); !s.ok()) return s;
+  const size_t batch = std::min<size_t>(training.batch_size, pictures.size());
+  const int64_t steps_per_epoch = static_cast<int64_t>(pictures.size() / batch);
+  const int64_t steps = training.epochs * steps_per_epoch;
+  try {
+    at::set_num_threads(1);
+    FlatParameters parameters(
+        InitialParameters(PlanClassifier(), training.seed), at::kCPU);
+    Adam adam(parameters.values());
+    std::vector<uint32_t> order;
+    std::vector<uint8_t> pixels(batch * kPlane);
+    const at::Tensor targets =
+        at::empty({static_cast<int64_t>(batch)}, at::kLong);
+    for (int64_t step = 0; step < steps; ++step) {
+      const int64_t place = step % steps_per_epoch;
+      if (place == 0) {
+        order =
+            EpochOrder(training.seed, step / steps_per_epoch, pictures.size());
+      }
+      for (size_t row = 0; row < batch; ++row) {
+        const uint32_t index = order[place * batch + row];
+        if (absl::Status s = pictures.Image(
+                index, absl::MakeSpan(&pixels[row * kPlane], kPlane));
+            !s.ok()) {
+          return s;
+        }
+        targets.mutable_data_ptr<int64_t>()[row] = labels[index];
+      }
+      parameters.ZeroGradient();
+      torch::autograd::backward({at::cross_entropy_loss(
+          Logits(parameters.tensors(), ToInput(pixels)), targets)});
+      adam.Step(parameters, training.learning_rate *
+                                static_cast<double>(steps - step) /
+                                static_cast<double>(steps));
+      progress(step + 1, steps);
+    }
+    parameters.SetRequiresGrad(false);
+    return std::unique_ptr<DigitClassifier>(new DigitClassifier(
+        std::make_unique<const Network>(Network{parameters.tensors()})));
+  } catch (const std::exception& error) {
+    return LibTorchError(error);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
+    const std::filesystem::path& path) {
+  const std::filesystem::path absolute = std::filesystem::absolute(path);
+  const auto named = [&](const absl::Status& status) {
+    return absl::Status(status.code(),
+                        absl::StrCat(path.string(), ": ", status.message()));
+  };
+  const absl::StatusOr<Folder> folder = Folder::Open(absolute.parent_path());
+  if (!folder.ok()) return named(folder.status());
+  const absl::StatusOr<std::string> bytes =
+      folder->ReadFile(absolute.filename().string(), kMaxFileBytes);
+  if (!bytes.ok()) return named(bytes.status());
+  const auto damaged = [&](absl::string_view why) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": not a whole digit classifier: ", why));
+  };
+  const absl::StatusOr<SafetensorsView> file = ParseSafetensors(*bytes);
+  if (!file.ok()) return damaged(file.status().message());
+  if (const std::string why = WhyNoClassifier(*file); !why.empty())
+    return damaged(why);
+  try {
+    at::set_num_threads(1);
+    Network network;
+    for (const ParameterPlan& parameter : PlanClassifier()) {
+      const TensorView& view = *file->Find(parameter.name);
+      at::Tensor tensor = at::empty(view.shape, at::kFloat);
+      std::memcpy(tensor.mutable_data_ptr(), view.data.data(),
+                  view.data.size());
+      if (!tensor.isfinite().all().item<bool>())
+        return damaged(absl::StrCat(view.name, " is not finite"));
+      network.parameters.push_back(std::move(tensor));
+    }
+    return std::unique_ptr<DigitClassifier>(new DigitClassifier(
+        std::make_unique<const Network>(std::move(network))));
+  } catch (const std::exception& error) {
+    return LibTorchError(error);
+  }
+}
+
+absl::Status DigitClassifier::Save(const std::filesystem::path& path) const {
+  const std::vector<ParameterPlan> plan = PlanClassifier();
+  std::vector<TensorView> views;
+  for (size_t i = 0; i < plan.size(); ++i)
+    views.push_back(View(plan[i].name, network_->parameters[i]));
+  const absl::StatusOr<std::string> bytes = SerializeSafetensors(
+      views, {{kKindKey, kKind}, {kDigestKey, DigestOfData(views)}});
+  if (!bytes.ok()) return bytes.status();
+  return WriteFileDurably(std::filesystem::absolute(path), *bytes);
+}
+
+absl::StatusOr<std::vector<DigitGuess>> DigitClassifier::Classify(
+    absl::Span<const uint8_t> pixels) const {
+  if (pixels.size() % kPlane != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("pixels has ", pixels.size(),
+                     " bytes, must be a multiple of ", kPlane));
+  }
+  std::vector<DigitGuess> guesses;
+  if (pixels.empty()) return guesses;
+  try {
+    const at::NoGradGuard no_grad;
+    const at::Tensor probabilities =
+        at::softmax(Logits(network_->parameters, ToInput(pixels)), 1)
+            .contiguous();
+    const float* row = probabilities.const_data_ptr<float>();
+    for (size_t i = 0; i < pixels.size() / kPlane; ++i, row += kDigitCount) {
+      const float* const best = std::max_element(row, row + kDigitCount);
+      guesses.push_back({static_cast<uint8_t>(best - row), *best});
+    }
+    return guesses;
+  } catch (const std::exception& error) {
+    return LibTorchError(error);
+  }
+}
+
+absl::StatusOr<double> DigitClassifier::Accuracy(
+    const ImageDataset& pictures, absl::Span<const uint8_t> labels) const {
+  if (absl::Status s = CheckPictures(pictures, labels); !s.ok()) return s;
+  size_t right = 0;
+  std::vector<uint8_t> pixels;
+  for (size_t first = 0; first < labels.size(); first += kEvaluationBatch) {
+    const size_t count = std::min(kEvaluationBatch, labels.size() - first);
+    pixels.resize(count * kPlane);
+    for (size_t i = 0; i < count; ++i) {
+      if (absl::Status s = pictures.Image(
+              first + i, absl::MakeSpan(&pixels[i * kPlane], kPlane));
+          !s.ok()) {
+        return s;
+      }
+    }
+    const absl::StatusOr<std::vector<DigitGuess>> guesses = Classify(pixels);
+    if (!guesses.ok()) return guesses.status();
+    for (size_t i = 0; i < count; ++i)
+      right += (*guesses)[i].digit == labels[first + i];
+  }
+  return static_cast<double>(right) / static_cast<double>(labels.size());
+}
+
+}  // namespace ddgan

@@ -1,0 +1,85 @@
+#include "trainer/evaluation/model_pictures.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/checkpoint/model_loader.h"
+#include "engine/image_batch_runner.h"
+
+namespace ddgan {
+
+absl::StatusOr<Checkpoint> ReadVersionFolder(
+    const std::filesystem::path& folder) {
+  // "/." drops a slash at the end, which would stand for an empty name.
+  const std::filesystem::path version_folder =
+      (std::filesystem::absolute(folder) / ".")
+          .lexically_normal()
+          .parent_path();
+  const std::string model = version_folder.parent_path().filename().string();
+  const std::optional<int64_t> version =
+      ParseVersionName(version_folder.filename().string());
+  if (!version.has_value() || !IsModelName(model)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--model is '", folder.string(),
+                     "', must end in MODEL/VERSION, a name and a number"));
+  }
+  absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(
+      version_folder.parent_path().parent_path(), model, *version);
+  if (!checkpoint.ok()) {
+    return absl::Status(checkpoint.status().code(),
+                        absl::StrCat("--model is '", folder.string(),
+                                     "': ", checkpoint.status().message()));
+  }
+  return checkpoint;
+}
+
+absl::StatusOr<std::unique_ptr<ModelPictures>> ModelPictures::Create(
+    const Checkpoint& checkpoint, const Options& options) {
+  ImageBatchRunnerOptions runner_options;
+  runner_options.threads = options.threads;
+  runner_options.max_batch_size = options.max_batch;
+  absl::StatusOr<std::unique_ptr<BatchRunner>> runner =
+      CreateImageBatchRunner(runner_options);
+  if (!runner.ok()) return runner.status();
+  // After the runner: LibTorch then packs the weights for the one thread on
+  // which a row runs.
+  absl::StatusOr<LoadedModel> loaded =
+      LoadModel(checkpoint, ModelUse::kCpuLanes);
+  if (!loaded.ok()) return loaded.status();
+  return std::unique_ptr<ModelPictures>(
+      new ModelPictures(options, checkpoint.config.model_config.num_timesteps,
+                        std::move(loaded->model), *std::move(runner)));
+}
+
+ModelPictures::ModelPictures(const Options& options, int num_timesteps,
+                             std::shared_ptr<const Model> model,
+                             std::unique_ptr<BatchRunner> runner)
+    : options_(options),
+      num_timesteps_(num_timesteps),
+      model_(std::move(model)),
+      runner_(std::move(runner)) {}
+
+absl::StatusOr<std::vector<uint8_t>> ModelPictures::Next(int64_t count) {
+  std::vector<StepRow> rows(static_cast<size_t>(count));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i].id = i + 1;
+    rows[i].seed = options_.seed;
+    rows[i].image_index = next_index_ + static_cast<uint32_t>(i);
+  }
+  std::vector<uint8_t> pictures;
+  for (int step = num_timesteps_ - 1; step >= 0; --step) {
+    for (StepRow& row : rows) row.step = step;
+    const absl::StatusOr<StepOutcome> outcome = runner_->RunStep(model_, rows);
+    if (!outcome.ok()) return outcome.status();
+    device_time_ += outcome->device_time;
+    // Row by row, so in order of the index.
+    for (const FinishedImage& image : outcome->finished) {
+      pictures.insert(pictures.end(), image.pixels.begin(), image.pixels.end());
+    }
+  }
+  next_index_ += static_cast<uint32_t>(count);
+  return pictures;
+}
+
+}  // namespace ddgan

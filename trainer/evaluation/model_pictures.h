@@ -1,0 +1,64 @@
+// The images of a published version, as a server would make them. No LibTorch
+// in this header.
+#ifndef DDGAN_TRAINER_EVALUATION_MODEL_PICTURES_H_
+#define DDGAN_TRAINER_EVALUATION_MODEL_PICTURES_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "engine/batch_runner.h"
+#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/generation.h"
+
+namespace ddgan {
+
+// The version in `folder`, MODEL_ROOT/MODEL/VERSION.
+//   InvalidArgument  the path does not end in a model's name and a version
+//   what ReadCheckpoint fails with
+absl::StatusOr<Checkpoint> ReadVersionFolder(
+    const std::filesystem::path& folder);
+
+// Images 0, 1, ... of one seed, on the CPU. Thread-compatible.
+class ModelPictures {
+ public:
+  struct Options {
+    uint64_t seed = 0;
+    int threads = 1;     // Images made side by side. [1, 256]
+    int max_batch = 32;  // Images of one call. [1, 256]
+  };
+
+  // Sets LibTorch to one thread in this process; images run side by side
+  // instead. Fails as LoadModel and CreateImageBatchRunner do.
+  static absl::StatusOr<std::unique_ptr<ModelPictures>> Create(
+      const Checkpoint& checkpoint, const Options& options);
+
+  // The next `count` images, [count, S, S, C]: interleaved rows, 8 bits. count
+  // is in [1, max_batch]. Blocks. Fails as BatchRunner::RunStep does.
+  absl::StatusOr<std::vector<uint8_t>> Next(int64_t count);
+
+  // Made so far.
+  int64_t images() const { return next_index_; }
+  // Spent on them, without loading.
+  absl::Duration device_time() const { return device_time_; }
+
+ private:
+  ModelPictures(const Options& options, int num_timesteps,
+                std::shared_ptr<const Model> model,
+                std::unique_ptr<BatchRunner> runner);
+
+  const Options options_;
+  const int num_timesteps_;
+  const std::shared_ptr<const Model> model_;
+  const std::unique_ptr<BatchRunner> runner_;
+  uint32_t next_index_ = 0;
+  absl::Duration device_time_;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TRAINER_EVALUATION_MODEL_PICTURES_H_
