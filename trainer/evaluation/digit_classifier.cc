@@ -137,6 +137,11 @@ std::string DigestOfData(const std::vector<TensorView>& views) {
   return Sha256Hex(digests);
 }
 
+// A name alone is one in the working folder.
+std::filesystem::path WithParent(const std::filesystem::path& path) {
+  return std::filesystem::path(".") / path;
+}
+
 // Empty, or why `file` is no classifier.
 std::string WhyNoClassifier(const SafetensorsView& file) {
   const auto kind = file.metadata.find(kKindKey);
@@ -220,15 +225,15 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Train(
 
 absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
     const std::filesystem::path& path) {
-  const std::filesystem::path absolute = std::filesystem::absolute(path);
+  const std::filesystem::path full = WithParent(path);
   const auto named = [&](const absl::Status& status) {
     return absl::Status(status.code(),
                         absl::StrCat(path.string(), ": ", status.message()));
   };
-  const absl::StatusOr<Folder> folder = Folder::Open(absolute.parent_path());
+  const absl::StatusOr<Folder> folder = Folder::Open(full.parent_path());
   if (!folder.ok()) return named(folder.status());
   const absl::StatusOr<std::string> bytes =
-      folder->ReadFile(absolute.filename().string(), kMaxFileBytes);
+      folder->ReadFile(full.filename().string(), kMaxFileBytes);
   if (!bytes.ok()) return named(bytes.status());
   const auto damaged = [&](absl::string_view why) {
     return absl::DataLossError(
@@ -265,7 +270,7 @@ absl::Status DigitClassifier::Save(const std::filesystem::path& path) const {
   const absl::StatusOr<std::string> bytes = SerializeSafetensors(
       views, {{kKindKey, kKind}, {kDigestKey, DigestOfData(views)}});
   if (!bytes.ok()) return bytes.status();
-  return WriteFileDurably(std::filesystem::absolute(path), *bytes);
+  return WriteFileDurably(WithParent(path), *bytes);
 }
 
 absl::StatusOr<std::vector<DigitGuess>> DigitClassifier::Classify(

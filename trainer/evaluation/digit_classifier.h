@@ -27,7 +27,7 @@ class DigitClassifier {
     uint64_t seed = 0;
     int epochs = 3;       // [1, 100]
     int batch_size = 64;  // Smaller if there are fewer pictures. [1, 4096]
-    double learning_rate = 1e-3;  // Of the first step; falls to 0. (0, 1]
+    double learning_rate = 3e-3;  // Of the first step; falls to 0. (0, 1]
   };
 
   // Called after each step, with steps done and steps in all.

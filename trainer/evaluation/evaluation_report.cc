@@ -30,13 +30,12 @@ std::string EvaluationTable(const EvaluationReport& report) {
   row("mean confidence", absl::StrFormat("%.4f", digits.mean_confidence));
   row("  digits below 0.5", percent(digits.share_below_50));
   row("  digits above 0.9", percent(digits.share_above_90));
-  row("digits 0 to 4, 5 to 9", "");
   for (int first = 0; first < kDigitCount; first += 5) {
     std::string shares;
-    for (int digit = first; digit < first + 5; ++digit)
-      absl::StrAppendFormat(&shares, "%6.2f %%",
-                            100 * digits.digit_share[digit]);
-    row("", shares);
+    for (int digit = first; digit < first + 5; ++digit) {
+      absl::StrAppendFormat(&shares, "%8s", percent(digits.digit_share[digit]));
+    }
+    row(first == 0 ? "digits 0 to 4" : "digits 5 to 9", shares);
   }
   if (report.model.has_value()) {
     row("sampler",

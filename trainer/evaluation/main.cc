@@ -61,10 +61,14 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> ObtainClassifier(
     const std::filesystem::path& path, const Digits& digits) {
   absl::StatusOr<std::unique_ptr<DigitClassifier>> classifier =
       DigitClassifier::Load(path);
+  if (absl::IsDataLoss(classifier.status())) {
+    return absl::DataLossError(absl::StrCat(classifier.status().message(),
+                                            "; remove it to train another"));
+  }
   if (!absl::IsNotFound(classifier.status())) return classifier;
   // Before a minute of work.
   if (absl::Status s =
-          CheckWritable(std::filesystem::absolute(path).parent_path());
+          CheckWritable((std::filesystem::path(".") / path).parent_path());
       !s.ok()) {
     return s;
   }

@@ -1,6 +1,7 @@
 #include "trainer/evaluation/model_pictures.h"
 
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,9 +12,10 @@ namespace ddgan {
 
 absl::StatusOr<Checkpoint> ReadVersionFolder(
     const std::filesystem::path& folder) {
+  std::error_code error;  // Such as that of an empty path.
   // "/." drops a slash at the end, which would stand for an empty name.
   const std::filesystem::path version_folder =
-      (std::filesystem::absolute(folder) / ".")
+      (std::filesystem::absolute(folder, error) / ".")
           .lexically_normal()
           .parent_path();
   const std::string model = version_folder.parent_path().filename().string();
