@@ -35,7 +35,7 @@ namespace ddgan {
 namespace {
 
 constexpr int64_t kSide = 32;
-constexpr size_t kPlane = kSide * kSide;
+constexpr size_t kPlane = size_t{kSide} * kSide;
 // Pictures per forward pass where the caller has all of them.
 constexpr size_t kEvaluationBatch = 250;
 
@@ -145,8 +145,9 @@ std::filesystem::path WithParent(const std::filesystem::path& path) {
 // Empty, or why `file` is no classifier.
 std::string WhyNoClassifier(const SafetensorsView& file) {
   const auto kind = file.metadata.find(kKindKey);
-  if (kind == file.metadata.end() || kind->second != kKind)
+  if (kind == file.metadata.end() || kind->second != kKind) {
     return absl::StrCat("its metadata do not say '", kKind, "'");
+  }
   const auto digest = file.metadata.find(kDigestKey);
   if (digest == file.metadata.end() ||
       digest->second != DigestOfData(file.tensors)) {
@@ -241,8 +242,9 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
   };
   const absl::StatusOr<SafetensorsView> file = ParseSafetensors(*bytes);
   if (!file.ok()) return damaged(file.status().message());
-  if (const std::string why = WhyNoClassifier(*file); !why.empty())
+  if (const std::string why = WhyNoClassifier(*file); !why.empty()) {
     return damaged(why);
+  }
   try {
     at::set_num_threads(1);
     Network network;
@@ -251,8 +253,9 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
       at::Tensor tensor = at::empty(view.shape, at::kFloat);
       std::memcpy(tensor.mutable_data_ptr(), view.data.data(),
                   view.data.size());
-      if (!tensor.isfinite().all().item<bool>())
+      if (!tensor.isfinite().all().item<bool>()) {
         return damaged(absl::StrCat(view.name, " is not finite"));
+      }
       network.parameters.push_back(std::move(tensor));
     }
     return std::unique_ptr<DigitClassifier>(new DigitClassifier(
@@ -265,8 +268,9 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
 absl::Status DigitClassifier::Save(const std::filesystem::path& path) const {
   const std::vector<ParameterPlan> plan = PlanClassifier();
   std::vector<TensorView> views;
-  for (size_t i = 0; i < plan.size(); ++i)
+  for (size_t i = 0; i < plan.size(); ++i) {
     views.push_back(View(plan[i].name, network_->parameters[i]));
+  }
   const absl::StatusOr<std::string> bytes = SerializeSafetensors(
       views, {{kKindKey, kKind}, {kDigestKey, DigestOfData(views)}});
   if (!bytes.ok()) return bytes.status();
@@ -315,8 +319,9 @@ absl::StatusOr<double> DigitClassifier::Accuracy(
     }
     const absl::StatusOr<std::vector<DigitGuess>> guesses = Classify(pixels);
     if (!guesses.ok()) return guesses.status();
-    for (size_t i = 0; i < count; ++i)
+    for (size_t i = 0; i < count; ++i) {
       right += (*guesses)[i].digit == labels[first + i];
+    }
   }
   return static_cast<double>(right) / static_cast<double>(labels.size());
 }

@@ -69,16 +69,18 @@ absl::Status SetOption(const std::string& name, const std::string& value,
                        EvaluationOptions* options) {
   if (IsSwitch(name)) {
     bool& field = name == "real" ? options->real : options->json;
-    if (!absl::SimpleAtob(value, &field))
+    if (!absl::SimpleAtob(value, &field)) {
       return OutOfRange(name, value, "true or false");
+    }
   } else if (name == "samples") {
     if (!absl::SimpleAtoi(value, &options->samples) || options->samples < 1 ||
         options->samples > kMaxSamples) {
       return OutOfRange(name, value, absl::StrCat("in [1, ", kMaxSamples, "]"));
     }
   } else if (name == "seed") {
-    if (!absl::SimpleAtoi(value, &options->seed))
+    if (!absl::SimpleAtoi(value, &options->seed)) {
       return OutOfRange(name, value, "in [0, 18446744073709551615]");
+    }
   } else if (name == "threads") {
     if (!absl::SimpleAtoi(value, &options->threads) || options->threads < 0 ||
         options->threads > kMaxThreads) {
@@ -170,8 +172,9 @@ absl::StatusOr<EvaluationOptions> ParseEvaluationOptions(
         "what to evaluate is missing, must be mnist or stacked_mnist");
   }
   options.kind = *kind;
-  if (options.samples == 0)
+  if (options.samples == 0) {
     options.samples = *kind == EvaluationKind::kMnist ? 10'000 : 26'000;
+  }
   if (absl::Status s = CheckComplete(options); !s.ok()) return s;
   return options;
 }

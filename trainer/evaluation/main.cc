@@ -89,8 +89,9 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> ObtainClassifier(
 
 absl::Status CheckShape(const std::string& path, const ModelConfig& config,
                         EvaluationKind kind, int channels) {
-  if (config.num_channels == channels && config.image_size == kSide)
+  if (config.num_channels == channels && config.image_size == kSide) {
     return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(absl::StrCat(
       "--model is '", path, "', whose images are ", config.num_channels, "x",
       config.image_size, "x", config.image_size, "; ", EvaluationName(kind),

@@ -31,9 +31,10 @@ int Covered(absl::Span<const int64_t> counts) {
 
 absl::StatusOr<DigitCoverage> CoverageOfLabels(
     absl::Span<const uint16_t> labels, int modes) {
-  if (labels.empty())
+  if (labels.empty()) {
     return absl::InvalidArgumentError(
         "labels is empty, must hold at least one");
+  }
   std::vector<int64_t> counts(modes);
   for (const uint16_t label : labels) {
     if (label >= modes) {
@@ -82,8 +83,9 @@ absl::StatusOr<GaussianCoverage> CoverageOfGaussians(
   coverage.modes_covered = Covered(coverage.high_quality);
   coverage.high_quality_share =
       static_cast<double>(total) / static_cast<double>(coverage.points);
-  if (total > 0)
+  if (total > 0) {
     coverage.kl = DivergenceFromUniform(coverage.high_quality, total);
+  }
   return coverage;
 }
 
