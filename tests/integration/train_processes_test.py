@@ -1,0 +1,151 @@
+"""The real ddgan-train in several processes, and killed: two processes make
+the run of one, a process that dies ends the others, and a run that was killed
+goes on as if it had not been.
+
+Run by CTest, or by hand:
+  python train_processes_test.py --trainer=build/release/trainer/ddgan-train
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import numpy
+import safetensors.numpy
+
+# A small network on 64 made-up digits; 8 images a step, so that each of two
+# processes has one whole group of the minibatch standard deviation.
+FLAGS = ('--dataset=mnist', '--num_channels_dae=8', '--ch_mult=1,1',
+         '--num_res_blocks=1', '--attn_resolutions=16', '--nz=4',
+         '--z_emb_dim=8', '--n_mlp=1', '--ngf=2', '--t_emb_dim=8',
+         '--batch_size=8', '--lazy_reg=2', '--log_every=1', '--samples=0',
+         '--threads=1', '--progress=lines')
+
+options = None  # Set by main().
+
+
+def write_digits(folder):
+  pixels = random.Random(1).randbytes(64 * 28 * 28)
+  (folder / 'train-images-idx3-ubyte').write_bytes(
+      struct.pack('>IIII', 0x803, 64, 28, 28) + pixels)
+
+
+def free_port():
+  with socket.socket() as probe:
+    probe.bind(('127.0.0.1', 0))
+    return probe.getsockname()[1]
+
+
+class TrainProcessesTest(unittest.TestCase):
+
+  def setUp(self):
+    folder = tempfile.TemporaryDirectory(prefix='ddgan-train-')
+    self.addCleanup(folder.cleanup)
+    self.folder = pathlib.Path(folder.name)
+    write_digits(self.folder)
+
+  def start(self, out, *flags, rank=0, size=1, port=0):
+    environment = dict(os.environ)
+    if size > 1:
+      environment.update(RANK=str(rank), WORLD_SIZE=str(size),
+                         LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1',
+                         MASTER_PORT=str(port))
+    process = subprocess.Popen(
+        [options.trainer, *FLAGS, f'--data={self.folder}', f'--out={out}',
+         *flags], cwd=self.folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    self.addCleanup(process.kill)
+    return process
+
+  def finish(self, *processes):
+    for process in processes:
+      output, errors = process.communicate(timeout=120)
+      self.assertEqual(process.returncode, 0, output + errors)
+
+  def log(self, out):
+    """Lines of metrics.jsonl, without what depends on the clock."""
+    text = (self.folder / out / '.training-mnist/metrics.jsonl').read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    for line in lines:
+      for key in ('time', 'images_per_second', 'data_wait_share'):
+        del line[key]
+    return lines
+
+  def test_two_processes_make_the_run_of_one(self):
+    self.finish(self.start('one', '--max_steps=20'))
+    port = free_port()
+    self.finish(*(self.start('two', '--max_steps=20', rank=rank, size=2,
+                             port=port) for rank in range(2)))
+    one, two = (
+        safetensors.numpy.load_file(
+            self.folder / out / 'mnist/20/model.safetensors')
+        for out in ('one', 'two'))
+    for name, weights in one.items():
+      if name.endswith('NIN_1.b'):
+        continue  # Its true gradient is zero: Adam makes steps of rounding.
+      self.assertLess(numpy.abs(weights - two[name]).max(), 1e-5, name)
+
+  def test_a_process_that_dies_ends_the_other_and_a_restart_resumes(self):
+    port = free_port()
+    flags = ('--max_steps=100000', '--save_every=1')
+    first, second = (self.start('out', *flags, rank=rank, size=2, port=port)
+                     for rank in range(2))
+    for line in first.stdout:
+      if line.startswith('step 3/'):
+        break
+    second.kill()
+    begin = time.monotonic()
+    output, errors = first.communicate(timeout=60)
+    self.assertEqual(first.returncode, 1, output + errors)
+    self.assertIn('process group', errors)
+    # The stated time is --distributed_timeout_s; a closed connection is seen
+    # at once.
+    self.assertLess(time.monotonic() - begin, 60)
+    resumed = self.start('out', '--max_steps=100000')
+    for line in resumed.stdout:
+      if line.startswith('resumed after step '):
+        break
+    else:
+      self.fail('did not resume')
+    resumed.send_signal(signal.SIGTERM)
+    self.finish(resumed)
+
+  def test_a_killed_run_goes_on_bit_for_bit(self):
+    steps = 30
+    self.finish(self.start('whole', f'--max_steps={steps}'))
+    seed = random.randrange(1 << 30)
+    print(f'seed {seed}', file=sys.stderr)
+    chance = random.Random(seed)
+    for kill_at in sorted(chance.sample(range(2, steps - 1), 3)):
+      process = self.start('broken', f'--max_steps={steps}', '--save_every=4')
+      for line in process.stdout:
+        if line.startswith(f'step {kill_at}/'):
+          break
+      process.kill()
+      process.communicate(timeout=60)
+    self.finish(self.start('broken', f'--max_steps={steps}', '--save_every=4'))
+    self.assertEqual(self.log('broken'), self.log('whole'))
+
+
+def main():
+  global options
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--trainer', required=True, type=pathlib.Path,
+                      help='the ddgan-train binary')
+  options, rest = parser.parse_known_args()
+  options.trainer = options.trainer.resolve()
+  unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+
+
+if __name__ == '__main__':
+  main()
