@@ -28,7 +28,10 @@ class BatchSource {
   // images in [-1, 1]. A function of (data, seed, step) alone, however many
   // processes share the batch and whatever was asked before; steps asked in
   // ascending order are the fast case. The span is valid until the next call.
-  //   DataLoss  no sample can be read
+  //   DataLoss         no sample can be read
+  //   InvalidArgument, OutOfRange  no such step
+  //   others           the data set's, with the path; the step can be asked for
+  //                    again
   virtual absl::StatusOr<absl::Span<const float>> Batch(int64_t step) = 0;
 
   // Seconds that calls of Batch waited for data, since construction.
