@@ -1,31 +1,25 @@
 // The HTTP port for operators: /metrics for Prometheus, /livez and /readyz for
 // whoever restarts the process or sends it traffic.
-//
-// cpp-httplib serves it. prometheus-cpp's own Exposer cannot be used beside
-// LibTorch for CUDA: its threads have too small a stack for libcublasLt's
-// thread-local storage.
 #ifndef DDGAN_SERVER_METRICS_ENDPOINT_H_
 #define DDGAN_SERVER_METRICS_ENDPOINT_H_
 
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/http/http_pages.h"
 #include "server/listen_address.h"
-
-namespace httplib {
-class Server;
-}
 
 namespace ddgan {
 
-// Serves from construction to destruction.
+// Serves from Start to destruction, which ends what is being served first.
 class MetricsEndpoint {
  public:
-  // Called on the endpoint's threads, several at a time.
+  // Called on the endpoint's threads, several at a time, and not after its
+  // destruction.
   struct Sources {
     // Text of /metrics.
     std::function<std::string()> metrics;
@@ -38,21 +32,14 @@ class MetricsEndpoint {
   static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Start(
       const ListenAddress& address, Sources sources);
 
-  MetricsEndpoint(const MetricsEndpoint&) = delete;
-  MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;
-
-  // Ends what is being served, then returns. `sources` are not called after.
-  ~MetricsEndpoint();
-
   // The port that is listened on, also when the address asked for port 0.
-  int port() const { return port_; }
+  int port() const { return pages_->port(); }
 
  private:
-  MetricsEndpoint(std::unique_ptr<httplib::Server> server, int port);
+  explicit MetricsEndpoint(std::unique_ptr<HttpPages> pages)
+      : pages_(std::move(pages)) {}
 
-  const std::unique_ptr<httplib::Server> server_;
-  const int port_;
-  std::thread thread_;
+  const std::unique_ptr<HttpPages> pages_;
 };
 
 }  // namespace ddgan

@@ -72,10 +72,10 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
                   folder_options);
   if (!opened.ok()) return opened.status();
   *dataset = *std::move(opened);
-  if ((*dataset)->size() < static_cast<size_t>(options.batch_size)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--batch_size is ", options.batch_size, ", but the data set has only ",
-        (*dataset)->size(), " images"));
+  // In the flag's words, before the loader refuses it in its own.
+  if (absl::Status status = CheckHasABatch(options, (*dataset)->size());
+      !status.ok()) {
+    return status;
   }
   return BatchLoader::Create(
       dataset->get(),

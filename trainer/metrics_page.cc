@@ -1,9 +1,5 @@
 #include "trainer/metrics_page.h"
 
-#include <httplib.h>
-#include <sys/socket.h>
-
-#include <chrono>
 #include <cstddef>
 #include <utility>
 
@@ -11,21 +7,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 
 namespace ddgan {
 namespace {
 
-constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr int kMaxPort = 65535;
 
-// Prometheus and one to spare: a slow client ties up one thread for no longer
-// than kSocketTimeout.
+// Prometheus and one to spare.
 constexpr int kThreads = 2;
-constexpr std::chrono::seconds kSocketTimeout(5);
-
-// No path here takes a body.
-constexpr size_t kMaxBodySize = 1024;
 
 struct HostAndPort {
   std::string host;  // IPv6 without its brackets.
@@ -55,61 +44,24 @@ absl::StatusOr<HostAndPort> Parse(absl::string_view address) {
                    kMaxPort, "] and an IPv6 host in brackets"));
 }
 
-// cpp-httplib's default is SO_REUSEPORT, with which two trainers would share a
-// port without a word.
-void AllowOnlyAddressReuse(socket_t socket) {
-  const int yes = 1;
-  setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(
     const std::string& address, std::function<std::string()> metrics) {
   const absl::StatusOr<HostAndPort> parsed = Parse(address);
   if (!parsed.ok()) return parsed.status();
-  auto server = std::make_unique<httplib::Server>();
-  server->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-  server->set_socket_options(AllowOnlyAddressReuse);
-  server->set_read_timeout(kSocketTimeout);
-  server->set_write_timeout(kSocketTimeout);
-  server->set_payload_max_length(kMaxBodySize);
-  // One request a connection: an idle keep-alive connection would hold a
-  // thread.
-  server->set_keep_alive_max_count(1);
-  server->Get("/metrics",
-              [metrics = std::move(metrics)](const httplib::Request&,
-                                             httplib::Response& response) {
-                response.set_content(metrics(), kMetricsType);
-              });
-
-  int port = parsed->port;
-  if (port == 0) {
-    port = server->bind_to_any_port(parsed->host);
-  } else if (!server->bind_to_port(parsed->host, port)) {
-    port = -1;
-  }
-  if (port < 0) {
+  std::unique_ptr<HttpPages> pages = HttpPages::Start(
+      parsed->host, parsed->port, kThreads,
+      {{"/metrics", [metrics = std::move(metrics)] {
+          return HttpAnswer{200, metrics(), kMetricsContentType};
+        }}});
+  if (pages == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--metrics_listen is '", address,
         "', where this process cannot listen: another may have the port, or "
         "the host is not one of this machine"));
   }
-  return std::unique_ptr<MetricsPage>(new MetricsPage(std::move(server), port));
-}
-
-MetricsPage::MetricsPage(std::unique_ptr<httplib::Server> server, int port)
-    : server_(std::move(server)),
-      port_(port),
-      thread_([this] { server_->listen_after_bind(); }) {
-  // A stop() before the loop runs would be lost, and cpp-httplib has no event
-  // for it.
-  while (!server_->is_running()) absl::SleepFor(absl::Milliseconds(1));
-}
-
-MetricsPage::~MetricsPage() {
-  server_->stop();
-  thread_.join();
+  return std::unique_ptr<MetricsPage>(new MetricsPage(std::move(pages)));
 }
 
 }  // namespace ddgan

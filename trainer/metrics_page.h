@@ -1,26 +1,20 @@
 // The HTTP port from which Prometheus fetches a run's metrics: /metrics. No
-// LibTorch, and no HTTP library in this header.
-//
-// cpp-httplib serves it. prometheus-cpp's own Exposer cannot be used beside
-// LibTorch for CUDA: its threads have too small a stack for libcublasLt's
-// thread-local storage.
+// LibTorch.
 #ifndef DDGAN_TRAINER_METRICS_PAGE_H_
 #define DDGAN_TRAINER_METRICS_PAGE_H_
 
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
+#include <utility>
 
 #include "absl/status/statusor.h"
-
-namespace httplib {
-class Server;
-}
+#include "engine/http/http_pages.h"
 
 namespace ddgan {
 
-// Serves from Start to destruction.
+// Serves from Start to destruction, which ends what is being served first; a
+// client that is slow to read holds it up for some seconds at most.
 class MetricsPage {
  public:
   // `address` is host:port, an IPv6 host in brackets ("[::1]:9090"); port 0
@@ -31,22 +25,14 @@ class MetricsPage {
   static absl::StatusOr<std::unique_ptr<MetricsPage>> Start(
       const std::string& address, std::function<std::string()> metrics);
 
-  MetricsPage(const MetricsPage&) = delete;
-  MetricsPage& operator=(const MetricsPage&) = delete;
-
-  // Ends what is being served, then returns; a client that is slow to read
-  // holds it up for some seconds at most.
-  ~MetricsPage();
-
   // The port that is listened on, also when port 0 was asked for.
-  int port() const { return port_; }
+  int port() const { return pages_->port(); }
 
  private:
-  MetricsPage(std::unique_ptr<httplib::Server> server, int port);
+  explicit MetricsPage(std::unique_ptr<HttpPages> pages)
+      : pages_(std::move(pages)) {}
 
-  const std::unique_ptr<httplib::Server> server_;
-  const int port_;
-  std::thread thread_;
+  const std::unique_ptr<HttpPages> pages_;
 };
 
 }  // namespace ddgan

@@ -134,6 +134,14 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options,
   return ValidateModelConfig(options.model_config);
 }
 
+absl::Status CheckHasABatch(const TrainerOptions& options, size_t samples) {
+  if (samples >= static_cast<size_t>(options.batch_size))
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--batch_size is ", options.batch_size,
+                   ", but the data set has only ", samples, " images"));
+}
+
 std::string RunFolder(const TrainerOptions& options) {
   if (!options.run_dir.empty()) return options.run_dir;
   return absl::StrCat(options.out, "/.training-", options.model);

@@ -3,6 +3,7 @@
 #ifndef DDGAN_TRAINER_TRAINER_OPTIONS_H_
 #define DDGAN_TRAINER_TRAINER_OPTIONS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -100,6 +101,9 @@ struct TrainerOptions {
 // run of `world_size` processes, >= 1. Files are not looked at.
 absl::Status ValidateTrainerOptions(const TrainerOptions& options,
                                     int world_size);
+
+// InvalidArgument unless a data set of so many samples has a whole batch.
+absl::Status CheckHasABatch(const TrainerOptions& options, size_t samples);
 
 // The folder of the run's own files.
 std::string RunFolder(const TrainerOptions& options);

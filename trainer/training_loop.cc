@@ -3,7 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <c10/core/DeviceGuard.h>
 
@@ -108,6 +108,7 @@ class Window {
     sum_ += value;
     ++count_;
   }
+  int count() const { return count_; }
   double TakeMean() {
     const double mean = count_ == 0 ? 0 : sum_ / count_;
     sum_ = 0;
@@ -303,10 +304,9 @@ class TrainingLoop {
       return status;
     steps_done_ = steps.item<int64_t>();
     if (steps_done_ == 0) return absl::OkStatus();
-    if (!training_.ema().values().defined()) {
-      training_.ema().values() =
-          training_.generator_parameters().values().detach().clone();
-    }
+    // Memory for the average, which no process but the first has yet.
+    if (!training_.ema().values().defined())
+      training_.ema().Update(training_.generator_parameters().values());
     for (const auto& [name, tensor] : TrainingStateTensors(training_)) {
       if (absl::Status status = group_.BroadcastFromFirst(tensor); !status.ok())
         return status;
@@ -394,7 +394,6 @@ class TrainingLoop {
       ema_distance = Norm(training_.ema().values() - values) /
                      std::max(1e-30, Norm(values));
     }
-    ++window_steps_;
     window_d_.Add(losses.discriminator_real + losses.discriminator_fake);
     if (losses.generator) window_g_.Add(*losses.generator);
     if (losses.r1) last_r1_ = losses.r1;
@@ -424,8 +423,8 @@ class TrainingLoop {
     if (log) {
       const double seconds =
           std::max(1e-9, absl::ToDoubleSeconds(now - window_start_));
-      progress.images_per_second =
-          static_cast<double>(window_steps_) * options_.batch_size / seconds;
+      progress.images_per_second = static_cast<double>(window_d_.count()) *
+                                   options_.batch_size / seconds;
       progress.data_wait_share =
           std::clamp((data_.WaitSeconds() - window_wait_) / seconds, 0.0, 1.0);
       progress.discriminator_loss = window_d_.TakeMean();
@@ -434,7 +433,6 @@ class TrainingLoop {
       progress.generator_gradient_norm = g_norm;
       window_start_ = now;
       window_wait_ = data_.WaitSeconds();
-      window_steps_ = 0;
       progress_ = progress;
       Survive(log_->Append({.step = steps_done_,
                             .images = progress.images,
@@ -478,9 +476,8 @@ class TrainingLoop {
   DenoisingChain Sample(const Networks& networks, int count) const {
     const int64_t at_once = std::max<int64_t>(
         1, kSamplePixels / (int64_t{shapes_.height} * shapes_.width));
-    return SampleChain(
-        networks, training_.diffusion(), shapes_, kSampleSeed, count,
-        static_cast<int>(std::min<int64_t>(at_once, count)), device_);
+    return SampleChain(networks, training_.diffusion(), shapes_, kSampleSeed,
+                       count, static_cast<int>(at_once), device_);
   }
 
   // From the averaged weights.
@@ -616,7 +613,6 @@ class TrainingLoop {
   // Since the last line of the log.
   absl::Time window_start_;
   double window_wait_ = 0;
-  int64_t window_steps_ = 0;
   Window window_d_;
   Window window_g_;
   std::optional<double> last_r1_;
@@ -634,12 +630,7 @@ absl::Status CheckFits(const TrainerOptions& options, const BatchSource& data) {
         shape.width, ", the model is for ", config.num_channels, "x",
         config.image_size, "x", config.image_size));
   }
-  if (data.size() < static_cast<size_t>(options.batch_size)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--batch_size is ", options.batch_size,
-                     ", but the data set has only ", data.size(), " images"));
-  }
-  return absl::OkStatus();
+  return CheckHasABatch(options, data.size());
 }
 
 // Where a process computes; its settings are LibTorch's, for the whole process.

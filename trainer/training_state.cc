@@ -31,6 +31,12 @@ TensorView View(const std::string& name, const at::Tensor& tensor) {
           {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}};
 }
 
+std::string DigestOfData(const std::vector<TensorView>& views) {
+  std::string digests;
+  for (const TensorView& view : views) digests += Sha256Hex(view.data);
+  return Sha256Hex(digests);
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, at::Tensor>> TrainingStateTensors(
@@ -50,16 +56,6 @@ std::vector<std::pair<std::string, at::Tensor>> TrainingStateTensors(
        scalar(training.discriminator_optimiser().step())},
   };
 }
-
-namespace {
-
-std::string DigestOfData(const std::vector<TensorView>& views) {
-  std::string digests;
-  for (const TensorView& view : views) digests += Sha256Hex(view.data);
-  return Sha256Hex(digests);
-}
-
-}  // namespace
 
 absl::Status SaveTrainingState(const std::filesystem::path& path,
                                const TrainingStep& training, int64_t steps_done,

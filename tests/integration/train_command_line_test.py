@@ -4,22 +4,20 @@ Run by CTest, or by hand:
   python train_command_line_test.py --trainer=build/release/trainer/ddgan-train
 """
 
-import argparse
 import pathlib
 import subprocess
-import sys
 import tempfile
 import unittest
 
-CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'trainer' / 'configs'
+import train_program
 
-options = None  # Set by main().
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'trainer' / 'configs'
 
 
 def run(*arguments):
   # Elsewhere than in the repository: the configurations are in the program.
   with tempfile.TemporaryDirectory(prefix='ddgan-train-') as folder:
-    return subprocess.run([options.trainer, *arguments], cwd=folder,
+    return subprocess.run([train_program.path, *arguments], cwd=folder,
                           capture_output=True, text=True, timeout=60)
 
 
@@ -49,15 +47,5 @@ class TrainCommandLineTest(unittest.TestCase):
         '--config=mnist', '--data=data', '--out=/proc/models'))
 
 
-def main():
-  global options
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--trainer', required=True, type=pathlib.Path,
-                      help='the ddgan-train binary')
-  options, rest = parser.parse_known_args()
-  options.trainer = options.trainer.resolve()
-  unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
-
-
 if __name__ == '__main__':
-  main()
+  train_program.main(__doc__)

@@ -6,7 +6,6 @@ Run by CTest, or by hand:
   python train_processes_test.py --trainer=build/release/trainer/ddgan-train
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -22,6 +21,7 @@ import unittest
 
 import numpy
 import safetensors.numpy
+import train_program
 
 # A small network on 64 made-up digits; 8 images a step, so that each of two
 # processes has one whole group of the minibatch standard deviation.
@@ -30,8 +30,6 @@ FLAGS = ('--dataset=mnist', '--num_channels_dae=8', '--ch_mult=1,1',
          '--z_emb_dim=8', '--n_mlp=1', '--ngf=2', '--t_emb_dim=8',
          '--batch_size=8', '--lazy_reg=2', '--log_every=1', '--samples=0',
          '--threads=1', '--progress=lines')
-
-options = None  # Set by main().
 
 
 def write_digits(folder):
@@ -61,7 +59,7 @@ class TrainProcessesTest(unittest.TestCase):
                          LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1',
                          MASTER_PORT=str(port))
     process = subprocess.Popen(
-        [options.trainer, *FLAGS, f'--data={self.folder}', f'--out={out}',
+        [train_program.path, *FLAGS, f'--data={self.folder}', f'--out={out}',
          *flags], cwd=self.folder, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     self.addCleanup(process.kill)
@@ -137,15 +135,5 @@ class TrainProcessesTest(unittest.TestCase):
     self.assertEqual(self.log('broken'), self.log('whole'))
 
 
-def main():
-  global options
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--trainer', required=True, type=pathlib.Path,
-                      help='the ddgan-train binary')
-  options, rest = parser.parse_known_args()
-  options.trainer = options.trainer.resolve()
-  unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
-
-
 if __name__ == '__main__':
-  main()
+  train_program.main(__doc__)

@@ -212,13 +212,19 @@ GradientReducer::Options SmallBuckets() {
   return options;
 }
 
+std::unique_ptr<GradientReducer> NewReducer(ProcessGroup* group,
+                                            const FlatParameters* parameters) {
+  absl::StatusOr<std::unique_ptr<GradientReducer>> reducer =
+      GradientReducer::Create(group, parameters, SmallBuckets(), RealClock());
+  RequireOk(reducer.status());
+  return *std::move(reducer);
+}
+
 void Reducer() {
   const std::unique_ptr<ProcessGroup> group = JoinOrExit(kLongTimeout);
   FlatParameters parameters(Mlp::Initial(), at::kCPU);
-  absl::StatusOr<std::unique_ptr<GradientReducer>> reducer =
-      GradientReducer::Create(group.get(), &parameters, SmallBuckets(),
-                              RealClock());
-  RequireOk(reducer.status());
+  const std::unique_ptr<GradientReducer> reducer =
+      NewReducer(group.get(), &parameters);
   const int kSteps = 6;
   for (int step = 0; step < kSteps; ++step) {
     // Processes may differ in what their last backward reaches.
@@ -230,10 +236,10 @@ void Reducer() {
     const std::vector<at::Tensor> losses = Mlp::Losses(
         parameters.tensors(), step, group->rank(), partial(group->rank()));
     for (size_t i = 0; i < losses.size(); ++i) {
-      if (i + 1 == losses.size()) (*reducer)->Arm();
+      if (i + 1 == losses.size()) reducer->Arm();
       torch::autograd::backward({losses[i]});
     }
-    RequireOk((*reducer)->Wait());
+    RequireOk(reducer->Wait());
 
     at::Tensor expected = at::zeros_like(parameters.gradient());
     for (int rank = 0; rank < group->size(); ++rank) {
@@ -252,7 +258,7 @@ void Reducer() {
     Require(at::equal(unused, at::zeros_like(unused)), "unused parameter");
     RequireSameEverywhere(*group, sum);
   }
-  const GradientReducer::Totals totals = (*reducer)->totals();
+  const GradientReducer::Totals totals = reducer->totals();
   Require(totals.steps == kSteps, "steps");
   Require(totals.bytes == kSteps * 4 * parameters.gradient().numel(), "bytes");
   Require(totals.early_sums > 0, "no sum started during backward");
@@ -306,22 +312,20 @@ void ReducerRefusals() {
 void ReducerLastIsKilled() {
   const std::unique_ptr<ProcessGroup> group = JoinOrExit(kLongTimeout);
   FlatParameters parameters(Mlp::Initial(), at::kCPU);
-  absl::StatusOr<std::unique_ptr<GradientReducer>> reducer =
-      GradientReducer::Create(group.get(), &parameters, SmallBuckets(),
-                              RealClock());
-  RequireOk(reducer.status());
+  const std::unique_ptr<GradientReducer> reducer =
+      NewReducer(group.get(), &parameters);
   const absl::Time begin = absl::Now();
   absl::Status status;
   for (int step = 0; status.ok(); ++step) {
     const at::Tensor loss =
         Mlp::Losses(parameters.tensors(), step, group->rank(), false).front();
-    (*reducer)->Arm();
+    reducer->Arm();
     torch::autograd::backward({loss});
     // With its sums under way.
     if (step == 2 && group->rank() == group->size() - 1) {
       kill(getpid(), SIGKILL);
     }
-    status = (*reducer)->Wait();
+    status = reducer->Wait();
   }
   std::cout << status << std::endl;
   Require(absl::Now() - begin < kLongTimeout, "it waited for the timeout");
