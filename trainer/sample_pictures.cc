@@ -36,13 +36,6 @@ std::vector<uint8_t> ToRows(const at::Tensor& images, int64_t count,
   return rows;
 }
 
-// Points as a network sees them, in the plane's own units.
-std::vector<float> Unscaled(absl::Span<const float> points) {
-  std::vector<float> result(points.begin(), points.end());
-  for (float& value : result) value /= ScaleOfGaussians();
-  return result;
-}
-
 }  // namespace
 
 absl::StatusOr<SamplePictures> DrawImages(const DenoisingChain& chain,
@@ -81,20 +74,18 @@ absl::StatusOr<SamplePictures> DrawPoints(const DenoisingChain& chain,
   const absl::StatusOr<absl::Span<const float>> real = (*mixture)->Batch(0);
   if (!real.ok()) return real.status();
 
-  std::vector<std::vector<float>> clouds = {Unscaled(*real)};
+  std::vector<ScatterPanel> panels = {{*real, {}}};
   for (const at::Tensor& x : chain.x) {
-    clouds.push_back(
-        Unscaled({x.const_data_ptr<float>(), static_cast<size_t>(x.numel())}));
+    panels.push_back(
+        {{x.const_data_ptr<float>(), static_cast<size_t>(x.numel())}, {}});
   }
-  std::vector<ScatterPanel> panels;
-  for (const std::vector<float>& cloud : clouds) panels.push_back({cloud, {}});
   panels.back().label = steps_done;
   const absl::StatusOr<std::string> picture =
       EncodeScatterPicture(panels, {.panel_size = 384, .limit = 5});
   if (!picture.ok()) return picture.status();
 
   const absl::StatusOr<GaussianCoverage> coverage =
-      CoverageOfGaussians(clouds.back());
+      CoverageOfGaussians(panels.back().points);
   if (!coverage.ok()) return coverage.status();
   return SamplePictures{
       {{FileName("samples", steps_done), *picture}},

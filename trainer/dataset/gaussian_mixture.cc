@@ -51,9 +51,8 @@ absl::StatusOr<absl::Span<const float>> GaussianMixture::Batch(int64_t step) {
         {options_.seed, row, step_word, static_cast<NoiseStream>(kStream)}, 2,
         normals);
     const PlanePoint mean = GaussianMean(mode);
-    constexpr double kScale = ScaleOfGaussians();
-    *out++ = static_cast<float>((mean.x + kGaussianStd * normals[0]) * kScale);
-    *out++ = static_cast<float>((mean.y + kGaussianStd * normals[1]) * kScale);
+    *out++ = static_cast<float>(mean.x + kGaussianStd * normals[0]);
+    *out++ = static_cast<float>(mean.y + kGaussianStd * normals[1]);
   }
   return absl::MakeConstSpan(batch_);
 }

@@ -15,7 +15,10 @@
 
 namespace ddgan {
 
-// In the plane's own units, those of the literature.
+// In the units of the literature, in which networks see them too. Neighbours are
+// then 3.7 standard deviations of the first step's noise apart, and each step
+// is left a part of the choice between them. Scaled to unit variance, where
+// they are 1.3 apart, the discriminator had learnt nothing in 2,000 steps.
 inline constexpr int kGaussianModes = 25;
 inline constexpr double kGaussianStd = 0.05;
 
@@ -28,10 +31,6 @@ struct PlanePoint {
 constexpr PlanePoint GaussianMean(int mode) {
   return {2.0 * (mode % 5) - 4, 2.0 * (mode / 5) - 4};
 }
-
-// A network sees points times this, 1 / (2 sqrt 2), with which each coordinate
-// has about unit variance: divide its points by this before evaluation.
-constexpr float ScaleOfGaussians() { return 0.35355339f; }
 
 // Draws points by counter: a point is a function of (seed, step, row of the
 // global batch) alone.
@@ -60,7 +59,7 @@ class GaussianMixture final : public BatchSource {
   // 2 channels of 1 x 1: x, then y.
   const ImageShape& shape() const override { return shape_; }
   size_t size() const override { return kEpochSize; }
-  // Scaled by ScaleOfGaussians(). OutOfRange unless 0 <= step < 2^32.
+  // OutOfRange unless 0 <= step < 2^32.
   absl::StatusOr<absl::Span<const float>> Batch(int64_t step) override;
   // Drawing is not waiting.
   double WaitSeconds() const override { return 0; }

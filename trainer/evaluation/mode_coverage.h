@@ -28,9 +28,8 @@ struct GaussianCoverage {
   std::optional<double> kl;
 };
 
-// `points` are x, y, x, y, ... in the plane's own units (GaussianMixture's
-// divided by ScaleOfGaussians()). The literature takes 2,500 points. What is
-// not finite is of low quality.
+// `points` are x, y, x, y, ... as a GaussianMixture gives them. The literature
+// takes 2,500. What is not finite is of low quality.
 // InvalidArgument if there is no point or half a one.
 absl::StatusOr<GaussianCoverage> CoverageOfGaussians(
     absl::Span<const float> points);

@@ -13,8 +13,7 @@
 namespace ddgan {
 
 struct ScatterPanel {
-  // x, y, x, y, ... in the plane's own units (GaussianMixture's divided by
-  // ScaleOfGaussians()). What is not finite or beyond the limit is not drawn.
+  // x, y, x, y, ... What is not finite or beyond the limit is not drawn.
   absl::Span<const float> points;
   // A number in the top left corner: the steps of training. >= 0
   std::optional<int64_t> label;

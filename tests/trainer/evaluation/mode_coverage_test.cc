@@ -67,11 +67,9 @@ TEST(GaussianCoverageTest, TheDataItselfScoresWhatTheoryExpects) {
   std::vector<uint32_t> rows(kPoints);
   std::iota(rows.begin(), rows.end(), 0u);
   const auto source = GaussianMixture::Create({1, kPoints, rows});
-  std::vector<float> points;
   const auto drawn = (*source)->Batch(0);
   ASSERT_TRUE(drawn.ok()) << drawn.status();
-  for (const float value : *drawn) points.push_back(value / ScaleOfGaussians());
-  const auto coverage = CoverageOfGaussians(points);
+  const auto coverage = CoverageOfGaussians(*drawn);
   EXPECT_EQ(coverage->modes_covered, 25);
   // In two dimensions P(distance < 3 sigma) = 1 - exp(-4.5).
   EXPECT_NEAR(coverage->high_quality_share, 1 - std::exp(-4.5), 0.003);
