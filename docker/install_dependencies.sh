@@ -119,7 +119,7 @@ install_libtorch() {
 
 install_python_test_packages() {
   local wanted=(grpcio==1.62.3 grpcio-tools==1.62.3 grpcio-health-checking==1.62.3
-    grpcio-reflection==1.62.3 'numpy==1.26.4' 'pillow==10.4.0' 'safetensors==0.4.5')
+    grpcio-reflection==1.62.3 'numpy==1.26.4' 'pillow==10.4.0' 'safetensors==0.4.5' 'lmdb==1.5.1')
   if [ "$(cat "$deps/python/test_packages" 2>/dev/null)" = "${wanted[*]}" ]; then
     say "Python test packages: present"
     return
