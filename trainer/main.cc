@@ -1,9 +1,7 @@
 // ddgan-train: trains a denoising diffusion GAN and publishes versions of it
 // into a model directory, where ddgan-server finds them.
 
-#include <malloc.h>
 #include <unistd.h>
-#include <xmmintrin.h>
 
 #include <atomic>
 #include <csignal>
@@ -23,6 +21,7 @@
 #include "engine/cuda_devices.h"
 #include "trainer/batch_loader.h"
 #include "trainer/command_line.h"
+#include "trainer/cpu_settings.h"
 #include "trainer/data_order.h"
 #include "trainer/dataset/gaussian_mixture.h"
 #include "trainer/dataset/open_dataset.h"
@@ -208,13 +207,7 @@ int main(int argc, char** argv) {
   ddgan::ChooseOpenMpPolicy(argv);
   std::signal(SIGINT, ddgan::RequestStop);
   std::signal(SIGTERM, ddgan::RequestStop);
-  // Freed buffers of a step stay with the process for the next one, instead of
-  // going back to the kernel and being zeroed page by page again.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  // Gradients that sink below 1e-38 count as zero: denormal arithmetic is some
-  // tens of times slower. Worker threads inherit this.
-  _mm_setcsr(_mm_getcsr() | 0x8040);
+  ddgan::SetUpCpuForTraining();
 
   const absl::Status status =
       ddgan::Run(std::vector<std::string>(argv + 1, argv + argc));

@@ -29,6 +29,7 @@
 #include "trainer/published_versions.h"
 #include "trainer/sample_pictures.h"
 #include "trainer/state_files.h"
+#include "trainer/step_options.h"
 #include "trainer/training_state.h"
 #include "trainer/training_step.h"
 
@@ -45,27 +46,6 @@ constexpr uint64_t kSampleSeed = 7;
 constexpr int kSamplePoints = 2500;
 // Pixels that are drawn at once, which bounds the memory of large images.
 constexpr int64_t kSamplePixels = 64 * 32 * 32;
-
-NetworksConfig NetworksOf(const TrainerOptions& options) {
-  NetworksConfig config;
-  config.kind = options.networks == "toy_mlp" ? NetworkKind::kToyMlp
-                                              : NetworkKind::kNcsnpp;
-  config.model = options.model_config;
-  config.discriminator.size = options.model_config.image_size >= 64
-                                  ? DiscriminatorSize::kLarge
-                                  : DiscriminatorSize::kSmall;
-  config.discriminator.num_channels = options.model_config.num_channels;
-  config.discriminator.ngf = options.ngf;
-  config.discriminator.t_emb_dim = options.t_emb_dim;
-  config.discriminator.fir_kernel = options.model_config.fir_kernel;
-  config.toy_width = options.toy_width;
-  return config;
-}
-
-Precision PrecisionOf(const TrainerOptions& options) {
-  if (options.precision == "bfloat16") return Precision::kBfloat16;
-  return options.precision == "tf32" ? Precision::kTf32 : Precision::kFloat32;
-}
 
 // What the generator is before the first step.
 struct Beginning {
@@ -142,15 +122,10 @@ class TrainingLoop {
         shapes_{data_.shape().channels, data_.shape().height,
                 data_.shape().width, options.model_config.nz,
                 options.model_config.num_timesteps},
-        training_(
-            networks_,
-            TrainingOptions{options.r1_gamma, options.lazy_reg,
-                            options.ema_decay, options.discriminator_head_start,
-                            options.accumulate, PrecisionOf(options)},
-            beginning.generator,
-            InitialParameters(PlanDiscriminatorParameters(networks_),
-                              options.seed + 1),
-            device),
+        training_(networks_, StepOptionsOf(options), beginning.generator,
+                  InitialParameters(PlanDiscriminatorParameters(networks_),
+                                    options.seed + 1),
+                  device),
         draws_(shapes_, options.seed,
                RowsOfProcess(options.batch_size, group_.size(), group_.rank(),
                              options.accumulate),

@@ -1,7 +1,6 @@
 #include "trainer/training_step.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -11,33 +10,10 @@
 
 #include "engine/noise_schedule.h"
 #include "trainer/losses.h"
+#include "trainer/precision_scope.h"
 
 namespace ddgan {
 namespace {
-
-// Runs forward passes in the number format of a run while it lives.
-class PrecisionScope {
- public:
-  PrecisionScope(Precision precision, at::DeviceType device)
-      : active_(precision == Precision::kBfloat16), device_(device) {
-    if (!active_) return;
-    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-    at::autocast::set_autocast_enabled(device_, true);
-    at::autocast::increment_nesting();
-  }
-  ~PrecisionScope() {
-    if (!active_) return;
-    // Casts of weights must not outlive the optimiser's next step.
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, false);
-  }
-  PrecisionScope(const PrecisionScope&) = delete;
-  PrecisionScope& operator=(const PrecisionScope&) = delete;
-
- private:
-  const bool active_;
-  const at::DeviceType device_;
-};
 
 void AddTo(at::Tensor* sum, const at::Tensor& value) {
   *sum = sum->defined() ? *sum + value.detach() : value.detach();
