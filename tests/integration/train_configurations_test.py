@@ -235,8 +235,8 @@ class TrainConfigurationsTest(unittest.TestCase):
     self.check_config(
         self.check_run(name, output),
         {**PUBLISHED, 'image_size': 1, 'num_channels': 2,
-         'num_channels_dae': 512, 'ch_mult': [1, 2, 2, 2], 'n_mlp': 4,
-         'num_timesteps': 4, 'nz': 16, 'resblock_type': 'toy_mlp'},
+         'num_channels_dae': 256, 'ch_mult': [1, 2, 2, 2], 'n_mlp': 4,
+         'num_timesteps': 4, 'nz': 2, 'resblock_type': 'toy_mlp'},
         name, name)
     # Points are no images: a server refuses them, and says what they are.
     _, _, model_pb, models = self.with_server()

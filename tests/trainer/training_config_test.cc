@@ -124,7 +124,7 @@ TEST(BuiltinConfigTest, MnistIsTheBundledModels) {
 TEST(BuiltinConfigTest, PointsHaveTheToyNetworksAndNoData) {
   const TrainerOptions options = Resolve("25_gaussians", {{"out", "out"}});
   EXPECT_EQ(options.networks, "toy_mlp");
-  EXPECT_EQ(options.toy_width, 512);
+  EXPECT_EQ(options.toy_width, 256);
   EXPECT_EQ(options.batch_size, 512);
   EXPECT_EQ(options.max_steps, 50000);
   EXPECT_EQ(options.model_config.num_timesteps, 4);
