@@ -7,7 +7,8 @@
 #   --cuda    full LibTorch with the CUDA libraries (4.7 GB) instead of the CPU
 #             subset (1.3 GB). The CUDA 13.0 toolkit itself (nvcc) must already
 #             be in /usr/local/cuda.
-#   --tests   also what only the tests use: GoogleTest, clang, Prometheus, grpcio
+#   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
+#             Alertmanager, grpcio
 #
 # DDGAN_DEPS    where LibTorch and the Python environment go
 #               (default: ${XDG_CACHE_HOME:-$HOME/.cache}/ddgan)
@@ -19,7 +20,7 @@ for argument in "$@"; do
   case "$argument" in
     --cuda) flavour=cuda ;;
     --tests) tests=true ;;
-    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install_dependencies.sh: unknown argument '$argument' (try --help)" >&2; exit 2 ;;
   esac
 done
@@ -129,18 +130,29 @@ install_python_test_packages() {
   printf '%s' "${wanted[*]}" >"$deps/python/test_packages"
 }
 
-# Unpacked rather than installed: the Debian package would start a service.
-install_prometheus() {
-  if [ -x "$deps/prometheus/usr/bin/promtool" ]; then
-    say "Prometheus: present"
+# unpack_package NAME PACKAGE PROGRAM: what of Debian's the tests start themselves.
+# Unpacked rather than installed: the packages would start services.
+unpack_package() {
+  local folder=$deps/$1
+  if [ -x "$folder/usr/bin/$3" ]; then
+    say "$1: present"
     return
   fi
-  say "Prometheus (server and promtool) from Debian into $deps/prometheus"
-  local staging=$deps/prometheus.partial
-  rm -rf "$staging" "$deps/prometheus"
+  say "$1 from Debian into $folder"
+  local staging=$folder.partial
+  rm -rf "$staging" "$folder"
   mkdir -p "$staging"
-  (cd "$staging" && apt-get download -qq 'prometheus=2.42.0*' && dpkg -x prometheus_*.deb . && rm prometheus_*.deb)
-  mv "$staging" "$deps/prometheus"
+  (cd "$staging" && apt-get download -qq "$2" && dpkg -x ./*.deb . && rm ./*.deb)
+  mv "$staging" "$folder"
+}
+
+# Debian's Alertmanager finds its templates under this path and no other.
+install_alertmanager_templates() {
+  local templates=usr/share/prometheus/alertmanager name
+  for name in default.tmpl email.tmpl; do
+    [ -e "/$templates/$name" ] ||
+      as_root install -D -m 644 "$deps/alertmanager/$templates/$name" "/$templates/$name"
+  done
 }
 
 if ! grep -q '^VERSION_ID="12"' /etc/os-release; then
@@ -157,6 +169,8 @@ python_environment
 install_libtorch
 if $tests; then
   install_python_test_packages
-  install_prometheus
+  unpack_package prometheus 'prometheus=2.42.0*' promtool
+  unpack_package alertmanager 'prometheus-alertmanager=0.25.0*' amtool
+  install_alertmanager_templates
 fi
 say "done"

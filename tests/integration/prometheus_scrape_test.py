@@ -6,97 +6,19 @@ Run by CTest, or by hand:
 """
 
 import argparse
-import json
 import pathlib
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 import unittest
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import grpc
 
+from monitoring import PrometheusProcess
 from server_process import generate_stubs
 from server_process import ServerProcess
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-LIMIT_S = 60  # For Prometheus to start, and for each value to appear.
-
-SCRAPE_CONFIG = """
-global:
-  scrape_interval: 250ms
-  scrape_timeout: 250ms
-scrape_configs:
-  - job_name: ddgan
-    static_configs:
-      - targets: ['{target}']
-"""
-
 options = None  # Set by main().
-
-
-def free_port():
-  # Another process could take it before Prometheus does; that is unlikely, and
-  # Prometheus has no way to say which port it was given.
-  with socket.socket() as probe:
-    probe.bind(('127.0.0.1', 0))
-    return probe.getsockname()[1]
-
-
-class PrometheusProcess:
-  """Prometheus with one target. A context manager, which ends it."""
-
-  def __init__(self, binary, target):
-    self._folder = tempfile.TemporaryDirectory(prefix='ddgan-prometheus-')
-    folder = pathlib.Path(self._folder.name)
-    (folder / 'scrape.yaml').write_text(SCRAPE_CONFIG.format(target=target))
-    self._address = f'127.0.0.1:{free_port()}'
-    self._log_path = folder / 'log'
-    with open(self._log_path, 'wb') as log:
-      self._process = subprocess.Popen(
-          [binary, f'--config.file={folder}/scrape.yaml',
-           f'--storage.tsdb.path={folder}/data',
-           f'--web.listen-address={self._address}'],
-          stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-  def query(self, expression):
-    """The value of an expression with one result, or None if it has none."""
-    url = (f'http://{self._address}/api/v1/query?'
-           + urllib.parse.urlencode({'query': expression}))
-    try:
-      with urllib.request.urlopen(url, timeout=5) as reply:
-        result = json.load(reply)['data']['result']
-    except (OSError, urllib.error.URLError):  # It is still starting.
-      return None
-    return float(result[0]['value'][1]) if result else None
-
-  def wait_for(self, expression, wanted):
-    """The expression's value, once it is `wanted` or the limit has passed."""
-    deadline = time.monotonic() + LIMIT_S
-    while True:
-      value = self.query(expression)
-      if value == wanted or time.monotonic() > deadline:
-        return value
-      if self._process.poll() is not None:
-        raise RuntimeError(f'Prometheus ended:\n{self.log()}')
-      time.sleep(0.1)
-
-  def log(self):
-    return self._log_path.read_text(errors='replace')
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, error_type, error, traceback):
-    if error_type is not None:
-      print(f'log of Prometheus:\n{self.log()}', file=sys.stderr)
-    self._process.kill()
-    self._process.wait()
-    self._folder.cleanup()
 
 
 class PrometheusScrapeTest(unittest.TestCase):
@@ -106,8 +28,9 @@ class PrometheusScrapeTest(unittest.TestCase):
       pb, images_grpc, model_pb, models_grpc = generate_stubs(
           REPOSITORY / 'proto', folder)
     with ServerProcess(options.server, options.model_root) as server, \
-         PrometheusProcess(options.prometheus, server.http_address) as prometheus:
-      self.assertEqual(prometheus.wait_for('up{job="ddgan"}', 1), 1)
+         PrometheusProcess(options.prometheus) as prometheus:
+      prometheus.scrape('ddgan-server', server.http_address)
+      self.assertEqual(prometheus.wait_for('up{job="ddgan-server"}', 1), 1)
 
       with grpc.insecure_channel(server.grpc_address) as channel:
         models = models_grpc.ModelServiceStub(channel).ListModels(
@@ -143,7 +66,7 @@ class PrometheusScrapeTest(unittest.TestCase):
           self.assertEqual(prometheus.wait_for(expression, wanted), wanted)
 
       self.assertEqual(server.terminate(), 0)
-      self.assertEqual(prometheus.wait_for('up{job="ddgan"}', 0), 0)
+      self.assertEqual(prometheus.wait_for('up{job="ddgan-server"}', 0), 0)
 
 
 def main():

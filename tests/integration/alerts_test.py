@@ -1,0 +1,293 @@
+"""Something goes wrong with a real server or trainer, and the alert arrives.
+
+Everything between is real: Prometheus scrapes the processes, runs the product's
+rules, and Alertmanager routes by the product's configuration to a receiver
+here. Only time is made short: the rules' durations are divided by DIVISOR.
+
+Run by CTest, or by hand:
+  python alerts_test.py --server=build/release/server/ddgan-server \
+      --client=build/release/client/ddgan --model_root=deploy/models \
+      --trainer=build/release/trainer/ddgan-train \
+      --publisher=build/release/tests/integration/publish_versions \
+      --failing_allocations=build/release/tests/integration/libfailing_allocations.so \
+      --prometheus=prometheus --alertmanager=prometheus-alertmanager
+"""
+
+import argparse
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import time
+import unittest
+
+import hot_reload
+import monitoring
+import version_damage
+from server_process import generate_stubs
+from server_process import ServerProcess
+from training_run import TrainingRun
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+MODEL = 'tiny'
+# 5 minutes become 2.5 s, an hour half a minute. A range has to hold some scrapes.
+DIVISOR = 120
+SERVING_RULES = ('recording_rules.yaml', 'alerts.yaml', 'connection_alerts.yaml')
+TRAINING_RULES = ('recording_rules.yaml', 'training_alerts.yaml')
+SERVER_FLAGS = ('--poll_interval=50ms', '--warmup=ends',
+                '--canary_max_mean_shift=2', '--devices=cpu', '--cpu_threads=1',
+                '--log_level=warn')
+
+options = None  # Set by main().
+stubs = None
+
+
+def setUpModule():
+  global stubs
+  folder = tempfile.TemporaryDirectory(prefix='ddgan-stubs-')
+  unittest.addModuleCleanup(folder.cleanup)
+  stubs = generate_stubs(REPOSITORY / 'proto', folder.name)
+
+
+class ShortenedTest(unittest.TestCase):
+
+  def test_divides_durations_and_nothing_else(self):
+    self.assertEqual(
+        monitoring.shortened(
+            'interval: 30s\n'
+            'expr: rate(x:ratio_rate5m[5m] offset 1h) > 30 and y{le="5"}\n'
+            'for: 1d\ngroup_wait: 10s\n', 1000),
+        'interval: 30ms\n'
+        'expr: rate(x:ratio_rate5m[300ms] offset 3600ms) > 30 and y{le="5"}\n'
+        'for: 86400ms\ngroup_wait: 10ms\n')
+
+  def test_what_is_to_be_replaced_must_be_there(self):
+    self.assertEqual(monitoring.replaced('> 30 > 30', {'> 30': '> 1'}),
+                     '> 1 > 1')
+    with self.assertRaises(ValueError):
+      monitoring.replaced('> 3', {'> 30': '> 1'})
+
+
+class AlertsTest(unittest.TestCase):
+  """Each test has a Prometheus, an Alertmanager and a model root of its own."""
+
+  def setUp(self):
+    folder = tempfile.TemporaryDirectory(prefix='ddgan-alerts-')
+    self.addCleanup(folder.cleanup)
+    self.folder = pathlib.Path(folder.name)
+    self.root = self.folder / 'models'
+    self.root.mkdir()
+    source = min(pathlib.Path(options.model_root).glob('*/[1-9]*'))
+    self.publisher = hot_reload.Publisher(options.publisher, source, self.root,
+                                          MODEL)
+    self.receiver = self.enterContext(monitoring.AlertReceiver())
+    self.alertmanager = self.enterContext(monitoring.AlertmanagerProcess(
+        options.alertmanager, self.receiver, DIVISOR))
+
+  def watch(self, job, addresses, files, replacements=None):
+    """Starts Prometheus; its rules run once the targets have answered.
+
+    `replacements` of texts are by rule file.
+    """
+    self.prometheus = self.enterContext(monitoring.PrometheusProcess(
+        options.prometheus, self.alertmanager.address,
+        # As much shorter as the rest: 5 minutes and one otherwise.
+        [f'--query.lookback-delta={300_000 // DIVISOR}ms',
+         f'--rules.alert.resend-delay={60_000 // DIVISOR}ms']))
+    self.prometheus.scrape(job, *addresses)
+    self.assertEqual(
+        self.prometheus.wait_for(f'sum(up{{job="{job}"}})', len(addresses)),
+        len(addresses))
+    self.prometheus.load_rules(*[
+        monitoring.shortened(
+            monitoring.replaced(
+                (monitoring.CONFIGURATION / name).read_text(),
+                (replacements or {}).get(name, {})), DIVISOR)
+        for name in files])
+
+  def watch_servers(self, *servers, **arguments):
+    self.watch('ddgan-server', [server.http_address for server in servers],
+               SERVING_RULES, **arguments)
+
+  def start_server(self, *flags):
+    return self.enterContext(ServerProcess(
+        options.server, self.root, [*SERVER_FLAGS, *flags]))
+
+  def load(self, server, *flags):
+    return self.enterContext(hot_reload.Load(options.client, server, *flags))
+
+  def expect(self, name, receiver, **labels):
+    return self.receiver.wait_for(name, receiver, **labels)
+
+  def expect_silence(self):
+    time.sleep(6 * 60 / DIVISOR)  # Longer than all that pages waits.
+    self.assertEqual(self.receiver.names(), set())
+
+  def test_no_live_model_and_then_a_damaged_one(self):
+    self.watch_servers(self.start_server())
+    alert = self.expect('DdganNoLiveModel', 'page', job='ddgan-server')
+    self.assertIn('runbooks.md#ddgannolivemodel',
+                  alert['annotations']['runbook'])
+    self.publisher.publish(1)
+    self.receiver.wait_for('DdganNoLiveModel', 'page', status='resolved')
+
+    folder = self.publisher.folder
+    self.publisher.publish(2)
+    staged = self.root / '.damaged'
+    (folder / '2').rename(staged)
+    version_damage.flip_bit(staged)
+    staged.rename(folder / '3')
+    self.expect('DdganVersionRefused', 'ticket', model=MODEL, reason='damaged')
+    self.assertNotIn('DdganVersionRefused',
+                     {name for name, told in self.receiver.names()
+                      if told == 'page'})
+
+  def test_all_is_well_and_then_servers_stop(self):
+    self.publisher.publish(1)
+    one, other = self.start_server(), self.start_server()
+    self.watch_servers(one, other)
+    for server in (one, other):
+      self.load(server, '--rate=20', '--counts=1')
+    self.expect_silence()
+
+    one.close()
+    self.expect('DdganServerDown', 'ticket', instance=one.http_address)
+    self.assertNotIn('page', {told for _, told in self.receiver.names()})
+    other.close()
+    self.expect('DdganAllServersDown', 'page')
+
+  def test_devices_fail(self):
+    self.publisher.publish(1)
+    switch = self.folder / 'fail'
+    good = self.start_server()
+    environment = {'LD_PRELOAD': options.failing_allocations,
+                   'DDGAN_FAILING_ALLOCATIONS': str(switch)}
+    with changed_environment(environment):
+      bad = self.start_server()
+    self.watch_servers(good, bad)
+    for server in (good, bad):
+      self.load(server, '--rate=20', '--counts=1')
+    self.expect_silence()
+
+    # Half of the calls fail now; the other server's do not.
+    switch.touch()
+    self.expect('DdganDeviceUnhealthy', 'ticket', instance=bad.http_address)
+    self.expect('DdganErrorBudgetBurnsFast', 'page', slo='availability')
+    self.assertNotIn('DdganNoHealthyDevice',
+                     {name for name, _ in self.receiver.names()})
+    # No lane is there to try a new version on.
+    self.publisher.publish(2)
+    self.expect('DdganReloadFailing', 'ticket', instance=bad.http_address,
+                model=MODEL)
+    self.prometheus.scrape('ddgan-server', bad.http_address)
+    self.expect('DdganNoHealthyDevice', 'page')
+
+  def test_overload(self):
+    self.publisher.publish(1)
+    server = self.start_server('--max_queued_images=64')
+    # What is slow is a matter of the model and the machine, and this model is
+    # tiny.
+    self.watch_servers(server, replacements={
+        'recording_rules.yaml': {'le="5"': 'le="0.002"'},
+        'alerts.yaml': {
+            'age_seconds > 30': 'age_seconds > 0.005',
+            '{method="Generate"} > 20': '{method="Generate"} > 0.01'}})
+    self.load(server, '--rate=1000', '--counts=16')
+    self.expect('DdganOverloaded', 'page')
+    self.expect('DdganLatencyBudgetBurnsFast', 'page', slo='latency')
+    self.expect('DdganQueueOld', 'ticket', instance=server.http_address)
+    self.expect('DdganSlowCalls', 'ticket', method='Generate')
+    # Refusals are no failures.
+    self.assertNotIn('DdganErrorBudgetBurnsFast',
+                     {name for name, _ in self.receiver.names()})
+
+  def test_training_stalls_cannot_publish_and_is_killed(self):
+    model = self.root / TrainingRun.MODEL
+    trainer = self.enterContext(TrainingRun(options.trainer, self.root))
+    wait_until(model.is_dir)
+    self.watch('ddgan-train', [trainer.http_address], TRAINING_RULES, {
+        'training_alerts.yaml': {'[6h]': '[20m]', 'offset 6h': 'offset 20m'}})
+    self.expect_silence()
+
+    # Publishers take turns by a lock; one that never lets go holds up the run.
+    turn = os.open(model, os.O_RDONLY)
+    try:
+      fcntl.flock(turn, fcntl.LOCK_EX)
+      self.expect('DdganTrainingStalled', 'ticket',
+                  instance=trainer.http_address)
+      # And then something else lies where versions go.
+      model.rename(self.root / 'aside')
+      model.write_text('in the way')
+    finally:
+      os.close(turn)
+    self.receiver.wait_for('DdganTrainingStalled', 'ticket', status='resolved')
+    for name in ('DdganTrainingPublishFails', 'DdganTrainingNotPublishing'):
+      self.expect(name, 'ticket', instance=trainer.http_address)
+
+    trainer.kill()
+    self.expect('DdganTrainingEnded', 'ticket', instance=trainer.http_address)
+    self.assertEqual({told for _, told in self.receiver.names()}, {'ticket'})
+
+
+@contextlib.contextmanager
+def changed_environment(values):
+  before = dict(os.environ)
+  os.environ.update(values)
+  try:
+    yield
+  finally:
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def wait_until(condition):
+  deadline = time.monotonic() + monitoring.LIMIT_S
+  while not condition():
+    if time.monotonic() > deadline:
+      raise AssertionError(f'not within {monitoring.LIMIT_S} s')
+    time.sleep(0.05)
+
+
+class RunbooksTest(unittest.TestCase):
+
+  def test_each_alert_has_a_section_and_each_section_an_alert(self):
+    text = (monitoring.CONFIGURATION / 'runbooks.md').read_text()
+    sections = set(re.findall(r'^## (\w+)$', text, re.MULTILINE))
+    rules = [(monitoring.CONFIGURATION / name).read_text()
+             for name in (*SERVING_RULES, 'training_alerts.yaml')]
+    with monitoring.PrometheusProcess(options.prometheus) as prometheus:
+      prometheus.load_rules(*rules)
+      alerts = prometheus.alerting_rules()
+    self.assertEqual({alert['name'] for alert in alerts}, sections)
+    for alert in alerts:
+      with self.subTest(alert['name']):
+        self.assertEqual(
+            alert['annotations']['runbook'],
+            f'deploy/prometheus/runbooks.md#{alert["name"].lower()}')
+        self.assertIn(alert['labels']['severity'], ('page', 'ticket'))
+        self.assertTrue(alert['annotations']['summary'])
+
+
+def main():
+  global options
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--server', required=True, help='the ddgan-server binary')
+  parser.add_argument('--client', required=True, help='the ddgan binary')
+  parser.add_argument('--trainer', required=True, help='the ddgan-train binary')
+  parser.add_argument('--publisher', required=True,
+                      help='the publish_versions binary')
+  parser.add_argument('--failing_allocations', required=True,
+                      help='the library of failing_allocations.cc')
+  parser.add_argument('--model_root', required=True,
+                      help='its first version is the one that all come from')
+  parser.add_argument('--prometheus', required=True)
+  parser.add_argument('--alertmanager', required=True)
+  options, rest = parser.parse_known_args()
+  unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+
+
+if __name__ == '__main__':
+  main()
