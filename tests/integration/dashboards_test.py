@@ -138,7 +138,8 @@ class DashboardsTest(unittest.TestCase):
     prometheus.load_rules(monitoring.shortened(
         (monitoring.CONFIGURATION / 'recording_rules.yaml').read_text(), 60))
 
-    for flags in (['--rate=20', '--counts=1-8', '--cancel=0.2'],
+    for flags in (['--rate=20', '--counts=1-8', '--cancel=0.2',
+                   '--standalone_calls=1'],
                   # Some calls of which come too late.
                   ['--rate=5', '--counts=64', '--deadlines=2ms']):
       self.enterContext(hot_reload.Load(options.client, server, *flags))

@@ -1,7 +1,8 @@
-// A device that breaks: preloaded into a server (LD_PRELOAD), it lets LibTorch's
-// allocations of tensors fail for as long as the file exists that
+// A device that breaks: preloaded into a server (LD_PRELOAD), it lets
+// LibTorch's allocations of tensors fail for as long as the file exists that
 // DDGAN_FAILING_ALLOCATIONS names. Those are libc10's alone: other libraries
-// that ask for aligned memory are not made to expect what never happens to them.
+// that ask for aligned memory are not made to expect what never happens to
+// them.
 #include <dlfcn.h>
 #include <unistd.h>
 
