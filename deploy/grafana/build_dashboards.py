@@ -129,6 +129,7 @@ def number(title, unit, expression, legend='', description='', width=4,
   """One number for each series; colours are (colour, from which value on)."""
   result = panel('stat', title, unit, [(expression, legend)], description,
                  width)
+  result['gridPos']['h'] = HEIGHT // 2
   result['fieldConfig']['defaults']['thresholds'] = {
       'mode': 'absolute',
       'steps': [{'color': colour, 'value': value} for colour, value in colours],
@@ -161,18 +162,16 @@ def row(title):
 
 def placed(panels):
   """The panels from left to right and from top to bottom, numbered."""
-  x = y = 0
+  x = y = height = 0
   for identity, each in enumerate(panels, start=1):
     place = each['gridPos']
     if x + place['w'] > WIDTH:
-      x, y = 0, y + HEIGHT
+      x, y = 0, y + height
     each['id'] = identity
     place.update(x=x, y=y)
-    x += place['w']
-    if each['type'] == 'row':
-      x, y = 0, y + 1
-    elif x == WIDTH:
-      x, y = 0, y + HEIGHT
+    height = place['h']  # As high as those beside it.
+    # A panel that is repeated takes all of its row, and perhaps more.
+    x += WIDTH if 'repeat' in each else place['w']
   return panels
 
 

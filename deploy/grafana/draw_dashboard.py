@@ -23,6 +23,7 @@ import matplotlib.dates
 import matplotlib.patches
 import matplotlib.pyplot as plt
 import matplotlib.ticker
+import PIL.Image
 
 POINTS = 150  # In a line.
 BACKGROUND, PANEL, TEXT, FAINT = '#111217', '#181b1f', '#d5d6d9', '#33363c'
@@ -94,7 +95,8 @@ def draw_lines(axes, panel, variables):
   lines = [line for target in panel['targets']
            for line in series_of(target, variables)]
   colours = [COLOURS[number % len(COLOURS)] for number in range(len(lines))]
-  if custom['stacking']['mode'] == 'normal' and lines:
+  stacked = custom['stacking']['mode'] == 'normal'
+  if stacked and lines:
     moments = sorted({moment for _, times, _ in lines for moment in times})
     rows = []
     for _, times, values in lines:
@@ -107,22 +109,28 @@ def draw_lines(axes, panel, variables):
       axes.plot(times, values, color=colour, linewidth=1.1, label=legend)
   if 'scaleDistribution' in custom:
     axes.set_yscale('log')
-    axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    axes.yaxis.set_major_locator(
+        matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
   else:
     low, high = axes.get_ylim()
-    axes.set_ylim(defaults.get('min', low),
-                  defaults.get('max', max(high, defaults.get('min', low))))
-    if axes.get_ylim()[0] == axes.get_ylim()[1]:
-      axes.set_ylim(0, 1)
+    low = defaults.get('min', low)
+    high = max((value for _, _, values in lines for value in values
+                if math.isfinite(value)), default=1) if not stacked else high
+    high = defaults.get('max', high)
+    # A line along the upper edge would not be seen.
+    axes.set_ylim(low, (high if high > low else low + 1) * 1.08)
   unit = defaults['unit']
   axes.yaxis.set_major_formatter(
       lambda value, position: with_unit(value, unit))
   if any(legend for legend, _, _ in lines):
-    shown = axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.13),
-                        ncol=min(len(lines), 3), fontsize=5.8, frameon=False,
+    handles, names = axes.get_legend_handles_labels()
+    if len(names) > 6:
+      names[5] += f', and {len(names) - 6} more'
+    axes.legend(handles[:6], names[:6], loc='upper center', bbox_to_anchor=(0.5, -0.13),
+                        ncol=3, fontsize=5.8, frameon=False,
                         labelcolor=TEXT, handlelength=1.2, columnspacing=1.0,
                         borderaxespad=0, labelspacing=0.25)
-    shown.set_in_layout(False)
   if not lines:
     axes.text(0.5, 0.5, 'No data', transform=axes.transAxes, color='#8e8e8e',
               ha='center', fontsize=9)
@@ -240,7 +248,7 @@ def draw(dashboard):
   places = list(with_repeats(panels, choices))
   height = max(y + (1 if panel['type'] == 'row' else panel['gridPos']['h'])
                for panel, _, _, y in places)
-  figure = plt.figure(figsize=(24 * COLUMN, height * ROW + 0.5),
+  figure = plt.figure(figsize=(24 * COLUMN, height * ROW + 0.5), dpi=100,
                       facecolor=BACKGROUND)
   full_width, full_height = 24 * COLUMN, height * ROW + 0.5
   figure.text(0.012, 1 - 0.3 / full_height, dashboard['title'], color=TEXT,
@@ -258,8 +266,9 @@ def draw(dashboard):
         (h * ROW - 0.1) / full_height, facecolor=PANEL, edgecolor=FAINT,
         linewidth=0.6, transform=figure.transFigure, zorder=-1))
     axes = figure.add_axes(
-        (left + 0.62 / full_width, bottom + 0.62 / full_height,
-         w / 24 - 0.85 / full_width, (h * ROW - 1.08) / full_height),
+        (left + 0.75 / full_width, bottom + min(0.62, h * ROW / 4) / full_height,
+         w / 24 - 0.95 / full_width, (h * ROW - min(1.08, h * ROW / 2.2))
+         / full_height),
         facecolor=PANEL)
     figure.text(left + 0.15 / full_width, bottom + (h * ROW - 0.3) / full_height,
                 filled(panel['title'], {**everything, **chosen}), color=TEXT,
@@ -275,8 +284,11 @@ def draw(dashboard):
                     datetime.datetime.fromtimestamp(options.end))
       axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
       axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter('%H:%M:%S'))
-  figure.savefig(options.out, dpi=options.dpi, facecolor=BACKGROUND,
-                 pil_kwargs={'optimize': True})
+  figure.canvas.draw()
+  size = tuple(round(side * figure.dpi) for side in figure.get_size_inches())
+  pixels = PIL.Image.frombuffer('RGBA', size, figure.canvas.buffer_rgba())
+  # 64 colours are enough, and make a third of the bytes.
+  pixels.convert('RGB').quantize(64).save(options.out, optimize=True)
 
 
 def main():
@@ -293,7 +305,6 @@ def main():
   parser.add_argument('--rate_interval', default='1m')
   parser.add_argument('--without', action='append', default=[],
                       help='a row to leave out, by its title')
-  parser.add_argument('--dpi', type=int, default=100)
   options = parser.parse_args()
   with open(options.dashboard) as file:
     draw(json.load(file))

@@ -102,8 +102,8 @@ class DashboardFilesTest(unittest.TestCase):
     for path in monitoring.CONFIGURATION.glob('*.yaml'):
       # Without names of groups, and what is written for people.
       used[path.name] = re.sub(
-          r'#.*|- name: .*|(summary|description|runbook): .*|_tests?:', '',
-          path.read_text()).splitlines()
+          r'#.*|- name: .*|^ *- ddgan_\w+$|(summary|description|runbook): .*',
+          '', path.read_text(), flags=re.MULTILINE).splitlines()
     for source, texts in used.items():
       for text in texts:
         for name in re.findall(r'\w+:ddgan_\w+:\w+', text):
@@ -148,7 +148,7 @@ class DashboardsTest(unittest.TestCase):
     (publisher.folder / '1').rename(publisher.folder / '3')
     subprocess.run([options.client, 'models', 'pin', MODEL, '2',
                     f'--server={server.grpc_address}'], check=True,
-                   stdout=subprocess.DEVNULL)
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     asked = {query for name in DASHBOARDS
              for query in expressions(load_dashboard(name))}
@@ -162,10 +162,10 @@ class DashboardsTest(unittest.TestCase):
       # Streams with previews, a few at a time.
       subprocess.run([options.client, 'generate', '--stream', '--previews',
                       f'--preview_dir={root}/.previews', '--count=2',
-                      f'--out={root}/.images', f'--server={server.grpc_address}',
+                      f'--out={root}/.images/', f'--server={server.grpc_address}',
                       f'--model={MODEL}'],
                      check=True, stdout=subprocess.DEVNULL,
-                     stderr=subprocess.DEVNULL)
+                     stderr=subprocess.PIPE)
       waiting = {query for query in waiting
                  if not self.evaluate(prometheus, query[1])}
     self.assertEqual(waiting, set(), 'these panels show nothing')
