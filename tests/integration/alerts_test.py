@@ -126,6 +126,9 @@ class AlertsTest(unittest.TestCase):
     time.sleep(6 * 60 / DIVISOR)  # Longer than all that pages waits.
     self.assertEqual(self.receiver.names(), set())
 
+
+class ServingAlertsTest(AlertsTest):
+
   def test_no_live_model_and_then_a_damaged_one(self):
     self.watch_servers(self.start_server())
     alert = self.expect('DdganNoLiveModel', 'page', job='ddgan-server')
@@ -205,6 +208,9 @@ class AlertsTest(unittest.TestCase):
     # Refusals are no failures.
     self.assertNotIn('DdganErrorBudgetBurnsFast',
                      {name for name, _ in self.receiver.names()})
+
+
+class TrainingAlertsTest(AlertsTest):
 
   def test_training_stalls_cannot_publish_and_is_killed(self):
     model = self.root / TrainingRun.MODEL

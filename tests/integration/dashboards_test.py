@@ -49,7 +49,7 @@ def load_dashboard(name):
 
 def expressions(dashboard):
   """(title, PromQL) of all panels, with the variables as at first sight."""
-  variables = {'$__rate_interval': f'{10 * monitoring.SCRAPE_MS}ms'}
+  variables = {'$__rate_interval': '1m'}
   for variable in dashboard['templating']['list']:
     variables['$' + variable['name']] = variable.get('allValue', '')
   for panel in dashboard['panels']:
