@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -38,8 +39,13 @@ namespace ddgan {
 namespace {
 
 std::atomic<bool> stop_requested = false;
+// Of a stop that another process of the run was asked for: as if by SIGTERM.
+std::atomic<int> stop_signal = SIGTERM;
 
-extern "C" void RequestStop(int) { stop_requested = true; }
+extern "C" void RequestStop(int signal) {
+  stop_signal = signal;
+  stop_requested = true;
+}
 
 // Points or images; `dataset` keeps the latter's data set alive.
 absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
@@ -211,6 +217,9 @@ int main(int argc, char** argv) {
 
   const absl::Status status =
       ddgan::Run(std::vector<std::string>(argv + 1, argv + argc));
+  // What a shell reports of a program that a signal ended. Not 0: whoever runs
+  // it, a Kubernetes Job for one, must not take the run for complete.
+  if (absl::IsCancelled(status)) return 128 + ddgan::stop_signal;
   if (!status.ok()) {
     std::cerr << "ddgan-train: " << status.message() << "\n";
     return 1;

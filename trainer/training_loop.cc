@@ -135,11 +135,15 @@ class TrainingLoop {
     if (absl::Status status = Start(); !status.ok()) return status;
     started_ = window_start_ = last_publish_ = clock_->Now();
     window_wait_ = data_.WaitSeconds();
+    absl::Status ending;
     while (steps_done_ < total_steps_) {
-      const absl::StatusOr<bool> stops = AllAgreeToStop(stop);
-      if (!stops.ok()) return stops.status();
-      if (*stops) {
-        Report(absl::StrCat("stopped after step ", steps_done_));
+      const absl::StatusOr<Stop> decision = AgreeOnStop(stop);
+      if (!decision.ok()) return decision.status();
+      if (*decision != Stop::kGoOn) {
+        const std::string line =
+            absl::StrCat("stopped after step ", steps_done_);
+        Report(line);
+        if (*decision == Stop::kAsked) ending = absl::CancelledError(line);
         break;
       }
       if (absl::Status status = Step(); !status.ok()) return status;
@@ -156,14 +160,18 @@ class TrainingLoop {
         Survive(Publish());
       }
     }
-    if (!IsFirst() || steps_done_ == 0) return absl::OkStatus();
+    if (!IsFirst() || steps_done_ == 0) return ending;
     if (absl::Status status = CheckWeights(); !status.ok()) return status;
     if (absl::Status status = Save(); !status.ok()) return status;
     if (absl::Status status = WriteSamples(); !status.ok()) return status;
-    return Publish();
+    if (absl::Status status = Publish(); !status.ok()) return status;
+    return ending;
   }
 
  private:
+  // In the order of their weight: the heaviest wish of any process counts.
+  enum class Stop : int64_t { kGoOn = 0, kTimeIsUp = 1, kAsked = 2 };
+
   static PublishIntervals IntervalsOf(const TrainerOptions& options) {
     PublishIntervals intervals;
     intervals.steps = options.publish_every;
@@ -185,17 +193,19 @@ class TrainingLoop {
     }
   }
 
-  // True in all processes or in none.
-  absl::StatusOr<bool> AllAgreeToStop(const std::atomic<bool>& stop) {
-    bool wanted = stop;
-    if (options_.max_hours > 0 && IsFirst()) {
-      wanted |= clock_->Now() - started_ >= absl::Hours(options_.max_hours);
+  // The same in all processes.
+  absl::StatusOr<Stop> AgreeOnStop(const std::atomic<bool>& stop) {
+    Stop wish = Stop::kGoOn;
+    if (options_.max_hours > 0 && IsFirst() &&
+        clock_->Now() - started_ >= absl::Hours(options_.max_hours)) {
+      wish = Stop::kTimeIsUp;
     }
-    if (group_.size() == 1) return wanted;
-    const absl::StatusOr<std::vector<int64_t>> answers =
-        group_.AllGather(wanted ? 1 : 0);
-    if (!answers.ok()) return answers.status();
-    return *std::max_element(answers->begin(), answers->end()) > 0;
+    if (stop) wish = Stop::kAsked;
+    if (group_.size() == 1) return wish;
+    const absl::StatusOr<std::vector<int64_t>> wishes =
+        group_.AllGather(static_cast<int64_t>(wish));
+    if (!wishes.ok()) return wishes.status();
+    return static_cast<Stop>(*std::max_element(wishes->begin(), wishes->end()));
   }
 
   absl::Status Start() {

@@ -41,6 +41,7 @@ int64_t TotalSteps(const TrainerOptions& options, size_t samples);
 // lets go. What cannot be saved, drawn, published or removed on the way is
 // reported and stops nothing, so that a full disk costs no run; at the end it
 // is an error. Blocks.
+//   Cancelled           ended by `stop`, with all that belongs to an end done
 //   InvalidArgument     options that do not fit the data or the saved state
 //   FailedPrecondition  a state is there and options.resume is kNever
 //   DataLoss            both saved states or the list of published versions is

@@ -65,10 +65,10 @@ class TrainProcessesTest(unittest.TestCase):
     self.addCleanup(process.kill)
     return process
 
-  def finish(self, *processes):
+  def finish(self, *processes, code=0):
     for process in processes:
       output, errors = process.communicate(timeout=120)
-      self.assertEqual(process.returncode, 0, output + errors)
+      self.assertEqual(process.returncode, code, output + errors)
 
   def log(self, out):
     """Lines of metrics.jsonl, without what depends on the clock."""
@@ -115,8 +115,9 @@ class TrainProcessesTest(unittest.TestCase):
         break
     else:
       self.fail('did not resume')
+    # A stop is no end: 128 + SIGTERM, so that a Job starts the run again.
     resumed.send_signal(signal.SIGTERM)
-    self.finish(resumed)
+    self.finish(resumed, code=143)
 
   def test_a_killed_run_goes_on_bit_for_bit(self):
     steps = 30
