@@ -68,6 +68,14 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
+  // Of the images that a request for `model` and `version` would get now, by
+  // GenerationRequest's rules for both; another version may be live by the time
+  // of Submit. Never waits.
+  //   NotFound         no such model or version
+  //   InvalidArgument  no name, but several models
+  virtual absl::StatusOr<ImageShape> ShapeOf(
+      const std::string& model, std::optional<int64_t> version) const = 0;
+
   // Accepts a request, or refuses it at once:
   //   InvalidArgument    a field out of its range; names field, value, range
   //   NotFound           no such model or version

@@ -161,6 +161,14 @@ absl::Status EngineCore::Probe(BatchRunner& runner) const {
   return absl::OkStatus();
 }
 
+absl::StatusOr<ImageShape> EngineCore::ShapeOf(
+    const std::string& model, std::optional<int64_t> version) const {
+  const absl::StatusOr<std::shared_ptr<const ServableVersion>> found =
+      registry_.Resolve(model, version);
+  if (!found.ok()) return found.status();
+  return (*found)->shape;
+}
+
 absl::StatusOr<Acceptance> EngineCore::Submit(
     const GenerationRequest& request, std::shared_ptr<GenerationSink> sink) {
   const absl::Status valid = ValidateRequest(request);

@@ -61,6 +61,8 @@ class EngineCore : public Engine {
       std::unique_ptr<FolderEvents> events, EngineObserver* observer,
       Clock* clock);
 
+  absl::StatusOr<ImageShape> ShapeOf(
+      const std::string& model, std::optional<int64_t> version) const override;
   absl::StatusOr<Acceptance> Submit(
       const GenerationRequest& request,
       std::shared_ptr<GenerationSink> sink) override;

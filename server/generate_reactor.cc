@@ -23,9 +23,16 @@ GenerateReactor::GenerateReactor(const Parts& parts,
     : GenerationCall(parts, RpcMethod::kGenerate, /*previews=*/false, context),
       response_(response) {}
 
-absl::Status GenerateReactor::HandleAcceptance(const Acceptance& acceptance) {
+absl::StatusOr<ReplySize> GenerateReactor::SizeReply(
+    const ImageShape& shape, int64_t request_bytes) const {
+  if (absl::Status status = CheckReplySize(converted(), shape); !status.ok()) {
+    return status;
+  }
+  return LargestReply(shape, converted().format, request_bytes);
+}
+
+void GenerateReactor::HandleAcceptance(const Acceptance& acceptance) {
   FillReplyHeader(acceptance, converted().generation.seed, response_);
-  return CheckReplySize(converted(), acceptance.shape);
 }
 
 void GenerateReactor::HandleImage(uint32_t index, std::string data) {
@@ -36,18 +43,26 @@ void GenerateReactor::HandleImage(uint32_t index, std::string data) {
 
 void GenerateReactor::HandleEnd() {
   if (Outcome().ok()) {
-    absl::MutexLock lock(&mu_);
-    response_->mutable_images()->Reserve(static_cast<int>(images_.size()));
-    for (size_t i = 0; i < images_.size(); ++i) {
-      v1::GeneratedImage* image = response_->add_images();
-      image->set_index(converted().generation.first_index +
-                       static_cast<uint32_t>(i));
-      image->set_data(std::move(images_[i]));
-    }
-    FillTimings(response_->mutable_timings());
+    FillImages();
+    // The message, and what gRPC makes of it.
+    ShrinkReply(reply_size().fixed +
+                2 * static_cast<int64_t>(response_->ByteSizeLong()));
   }
+  BeginWrite();
   // After this line OnDone may have given up the last reference.
   Finish(Conclude());
+}
+
+void GenerateReactor::FillImages() {
+  FillTimings(response_->mutable_timings());
+  absl::MutexLock lock(&mu_);
+  response_->mutable_images()->Reserve(static_cast<int>(images_.size()));
+  for (size_t i = 0; i < images_.size(); ++i) {
+    v1::GeneratedImage* image = response_->add_images();
+    image->set_index(converted().generation.first_index +
+                     static_cast<uint32_t>(i));
+    image->set_data(std::move(images_[i]));
+  }
 }
 
 }  // namespace ddgan

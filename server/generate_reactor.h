@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "ddgan/v1/image_generation.pb.h"
 #include "engine/engine.h"
@@ -38,10 +38,15 @@ class GenerateReactor final : public grpc::ServerUnaryReactor,
                   v1::GenerateResponse* response);
 
   // GenerationCall:
-  absl::Status HandleAcceptance(const Acceptance& acceptance) override;
+  absl::StatusOr<ReplySize> SizeReply(const ImageShape& shape,
+                                      int64_t request_bytes) const override;
+  void HandleAcceptance(const Acceptance& acceptance) override;
   void HandleImage(uint32_t index, std::string data) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void HandleEnd() override ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Puts images and timings into the response.
+  void FillImages() ABSL_LOCKS_EXCLUDED(mu_);
 
   v1::GenerateResponse* const response_;  // Constant after construction.
 

@@ -23,16 +23,20 @@ GenerateStreamReactor::Start(const Parts& parts,
 
 GenerateStreamReactor::GenerateStreamReactor(
     const Parts& parts, grpc::CallbackServerContext* context, bool previews)
-    : GenerationCall(parts, RpcMethod::kGenerateStream, previews, context) {}
+    : GenerationCall(parts, RpcMethod::kGenerateStream, previews, context),
+      previews_(previews) {}
 
-absl::Status GenerateStreamReactor::HandleAcceptance(
-    const Acceptance& acceptance) {
+absl::StatusOr<ReplySize> GenerateStreamReactor::SizeReply(
+    const ImageShape& shape, int64_t request_bytes) const {
+  return LargestStream(shape, converted().format, request_bytes, previews_);
+}
+
+void GenerateStreamReactor::HandleAcceptance(const Acceptance& acceptance) {
   {
     absl::MutexLock lock(&mu_);
     queue_.Accept(ConvertAcceptance(acceptance, converted().generation.seed));
   }
   Advance();
-  return absl::OkStatus();
 }
 
 void GenerateStreamReactor::HandleImage(uint32_t index, std::string data) {
@@ -90,6 +94,8 @@ void GenerateStreamReactor::HandleEnd() {
 }
 
 void GenerateStreamReactor::OnWriteDone(bool ok) {
+  EndWrite();
+  if (ok && writing_.has_image()) ForgetImage();
   // Otherwise the connection is gone, and gRPC cancels the call as well.
   if (!ok) OnCancel();
   bool first_preview = false;
@@ -130,9 +136,13 @@ void GenerateStreamReactor::Advance() {
     previews_dropped = queue_.previews_dropped();
   }
   if (encode) RunOnEncoder([this] { EncodePreview(); });
-  if (write) StartWrite(&writing_);
+  if (write) {
+    BeginWrite();
+    StartWrite(&writing_);
+  }
   if (!finish) return;
   metrics().OnPreviewsDropped(previews_dropped);
+  BeginWrite();
   // After this line OnDone may have given up the last reference.
   Finish(Conclude());
 }

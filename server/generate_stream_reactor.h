@@ -9,7 +9,7 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "ddgan/v1/image_generation.pb.h"
 #include "engine/engine.h"
@@ -46,7 +46,9 @@ class GenerateStreamReactor final
                         grpc::CallbackServerContext* context, bool previews);
 
   // GenerationCall:
-  absl::Status HandleAcceptance(const Acceptance& acceptance) override
+  absl::StatusOr<ReplySize> SizeReply(const ImageShape& shape,
+                                      int64_t request_bytes) const override;
+  void HandleAcceptance(const Acceptance& acceptance) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void HandleImage(uint32_t index, std::string data) override
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -59,6 +61,8 @@ class GenerateStreamReactor final
   // After any change of the queue but a new preview: starts whatever can be
   // started. Not on a lane's thread, since a write serialises its event.
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
+
+  const bool previews_;  // Constant after construction.
 
   absl::Mutex mu_;
   StreamQueue queue_ ABSL_GUARDED_BY(mu_);

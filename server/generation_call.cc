@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -25,8 +27,7 @@ uint64_t DrawSeed() {
   return seed;
 }
 
-absl::StatusOr<std::string> CallerOf(
-    const grpc::CallbackServerContext& context) {
+CallerEvidence EvidenceOf(const grpc::CallbackServerContext& context) {
   CallerEvidence evidence;
   const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
   if (auth != nullptr && auth->IsPeerAuthenticated()) {
@@ -40,7 +41,7 @@ absl::StatusOr<std::string> CallerOf(
     evidence.client_id.assign(id->second.data(), id->second.size());
   }
   evidence.peer = context.peer();
-  return ConvertCaller(evidence);
+  return evidence;
 }
 
 // Whether a call that is cancelled `age` after it came in was so by its
@@ -62,7 +63,8 @@ GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
       previews_(previews),
       context_(context),
       arrived_(absl::Now()),
-      deadline_(ConvertDeadline(context->deadline())) {}
+      deadline_(ConvertDeadline(context->deadline())),
+      writes_(*parts.writes, context) {}
 
 void GenerationCall::Start(const v1::GenerateRequest& request) {
   held_for_grpc_ = shared_from_this();
@@ -78,10 +80,28 @@ void GenerationCall::Start(const v1::GenerateRequest& request) {
   }
 }
 
-void GenerationCall::LetGo() { held_for_grpc_.reset(); }
+void GenerationCall::LetGo() {
+  writes_.LetGo();
+  {
+    absl::MutexLock lock(&mu_);
+    reply_bytes_.ShrinkTo(0);
+  }
+  held_for_grpc_.reset();
+}
+
+void GenerationCall::ShrinkReply(int64_t bytes) {
+  absl::MutexLock lock(&mu_);
+  reply_bytes_.ShrinkTo(bytes);
+}
+
+void GenerationCall::ForgetImage() {
+  absl::MutexLock lock(&mu_);
+  reply_bytes_.ShrinkTo(reply_bytes_.bytes() - reply_size_.per_image);
+}
 
 absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
-  absl::StatusOr<std::string> caller = CallerOf(*context_);
+  const CallerEvidence evidence = EvidenceOf(*context_);
+  absl::StatusOr<std::string> caller = ConvertCaller(evidence);
   if (!caller.ok()) return caller.status();
   absl::StatusOr<ConvertedRequest> converted =
       ConvertRequest(request, deadline_, DrawSeed);
@@ -89,8 +109,14 @@ absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
   converted_ = *std::move(converted);
   converted_.generation.caller = *std::move(caller);
   converted_.generation.previews = previews_;
-  const uint32_t count = converted_.generation.count;
+  if (absl::Status status =
+          ReserveReply(ConvertAccount(evidence),
+                       static_cast<int64_t>(request.ByteSizeLong()));
+      !status.ok()) {
+    return status;
+  }
 
+  const uint32_t count = converted_.generation.count;
   std::optional<EncodePool::Reservation> reservation =
       parts_.encode_pool->Reserve(static_cast<int>(count));
   if (!reservation.has_value()) {
@@ -101,6 +127,39 @@ absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
   absl::MutexLock lock(&mu_);
   reservation_ = std::move(reservation);
   encoded_.resize(count);
+  return absl::OkStatus();
+}
+
+absl::Status GenerationCall::ReserveReply(const std::string& account,
+                                          int64_t request_bytes) {
+  const GenerationRequest& generation = converted_.generation;
+  const absl::StatusOr<ImageShape> shape =
+      parts_.engine->ShapeOf(generation.model, generation.version);
+  if (!shape.ok()) return shape.status();
+  const absl::StatusOr<ReplySize> size = SizeReply(*shape, request_bytes);
+  if (!size.ok()) return size.status();
+  ByteLedger& ledger = *parts_.ledger;
+  if (absl::Status status = CheckFits(
+          converted_, *shape, *size,
+          std::min(ledger.limits().total, ledger.limits().per_caller));
+      !status.ok()) {
+    return status;
+  }
+  shape_ = *shape;
+  reply_size_ = *size;
+  const int64_t bytes = size->Of(generation.count);
+  auto reserved = ledger.Reserve(account, bytes);
+  if (const auto* const refusal = std::get_if<ByteLedger::Refusal>(&reserved);
+      refusal != nullptr) {
+    parts_.metrics->OnReplyBytesFull(*refusal);
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "no room for a reply of up to ", bytes, " bytes: ",
+        *refusal == ByteLedger::Refusal::kCaller ? "this caller has"
+                                                 : "callers have",
+        " too much that is unfinished or not read yet"));
+  }
+  absl::MutexLock lock(&mu_);
+  reply_bytes_ = std::get<ByteLedger::Reservation>(std::move(reserved));
   return absl::OkStatus();
 }
 
@@ -141,11 +200,16 @@ absl::Status GenerationCall::Submit(std::optional<Guide> guide) {
     early_work.swap(early_work_);
   }
   if (abandoned_meanwhile) parts_.engine->Cancel(acceptance->id);
-  absl::Status status = HandleAcceptance(*acceptance);
+  // Another version went live in between, and its images may be larger.
+  if (acceptance->shape != shape_) {
+    Fail(absl::UnavailableError("the model has just changed; try again"));
+  } else {
+    HandleAcceptance(*acceptance);
+  }
   for (EncodePool::Task& work : early_work) {
     parts_.encode_pool->Run(std::move(work));
   }
-  return status;
+  return absl::OkStatus();
 }
 
 void GenerationCall::EndSubmission(const absl::Status& status) {
@@ -286,6 +350,9 @@ absl::Status GenerationCall::OutcomeLocked() const {
   if ((absl::IsCancelled(error_) || cancelled_) &&
       IsPastDeadline(absl::Now() - arrived_, deadline_ - arrived_)) {
     return absl::DeadlineExceededError("the call's deadline passed");
+  }
+  if (writes_.timed_out()) {
+    return absl::DeadlineExceededError("the caller did not read in time");
   }
   if (cancelled_) return absl::CancelledError("the caller cancelled");
   if (!error_.ok()) return error_;

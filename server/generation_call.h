@@ -19,10 +19,13 @@
 #include "ddgan/v1/image_generation.pb.h"
 #include "engine/engine.h"
 #include "engine/generation.h"
+#include "server/byte_ledger.h"
 #include "server/encode_pool.h"
 #include "server/png_provenance.h"
 #include "server/prometheus_observer.h"
+#include "server/reply_size.h"
 #include "server/request_conversion.h"
+#include "server/write_watch.h"
 
 namespace ddgan {
 
@@ -41,6 +44,8 @@ class GenerationCall : public GenerationSink,
   struct Parts {
     Engine* engine = nullptr;
     EncodePool* encode_pool = nullptr;
+    ByteLedger* ledger = nullptr;
+    const WriteWatch::Parts* writes = nullptr;
     PrometheusObserver* metrics = nullptr;
   };
 
@@ -66,8 +71,18 @@ class GenerationCall : public GenerationSink,
   // ends soon, and then the call.
   void Cancel() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // For OnDone. The call may be deleted by it.
-  void LetGo();
+  // For OnDone: gives back what is booked of the ledger. The call may be
+  // deleted by it.
+  void LetGo() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Around every write, and before Finish.
+  void BeginWrite() { writes_.Begin(); }
+  void EndWrite() { writes_.End(); }
+
+  // Gives back what is booked beyond `bytes`.
+  void ShrinkReply(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+  // Gives back what was booked for one image, which is sent.
+  void ForgetImage() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Runs `work` on an encoder thread, once the request is accepted; the
   // generation does not end before that is done. No effect once it has ended.
@@ -95,6 +110,7 @@ class GenerationCall : public GenerationSink,
 
   // Known once accepted.
   const ConvertedRequest& converted() const { return converted_; }
+  const ReplySize& reply_size() const { return reply_size_; }
   // From HandleEnd on.
   void FillTimings(v1::GenerateTimings* timings) const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -102,9 +118,13 @@ class GenerationCall : public GenerationSink,
   absl::Time arrived() const { return arrived_; }
 
  private:
+  // The most that the reply can come to, or why there is none of this size.
+  // Called once converted, before the engine gets the request.
+  virtual absl::StatusOr<ReplySize> SizeReply(const ImageShape& shape,
+                                              int64_t request_bytes) const = 0;
   // The engine took the request. On the submitting thread; images may have come
-  // before. An error fails the call.
-  virtual absl::Status HandleAcceptance(const Acceptance& acceptance) = 0;
+  // before.
+  virtual void HandleAcceptance(const Acceptance& acceptance) = 0;
   // On an encoder thread. `index` is one of the request's.
   virtual void HandleImage(uint32_t index, std::string data) = 0;
   // On a lane's thread.
@@ -115,8 +135,10 @@ class GenerationCall : public GenerationSink,
   // The submission is three steps, the last of which ends it. Until then it
   // counts as pending.
   //
-  // Converts all but the guide, and reserves encoder room.
+  // Converts all but the guide, and reserves room: encoder and ledger.
   absl::Status Prepare(const v1::GenerateRequest& request)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ReserveReply(const std::string& account, int64_t request_bytes)
       ABSL_LOCKS_EXCLUDED(mu_);
   // A call that was cancelled before is cancelled in the engine by it.
   absl::Status Submit(std::optional<Guide> guide) ABSL_LOCKS_EXCLUDED(mu_);
@@ -140,8 +162,12 @@ class GenerationCall : public GenerationSink,
   // Constant once prepared. Without the guide: its picture, of up to 12 MiB, is
   // the engine's to keep, while this may wait for a slow reader.
   ConvertedRequest converted_;
+  ImageShape shape_;      // That the reply was sized by.
+  ReplySize reply_size_;  // The same.
   // Constant, and set, once accepted.
   std::optional<PngProvenance> provenance_;
+
+  WriteWatch writes_;
 
   // gRPC's share in the ownership.
   std::shared_ptr<GenerationCall> held_for_grpc_;
@@ -157,6 +183,8 @@ class GenerationCall : public GenerationSink,
   // What came before the acceptance, which it waits for.
   std::vector<EncodePool::Task> early_work_ ABSL_GUARDED_BY(mu_);
   std::optional<EncodePool::Reservation> reservation_ ABSL_GUARDED_BY(mu_);
+  // Until OnDone.
+  ByteLedger::Reservation reply_bytes_ ABSL_GUARDED_BY(mu_);
   // By position in the request: whether the image is encoded.
   std::vector<bool> encoded_ ABSL_GUARDED_BY(mu_);
   GenerationTimings timings_ ABSL_GUARDED_BY(mu_);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -34,15 +35,15 @@ constexpr char kHttp2SettingsType = 4;
 class Socket {
  public:
   explicit Socket(int fd) : fd_(fd) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
+  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   ~Socket() {
     if (fd_ >= 0) close(fd_);
   }
   int fd() const { return fd_; }
+  int Release() { return std::exchange(fd_, -1); }
 
  private:
-  const int fd_;
+  int fd_;
 };
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
@@ -77,6 +78,35 @@ absl::Status ListenError(const ListenAddress& address, int error) {
       return absl::InternalError(absl::StrCat(
           "cannot listen on ", ToString(address), ": ", strerror(error)));
   }
+}
+
+void SetPort(sockaddr* address, int port) {
+  const in_port_t value = htons(static_cast<in_port_t>(port));
+  if (address->sa_family == AF_INET6) {
+    reinterpret_cast<sockaddr_in6*>(address)->sin6_port = value;
+  } else {
+    reinterpret_cast<sockaddr_in*>(address)->sin_port = value;
+  }
+}
+
+int LocalPort(const Socket& socket) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof(address);
+  getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&address), &size);
+  // Both kinds of address have it in the same place.
+  return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+}
+
+// False with errno set.
+bool Listen(const Socket& socket, const addrinfo& target, int backlog) {
+  const int yes = 1;
+  const int no = 0;
+  setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  if (target.ai_family == AF_INET6) {
+    setsockopt(socket.fd(), IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
+  }
+  return bind(socket.fd(), target.ai_addr, target.ai_addrlen) == 0 &&
+         listen(socket.fd(), backlog) == 0;
 }
 
 // Waits until `socket` has one of `events`.
@@ -165,31 +195,43 @@ absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
   return address;
 }
 
-absl::Status CheckCanListen(const ListenAddress& address) {
+absl::StatusOr<std::vector<int>> ListenOn(const ListenAddress& address,
+                                          int backlog, int* port) {
   absl::StatusOr<AddressList> targets = Resolve(address, AI_PASSIVE);
   if (!targets.ok()) return targets.status();
-  absl::Status first_error;
-  for (const addrinfo* target = targets->get(); target != nullptr;
+  std::vector<Socket> sockets;
+  *port = address.port;
+  for (addrinfo* target = targets->get(); target != nullptr;
        target = target->ai_next) {
-    const Socket socket(
-        ::socket(target->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int yes = 1;
-    // As gRPC binds: a connection of an earlier server that lingers in
-    // TIME_WAIT is no obstacle, a listener is.
-    setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    if (bind(socket.fd(), target->ai_addr, target->ai_addrlen) == 0 &&
-        listen(socket.fd(), 1) == 0) {
-      continue;
+    Socket socket(::socket(target->ai_family,
+                           SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    SetPort(target->ai_addr, *port);
+    if (socket.fd() < 0 || !Listen(socket, *target, backlog)) {
+      // A machine without IPv6 resolves "localhost" to ::1 all the same.
+      if (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) continue;
+      return ListenError(address, errno);
     }
-    // A machine without IPv6 resolves "localhost" to ::1 all the same.
-    if (errno == EAFNOSUPPORT || errno == EBADF) continue;
-    first_error.Update(ListenError(address, errno));
+    // The addresses after the first take the port that the system chose for it.
+    if (*port == 0) *port = LocalPort(socket);
+    sockets.push_back(std::move(socket));
   }
-  return first_error;
+  if (sockets.empty()) return ListenError(address, EADDRNOTAVAIL);
+  std::vector<int> descriptors;
+  for (Socket& socket : sockets) descriptors.push_back(socket.Release());
+  return descriptors;
 }
 
-absl::Status ProbeGrpcListener(const ListenAddress& address,
-                               absl::Duration timeout) {
+absl::Status CheckCanListen(const ListenAddress& address) {
+  int port;
+  const absl::StatusOr<std::vector<int>> sockets = ListenOn(address, 1, &port);
+  if (!sockets.ok()) return sockets.status();
+  for (int socket : *sockets) close(socket);
+  return absl::OkStatus();
+}
+
+absl::Status ProbeGrpcListener(
+    const ListenAddress& address, absl::Duration timeout,
+    absl::FunctionRef<void(int source_port)> before_connecting) {
   const absl::Time deadline = absl::Now() + timeout;
   absl::StatusOr<AddressList> targets = Resolve(address, 0);
   if (!targets.ok()) return targets.status();
@@ -202,6 +244,15 @@ absl::Status ProbeGrpcListener(const ListenAddress& address,
       last_error = absl::ResourceExhaustedError(strerror(errno));
       continue;
     }
+    // Bound first, so that the port is known before the server sees it.
+    sockaddr_storage any = {};
+    any.ss_family = static_cast<sa_family_t>(target->ai_family);
+    if (bind(socket.fd(), reinterpret_cast<sockaddr*>(&any),
+             target->ai_addrlen) != 0) {
+      last_error = absl::UnavailableError(strerror(errno));
+      continue;
+    }
+    before_connecting(LocalPort(socket));
     last_error = Connect(socket, *target, deadline);
     if (last_error.ok()) last_error = ExpectHttp2Settings(socket, deadline);
     if (last_error.ok()) return last_error;

@@ -4,7 +4,9 @@
 #define DDGAN_SERVER_LISTEN_ADDRESS_H_
 
 #include <string>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -33,13 +35,22 @@ absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text);
 // machine's.
 absl::Status CheckCanListen(const ListenAddress& address);
 
+// Non-blocking sockets that listen on every address that the host has, all on
+// one port, which `*port` becomes; the caller closes them. A connection that a
+// former server left in TIME_WAIT is no obstacle. "::" is every address, those
+// of IPv4 included. Errors as CheckCanListen's.
+absl::StatusOr<std::vector<int>> ListenOn(const ListenAddress& address,
+                                          int backlog, int* port);
+
 // Opens a connection to a gRPC server without TLS and waits for its first
 // HTTP/2 SETTINGS frame. A connection alone would prove nothing: the kernel
-// completes it for a server that has stopped accepting, as gRPC 1.51 does for
-// ever after it once ran out of file descriptors (CVE-2023-4785).
+// completes it for a server that has stopped accepting.
+// `before_connecting` gets the port that the connection comes from, once for
+// each address that is tried.
 // DeadlineExceeded after `timeout`, Unavailable if refused.
-absl::Status ProbeGrpcListener(const ListenAddress& address,
-                               absl::Duration timeout);
+absl::Status ProbeGrpcListener(
+    const ListenAddress& address, absl::Duration timeout,
+    absl::FunctionRef<void(int source_port)> before_connecting);
 
 }  // namespace ddgan
 

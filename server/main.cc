@@ -32,8 +32,7 @@ namespace {
 constexpr int kExitCannotServe = 1;
 constexpr int kExitBadUsage = 2;
 
-// Every connection costs a descriptor, and gRPC 1.51 never accepts again once
-// it ran out of them (CVE-2023-4785). More than this is of no use.
+// Every connection costs two descriptors. More than this is of no use.
 constexpr rlim_t kDescriptorsWanted = 1 << 20;
 
 // OpenMP's threads spin while they wait unless told otherwise, and with one

@@ -84,7 +84,7 @@ grpc::ServerWriteReactor<v1::WatchModelsResponse>* ModelService::WatchModels(
     grpc::CallbackServerContext* context,
     const v1::WatchModelsRequest* /*request*/) {
   const std::shared_ptr<WatchModelsReactor> reactor =
-      WatchModelsReactor::Create(engine_, context);
+      WatchModelsReactor::Create(engine_, *writes_, context);
   bool ended;
   {
     absl::MutexLock lock(&mu_);

@@ -15,14 +15,16 @@
 #include "engine/engine.h"
 #include "server/watch_models_reactor.h"
 #include "server/worker_threads.h"
+#include "server/write_watch.h"
 
 namespace ddgan {
 
 // Thread-safe.
 class ModelService final : public v1::ModelService::CallbackService {
  public:
-  // `engine` must outlive the service.
-  explicit ModelService(Engine* engine) : engine_(engine) {}
+  // Both must outlive the service.
+  ModelService(Engine* engine, const WriteWatch::Parts* writes)
+      : engine_(engine), writes_(writes) {}
 
   grpc::ServerUnaryReactor* ListModels(
       grpc::CallbackServerContext* context,
@@ -62,6 +64,7 @@ class ModelService final : public v1::ModelService::CallbackService {
                          v1::ModelVersion* out) const;
 
   Engine* const engine_;
+  const WriteWatch::Parts* const writes_;
 
   absl::Mutex mu_;
   // Those that are over are dropped when another begins.

@@ -50,6 +50,38 @@ const char* LabelOf(RejectReason reason) {
 // The server's own reason beside the engine's.
 constexpr char kEncoderFullLabel[] = "encoder_full";
 
+const char* LabelOf(ByteLedger::Refusal refusal) {
+  switch (refusal) {
+    case ByteLedger::Refusal::kTotal:
+      return "reply_bytes";
+    case ByteLedger::Refusal::kCaller:
+      return "reply_bytes_caller";
+  }
+  return "unknown";
+}
+
+const char* LabelOf(WriteTimeout what) {
+  switch (what) {
+    case WriteTimeout::kCall:
+      return "call";
+    case WriteTimeout::kConnection:
+      return "connection";
+  }
+  return "unknown";
+}
+
+const char* LabelOf(ConnectionRefusal reason) {
+  switch (reason) {
+    case ConnectionRefusal::kTotal:
+      return "total";
+    case ConnectionRefusal::kPeer:
+      return "peer";
+    case ConnectionRefusal::kDescriptors:
+      return "descriptors";
+  }
+  return "unknown";
+}
+
 const char* LabelOf(WasteReason reason) {
   switch (reason) {
     case WasteReason::kCancelled:
@@ -195,6 +227,19 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
                              "use to anyone.")),
       rejected_(Counters(*registry_, "ddgan_rejected_total",
                          "Requests turned away although they were valid.")),
+      reply_bytes_(Gauges(*registry_, "ddgan_reply_bytes",
+                          "Memory booked for requests that are being answered "
+                          "and for replies that are not read yet.")
+                       .Add({})),
+      write_timeouts_(Counters(*registry_, "ddgan_write_timeouts_total",
+                               "Calls and connections that were ended because "
+                               "their peer did not read in time.")),
+      connections_(Gauges(*registry_, "ddgan_connections",
+                          "Connections that are open on the gRPC port.")
+                       .Add({})),
+      connections_refused_(
+          Counters(*registry_, "ddgan_connections_refused_total",
+                   "Connections that were closed as soon as they came in.")),
       reloads_(Counters(*registry_, "ddgan_reloads_total",
                         "Attempts to load a model version; result is live if "
                         "it was sound, else why it was not.")),
@@ -240,6 +285,18 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
     rejected_.Add({{"reason", LabelOf(reason)}});
   }
   rejected_.Add({{"reason", kEncoderFullLabel}});
+  for (ByteLedger::Refusal refusal :
+       {ByteLedger::Refusal::kTotal, ByteLedger::Refusal::kCaller}) {
+    rejected_.Add({{"reason", LabelOf(refusal)}});
+  }
+  for (WriteTimeout what : {WriteTimeout::kCall, WriteTimeout::kConnection}) {
+    write_timeouts_.Add({{"what", LabelOf(what)}});
+  }
+  for (ConnectionRefusal reason :
+       {ConnectionRefusal::kTotal, ConnectionRefusal::kPeer,
+        ConnectionRefusal::kDescriptors}) {
+    connections_refused_.Add({{"reason", LabelOf(reason)}});
+  }
   for (WasteReason reason :
        {WasteReason::kCancelled, WasteReason::kDeadline, WasteReason::kShutdown,
         WasteReason::kStepFailed, WasteReason::kReplayed}) {
@@ -414,6 +471,24 @@ void PrometheusObserver::OnEncoded(absl::Duration duration) {
 
 void PrometheusObserver::OnEncoderFull() {
   rejected_.Add({{"reason", kEncoderFullLabel}}).Increment();
+}
+
+void PrometheusObserver::OnReplyBytesFull(ByteLedger::Refusal refusal) {
+  rejected_.Add({{"reason", LabelOf(refusal)}}).Increment();
+}
+
+void PrometheusObserver::OnReplyBytes(int64_t bytes) {
+  reply_bytes_.Set(static_cast<double>(bytes));
+}
+
+void PrometheusObserver::OnWriteTimeout(WriteTimeout what) {
+  write_timeouts_.Add({{"what", LabelOf(what)}}).Increment();
+}
+
+void PrometheusObserver::OnConnections(int open) { connections_.Set(open); }
+
+void PrometheusObserver::OnConnectionRefused(ConnectionRefusal reason) {
+  connections_refused_.Add({{"reason", LabelOf(reason)}}).Increment();
 }
 
 std::string PrometheusObserver::Text() {

@@ -25,6 +25,8 @@
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
+#include "server/byte_ledger.h"
+#include "server/connection_budget.h"
 
 namespace ddgan {
 
@@ -33,6 +35,9 @@ enum class RpcMethod { kGenerate, kGenerateStream };
 
 // As in image_generation.proto: "Generate".
 const char* NameOf(RpcMethod method);
+
+// What was ended because its peer took nothing (server/write_watch.h).
+enum class WriteTimeout { kCall, kConnection };
 
 // Thread-safe. Labels are bounded: models come from the model directory and
 // from accepted requests only, never from a request's text, and per-version
@@ -82,6 +87,17 @@ class PrometheusObserver final : public EngineObserver {
   void OnEncoded(absl::Duration duration);
   // A call was turned away because too many images wait to be encoded.
   void OnEncoderFull();
+
+  // A call was turned away because unfinished and unread replies hold too much.
+  void OnReplyBytesFull(ByteLedger::Refusal refusal);
+  // What they hold now.
+  void OnReplyBytes(int64_t bytes);
+  void OnWriteTimeout(WriteTimeout what);
+
+  // The gRPC port: how many connections are open now, and one that was closed
+  // as soon as it came in.
+  void OnConnections(int open);
+  void OnConnectionRefused(ConnectionRefusal reason);
 
   // All metrics in Prometheus' text format, version 0.0.4.
   std::string Text() ABSL_LOCKS_EXCLUDED(mu_);
@@ -137,6 +153,10 @@ class PrometheusObserver final : public EngineObserver {
   prometheus::Gauge& inflight_images_;
   prometheus::Family<prometheus::Counter>& wasted_steps_;
   prometheus::Family<prometheus::Counter>& rejected_;
+  prometheus::Gauge& reply_bytes_;
+  prometheus::Family<prometheus::Counter>& write_timeouts_;
+  prometheus::Gauge& connections_;
+  prometheus::Family<prometheus::Counter>& connections_refused_;
   prometheus::Family<prometheus::Counter>& reloads_;
   std::array<prometheus::Histogram*, kNumReloadPhases> reload_phase_duration_;
   prometheus::Histogram* reload_duration_;

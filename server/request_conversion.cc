@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "server/peer_address.h"
 
 namespace ddgan {
 namespace {
@@ -32,13 +33,6 @@ void FillHeader(const Acceptance& acceptance, uint64_t seed, Message* message) {
   message->set_seed(seed);
   message->set_num_timesteps(acceptance.num_timesteps);
   ConvertShape(acceptance.shape, message->mutable_shape());
-}
-
-int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format) {
-  const int64_t elements = int64_t{shape.channels} * shape.height * shape.width;
-  return format == v1::OUTPUT_FORMAT_FLOAT32
-             ? elements * static_cast<int64_t>(sizeof(float))
-             : elements;
 }
 
 v1::ModelVersionState ConvertState(VersionState state) {
@@ -180,20 +174,24 @@ absl::StatusOr<std::string> ConvertCaller(const CallerEvidence& evidence) {
   return id;
 }
 
-std::string PeerAddress(absl::string_view peer) {
-  absl::string_view address = peer;
-  const bool is_ip = absl::ConsumePrefix(&address, "ipv4:") ||
-                     absl::ConsumePrefix(&address, "ipv6:");
-  const size_t colon = address.rfind(':');
-  if (!is_ip || colon == absl::string_view::npos) return std::string(peer);
-  address = address.substr(0, colon);
-  // gRPC writes the brackets of an IPv6 address as in a URI.
-  if (absl::ConsumePrefix(&address, "%5B")) {
-    absl::ConsumeSuffix(&address, "%5D");
-  } else if (absl::ConsumePrefix(&address, "[")) {
-    absl::ConsumeSuffix(&address, "]");
+std::string ConvertAccount(const CallerEvidence& evidence) {
+  if (!evidence.authenticated_name.empty()) {
+    return absl::StrCat("name ", evidence.authenticated_name);
   }
-  return std::string(address);
+  const PeerEndpoint peer = EndpointOf(evidence.peer);
+  return absl::StrCat("address ", PeerGroup(peer.host));
+}
+
+std::string PeerAddress(absl::string_view peer) {
+  PeerEndpoint endpoint = EndpointOf(peer);
+  return endpoint.host.empty() ? std::string(peer) : std::move(endpoint.host);
+}
+
+int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format) {
+  const int64_t elements = int64_t{shape.channels} * shape.height * shape.width;
+  return format == v1::OUTPUT_FORMAT_FLOAT32
+             ? elements * static_cast<int64_t>(sizeof(float))
+             : elements;
 }
 
 absl::Status CheckReplySize(const ConvertedRequest& request,

@@ -67,9 +67,16 @@ struct CallerEvidence {
 // InvalidArgument if a client id that is looked at is no name.
 absl::StatusOr<std::string> ConvertCaller(const CallerEvidence& evidence);
 
+// On whose account the memory is that a call holds: the authenticated name, or
+// the peer's PeerGroup. Never a name that the caller may choose.
+std::string ConvertAccount(const CallerEvidence& evidence);
+
 // The address in a gRPC peer string: "10.0.0.7", "2001:db8::7", "unix:/a/path".
 // Whatever is not understood stays as it is.
 std::string PeerAddress(absl::string_view peer);
+
+// Of one image's pixels.
+int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format);
 
 // InvalidArgument if `request`'s images, each of `shape`, could exceed
 // kMaxReplyImageBytes; names the largest count that fits.

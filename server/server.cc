@@ -3,13 +3,20 @@
 #include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/base/call_once.h"
@@ -19,6 +26,7 @@
 #include "ddgan/v1/model.grpc.pb.h"
 #include "engine/imaging/png_decoder.h"
 #include "nlohmann/json.hpp"
+#include "server/grpc_limits.h"
 #include "server/listen_address.h"
 #include "server/request_conversion.h"
 #include "server/shutdown_watchdog.h"
@@ -27,9 +35,9 @@
 namespace ddgan {
 namespace {
 
-// A request is a few numbers and names and, if it has a guide, a picture.
-constexpr int kMaxRequestBytes =
-    (64 << 10) + static_cast<int>(PngLimits().max_bytes);
+static_assert(GrpcLimits::kLargestRequestBytes ==
+                  (64 << 10) + static_cast<int64_t>(PngLimits().max_bytes),
+              "the largest guide is to fit into a request");
 
 constexpr absl::Duration kHealthPollInterval = absl::Milliseconds(500);
 
@@ -68,6 +76,27 @@ absl::Status EngineReady(const Engine& engine) {
   return absl::UnavailableError(absl::StrCat(
       "none of the ", versions,
       " model versions is live; ModelService.ListModels says why"));
+}
+
+// `wanted`, unless the process may not have descriptors enough.
+ConnectionBudget::Limits AffordableConnections(
+    const ConnectionBudget::Limits& wanted) {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  std::error_code error;
+  const auto in_use =
+      std::distance(std::filesystem::directory_iterator("/proc/self/fd", error),
+                    std::filesystem::directory_iterator());
+  const ConnectionBudget::Limits affordable = FitToDescriptors(
+      wanted, static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, INT_MAX)),
+      in_use);
+  if (affordable.total < wanted.total) {
+    spdlog::warn(
+        "the limit of {} file descriptors allows {} connections, {} of one "
+        "peer; --max_connections asks for {}",
+        limit.rlim_cur, affordable.total, affordable.per_peer, wanted.total);
+  }
+  return affordable;
 }
 
 std::string AddressFlag(absl::string_view flag, const ListenAddress& address) {
@@ -121,7 +150,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 }
 
 Server::Server(const ServerOptions& options)
-    : options_(options), metrics_(RealClock()), observer_(&metrics_) {}
+    : options_(options),
+      metrics_(RealClock()),
+      observer_(&metrics_),
+      ledger_(options.limits.replies,
+              [this](int64_t bytes) { metrics_.OnReplyBytes(bytes); }) {}
 
 Server::~Server() { Stop(absl::ZeroDuration()); }
 
@@ -141,6 +174,7 @@ void Server::Stop(absl::Duration drain_timeout) {
   if (model_service_ != nullptr) model_service_->EndWatches();
   if (engine_ != nullptr) engine_->Drain(absl::Now() + drain_timeout);
   if (grpc_server_ != nullptr) {
+    acceptor_->StopAccepting();
     grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushTimeout));
   }
   // No call is left, so from here on the parts go in reverse order.
@@ -149,6 +183,8 @@ void Server::Stop(absl::Duration drain_timeout) {
   grpc_server_.reset();
   model_service_.reset();
   image_service_.reset();
+  write_timer_.reset();
+  acceptor_.reset();
   encode_pool_.reset();
   engine_.reset();
 }
@@ -166,11 +202,28 @@ absl::Status Server::StartEndpoint() {
 }
 
 absl::Status Server::StartGrpc() {
+  const GrpcLimits& limits = options_.limits;
+  absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> acceptor =
+      ConnectionAcceptor::Listen(
+          options_.listen,
+          {.limits = AffordableConnections(limits.connections),
+           .send_timeout = limits.write_timeout},
+          &metrics_);
+  if (!acceptor.ok()) return acceptor.status();
+  acceptor_ = *std::move(acceptor);
+  grpc_port_ = acceptor_->port();
+  write_timer_ = std::make_unique<DeadlineTimer>(RealClock());
+  writes_ = {.timer = write_timer_.get(),
+             .metrics = &metrics_,
+             .timeout = limits.write_timeout,
+             .cut = [this](const PeerEndpoint& peer) { acceptor_->Cut(peer); }};
   image_service_ = std::make_unique<ImageService>(
       GenerationCall::Parts{.engine = engine_.get(),
                             .encode_pool = encode_pool_.get(),
+                            .ledger = &ledger_,
+                            .writes = &writes_,
                             .metrics = &metrics_});
-  model_service_ = std::make_unique<ModelService>(engine_.get());
+  model_service_ = std::make_unique<ModelService>(engine_.get(), &writes_);
 
   // Never shut down again: with its last user gone, gRPC waits for the thread
   // that has written a large reply, which sleeps for up to 10 s (seen in 1.51).
@@ -181,19 +234,21 @@ absl::Status Server::StartGrpc() {
   // the linker leaves it out.
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  // gRPC's default, under which two servers share a port without a word.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  ApplyTo(limits, &builder);
   builder.SetMaxSendMessageSize(
       static_cast<int>(kMaxReplyImageBytes + kMaxReplyOverheadBytes));
-  builder.AddListeningPort(ToString(options_.listen),
-                           grpc::InsecureServerCredentials(), &grpc_port_);
+  std::unique_ptr<ConnectionAcceptor::Handler> connections =
+      builder.experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::
+              FROM_FD,
+          grpc::InsecureServerCredentials());
   builder.RegisterService(image_service_.get());
   builder.RegisterService(model_service_.get());
   grpc_server_ = builder.BuildAndStart();
-  if (grpc_server_ == nullptr || grpc_port_ == 0) {
-    return absl::FailedPreconditionError("gRPC cannot listen there");
+  if (grpc_server_ == nullptr) {
+    return absl::InternalError("gRPC does not start");
   }
+  acceptor_->Start(std::move(connections));
   return absl::OkStatus();
 }
 
@@ -225,8 +280,7 @@ absl::Status Server::Live() const {
     // There is no gRPC port yet, or none any more.
     if (phase_ != Phase::kServing) return absl::OkStatus();
   }
-  absl::Status status = ProbeGrpcListener(
-      {.host = options_.listen.host, .port = grpc_port_}, kLivenessTimeout);
+  const absl::Status status = acceptor_->Probe(kLivenessTimeout);
   if (status.ok()) return status;
   return WithPrefix(absl::StrCat("gRPC port ", grpc_port_), status);
 }

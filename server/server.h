@@ -15,6 +15,9 @@
 #include "absl/time/time.h"
 #include "engine/clock.h"
 #include "engine/engine.h"
+#include "server/byte_ledger.h"
+#include "server/connection_acceptor.h"
+#include "server/deadline_timer.h"
 #include "server/encode_pool.h"
 #include "server/health_reporter.h"
 #include "server/image_service.h"
@@ -23,6 +26,7 @@
 #include "server/model_service.h"
 #include "server/prometheus_observer.h"
 #include "server/server_options.h"
+#include "server/write_watch.h"
 
 namespace ddgan {
 
@@ -83,8 +87,12 @@ class Server {
   int http_port_ = 0;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<EncodePool> encode_pool_;
+  ByteLedger ledger_;
+  WriteWatch::Parts writes_;
+  std::unique_ptr<DeadlineTimer> write_timer_;
   std::unique_ptr<ImageService> image_service_;
   std::unique_ptr<ModelService> model_service_;
+  std::unique_ptr<ConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_server_;
   int grpc_port_ = 0;
   std::unique_ptr<HealthReporter> health_;

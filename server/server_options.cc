@@ -157,20 +157,24 @@ absl::Status SetWarmUp(absl::string_view text, ServerOptions* options) {
   return absl::OkStatus();
 }
 
-// In MiB, up to 1 TiB.
-Setter SetMebibytes(std::function<int64_t*(ServerOptions*)> bytes, int min) {
-  return [bytes = std::move(bytes), min](absl::string_view text,
-                                         ServerOptions* options) {
-    constexpr int kMax = 1 << 20;
-    int mebibytes;
-    if (!absl::SimpleAtoi(text, &mebibytes) || mebibytes < min ||
-        mebibytes > kMax) {
+// A number of units, each of 2^`shift` bytes.
+Setter SetBytes(std::function<int64_t*(ServerOptions*)> bytes, int shift,
+                int min, int max) {
+  return [bytes = std::move(bytes), shift, min, max](absl::string_view text,
+                                                     ServerOptions* options) {
+    int units;
+    if (!absl::SimpleAtoi(text, &units) || units < min || units > max) {
       return OutOfRange(
-          text, absl::StrCat("a whole number in [", min, ", ", kMax, "]"));
+          text, absl::StrCat("a whole number in [", min, ", ", max, "]"));
     }
-    *bytes(options) = int64_t{mebibytes} << 20;
+    *bytes(options) = int64_t{units} << shift;
     return absl::OkStatus();
   };
+}
+
+// In MiB, up to 1 TiB.
+Setter SetMebibytes(std::function<int64_t*(ServerOptions*)> bytes, int min) {
+  return SetBytes(std::move(bytes), 20, min, 1 << 20);
 }
 
 Setter SetAddress(std::function<ListenAddress*(ServerOptions*)> field) {
@@ -268,6 +272,132 @@ std::vector<Flag> BuildFlags() {
                     "lets the\nsystem choose. Default ",
                     ToString(defaults.http), "."),
        SetAddress([](ServerOptions* o) { return &o->http; })},
+      {"max_connections", "N",
+       absl::StrCat(
+           "Connections to the gRPC port at a time, 1 to 1000000; one more is\n"
+           "closed at once. Lowered to what the limit of file descriptors\n"
+           "allows, two for each. Default ",
+           defaults.limits.connections.total, "."),
+       SetInt([](ServerOptions* o) { return &o->limits.connections.total; }, 1,
+              1000000)},
+      {"max_connections_per_peer", "N",
+       absl::StrCat(
+           "The same of one address, or of one IPv6 network /64. A proxy is\n"
+           "one peer. Default ",
+           defaults.limits.connections.per_peer, "."),
+       SetInt([](ServerOptions* o) { return &o->limits.connections.per_peer; },
+              1, 1000000)},
+      {"max_streams_per_connection", "N",
+       absl::StrCat("Calls of one connection at a time, 1 to 100000; clients "
+                    "queue more\nthemselves. Default ",
+                    defaults.limits.max_streams_per_connection, "."),
+       SetInt(
+           [](ServerOptions* o) {
+             return &o->limits.max_streams_per_connection;
+           },
+           1, 100000)},
+      {"max_request_kib", "N",
+       absl::StrCat("Largest request, in KiB, 1 to ",
+                    GrpcLimits::kLargestRequestBytes >> 10,
+                    "; a larger one gets\nRESOURCE_EXHAUSTED. Default ",
+                    defaults.limits.max_request_bytes >> 10,
+                    ": the largest guide fits."),
+       SetBytes([](ServerOptions* o) { return &o->limits.max_request_bytes; },
+                10, 1,
+                static_cast<int>(GrpcLimits::kLargestRequestBytes >> 10))},
+      {"max_metadata_kib", "N",
+       absl::StrCat("Metadata of one call, in KiB, 1 to 1024; more gets\n"
+                    "RESOURCE_EXHAUSTED. Default ",
+                    defaults.limits.max_metadata_bytes >> 10, "."),
+       SetBytes([](ServerOptions* o) { return &o->limits.max_metadata_bytes; },
+                10, 1, 1024)},
+      {"max_receive_mib", "N",
+       absl::StrCat(
+           "What incoming data of all connections, half-sent requests among\n"
+           "them, may take, in MiB, 16 to 1048576. Near it gRPC ends calls.\n"
+           "Default ",
+           defaults.limits.max_receive_bytes >> 20, "."),
+       SetMebibytes(
+           [](ServerOptions* o) { return &o->limits.max_receive_bytes; }, 16)},
+      {"max_reply_mib", "N",
+       absl::StrCat(
+           "What requests that are being answered, and their replies until\n"
+           "they are read, may take, in MiB, 1 to 1048576. A call books the\n"
+           "most that it can need; without room it gets RESOURCE_EXHAUSTED.\n"
+           "Default ",
+           defaults.limits.replies.total >> 20, "."),
+       SetMebibytes([](ServerOptions* o) { return &o->limits.replies.total; },
+                    1)},
+      {"max_reply_mib_per_caller", "N",
+       absl::StrCat(
+           "The same of one caller: an authenticated name, else a peer as in\n"
+           "--max_connections_per_peer. Default ",
+           defaults.limits.replies.per_caller >> 20, "."),
+       SetMebibytes(
+           [](ServerOptions* o) { return &o->limits.replies.per_caller; }, 1)},
+      {"write_timeout", "TIME",
+       absl::StrCat(
+           "A reply, or a message of a stream, that its caller has not read\n"
+           "within this ends the call with DEADLINE_EXCEEDED; a connection\n"
+           "that takes no bytes is cut. 100ms to 1h. Default ",
+           absl::FormatDuration(defaults.limits.write_timeout), "."),
+       SetDuration([](ServerOptions* o) { return &o->limits.write_timeout; },
+                   absl::Milliseconds(100), absl::Hours(1))},
+      {"handshake_timeout", "TIME",
+       absl::StrCat(
+           "A connection that has not begun to speak HTTP/2, TLS included,\n"
+           "within this is closed. 100ms to 10m. Default ",
+           absl::FormatDuration(defaults.limits.handshake_timeout), "."),
+       SetDuration(
+           [](ServerOptions* o) { return &o->limits.handshake_timeout; },
+           absl::Milliseconds(100), absl::Minutes(10))},
+      {"keepalive_time", "TIME",
+       absl::StrCat(
+           "A connection that was silent for this is asked whether its peer\n"
+           "is still there. 100ms to 1h. Default ",
+           absl::FormatDuration(defaults.limits.keepalive_time), "."),
+       SetDuration([](ServerOptions* o) { return &o->limits.keepalive_time; },
+                   absl::Milliseconds(100), absl::Hours(1))},
+      {"keepalive_timeout", "TIME",
+       absl::StrCat(
+           "How long the answer to that may take before the connection is\n"
+           "closed. 100ms to 1h. Default ",
+           absl::FormatDuration(defaults.limits.keepalive_timeout), "."),
+       SetDuration(
+           [](ServerOptions* o) { return &o->limits.keepalive_timeout; },
+           absl::Milliseconds(100), absl::Hours(1))},
+      {"min_ping_interval", "TIME",
+       absl::StrCat(
+           "Clients that ask the same more often, and get no data meanwhile,\n"
+           "are sent away (too_many_pings). 0s to 1h. Default ",
+           absl::FormatDuration(defaults.limits.min_ping_interval), "."),
+       SetDuration(
+           [](ServerOptions* o) { return &o->limits.min_ping_interval; },
+           absl::ZeroDuration(), absl::Hours(1))},
+      {"max_connection_idle", "TIME",
+       absl::StrCat(
+           "A connection without a call for this is closed; gRPC clients\n"
+           "connect again by themselves. 100ms to 500h. Default ",
+           absl::FormatDuration(defaults.limits.max_connection_idle), "."),
+       SetDuration(
+           [](ServerOptions* o) { return &o->limits.max_connection_idle; },
+           absl::Milliseconds(100), absl::Hours(500))},
+      {"max_connection_age", "TIME",
+       absl::StrCat(
+           "A connection takes no new calls after this, give or take 10%, so\n"
+           "that clients spread over new servers. 100ms to 500h. Default ",
+           absl::FormatDuration(defaults.limits.max_connection_age), "."),
+       SetDuration(
+           [](ServerOptions* o) { return &o->limits.max_connection_age; },
+           absl::Milliseconds(100), absl::Hours(500))},
+      {"max_connection_age_grace", "TIME",
+       absl::StrCat(
+           "How long its calls, watches among them, may go on from then.\n"
+           "100ms to 500h. Default ",
+           absl::FormatDuration(defaults.limits.max_connection_age_grace), "."),
+       SetDuration(
+           [](ServerOptions* o) { return &o->limits.max_connection_age_grace; },
+           absl::Milliseconds(100), absl::Hours(500))},
       {"devices", "LIST",
        absl::StrCat(
            "The lanes that make images side by side: cpu; cpu:N for N lanes\n"

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/engine.h"
+#include "server/grpc_limits.h"
 #include "server/listen_address.h"
 
 namespace ddgan {
@@ -18,6 +19,7 @@ struct ServerOptions {
   // decision.
   ListenAddress listen = {"127.0.0.1", 50051};
   ListenAddress http = {"127.0.0.1", 50052};
+  GrpcLimits limits;
   // CPU threads that encode PNG. [1, 256]
   int encode_threads = 2;
   // How long accepted work may take to finish after SIGTERM. [0 s, 1 h]

@@ -8,9 +8,10 @@
 namespace ddgan {
 
 std::shared_ptr<WatchModelsReactor> WatchModelsReactor::Create(
-    Engine* engine, grpc::CallbackServerContext* context) {
+    Engine* engine, const WriteWatch::Parts& writes,
+    grpc::CallbackServerContext* context) {
   return std::shared_ptr<WatchModelsReactor>(
-      new WatchModelsReactor(engine, context));
+      new WatchModelsReactor(engine, writes, context));
 }
 
 void WatchModelsReactor::Start() {
@@ -31,6 +32,7 @@ void WatchModelsReactor::End(absl::Status status) {
 }
 
 void WatchModelsReactor::OnWriteDone(bool ok) {
+  writes_.End();
   {
     absl::MutexLock lock(&mu_);
     busy_ = false;
@@ -45,6 +47,7 @@ void WatchModelsReactor::OnCancel() { End(absl::CancelledError("cancelled")); }
 void WatchModelsReactor::OnDone() {
   // Never on a thread that is in the listener: gRPC calls this from its own.
   watch_.reset();
+  writes_.LetGo();
   std::shared_ptr<WatchModelsReactor> self;
   absl::MutexLock lock(&mu_);
   self.swap(held_for_grpc_);
@@ -76,6 +79,7 @@ void WatchModelsReactor::Advance() {
       busy_ = true;
     }
   }
+  writes_.Begin();
   if (end.ok()) {
     StartWrite(&writing_);
   } else {

@@ -14,6 +14,7 @@
 #include "ddgan/v1/model.pb.h"
 #include "engine/engine.h"
 #include "server/watch_queue.h"
+#include "server/write_watch.h"
 
 namespace ddgan {
 
@@ -26,9 +27,11 @@ class WatchModelsReactor final
     : public grpc::ServerWriteReactor<v1::WatchModelsResponse>,
       public std::enable_shared_from_this<WatchModelsReactor> {
  public:
-  // `context` is gRPC's, valid until OnDone; `engine` must outlive the reactor.
+  // `context` is gRPC's, valid until OnDone; the others must outlive the
+  // reactor.
   static std::shared_ptr<WatchModelsReactor> Create(
-      Engine* engine, grpc::CallbackServerContext* context);
+      Engine* engine, const WriteWatch::Parts& writes,
+      grpc::CallbackServerContext* context);
 
   // Begins to listen and to write. Called once, before the reactor is handed to
   // gRPC.
@@ -44,8 +47,9 @@ class WatchModelsReactor final
   void OnDone() override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  WatchModelsReactor(Engine* engine, grpc::CallbackServerContext* context)
-      : engine_(engine), context_(context) {}
+  WatchModelsReactor(Engine* engine, const WriteWatch::Parts& writes,
+                     grpc::CallbackServerContext* context)
+      : engine_(engine), context_(context), writes_(writes, context) {}
 
   // The engine's listener.
   void HandleChange() ABSL_LOCKS_EXCLUDED(mu_);
@@ -56,6 +60,7 @@ class WatchModelsReactor final
   Engine* const engine_;
   grpc::CallbackServerContext* const context_;
 
+  WriteWatch writes_;
   std::unique_ptr<ModelWatch> watch_;  // From Start to OnDone.
 
   absl::Mutex mu_;

@@ -173,6 +173,15 @@ TEST_F(EngineCoreTest, AnswersARequestWithTheVersionThatServesIt) {
   EXPECT_THAT(sink->images(), SizeIs(3));
 }
 
+TEST_F(EngineCoreTest, TellsTheShapeThatARequestWouldGet) {
+  source_->Add(MakeServableVersion("digits", 12, 3));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  EXPECT_EQ(*engine_->ShapeOf("", std::nullopt), (ImageShape{1, 8, 8}));
+  EXPECT_EQ(*engine_->ShapeOf("digits", 12), (ImageShape{1, 8, 8}));
+  EXPECT_TRUE(absl::IsNotFound(engine_->ShapeOf("digits", 13).status()));
+  EXPECT_TRUE(absl::IsNotFound(engine_->ShapeOf("cats", {}).status()));
+}
+
 TEST_F(EngineCoreTest, WarmUpPrecedesServingAndIsNotReported) {
   source_->Add(MakeServableVersion("digits", 1, 2));
   ASSERT_EQ(Start(/*num_lanes=*/2), absl::OkStatus());

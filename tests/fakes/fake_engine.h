@@ -195,6 +195,13 @@ class FakeEngine : public Engine {
     failure_ = std::move(status);
   }
 
+  // From now on ShapeOf gives `shape`, as if a version of another shape went
+  // live just after each call.
+  void ShowFormerShape(ImageShape shape) {
+    absl::MutexLock lock(&mu_);
+    former_shape_ = shape;
+  }
+
   void SetReady(bool ready) {
     absl::MutexLock lock(&mu_);
     ready_ = ready;
@@ -266,6 +273,13 @@ class FakeEngine : public Engine {
   }
 
   // Engine:
+  absl::StatusOr<ImageShape> ShapeOf(
+      const std::string& /*model*/,
+      std::optional<int64_t> /*version*/) const override {
+    absl::MutexLock lock(&mu_);
+    return former_shape_.value_or(shape_);
+  }
+
   absl::StatusOr<Acceptance> Submit(
       const GenerationRequest& request,
       std::shared_ptr<GenerationSink> sink) override {
@@ -519,6 +533,7 @@ class FakeEngine : public Engine {
   bool hold_ ABSL_GUARDED_BY(mu_) = false;
   bool stall_guided_ ABSL_GUARDED_BY(mu_) = false;
   int stalled_ ABSL_GUARDED_BY(mu_) = 0;
+  std::optional<ImageShape> former_shape_ ABSL_GUARDED_BY(mu_);
   absl::Status refusal_ ABSL_GUARDED_BY(mu_);
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
   bool ready_ ABSL_GUARDED_BY(mu_) = true;

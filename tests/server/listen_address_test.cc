@@ -65,7 +65,7 @@ TEST(ListenAddressTest, FreePortsAreFree) {
 TEST(ListenAddressTest, ProbeIsNotFooledByAListenerThatNeverAccepts) {
   const SilentListener listener;
   const absl::Status status =
-      ProbeGrpcListener(listener.address(), absl::Milliseconds(20));
+      ProbeGrpcListener(listener.address(), absl::Milliseconds(20), [](int) {});
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
 }
 
@@ -75,8 +75,19 @@ TEST(ListenAddressTest, ProbeReportsAPortWhereNobodyListens) {
     const SilentListener listener;
     address = listener.address();
   }
-  EXPECT_TRUE(
-      absl::IsUnavailable(ProbeGrpcListener(address, absl::Seconds(5))));
+  EXPECT_TRUE(absl::IsUnavailable(
+      ProbeGrpcListener(address, absl::Seconds(5), [](int) {})));
+}
+
+TEST(ListenAddressTest, ListensOnOnePortOfTheSystemsChoice) {
+  int port = 0;
+  const auto sockets = ListenOn({"localhost", 0}, 1, &port);
+  ASSERT_TRUE(sockets.ok()) << sockets.status();
+  EXPECT_FALSE(sockets->empty());
+  EXPECT_GT(port, 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckCanListen({"localhost", port})));
+  for (int socket : *sockets) close(socket);
+  EXPECT_TRUE(CheckCanListen({"localhost", port}).ok());
 }
 
 }  // namespace

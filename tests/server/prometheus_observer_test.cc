@@ -51,6 +51,11 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnPreviewsDropped(2);
   metrics_.OnEncoded(absl::Microseconds(300));
   metrics_.OnEncoderFull();
+  metrics_.OnReplyBytesFull(ByteLedger::Refusal::kTotal);
+  metrics_.OnReplyBytes(1 << 20);
+  metrics_.OnWriteTimeout(WriteTimeout::kCall);
+  metrics_.OnConnections(3);
+  metrics_.OnConnectionRefused(ConnectionRefusal::kPeer);
   const std::string text = metrics_.Text();
   EXPECT_EQ(PromtoolComplaints(text), "");
   for (const char* name : {"ddgan_requests_total",
@@ -67,6 +72,10 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
                            "ddgan_inflight_images",
                            "ddgan_wasted_steps_total",
                            "ddgan_rejected_total",
+                           "ddgan_reply_bytes",
+                           "ddgan_write_timeouts_total",
+                           "ddgan_connections",
+                           "ddgan_connections_refused_total",
                            "ddgan_reloads_total",
                            "ddgan_reload_duration_seconds_bucket",
                            "ddgan_model_info",
@@ -87,8 +96,9 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterBeforeAnythingHappened) {
 
 TEST_F(PrometheusObserverTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
   const std::string text = metrics_.Text();
-  for (const char* reason : {"queue_full", "deadline", "deadline_unmeetable",
-                             "draining", "no_device", "encoder_full"}) {
+  for (const char* reason :
+       {"queue_full", "deadline", "deadline_unmeetable", "draining",
+        "no_device", "encoder_full", "reply_bytes", "reply_bytes_caller"}) {
     EXPECT_THAT(text, HasSubstr(absl::StrCat("ddgan_rejected_total{reason=\"",
                                              reason, "\"} 0")));
   }
@@ -97,6 +107,16 @@ TEST_F(PrometheusObserverTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
     EXPECT_THAT(text,
                 HasSubstr(absl::StrCat("ddgan_wasted_steps_total{reason=\"",
                                        reason, "\"} 0")));
+  }
+  for (const char* what : {"call", "connection"}) {
+    EXPECT_THAT(
+        text, HasSubstr(absl::StrCat("ddgan_write_timeouts_total{what=\"", what,
+                                     "\"} 0")));
+  }
+  for (const char* reason : {"total", "peer", "descriptors"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat(
+                          "ddgan_connections_refused_total{reason=\"", reason,
+                          "\"} 0")));
   }
   EXPECT_THAT(text, HasSubstr("ddgan_previews_dropped_total 0"));
 }

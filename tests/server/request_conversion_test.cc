@@ -166,6 +166,20 @@ TEST(RequestConversionTest, KnowsACallerByTheStrongestEvidence) {
   EXPECT_EQ(*ConvertCaller(evidence), "10.0.0.7");
 }
 
+TEST(RequestConversionTest, BooksMemoryOnNoNameThatACallerMayChoose) {
+  CallerEvidence evidence{.authenticated_name = "",
+                          .client_id = "batch job 7",
+                          .peer = "ipv4:10.0.0.7:51312"};
+  const std::string account = ConvertAccount(evidence);
+  evidence.client_id = "batch job 8";
+  evidence.peer = "ipv4:10.0.0.7:51313";
+  EXPECT_EQ(ConvertAccount(evidence), account);
+  evidence.peer = "ipv4:10.0.0.8:51313";
+  EXPECT_NE(ConvertAccount(evidence), account);
+  evidence.authenticated_name = "10.0.0.7";
+  EXPECT_NE(ConvertAccount(evidence), account);
+}
+
 TEST(RequestConversionTest, RefusesAClientIdThatIsNoName) {
   CallerEvidence evidence{
       .authenticated_name = "", .client_id = std::string(64, '~'), .peer = ""};

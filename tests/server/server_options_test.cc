@@ -41,6 +41,22 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
                               "models",
                               "--listen=[::]:0",
                               "--http=host:99",
+                              "--max_connections=100",
+                              "--max_connections_per_peer=10",
+                              "--max_streams_per_connection=5",
+                              "--max_request_kib=64",
+                              "--max_metadata_kib=9",
+                              "--max_receive_mib=20",
+                              "--max_reply_mib=300",
+                              "--max_reply_mib_per_caller=30",
+                              "--write_timeout=3s",
+                              "--handshake_timeout=4s",
+                              "--keepalive_time=5s",
+                              "--keepalive_timeout=6s",
+                              "--min_ping_interval=7s",
+                              "--max_connection_idle=8s",
+                              "--max_connection_age=9s",
+                              "--max_connection_age_grace=10s",
                               "--devices=cuda:1,cuda:0",
                               "--cpu_threads=8",
                               "--max_batch_size=256,8",
@@ -67,6 +83,22 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   const ServerOptions& options = command->options;
   EXPECT_EQ(options.listen, (ListenAddress{"::", 0}));
   EXPECT_EQ(options.http, (ListenAddress{"host", 99}));
+  EXPECT_EQ(options.limits.connections.total, 100);
+  EXPECT_EQ(options.limits.connections.per_peer, 10);
+  EXPECT_EQ(options.limits.max_streams_per_connection, 5);
+  EXPECT_EQ(options.limits.max_request_bytes, 64 << 10);
+  EXPECT_EQ(options.limits.max_metadata_bytes, 9 << 10);
+  EXPECT_EQ(options.limits.max_receive_bytes, 20 << 20);
+  EXPECT_EQ(options.limits.replies.total, 300 << 20);
+  EXPECT_EQ(options.limits.replies.per_caller, 30 << 20);
+  EXPECT_EQ(options.limits.write_timeout, absl::Seconds(3));
+  EXPECT_EQ(options.limits.handshake_timeout, absl::Seconds(4));
+  EXPECT_EQ(options.limits.keepalive_time, absl::Seconds(5));
+  EXPECT_EQ(options.limits.keepalive_timeout, absl::Seconds(6));
+  EXPECT_EQ(options.limits.min_ping_interval, absl::Seconds(7));
+  EXPECT_EQ(options.limits.max_connection_idle, absl::Seconds(8));
+  EXPECT_EQ(options.limits.max_connection_age, absl::Seconds(9));
+  EXPECT_EQ(options.limits.max_connection_age_grace, absl::Seconds(10));
   EXPECT_EQ(options.engine.devices, "cuda:1,cuda:0");
   EXPECT_EQ(options.engine.cpu_threads, 8);
   EXPECT_EQ(options.engine.max_batch_sizes, (std::vector<int>{256, 8}));
@@ -120,6 +152,22 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--max_batch_wait=2s", "2s", "[0s, 1s]"},
         BadFlag{"--max_batch_wait=5", "5", "500ms"},
         BadFlag{"--max_queued_images=63", "63", "[64, 1000000]"},
+        BadFlag{"--max_connections=0", "0", "[1, 1000000]"},
+        BadFlag{"--max_connections_per_peer=0", "0", "[1, 1000000]"},
+        BadFlag{"--max_streams_per_connection=0", "0", "[1, 100000]"},
+        BadFlag{"--max_request_kib=1089", "1089", "[1, 1088]"},
+        BadFlag{"--max_metadata_kib=1025", "1025", "[1, 1024]"},
+        BadFlag{"--max_receive_mib=15", "15", "[16, 1048576]"},
+        BadFlag{"--max_reply_mib=0", "0", "[1, 1048576]"},
+        BadFlag{"--max_reply_mib_per_caller=0", "0", "[1, 1048576]"},
+        BadFlag{"--write_timeout=99ms", "99ms", "[100ms, 1h]"},
+        BadFlag{"--handshake_timeout=11m", "11m", "[100ms, 10m]"},
+        BadFlag{"--keepalive_time=0s", "0s", "[100ms, 1h]"},
+        BadFlag{"--keepalive_timeout=2h", "2h", "[100ms, 1h]"},
+        BadFlag{"--min_ping_interval=-1s", "-1s", "[0s, 1h]"},
+        BadFlag{"--max_connection_idle=501h", "501h", "[100ms, 500h]"},
+        BadFlag{"--max_connection_age=inf", "inf", "[100ms, 500h]"},
+        BadFlag{"--max_connection_age_grace=1", "1", "500ms"},
         BadFlag{"--encode_threads=0", "0", "[1, 256]"},
         BadFlag{"--drain_timeout=-1s", "-1s", "[0s, 1h]"},
         BadFlag{"--listen=50051", "50051", "host:port"},
@@ -164,12 +212,40 @@ TEST(ServerOptionsTest, HelpAndVersionNeedNothingElse) {
 
 TEST(ServerOptionsTest, HelpNamesEveryFlagAndFitsATerminal) {
   const std::string help = HelpText();
-  for (const char* flag :
-       {"--model_root", "--listen", "--http", "--devices", "--cpu_threads",
-        "--max_batch_size", "--max_batch_wait", "--max_queued_images",
-        "--encode_threads", "--drain_timeout", "--port_file", "--log_level",
-        "--poll_interval", "--keep_versions", "--max_model_mib", "--state_dir",
-        "--canary_max_mean_shift", "--canary_max_deviation_ratio"}) {
+  for (const char* flag : {"--model_root",
+                           "--listen",
+                           "--http",
+                           "--devices",
+                           "--cpu_threads",
+                           "--max_batch_size",
+                           "--max_batch_wait",
+                           "--max_queued_images",
+                           "--encode_threads",
+                           "--drain_timeout",
+                           "--port_file",
+                           "--log_level",
+                           "--poll_interval",
+                           "--keep_versions",
+                           "--max_model_mib",
+                           "--state_dir",
+                           "--canary_max_mean_shift",
+                           "--canary_max_deviation_ratio",
+                           "--max_connections",
+                           "--max_connections_per_peer",
+                           "--max_streams_per_connection",
+                           "--max_request_kib",
+                           "--max_metadata_kib",
+                           "--max_receive_mib",
+                           "--max_reply_mib",
+                           "--max_reply_mib_per_caller",
+                           "--write_timeout",
+                           "--handshake_timeout",
+                           "--keepalive_time",
+                           "--keepalive_timeout",
+                           "--min_ping_interval",
+                           "--max_connection_idle",
+                           "--max_connection_age",
+                           "--max_connection_age_grace"}) {
     EXPECT_THAT(help, HasSubstr(flag));
   }
   size_t start = 0;

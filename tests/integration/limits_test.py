@@ -1,0 +1,481 @@
+"""The server against hostile and clumsy callers, by real attacks.
+
+The program is the real one but for its engine, which draws pictures in no time:
+what is attacked is the server. Attackers come from addresses of the loopback
+other than the good callers'.
+
+Run by CTest, or by hand:
+  python limits_test.py \
+      --server=build/release/tests/server/ddgan_server_with_fake_engine
+Prints what it measured: memory, and the latency of good calls.
+"""
+
+import argparse
+import os
+import pathlib
+import resource
+import stat
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import grpc
+
+import raw_http2
+from raw_http2 import RawHttp2
+from server_metrics import Metrics
+from server_process import generate_stubs
+from server_process import ServerProcess
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+LIMIT_S = 60  # For what happens soon.
+ATTACKER = '127.0.0.2'
+GENERATE = '/ddgan.v1.ImageGeneration/Generate'
+STREAM = '/ddgan.v1.ImageGeneration/GenerateStream'
+
+# What takes more than half a minute.
+SLOW = ('ConnectionsTest.test_silent_half_open_and_slow_connections_are_closed_'
+        'in_time',
+        'ConnectionsTest.test_keepalive_of_a_waiting_client_is_no_attack_by_'
+        'default',
+        'SlowReadersTest')
+QUICK = ('DescriptorsTest', 'SizesTest',
+         'ConnectionsTest.test_an_idle_or_old_connection_is_asked_to_leave',
+         'ConnectionsTest.test_only_a_flood_of_pings_is_too_many')
+
+options = None  # Set by main(), like the four modules.
+pb = images_grpc = model_pb = models_grpc = None
+
+
+class ModelRoot:
+  """A folder that gives the fake engine's model a shape."""
+
+  def __init__(self, shape):
+    self._folder = tempfile.TemporaryDirectory(prefix='ddgan-models-')
+    self.path = self._folder.name
+    (pathlib.Path(self.path) / 'shape').write_text(shape)
+
+
+SMALL = '3 32 32'
+LARGE = '3 128 128'  # 64 of them are 3 MiB.
+
+
+def start(*flags, shape=SMALL, binary=None):
+  root = ModelRoot(shape)
+  server = ServerProcess(binary or options.server, root.path, flags)
+  server.root = root  # Kept for as long.
+  return server
+
+
+def limited_binary(folder, descriptors):
+  """A program that starts the server with so many file descriptors."""
+  path = pathlib.Path(folder) / 'server'
+  path.write_text(f'#!/bin/sh\nulimit -n {descriptors}\n'
+                  f'exec {options.server} "$@"\n')
+  path.chmod(path.stat().st_mode | stat.S_IXUSR)
+  return str(path)
+
+
+def channel_to(server, **arguments):
+  return grpc.insecure_channel(
+      server.grpc_address,
+      [('grpc.use_local_subchannel_pool', 1),
+       ('grpc.max_receive_message_length', -1),
+       ('grpc.min_reconnect_backoff_ms', 100),
+       ('grpc.initial_reconnect_backoff_ms', 100),
+       ('grpc.max_reconnect_backoff_ms', 500),
+       *((name.replace('__', '.'), value)
+         for name, value in arguments.items())])
+
+
+def generate(channel, count=4, **arguments):
+  return images_grpc.ImageGenerationStub(channel).Generate(
+      pb.GenerateRequest(count=count, seed=7), timeout=LIMIT_S, **arguments)
+
+
+def request_bytes(count=64, stream=False):
+  request = pb.GenerateRequest(count=count, seed=7,
+                               format=pb.OUTPUT_FORMAT_RAW8)
+  if stream:
+    return pb.GenerateStreamRequest(request=request).SerializeToString()
+  return request.SerializeToString()
+
+
+def wait_for(server, wanted, description):
+  """Metrics of which `wanted` is true."""
+  deadline = time.monotonic() + LIMIT_S
+  while True:
+    metrics = Metrics(server)
+    if wanted(metrics):
+      return metrics
+    if time.monotonic() > deadline:
+      raise AssertionError(f'never: {description}')
+    time.sleep(0.1)
+
+
+class GoodCaller(threading.Thread):
+  """Calls one after the other on one connection, until stopped."""
+
+  def __init__(self, server):
+    super().__init__()
+    self._channel = channel_to(server)
+    self._stopping = threading.Event()
+    self.latencies = []
+    self.failures = []
+    generate(self._channel)
+    self.start()
+
+  def run(self):
+    while not self._stopping.is_set():
+      start_s = time.monotonic()
+      try:
+        generate(self._channel)
+      except grpc.RpcError as error:
+        self.failures.append(error.code())
+      self.latencies.append(time.monotonic() - start_s)
+      time.sleep(0.002)
+
+  def p99_ms(self, first=0, last=None):
+    sorted_s = sorted(self.latencies[first:last])
+    return 1000 * sorted_s[int(0.99 * (len(sorted_s) - 1))]
+
+  def wait_for_calls(self, count):
+    wanted = len(self.latencies) + count
+    while len(self.latencies) < wanted:
+      time.sleep(0.01)
+    return wanted
+
+  def stop(self):
+    self._stopping.set()
+    self.join()
+    self._channel.close()
+
+
+def is_closed(connection):
+  """Whether the server closes the connection in time."""
+  connection.settimeout(LIMIT_S)
+  try:
+    while connection.recv(4096):
+      continue
+    return True
+  except ConnectionResetError:
+    return True
+  except TimeoutError:
+    return False
+
+
+class DescriptorsTest(unittest.TestCase):
+
+  def test_one_peer_cannot_take_all_connections(self):
+    with tempfile.TemporaryDirectory() as folder, \
+         start('--handshake_timeout=10m',
+               binary=limited_binary(folder, 200)) as server:
+      held = [raw_http2.connect(server.grpc_address, ATTACKER)
+              for _ in range(400)]
+      with channel_to(server) as channel:
+        self.assertEqual(len(generate(channel).images), 4)
+      metrics = Metrics(server)
+      self.assertGreater(
+          metrics.sum('ddgan_connections_refused_total', reason='peer'), 200)
+      self.assertLess(metrics.sum('ddgan_connections'), 100)
+      for connection in held:
+        connection.close()
+      wait_for(server, lambda m: m.sum('ddgan_connections') <= 1, 'all closed')
+
+  def test_silent_peers_that_take_all_connections_lose_them(self):
+    with tempfile.TemporaryDirectory() as folder, \
+         start('--handshake_timeout=2s',
+               binary=limited_binary(folder, 200)) as server:
+      held = [raw_http2.connect(server.grpc_address, f'127.0.0.{2 + i % 8}')
+              for i in range(400)]
+      wait_for(server, lambda m: m.sum('ddgan_connections_refused_total',
+                                       reason='total') > 0, 'full')
+      with channel_to(server) as channel:
+        self.assertEqual(
+            len(generate(channel, wait_for_ready=True).images), 4)
+      for connection in held:
+        self.assertTrue(is_closed(connection))
+        connection.close()
+
+  def test_it_goes_on_after_it_ran_out_of_descriptors(self):
+    with start('--handshake_timeout=10m') as server:
+      in_use = len(os.listdir(f'/proc/{server.pid}/fd'))
+      _, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+      resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (in_use + 20, hard))
+      held = [raw_http2.connect(server.grpc_address, ATTACKER)
+              for _ in range(400)]
+      metrics = wait_for(
+          server,
+          lambda m: m.sum('ddgan_connections_refused_total',
+                          reason='descriptors') > 300, 'out of descriptors')
+      self.assertLessEqual(metrics.sum('ddgan_connections'), 20)
+      for connection in held:
+        connection.close()
+      with channel_to(server) as channel:
+        self.assertEqual(
+            len(generate(channel, wait_for_ready=True).images), 4)
+
+
+class ConnectionsTest(unittest.TestCase):
+
+  def test_silent_half_open_and_slow_connections_are_closed_in_time(self):
+    count = 3000
+    with start('--handshake_timeout=5s', '--keepalive_time=3s',
+               '--keepalive_timeout=2s') as server:
+      good = GoodCaller(server)
+      quiet = good.wait_for_calls(options.good_calls)
+      before = server.memory_mib()
+      begin = time.monotonic()
+      held = []
+      for i in range(count):
+        # Ten addresses, since one peer may not have as many.
+        connection = raw_http2.connect(server.grpc_address,
+                                       f'127.0.0.{2 + i % 10}')
+        if i % 3 == 1:  # Half of a preface.
+          connection.sendall(raw_http2.PREFACE[:12])
+        elif i % 3 == 2:  # A preface, and then no word, nor answer to a ping.
+          connection.sendall(raw_http2.PREFACE
+                             + raw_http2.frame(raw_http2.SETTINGS, 0, 0))
+        held.append(connection)
+      connected = time.monotonic()
+      peak = 0
+      open_now = count
+      deadline = time.monotonic() + LIMIT_S
+      while open_now > 1 and time.monotonic() < deadline:
+        peak = max(peak, server.memory_mib())
+        open_now = Metrics(server).sum('ddgan_connections')
+        time.sleep(0.2)
+      gone = time.monotonic()
+      attacked = len(good.latencies)
+      self.assertEqual(open_now, 1)  # The good caller's.
+      for connection in held:
+        self.assertTrue(is_closed(connection))
+        connection.close()
+      good.stop()
+      self.assertEqual(good.failures, [])
+      print(f'{count} connections that do not speak: opened in '
+            f'{connected - begin:.1f} s, all closed '
+            f'{gone - connected:.1f} s later, {peak - before:.0f} MiB; p99 of '
+            f'{attacked - quiet} good calls {good.p99_ms(quiet, attacked):.1f} '
+            f'ms, of {quiet} quiet ones {good.p99_ms(0, quiet):.1f} ms')
+      # 64 KiB for each.
+      self.assertLess(peak - before, count / 16)
+      self.assertEqual(server.terminate(), 0)
+
+  def test_an_idle_or_old_connection_is_asked_to_leave(self):
+    for flag in ('--max_connection_idle=500ms', '--max_connection_age=500ms'):
+      with self.subTest(flag), start(flag) as server:
+        caller = RawHttp2(server.grpc_address)
+        self.assertIsNotNone(caller.wait_for(raw_http2.GOAWAY, LIMIT_S))
+        caller.close()
+        # Clients of gRPC come back by themselves.
+        with channel_to(server) as channel:
+          for _ in range(3):
+            self.assertEqual(len(generate(channel).images), 4)
+            time.sleep(0.7)
+
+  def test_only_a_flood_of_pings_is_too_many(self):
+    with start('--min_ping_interval=200ms') as server:
+      polite = RawHttp2(server.grpc_address)
+      for _ in range(6):
+        time.sleep(0.3)
+        polite.ping()
+        self.assertIsNotNone(polite.wait_for(raw_http2.PING, LIMIT_S))
+      flood = RawHttp2(server.grpc_address)
+      for _ in range(6):
+        flood.ping()
+      goaway = flood.wait_for(raw_http2.GOAWAY, LIMIT_S)
+      self.assertEqual(int.from_bytes(goaway[3][4:8], 'big'),
+                       raw_http2.ENHANCE_YOUR_CALM)
+      self.assertIn(b'too_many_pings', goaway[3])
+
+  def test_keepalive_of_a_waiting_client_is_no_attack_by_default(self):
+    with start() as server, \
+         channel_to(server, grpc__keepalive_time_ms=6000,
+                    grpc__keepalive_permit_without_calls=1,
+                    grpc__http2__max_pings_without_data=0) as channel:
+      connections = []
+      channel.subscribe(connections.append)
+      generate(channel)
+      time.sleep(25)
+      generate(channel)
+      self.assertNotIn(grpc.ChannelConnectivity.TRANSIENT_FAILURE, connections)
+      self.assertNotIn(grpc.ChannelConnectivity.IDLE, connections[1:])
+
+
+class SlowReaders(threading.Thread):
+  """Callers that ask again and again, and read next to nothing.
+
+  `window` is what HTTP/2 lets the server send of each reply; of what comes they
+  read a few bytes now and then. Whoever is cut off comes back.
+  """
+
+  def __init__(self, server, connections, calls, **arguments):
+    super().__init__()
+    self._address = server.grpc_address
+    self._arguments = arguments
+    self._calls = calls
+    self._stopping = threading.Event()
+    self._callers = [self._connect() for _ in range(connections)]
+    self.start()
+
+  def _connect(self):
+    caller = RawHttp2(self._address, ATTACKER, **self._arguments)
+    caller.socket.settimeout(1)
+    for i in range(self._calls):
+      self._call(caller, i)
+    return caller
+
+  @staticmethod
+  def _call(caller, i):
+    if i % 2:
+      caller.call(STREAM, request_bytes(stream=True))
+    else:
+      caller.call(GENERATE, request_bytes())
+
+  def run(self):
+    rounds = 0
+    while not self._stopping.wait(0.2):
+      rounds += 1
+      for i, caller in enumerate(self._callers):
+        try:
+          caller.socket.recv(64)
+          self._call(caller, rounds)
+        except OSError:
+          caller.close()
+          self._callers[i] = self._connect()
+
+  def stop(self, close=True):
+    self._stopping.set()
+    self.join()
+    if close:
+      self.close()
+
+  def close(self):
+    for caller in self._callers:
+      caller.close()
+
+
+class SlowReadersTest(unittest.TestCase):
+
+  def test_two_hundred_slow_readers_cost_what_their_bound_says(self):
+    for name, arguments in (
+        ('of streams', {'window': 10}),
+        ('of sockets', {'window': raw_http2.LARGEST_WINDOW,
+                        'receive_buffer': 4096})):
+      with self.subTest(name), \
+           start('--max_reply_mib_per_caller=40', '--write_timeout=3s',
+                 shape=LARGE) as server:
+        good = GoodCaller(server)
+        quiet = good.wait_for_calls(options.good_calls // 4)
+        before = server.memory_mib()
+        readers = SlowReaders(server, connections=10, calls=20, **arguments)
+        peak = 0
+        booked = 0
+        end = time.monotonic() + 12
+        while time.monotonic() < end:
+          peak = max(peak, server.memory_mib())
+          booked = max(booked,
+                       Metrics(server).sum('ddgan_reply_bytes') / 2**20)
+          time.sleep(0.1)
+        attacked = len(good.latencies)
+        readers.stop()
+        metrics = wait_for(server,
+                           lambda m: m.sum('ddgan_reply_bytes') < 2 * 2**20,
+                           'the bytes are back')
+        good.stop()
+        refused = metrics.sum('ddgan_rejected_total',
+                              reason='reply_bytes_caller')
+        cut = metrics.sum('ddgan_write_timeouts_total', what='connection')
+        print(f'200 slow readers {name}: {peak - before:.0f} MiB, '
+              f'{booked:.0f} MiB booked, {refused:.0f} calls refused, '
+              f'{cut:.0f} connections cut; p99 of {attacked - quiet} good '
+              f'calls {good.p99_ms(quiet, attacked):.1f} ms, of {quiet} quiet '
+              f'ones {good.p99_ms(0, quiet):.1f} ms')
+        self.assertEqual(good.failures, [])
+        self.assertGreater(refused, 0)
+        self.assertGreater(
+            metrics.sum('ddgan_write_timeouts_total', what='call'), 0)
+        self.assertLessEqual(booked, 40 + 2)  # The good caller's as well.
+        self.assertLessEqual(peak - before, 64)
+        self.assertEqual(server.terminate(), 0)
+
+  def test_a_stop_does_not_wait_for_them(self):
+    with start('--drain_timeout=1s', shape=LARGE) as server:
+      readers = SlowReaders(server, connections=4, calls=5,
+                            window=raw_http2.LARGEST_WINDOW,
+                            receive_buffer=4096)
+      try:
+        wait_for(server, lambda m: m.sum('ddgan_reply_bytes') > 0, 'booked')
+      finally:
+        readers.stop(close=False)
+      begin = time.monotonic()
+      self.assertEqual(server.terminate(), 0)
+      print(f'stopped {time.monotonic() - begin:.1f} s after SIGTERM, under '
+            'slow readers')
+      readers.close()
+
+
+class SizesTest(unittest.TestCase):
+
+  def test_too_much_metadata_and_too_large_a_request_get_clear_codes(self):
+    with start('--max_metadata_kib=8', '--max_request_kib=64') as server, \
+         channel_to(server, grpc__max_metadata_size=1 << 20) as channel:
+      with self.assertRaises(grpc.RpcError) as caught:
+        generate(channel, metadata=[('x', 'y' * 10000)])
+      self.assertEqual(caught.exception.code(),
+                       grpc.StatusCode.RESOURCE_EXHAUSTED)
+      self.assertIn('metadata size', caught.exception.details())
+      with self.assertRaises(grpc.RpcError) as caught:
+        images_grpc.ImageGenerationStub(channel).Generate(
+            pb.GenerateRequest(count=1, model='m' * (65 << 10)),
+            timeout=LIMIT_S)
+      self.assertEqual(caught.exception.code(),
+                       grpc.StatusCode.RESOURCE_EXHAUSTED)
+      self.assertIn('larger than max', caught.exception.details())
+      self.assertEqual(len(generate(channel).images), 4)
+
+  def test_more_streams_than_allowed_wait_or_end_the_connection(self):
+    with start('--max_streams_per_connection=4') as server:
+      caller = RawHttp2(server.grpc_address, window=0)
+      # A client that knows the setting waits. This one does not.
+      caller.wait_for(raw_http2.SETTINGS)
+      caller.socket.sendall(
+          raw_http2.frame(raw_http2.SETTINGS, raw_http2.ACK, 0))
+      for _ in range(5):
+        caller.call(GENERATE, request_bytes(count=1))
+      caller.wait_for_end()
+      with channel_to(server) as channel:
+        calls = [
+            images_grpc.ImageGenerationStub(channel).Generate.future(
+                pb.GenerateRequest(count=1), timeout=LIMIT_S)
+            for _ in range(20)]
+        for call in calls:
+          self.assertEqual(len(call.result().images), 1)
+
+
+def main():
+  global options, pb, images_grpc, model_pb, models_grpc
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--server', required=True,
+                      help='the ddgan_server_with_fake_engine binary')
+  parser.add_argument('--good_calls', type=int, default=1000,
+                      help='calls that quiet is measured by')
+  parser.add_argument('--quick', action='store_const', const=QUICK, default=(),
+                      help='only tests that take less than half a minute')
+  parser.add_argument('--slow', action='store_const', const=SLOW, default=(),
+                      help='only the others')
+  options, rest = parser.parse_known_args()
+  _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+  resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+  with tempfile.TemporaryDirectory(prefix='ddgan-stubs-') as folder:
+    pb, images_grpc, model_pb, models_grpc = generate_stubs(
+        REPOSITORY / 'proto', folder)
+    unittest.main(argv=[sys.argv[0], *options.quick, *options.slow, *rest],
+                  verbosity=2)
+
+
+if __name__ == '__main__':
+  main()
