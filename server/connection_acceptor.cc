@@ -155,6 +155,13 @@ bool ConnectionAcceptor::Cut(const PeerEndpoint& peer) {
   return first != last;
 }
 
+void ConnectionAcceptor::CutAll() {
+  absl::MutexLock lock(&mu_);
+  for (const auto& [id, connection] : connections_) {
+    shutdown(connection.duplicate, SHUT_RDWR);
+  }
+}
+
 absl::Status ConnectionAcceptor::Probe(absl::Duration timeout) {
   std::optional<int> announced;
   const absl::Status status =

@@ -73,6 +73,8 @@ class ConnectionAcceptor {
   // Ends `peer`'s connection at once, as if its network had failed. Whether
   // there was one.
   bool Cut(const PeerEndpoint& peer) ABSL_LOCKS_EXCLUDED(mu_);
+  // All of them.
+  void CutAll() ABSL_LOCKS_EXCLUDED(mu_);
 
   // ProbeGrpcListener of this port, by a connection that no cap refuses.
   absl::Status Probe(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);

@@ -48,6 +48,10 @@ constexpr absl::Duration kLivenessTimeout = absl::Seconds(2);
 // callers before their connections are cut.
 constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
 
+// Then gRPC cancels what is left. Connections that do not end by this much
+// later are cut.
+constexpr absl::Duration kCutDelay = absl::Milliseconds(500);
+
 // What the watchdog allows on top of all other time limits of a stop.
 constexpr absl::Duration kHangTimeout = absl::Seconds(5);
 
@@ -175,6 +179,10 @@ void Server::Stop(absl::Duration drain_timeout) {
   if (engine_ != nullptr) engine_->Drain(absl::Now() + drain_timeout);
   if (grpc_server_ != nullptr) {
     acceptor_->StopAccepting();
+    // gRPC closes no connection while it is writing to it, so that somebody who
+    // reads nothing would hold up the stop.
+    write_timer_->Add(kFlushTimeout + kCutDelay,
+                      [this] { acceptor_->CutAll(); });
     grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushTimeout));
   }
   // No call is left, so from here on the parts go in reverse order.

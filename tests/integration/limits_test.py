@@ -83,7 +83,6 @@ def channel_to(server, **arguments):
       server.grpc_address,
       [('grpc.use_local_subchannel_pool', 1),
        ('grpc.max_receive_message_length', -1),
-       ('grpc.min_reconnect_backoff_ms', 100),
        ('grpc.initial_reconnect_backoff_ms', 100),
        ('grpc.max_reconnect_backoff_ms', 500),
        *((name.replace('__', '.'), value)
@@ -421,21 +420,23 @@ class SlowReadersTest(unittest.TestCase):
 class SizesTest(unittest.TestCase):
 
   def test_too_much_metadata_and_too_large_a_request_get_clear_codes(self):
-    with start('--max_metadata_kib=8', '--max_request_kib=64') as server, \
-         channel_to(server, grpc__max_metadata_size=1 << 20) as channel:
-      with self.assertRaises(grpc.RpcError) as caught:
-        generate(channel, metadata=[('x', 'y' * 10000)])
-      self.assertEqual(caught.exception.code(),
-                       grpc.StatusCode.RESOURCE_EXHAUSTED)
-      self.assertIn('metadata size', caught.exception.details())
-      with self.assertRaises(grpc.RpcError) as caught:
-        images_grpc.ImageGenerationStub(channel).Generate(
-            pb.GenerateRequest(count=1, model='m' * (65 << 10)),
-            timeout=LIMIT_S)
-      self.assertEqual(caught.exception.code(),
-                       grpc.StatusCode.RESOURCE_EXHAUSTED)
-      self.assertIn('larger than max', caught.exception.details())
-      self.assertEqual(len(generate(channel).images), 4)
+    with start('--max_metadata_kib=8', '--max_request_kib=64') as server:
+      # gRPC closes the connection after that.
+      with channel_to(server) as channel:
+        with self.assertRaises(grpc.RpcError) as caught:
+          generate(channel, metadata=[('x', 'y' * 10000)])
+        self.assertEqual(caught.exception.code(),
+                         grpc.StatusCode.RESOURCE_EXHAUSTED)
+        self.assertIn('metadata size', caught.exception.details())
+      with channel_to(server) as channel:
+        with self.assertRaises(grpc.RpcError) as caught:
+          images_grpc.ImageGenerationStub(channel).Generate(
+              pb.GenerateRequest(count=1, model='m' * (65 << 10)),
+              timeout=LIMIT_S)
+        self.assertEqual(caught.exception.code(),
+                         grpc.StatusCode.RESOURCE_EXHAUSTED)
+        self.assertIn('larger than max', caught.exception.details())
+        self.assertEqual(len(generate(channel).images), 4)
 
   def test_more_streams_than_allowed_wait_or_end_the_connection(self):
     with start('--max_streams_per_connection=4') as server:
