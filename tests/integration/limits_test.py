@@ -377,7 +377,7 @@ class SlowReadersTest(unittest.TestCase):
         ('of sockets', {'window': raw_http2.LARGEST_WINDOW,
                         'receive_buffer': 4096})):
       with self.subTest(name), \
-           start('--max_reply_mib_per_caller=40', '--write_timeout=3s',
+           start('--max_reply_mib_per_caller=32', '--write_timeout=3s',
                  shape=LARGE) as server:
         good = GoodCaller(server)
         quiet = time.monotonic()
@@ -410,7 +410,7 @@ class SlowReadersTest(unittest.TestCase):
         self.assertGreater(refused, 0)
         self.assertGreater(
             metrics.sum('ddgan_write_timeouts_total', what='call'), 0)
-        self.assertLessEqual(booked, 40 + 2)  # The good caller's as well.
+        self.assertLessEqual(booked, 32 + 2)  # The good caller's as well.
         self.assertLessEqual(peak - before, 64)
         self.assertEqual(server.terminate(), 0)
 
