@@ -244,8 +244,9 @@ void ConnectionAcceptor::AcceptFrom(int listener) {
       case AcceptError::kNextOne:
         continue;
       case AcceptError::kOutOfDescriptors:
+        if (spare_ < 0) break;
         if (ShedOne(listener)) continue;
-        break;
+        return;
       case AcceptError::kPause:
         break;
     }
@@ -280,8 +281,8 @@ void ConnectionAcceptor::Take(int socket, const sockaddr_storage& address) {
     }
   }
   if (refusal.has_value()) {
-    close(socket);
     metrics_->OnConnectionRefused(*refusal);
+    close(socket);
     return;
   }
   const uint64_t id = next_id_++;
@@ -302,12 +303,11 @@ void ConnectionAcceptor::Take(int socket, const sockaddr_storage& address) {
 }
 
 bool ConnectionAcceptor::ShedOne(int listener) {
-  if (spare_ < 0) return false;
   close(spare_);
   const int socket = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
   if (socket >= 0) {
-    close(socket);
     metrics_->OnConnectionRefused(ConnectionRefusal::kDescriptors);
+    close(socket);
   }
   KeepSpare();
   return socket >= 0;

@@ -98,7 +98,7 @@ class ConnectionAcceptor {
   void AcceptFrom(int listener);
   void Take(int socket, const sockaddr_storage& address);
   // Accepts one connection with the descriptor that is kept for this, and
-  // closes it. False if there was none to accept, or no descriptor kept.
+  // closes it. False if there was none to accept.
   bool ShedOne(int listener);
   void Forget(uint64_t id) ABSL_LOCKS_EXCLUDED(mu_);
   void CloseListeners();
