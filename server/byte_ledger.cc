@@ -1,5 +1,6 @@
 #include "server/byte_ledger.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ddgan {
@@ -24,6 +25,7 @@ ByteLedger::Reservation& ByteLedger::Reservation::operator=(
 ByteLedger::Reservation::~Reservation() { ShrinkTo(0); }
 
 void ByteLedger::Reservation::ShrinkTo(int64_t bytes) {
+  bytes = std::max(bytes, int64_t{0});
   if (bytes >= bytes_) return;
   ledger_->GiveBack(caller_, bytes_ - bytes);
   bytes_ = bytes;

@@ -35,7 +35,8 @@ class ByteLedger {
     Reservation& operator=(Reservation&& other) noexcept;
     ~Reservation();
 
-    // Gives back all but `bytes`. No effect if it holds no more than that.
+    // Gives back all but `bytes`, or all if that is less than 0. No effect if
+    // it holds no more.
     void ShrinkTo(int64_t bytes);
 
     int64_t bytes() const { return bytes_; }
