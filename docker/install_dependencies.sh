@@ -3,12 +3,17 @@
 # Debian 12. README, CI and the Dockerfiles all call this one list. Idempotent:
 # what is present in the pinned version is left alone.
 #
-# usage: docker/install_dependencies.sh [--cuda] [--tests]
-#   --cuda    full LibTorch with the CUDA libraries (4.7 GB) instead of the CPU
-#             subset (1.3 GB). The CUDA 13.0 toolkit itself (nvcc) must already
-#             be in /usr/local/cuda.
+# usage: docker/install_dependencies.sh [--cpu | --cuda] [--tests] [--images]
+#        docker/install_dependencies.sh --runtime=server|trainer
+#   --cpu     the CPU subset of LibTorch (1.3 GB); the default
+#   --cuda    full LibTorch with the CUDA libraries (4.7 GB) and, where
+#             /usr/local/cuda is absent, the CUDA 13.0 compiler
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
 #             Alertmanager, grpcio
+#   --images  also what builds and runs the images without a Docker engine, for
+#             the test of them: buildah, podman, runc, mmdebstrap
+#   --runtime=PART   nothing but the Debian libraries that the programs of one
+#             image load, and the latest security updates; no compiler, no Python
 #
 # DDGAN_DEPS    where LibTorch and the Python environment go
 #               (default: ${XDG_CACHE_HOME:-$HOME/.cache}/ddgan)
@@ -16,11 +21,16 @@ set -euo pipefail
 
 flavour=cpu
 tests=false
+images=false
+runtime=
 for argument in "$@"; do
   case "$argument" in
+    --cpu) flavour=cpu ;;
     --cuda) flavour=cuda ;;
     --tests) tests=true ;;
-    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --images) images=true ;;
+    --runtime=server | --runtime=trainer) runtime=${argument#*=} ;;
+    -h | --help) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install_dependencies.sh: unknown argument '$argument' (try --help)" >&2; exit 2 ;;
   esac
 done
@@ -49,6 +59,29 @@ if $tests; then
     clang-14 clang-format-14 clang-tidy-14 curl
   )
 fi
+if $images; then
+  packages+=(
+    'buildah=1.28.2*' 'podman=4.3.1*' 'runc=1.1.5*' 'mmdebstrap=1.3.5*'
+  )
+fi
+# Only what the programs name themselves; apt adds what those libraries need.
+case $runtime in
+  server)
+    packages=(
+      'libgrpc++1.51=1.51.1*' 'libprotobuf32=3.21.12*' 'libabsl20220623=20220623.1*'
+      'libprometheus-cpp-core1.0=1.0.1*' 'libcpp-httplib0.11=0.11.4*'
+      'libspdlog1.10=1:1.10.0*' 'libfmt9=9.1.0*' 'libpng16-16=1.6.39*' libssl3
+    )
+    ;;
+  trainer)
+    packages=(
+      'libabsl20220623=20220623.1*'
+      'libprometheus-cpp-core1.0=1.0.1*' 'libcpp-httplib0.11=0.11.4*'
+      'libpng16-16=1.6.39*' 'libzip4=1.7.3*' 'libjpeg62-turbo=1:2.1.5*'
+      'liblmdb0=0.9.24*' zlib1g libssl3
+    )
+    ;;
+esac
 
 say() { printf '\033[1m[dependencies]\033[0m %s\n' "$*"; }
 
@@ -109,6 +142,9 @@ install_libtorch() {
     # libtorch_cpu.so of this wheel needs these two small CUDA libraries and no other.
     wheels+=(nvidia-cuda-cupti==13.0.85 nvidia-cuda-runtime==13.0.96)
     options+=(--no-deps)
+  else
+    wheels+=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
+      nvidia-cuda-cccl==13.0.85)
   fi
   # TMPDIR beside the target: pip then moves the unpacked wheel, not copies it.
   mkdir -p "$deps/tmp"
@@ -118,16 +154,31 @@ install_libtorch() {
   rm -rf "$deps/tmp"
 }
 
-install_python_test_packages() {
-  local wanted=(grpcio==1.62.3 grpcio-tools==1.62.3 grpcio-health-checking==1.62.3
-    grpcio-reflection==1.62.3 'numpy==1.26.4' 'pillow==10.4.0' 'safetensors==0.4.5' 'lmdb==1.5.1')
-  if [ "$(cat "$deps/python/test_packages" 2>/dev/null)" = "${wanted[*]}" ]; then
-    say "Python test packages: present"
+# The wheels of the CUDA flavour hold a whole toolkit, but for two names that
+# CMake looks for. One that is already in /usr/local/cuda is left alone.
+cuda_toolkit() {
+  if [ -x /usr/local/cuda/bin/nvcc ]; then
+    say "CUDA toolkit: present in /usr/local/cuda"
     return
   fi
-  say "Python test packages: ${wanted[*]}"
-  "$deps/python/bin/pip" install --no-cache-dir --quiet "${wanted[@]}"
-  printf '%s' "${wanted[*]}" >"$deps/python/test_packages"
+  local toolkit=$deps/libtorch-$torch_version-cuda/nvidia/cu13
+  say "CUDA toolkit: /usr/local/cuda is $toolkit"
+  ln -sfn lib "$toolkit/lib64"
+  ln -sf libcudart.so.13 "$toolkit/lib/libcudart.so"
+  as_root ln -sT "$toolkit" /usr/local/cuda
+}
+
+# install_python_packages WHAT package...
+install_python_packages() {
+  local record=$deps/python/$1_packages what=$1
+  shift
+  if [ "$(cat "$record" 2>/dev/null)" = "$*" ]; then
+    say "Python $what packages: present"
+    return
+  fi
+  say "Python $what packages: $*"
+  "$deps/python/bin/pip" install --no-cache-dir --quiet "$@"
+  printf '%s' "$*" >"$record"
 }
 
 # unpack_package NAME PACKAGE PROGRAM: what of Debian's the tests start themselves.
@@ -156,21 +207,34 @@ install_alertmanager_templates() {
 }
 
 if ! grep -q '^VERSION_ID="12"' /etc/os-release; then
+  # shellcheck source=/dev/null
   echo "install_dependencies.sh: needs Debian 12, this is $(. /etc/os-release && echo "$PRETTY_NAME")" >&2
   exit 1
 fi
-if [ "$flavour" = cuda ] && [ ! -x /usr/local/cuda/bin/nvcc ]; then
-  echo "install_dependencies.sh: --cuda needs the CUDA 13.0 toolkit in /usr/local/cuda (nvcc not found)" >&2
-  exit 1
+if [ -n "$runtime" ]; then
+  install_debian_packages
+  # The base image may be older than the latest fix of what it brings.
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get upgrade -y -qq >/dev/null
+  say "done"
+  exit
 fi
 mkdir -p "$deps"
 install_debian_packages
 python_environment
 install_libtorch
+if [ "$flavour" = cuda ]; then
+  cuda_toolkit
+fi
 if $tests; then
-  install_python_test_packages
+  install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
+    grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
+    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1
   unpack_package prometheus 'prometheus=2.42.0*' promtool
   unpack_package alertmanager 'prometheus-alertmanager=0.25.0*' amtool
   install_alertmanager_templates
+fi
+if $images; then
+  # The official schemas of CycloneDX, and what checks a document against them.
+  install_python_packages image 'cyclonedx-python-lib[json-validation]==11.12.0'
 fi
 say "done"

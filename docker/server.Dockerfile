@@ -1,0 +1,59 @@
+# ddgan-server and its client ddgan, in a Debian without compiler and Python.
+#
+#   docker build -f docker/server.Dockerfile -t ddgan-server .
+#   docker run --rm -p 50051:50051 -p 50052:50052 --read-only --cap-drop ALL \
+#     ddgan-server --model_root=/usr/share/ddgan/models --listen=0.0.0.0:50051 --http=0.0.0.0:50052
+#
+# Without arguments it serves /models, a volume with <model>/<version>/ in it;
+# the bundled model is in /usr/share/ddgan/models.
+#
+# Build arguments:
+#   FLAVOUR           cpu (default) or cuda. The CUDA image needs NVIDIA's
+#                     container runtime, which brings the driver's libcuda.so
+#   BASE_IMAGE        a Debian 12; with a digest, builds begin from the same bytes
+#   TOOLCHAIN_IMAGE   where the programs are built; an image of
+#                     toolchain.Dockerfile saves installing the compiler
+#   VERSION, REVISION for the labels: the project's version, the commit
+#   DDGAN_DEPS, CCACHE_DIR   folders of the build: LibTorch, compiler cache
+ARG BASE_IMAGE=docker.io/library/debian:12.12-slim
+ARG TOOLCHAIN_IMAGE=docker.io/library/debian:12.12-slim
+
+FROM ${TOOLCHAIN_IMAGE} AS build
+ARG FLAVOUR=cpu
+ARG DDGAN_DEPS=/opt/ddgan
+ARG CCACHE_DIR=/var/cache/ccache
+ARG CCACHE_MAXSIZE=5G
+ENV LANG=C.UTF-8
+WORKDIR /src
+COPY docker/install_dependencies.sh docker/
+RUN docker/install_dependencies.sh "--${FLAVOUR}"
+COPY . .
+RUN --mount=type=cache,target=/var/cache/ccache \
+    docker/build_programs.sh server "${FLAVOUR}" /out
+
+FROM ${BASE_IMAGE}
+ARG BASE_IMAGE
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="ddgan-server" \
+      org.opencontainers.image.description="Image generation service for denoising diffusion GANs" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"
+COPY --from=build /out/ /
+# Nothing in here gains rights: no set-user-id program is left.
+RUN --mount=type=bind,source=docker,target=/docker \
+    /docker/install_dependencies.sh --runtime=server \
+    && ldconfig \
+    && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/ldconfig/* \
+    && find / -xdev -perm /6000 -type f -exec chmod a-s {} + \
+    && groupadd --gid 10001 ddgan \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
+         --shell /usr/sbin/nologin --no-log-init ddgan \
+    && install -d -o 10001 -g 10001 /models /var/lib/ddgan \
+    && /docker/sbom.sh ddgan-server "${VERSION}" >/usr/share/doc/ddgan/sbom.cdx.json
+USER 10001:10001
+EXPOSE 50051 50052
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/ddgan-server"]
+CMD ["--model_root=/models", "--listen=0.0.0.0:50051", "--http=0.0.0.0:50052"]
