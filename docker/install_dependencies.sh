@@ -3,7 +3,7 @@
 # Debian 12. README, CI and the Dockerfiles all call this one list. Idempotent:
 # what is present in the pinned version is left alone.
 #
-# usage: docker/install_dependencies.sh [--cpu | --cuda] [--tests] [--images]
+# usage: docker/install_dependencies.sh [--cpu | --cuda] [--tests] [--images] [--linters]
 #        docker/install_dependencies.sh --runtime=server|trainer
 #   --cpu     the CPU subset of LibTorch (1.3 GB); the default
 #   --cuda    full LibTorch with the CUDA libraries (4.7 GB) and, where
@@ -12,6 +12,7 @@
 #             Alertmanager, grpcio
 #   --images  also what builds and runs the images without a Docker engine, for
 #             the test of them: buildah, podman, runc, mmdebstrap
+#   --linters also what checks the files of deploy/ and docker/ (linters.txt)
 #   --runtime=PART   nothing but the Debian libraries that the programs of one
 #             image load, and the latest security updates; no compiler, no Python
 #
@@ -23,6 +24,7 @@ flavour=cpu
 tests=false
 images=false
 runtime=
+linters=false
 for argument in "$@"; do
   case "$argument" in
     --cpu) flavour=cpu ;;
@@ -30,7 +32,8 @@ for argument in "$@"; do
     --tests) tests=true ;;
     --images) images=true ;;
     --runtime=server | --runtime=trainer) runtime=${argument#*=} ;;
-    -h | --help) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --linters) linters=true ;;
+    -h | --help) sed -n '2,22s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install_dependencies.sh: unknown argument '$argument' (try --help)" >&2; exit 2 ;;
   esac
 done
@@ -168,6 +171,21 @@ cuda_toolkit() {
   as_root ln -sT "$toolkit" /usr/local/cuda
 }
 
+# In an environment of their own, since they need other versions of much.
+install_linters() {
+  local list
+  list=$(dirname "$0")/linters.txt
+  if cmp -s "$list" "$deps/linters/installed.txt"; then
+    say "Linters: present in $deps/linters"
+    return
+  fi
+  say "Linters into $deps/linters (0.5 GB)"
+  rm -rf "$deps/linters"
+  python3 -m venv "$deps/linters"
+  "$deps/linters/bin/pip" install --no-cache-dir --no-compile --no-deps --quiet -r "$list"
+  cp "$list" "$deps/linters/installed.txt"
+}
+
 # install_python_packages WHAT package...
 install_python_packages() {
   local record=$deps/python/$1_packages what=$1
@@ -236,5 +254,8 @@ fi
 if $images; then
   # The official schemas of CycloneDX, and what checks a document against them.
   install_python_packages image 'cyclonedx-python-lib[json-validation]==11.12.0'
+fi
+if $linters; then
+  install_linters
 fi
 say "done"

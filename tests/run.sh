@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-docker/install_dependencies.sh --tests --images
+docker/install_dependencies.sh --tests --images --linters
 cmake --preset release
 cmake --build --preset release
 # -Wthread-safety proves that what a mutex guards is used under it.
