@@ -1,0 +1,95 @@
+"""Everything in deploy/kubernetes renders by kubectl, without a warning, and is
+what the API of Kubernetes and of the Prometheus operator takes.
+
+Run by CTest, or by hand:
+  ~/.cache/ddgan/linters/bin/python tests/deploy/kubernetes_schema_test.py
+"""
+
+import copy
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+import kubernetes_validate
+import manifests
+import operator_schema
+
+KUBECTL = pathlib.Path(sys.prefix) / 'bin' / 'kubectl'
+
+# The oldest version in which every field that is used is stable, and the newest
+# that the validator knows.
+VERSIONS = ('1.31', '1.37')
+
+
+class KubernetesSchemaTest(unittest.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    with tempfile.TemporaryDirectory(prefix='ddgan-kustomize-') as scratch:
+      cls.rendered = {
+          name: manifests.documents(text)
+          for name, text in manifests.render_all(KUBECTL, scratch).items()}
+
+  def test_every_kustomization_is_rendered(self):
+    """A folder that nothing names would be checked by nobody."""
+    known = set(manifests.SERVERS + manifests.TRAINERS + manifests.OTHERS)
+    known |= {'base', 'trainer/base', 'components/autoscaling'}
+    known |= {f'components/{c}' for cs in manifests.COMPONENTS for c in cs}
+    found = {str(path.parent.relative_to(manifests.KUBERNETES))
+             for path in manifests.KUBERNETES.rglob('kustomization.yaml')}
+    self.assertEqual(found, known)
+
+  def test_kubernetes_takes_it(self):
+    for name, documents in self.rendered.items():
+      for document in documents:
+        if document['apiVersion'].startswith('monitoring.coreos.com/'):
+          continue
+        for version in VERSIONS:
+          with self.subTest(name, kind=document['kind'], version=version):
+            kubernetes_validate.validate(document, version, strict=True)
+
+  def test_the_prometheus_operator_takes_it(self):
+    kinds = operator_schema.load()
+    checked = set()
+    documents = sum(self.rendered.values(), [])
+    documents += manifests.documents(manifests.prometheus_rules())
+    for document in documents:
+      if document['apiVersion'].startswith('monitoring.coreos.com/'):
+        with self.subTest(kind=document['kind']):
+          kinds[document['kind']].model_validate(document)
+        checked.add(document['kind'])
+    self.assertEqual(checked, {'ServiceMonitor', 'PodMonitor', 'PrometheusRule'})
+
+  def test_the_readmes_overlay_renders_with_ones_own_images(self):
+    readme = (manifests.DEPLOY / 'README.md').read_text()
+    overlay = re.search(r'```yaml\n(# site/.*?)```', readme, re.DOTALL)[1]
+    with tempfile.TemporaryDirectory(prefix='ddgan-site-') as folder:
+      here = os.path.relpath(manifests.DEPLOY, folder)
+      (pathlib.Path(folder) / 'kustomization.yaml').write_text(
+          overlay.replace('../deploy/', here + '/'))
+      documents = manifests.documents(manifests.kustomize(KUBECTL, folder))
+    by_kind = {d['kind']: d for d in documents}
+    for document in documents:
+      kubernetes_validate.validate(document, VERSIONS[0], strict=True)
+    image = manifests.pod_spec(by_kind['Deployment'])['containers'][0]['image']
+    self.assertRegex(image, '^REGISTRY/ddgan-server@sha256:0{64}$')
+    self.assertEqual(by_kind['PersistentVolumeClaim']['spec']['storageClassName'], 'YOUR_CLASS')
+
+  def test_a_mistake_is_noticed(self):
+    """So that silence above means something."""
+    rendered = copy.deepcopy(self.rendered)
+    deployment = next(d for d in rendered['overlays/cpu'] if d['kind'] == 'Deployment')
+    deployment['spec']['template']['spec']['containers'][0]['probe'] = {}
+    with self.assertRaises(kubernetes_validate.ValidationError):
+      kubernetes_validate.validate(deployment, VERSIONS[0], strict=True)
+    monitor = next(d for d in rendered['monitoring'] if d['kind'] == 'ServiceMonitor')
+    monitor['spec']['endpoints'][0]['intervall'] = '15s'
+    with self.assertRaises(ValueError):
+      operator_schema.load()['ServiceMonitor'].model_validate(monitor)
+
+
+if __name__ == '__main__':
+  unittest.main(verbosity=2)
