@@ -549,6 +549,13 @@ bool BatchScheduler::idle(size_t lane) const {
   return lanes_[lane].idle;
 }
 
+double BatchScheduler::WeightOf(const GenerationRequest& request) const {
+  if (request.caller_weight.has_value()) return *request.caller_weight;
+  const auto weight =
+      options_.caller_weights.find(request.caller.substr(0, kMaxCallerSize));
+  return weight == options_.caller_weights.end() ? 1 : weight->second;
+}
+
 size_t BatchScheduler::FlowOf(const GenerationRequest& request) {
   const auto request_class = static_cast<size_t>(request.request_class);
   const size_t other_class = 1 - request_class;
@@ -559,6 +566,7 @@ size_t BatchScheduler::FlowOf(const GenerationRequest& request) {
                         shares_.class_service[other_class]);
   }
   const double virtual_time = shares_.virtual_time[request_class];
+  const double weight = WeightOf(request);
   std::pair<RequestClass, std::string> key(
       request.request_class, request.caller.substr(0, kMaxCallerSize));
   auto found = flow_index_.find(key);
@@ -582,13 +590,14 @@ size_t BatchScheduler::FlowOf(const GenerationRequest& request) {
       shares_.flows.emplace_back();
     }
     flows_[flow].caller = key.second;
-    const auto weight = options_.caller_weights.find(key.second);
-    shares_.flows[flow] = {
-        request.request_class,
-        weight == options_.caller_weights.end() ? 1 : weight->second, 0};
+    shares_.flows[flow] = {request.request_class, weight, 0};
     found = flow_index_.emplace(std::move(key), flow).first;
   }
   FlowShare& share = shares_.flows[found->second];
+  if (flows_[found->second].requests > 0) {
+    shares_.active_weight[request_class] += weight - share.weight;
+  }
+  share.weight = weight;
   if (flows_[found->second].requests++ == 0) {
     share.service = ServiceOnReturn(share.service, virtual_time);
     shares_.active_weight[request_class] += share.weight;

@@ -232,6 +232,8 @@ class BatchScheduler {
   size_t SlotOf(const std::shared_ptr<const ServableVersion>& version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsSameModel(size_t a, size_t b) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Its caller's share.
+  double WeightOf(const GenerationRequest& request) const;
   // Where the request belongs, counted in; LeaveFlow takes it out.
   size_t FlowOf(const GenerationRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -77,6 +77,9 @@ struct GenerationRequest {
   // Whose request it is, for fair sharing: any text, at most 256 bytes are
   // looked at. Empty is a caller like any other.
   std::string caller;
+  // The caller's share from now on, in (0, 1000]. Unset: that of
+  // EngineOptions::caller_weights, else 1.
+  std::optional<double> caller_weight;
   // Unset: the images start from noise.
   std::optional<Guide> guide;
   // Whether the sink wants OnPreview.

@@ -763,6 +763,43 @@ TEST_F(BatchSchedulerTest, CallersShareTheDevicesByTheirWeights) {
   EXPECT_NEAR(images("gold") / bronze, 3, 0.15);
 }
 
+TEST_F(BatchSchedulerTest, ARequestMaySetItsCallersWeightAnewWhileItHasWork) {
+  BatchScheduler::Options options;
+  options.lane_limits[0].max_batch_size = 3;
+  options.max_queued_images = 8000;
+  options.caller_weights = {{"gold", 3}};
+  Scheduler(options);
+  std::map<std::string, std::vector<std::shared_ptr<RecordingSink>>> sinks;
+  const auto submit = [&](const std::string& caller, double weight,
+                          int requests) {
+    for (int i = 0; i < requests; ++i) {
+      GenerationRequest request;
+      request.count = 16;
+      request.caller = caller;
+      request.caller_weight = weight;
+      sinks[caller].push_back(std::make_shared<RecordingSink>());
+      ASSERT_TRUE(
+          scheduler_->Submit(version_, request, sinks[caller].back()).ok());
+    }
+  };
+  const auto images = [&](const std::string& caller) {
+    int count = 0;
+    for (const auto& sink : sinks[caller]) {
+      count += static_cast<int>(sink->images().size());
+    }
+    return count;
+  };
+  submit("bronze", 1, 200);
+  submit("gold", 5, 200);
+  for (int tick = 0; tick < 2000; ++tick) Tick();
+  const double bronze = images("bronze");
+  const double gold = images("gold");
+  EXPECT_NEAR(gold / bronze, 5, 0.4);
+  submit("gold", 2, 1);
+  for (int tick = 0; tick < 2000; ++tick) Tick();
+  EXPECT_NEAR((images("gold") - gold) / (images("bronze") - bronze), 2, 0.2);
+}
+
 TEST_F(BatchSchedulerTest, ATrajectoryStaysOnTheLaneOfItsFirstStep) {
   Scheduler(/*max_batch_size=*/1, 64, /*num_lanes=*/2);
   const auto first = Submit(1);
