@@ -94,8 +94,10 @@ int RunBench(const BenchCommand& command, std::ostream& out, std::ostream& err,
     if (!opened.ok()) return failed(opened.status());
     recorder = *std::move(opened);
   }
-  const std::shared_ptr<grpc::Channel> channel =
-      CreateLoadChannel(command.address);
+  const absl::StatusOr<std::shared_ptr<grpc::Channel>> opened_channel =
+      CreateLoadChannel(command.address, command.security);
+  if (!opened_channel.ok()) return failed(opened_channel.status());
+  const std::shared_ptr<grpc::Channel>& channel = *opened_channel;
   const absl::StatusOr<std::map<uint32_t, absl::Duration>> standalone =
       MeasureStandalone(channel, command.load, terminal);
   if (!standalone.ok()) {

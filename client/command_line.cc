@@ -123,9 +123,41 @@ Flag ServerFlag(std::string* address) {
       address);
 }
 
+void Append(std::vector<Flag> more, std::vector<Flag>* flags) {
+  for (Flag& flag : more) flags->push_back(std::move(flag));
+}
+
+std::vector<Flag> SecurityFlags(ConnectionSecurity* security) {
+  return {
+      SwitchFlag("tls", "Talk to the server by TLS.", &security->tls),
+      TextFlag("tls_ca", "FILE",
+               "PEM file of the authorities that may vouch for the server. "
+               "Default: those that the system trusts.",
+               &security->ca_file),
+      TextFlag("tls_cert", "FILE",
+               "PEM file of this client's certificate, for servers that ask "
+               "for one. Needs --tls_key.",
+               &security->cert_file),
+      TextFlag("tls_key", "FILE", "PEM file of the certificate's key.",
+               &security->key_file),
+      TextFlag("tls_server_name", "NAME",
+               "The name that the server's certificate must be for. Default: "
+               "the host in --server.",
+               &security->server_name),
+      TextFlag("token_file", "FILE",
+               "File with the token to send with each call, for servers that "
+               "ask for one. Without --tls only to this machine.",
+               &security->token_file),
+      SwitchFlag("token_without_tls",
+                 "Send the token without --tls to other machines, too: "
+                 "everybody on the way can read it.",
+                 &security->token_without_tls),
+  };
+}
+
 std::vector<Flag> ServerFlags(const std::string& default_timeout,
                               ServerChoice* server) {
-  return {
+  std::vector<Flag> flags = {
       ServerFlag(&server->address),
       DurationFlag("timeout",
                    absl::StrCat("Longest time for one call, retries included, "
@@ -133,6 +165,12 @@ std::vector<Flag> ServerFlags(const std::string& default_timeout,
                                 default_timeout, "."),
                    &server->timeout),
   };
+  Append(SecurityFlags(&server->security), &flags);
+  return flags;
+}
+
+absl::Status CheckServer(const ServerChoice& server) {
+  return CheckConnectionSecurity(server.address, server.security);
 }
 
 absl::Status StoreFormat(const std::string& value,
@@ -259,9 +297,7 @@ std::vector<Flag> GenerateFlags(GenerateCommand* command) {
                "ddgan-%d.png, .raw8 or .float32.",
                &command->out),
   };
-  for (Flag& flag : ServerFlags("5m", &command->server)) {
-    flags.push_back(std::move(flag));
-  }
+  Append(ServerFlags("5m", &command->server), &flags);
   return flags;
 }
 
@@ -286,7 +322,7 @@ std::vector<Flag> BenchFlags(BenchCommand* command, uint32_t* max_outstanding) {
   const auto to_uint32 = [](uint32_t* target) {
     return [target](uint64_t n) { *target = static_cast<uint32_t>(n); };
   };
-  return {
+  std::vector<Flag> flags = {
       NumberFlag("concurrency",
                  "Callers of a closed loop: each sends its next call when it "
                  "has the reply to the one before.",
@@ -377,6 +413,8 @@ std::vector<Flag> BenchFlags(BenchCommand* command, uint32_t* max_outstanding) {
           &command->record),
       ServerFlag(&command->address),
   };
+  Append(SecurityFlags(&command->security), &flags);
+  return flags;
 }
 
 absl::StatusOr<Command> ParseBench(absl::Span<const std::string> arguments,
@@ -393,6 +431,11 @@ absl::StatusOr<Command> ParseBench(absl::Span<const std::string> arguments,
   }
   if (absl::Status parsed = ParseFlags(arguments, flags); !parsed.ok()) {
     return parsed;
+  }
+  if (absl::Status s =
+          CheckConnectionSecurity(command.address, command.security);
+      !s.ok()) {
+    return s;
   }
   if ((load.concurrency > 0) == (load.rate > 0.0)) {
     return absl::InvalidArgumentError(
@@ -435,7 +478,7 @@ absl::StatusOr<Command> ParseBench(absl::Span<const std::string> arguments,
 absl::StatusOr<Command> ParseGenerate(absl::Span<const std::string> arguments,
                                       const std::string& default_server) {
   GenerateCommand command;
-  command.server = {default_server, absl::Minutes(5)};
+  command.server = {default_server, absl::Minutes(5), {}};
   const std::vector<Flag> flags = GenerateFlags(&command);
   if (AsksForHelp(arguments)) {
     return HelpCommand{absl::StrCat(kGenerateUsage, FlagsHelp(flags))};
@@ -443,6 +486,7 @@ absl::StatusOr<Command> ParseGenerate(absl::Span<const std::string> arguments,
   if (absl::Status parsed = ParseFlags(arguments, flags); !parsed.ok()) {
     return parsed;
   }
+  if (absl::Status s = CheckServer(command.server); !s.ok()) return s;
   if (command.grid &&
       command.request.format() != v1::OUTPUT_FORMAT_UNSPECIFIED &&
       command.request.format() != v1::OUTPUT_FORMAT_PNG) {
@@ -534,8 +578,8 @@ absl::Duration DefaultTimeout(ModelsCommand::Action action) {
 absl::StatusOr<Command> ParseModels(absl::Span<const std::string> arguments,
                                     const std::string& default_server) {
   ModelsCommand command;
-  command.server = {default_server, absl::ZeroDuration()};
-  const std::vector<Flag> flags = {
+  command.server = {default_server, absl::ZeroDuration(), {}};
+  std::vector<Flag> flags = {
       ServerFlag(&command.server.address),
       DurationFlag("timeout",
                    "Longest time to wait for the server and, with pin and "
@@ -544,12 +588,14 @@ absl::StatusOr<Command> ParseModels(absl::Span<const std::string> arguments,
                    "pin and rollback; no end with watch.",
                    &command.server.timeout),
   };
+  Append(SecurityFlags(&command.server.security), &flags);
   if (AsksForHelp(arguments)) {
     return HelpCommand{absl::StrCat(kModelsUsage, FlagsHelp(flags))};
   }
   std::vector<std::string> operands;
   absl::Status parsed = ParseFlags(arguments, flags, &operands);
   if (parsed.ok()) parsed = TakeModelsOperands(operands, &command);
+  if (parsed.ok()) parsed = CheckServer(command.server);
   if (!parsed.ok()) return parsed;
   if (command.server.timeout == absl::ZeroDuration()) {
     command.server.timeout = DefaultTimeout(command.action);
@@ -560,7 +606,7 @@ absl::StatusOr<Command> ParseModels(absl::Span<const std::string> arguments,
 absl::StatusOr<Command> ParseHealth(absl::Span<const std::string> arguments,
                                     const std::string& default_server) {
   HealthCommand command;
-  command.server = {default_server, absl::Seconds(10)};
+  command.server = {default_server, absl::Seconds(10), {}};
   std::vector<Flag> flags = ServerFlags("10s", &command.server);
   flags.push_back(TextFlag("service", "NAME",
                            "Full name of one service, such as "
@@ -573,6 +619,7 @@ absl::StatusOr<Command> ParseHealth(absl::Span<const std::string> arguments,
   if (absl::Status parsed = ParseFlags(arguments, flags); !parsed.ok()) {
     return parsed;
   }
+  if (absl::Status s = CheckServer(command.server); !s.ok()) return s;
   return command;
 }
 

@@ -11,14 +11,16 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "client/load_generator/load_options.h"
+#include "client/secure_channel.h"
 #include "ddgan/v1/image_generation.pb.h"
 
 namespace ddgan {
 
-// Which server, and how long to wait for it.
+// Which server, how to talk to it, and how long to wait for it.
 struct ServerChoice {
   std::string address;
   absl::Duration timeout;
+  ConnectionSecurity security;
 };
 
 struct GenerateCommand {
@@ -54,6 +56,7 @@ struct HealthCommand {
 
 struct BenchCommand {
   std::string address;
+  ConnectionSecurity security;
   LoadOptions load;
   // Where the report goes as JSON; "-" is standard output, empty nowhere.
   std::string json;

@@ -8,9 +8,16 @@ namespace {
 std::string Advice(absl::StatusCode code, const std::string& server) {
   switch (code) {
     case absl::StatusCode::kUnavailable:
-      return absl::StrCat("Is a ddgan-server running at ", server,
-                          " and ready (ddgan health)? Another one is named by "
-                          "--server=HOST:PORT or DDGAN_SERVER.");
+      return absl::StrCat(
+          "Is a ddgan-server running at ", server,
+          " and ready (ddgan health)? Another one is named by "
+          "--server=HOST:PORT or DDGAN_SERVER. If it wants TLS, "
+          "say --tls.");
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+      return "--token_file=FILE names a token; the server's operator hands "
+             "them "
+             "out.";
     case absl::StatusCode::kNotFound:
       return absl::StrCat("ddgan models --server=", server,
                           " lists what the server has.");

@@ -24,6 +24,7 @@
 #include "client/image_grid.h"
 #include "client/output_files.h"
 #include "client/progress_line.h"
+#include "client/secure_channel.h"
 
 namespace ddgan {
 namespace {
@@ -170,10 +171,30 @@ std::string Quote(const std::string& word) {
   return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
 
+// Each with a blank before it.
+std::string SecurityFlagsOf(const ConnectionSecurity& security) {
+  std::string flags = security.tls ? " --tls" : "";
+  const std::pair<const char*, const std::string&> fields[] = {
+      {" --tls_ca=", security.ca_file},
+      {" --tls_cert=", security.cert_file},
+      {" --tls_key=", security.key_file},
+      {" --tls_server_name=", security.server_name},
+      {" --token_file=", security.token_file},
+  };
+  for (const auto& [flag, value] : fields) {
+    if (!value.empty()) absl::StrAppend(&flags, flag, Quote(value));
+  }
+  if (security.token_without_tls) {
+    absl::StrAppend(&flags, " --token_without_tls");
+  }
+  return flags;
+}
+
 std::string CommandToRepeat(const GenerateCommand& command,
                             const Summary& summary) {
   std::string line = absl::StrCat(
       "ddgan generate --server=", Quote(command.server.address),
+      SecurityFlagsOf(command.server.security),
       " --model=", Quote(summary.model), " --version=", summary.version,
       " --seed=", summary.seed, " --count=", command.count);
   if (command.request.first_index() != 0) {
@@ -287,6 +308,12 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
     err << "ddgan: " << writer.status().message() << '\n';
     return 1;
   }
+  const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
+      OpenChannel(command.server.address, command.server.security);
+  if (!channel.ok()) {
+    err << "ddgan: " << channel.status().message() << '\n';
+    return 1;
+  }
   v1::GenerateRequest request = command.request;
   if (command.grid) request.set_format(v1::OUTPUT_FORMAT_RAW8);
   if (!command.guide_file.empty()) {
@@ -317,7 +344,7 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
                             ": ", failure.message(), "; trying again in ",
                             Milliseconds(delay)));
     };
-    const ImageClient client(command.server.address, options);
+    const ImageClient client(*channel, options);
     called = command.stream ? CallForStream(client, &run)
                             : CallForReplies(client, &run);
   }

@@ -1,9 +1,12 @@
 #include "client/health_command.h"
 
+#include <memory>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/failure_report.h"
 #include "client/image_client.h"
+#include "client/secure_channel.h"
 
 namespace ddgan {
 
@@ -14,7 +17,13 @@ int RunHealth(const HealthCommand& command, std::ostream& out,
   ImageClient::Options options;
   options.timeout = command.server.timeout;
   options.retry.max_attempts = 1;
-  const ImageClient client(command.server.address, options);
+  const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
+      OpenChannel(command.server.address, command.server.security);
+  if (!channel.ok()) {
+    err << "ddgan: " << channel.status().message() << '\n';
+    return 1;
+  }
+  const ImageClient client(*channel, options);
   const absl::StatusOr<HealthResponse::ServingStatus> status =
       client.CheckHealth(command.service);
   if (absl::IsNotFound(status.status())) {

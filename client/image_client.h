@@ -46,7 +46,8 @@ class ImageClient {
   static constexpr uint32_t kMaxCountPerCall = 64;
 
   // `address` is "host:port" or another gRPC target; the connection is not
-  // encrypted. Returns at once: the first call connects.
+  // encrypted and carries no token, for which there is OpenChannel of
+  // secure_channel.h. Returns at once: the first call connects.
   ImageClient(const std::string& address, Options options);
 
   // Over an existing channel. It must accept messages of kMaxReplyBytes.

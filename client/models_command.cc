@@ -13,6 +13,7 @@
 #include "client/image_client.h"
 #include "client/model_report.h"
 #include "client/pin_outcome.h"
+#include "client/secure_channel.h"
 
 namespace ddgan {
 namespace {
@@ -20,12 +21,14 @@ namespace {
 // One run of the command.
 class ModelsRun {
  public:
-  ModelsRun(const ModelsCommand& command, std::ostream& out, std::ostream& err)
+  ModelsRun(const ModelsCommand& command,
+            std::shared_ptr<grpc::Channel> channel, std::ostream& out,
+            std::ostream& err)
       : command_(command),
         out_(out),
         err_(err),
         deadline_(absl::Now() + command.server.timeout),
-        client_(command.server.address, ClientOptions(command)) {}
+        client_(std::move(channel), ClientOptions(command)) {}
 
   int List() {
     const absl::StatusOr<v1::ListModelsResponse> models = client_.ListModels();
@@ -157,7 +160,13 @@ class ModelsRun {
 
 int RunModels(const ModelsCommand& command, std::ostream& out,
               std::ostream& err) {
-  ModelsRun run(command, out, err);
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
+      OpenChannel(command.server.address, command.server.security);
+  if (!channel.ok()) {
+    err << "ddgan: " << channel.status().message() << '\n';
+    return 1;
+  }
+  ModelsRun run(command, *std::move(channel), out, err);
   switch (command.action) {
     case ModelsCommand::Action::kList:
       return run.List();

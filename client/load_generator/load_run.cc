@@ -1,8 +1,6 @@
 #include "client/load_generator/load_run.h"
 
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
@@ -11,7 +9,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "client/image_client.h"
 
 namespace ddgan {
 namespace {
@@ -64,12 +61,11 @@ struct LoadRun::Call {
   v1::GenerateResponse response;
 };
 
-std::shared_ptr<grpc::Channel> CreateLoadChannel(const std::string& address) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateLoadChannel(
+    const std::string& address, const ConnectionSecurity& security) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(ImageClient::kMaxReplyBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return OpenChannel(address, security, std::move(arguments));
 }
 
 LoadRun::LoadRun(std::shared_ptr<grpc::Channel> channel, LoadOptions options,

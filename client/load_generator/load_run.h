@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "client/load_generator/arrival_schedule.h"
@@ -25,14 +26,15 @@
 #include "client/load_generator/load_tally.h"
 #include "client/load_generator/reply_verifier.h"
 #include "client/load_generator/request_mix.h"
+#include "client/secure_channel.h"
 #include "ddgan/v1/image_generation.grpc.pb.h"
 
 namespace ddgan {
 
-// To `address`, without encryption. Takes replies of any size that a server
-// sends; nothing is retried, not even by gRPC itself: what the server does is
-// what is measured.
-std::shared_ptr<grpc::Channel> CreateLoadChannel(const std::string& address);
+// As OpenChannel, but nothing is retried, not even by gRPC itself: what the
+// server does is what is measured.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateLoadChannel(
+    const std::string& address, const ConnectionSecurity& security = {});
 
 struct LoadProgress {
   CallCounts calls;  // Those of the warm-up, too.

@@ -34,6 +34,44 @@ void ExpectRefused(const std::vector<std::string>& arguments,
   EXPECT_THAT(std::string(status.message()), HasSubstr("--help"));
 }
 
+TEST(CommandLineTest, EveryCommandTakesTlsAndATokenTheSameWay) {
+  const std::vector<std::string> flags = {
+      "--server=host:2",     "--tls",
+      "--tls_ca=ca",         "--tls_cert=cert",
+      "--tls_key=key",       "--tls_server_name=name",
+      "--token_file=secret", "--token_without_tls"};
+  const auto expect_all = [](const ConnectionSecurity& security) {
+    EXPECT_TRUE(security.tls);
+    EXPECT_EQ(security.ca_file, "ca");
+    EXPECT_EQ(security.cert_file, "cert");
+    EXPECT_EQ(security.key_file, "key");
+    EXPECT_EQ(security.server_name, "name");
+    EXPECT_EQ(security.token_file, "secret");
+    EXPECT_TRUE(security.token_without_tls);
+  };
+  for (const char* name : {"generate", "models", "health", "bench"}) {
+    std::vector<std::string> arguments = {name};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    if (arguments[0] == "bench") arguments.push_back("--concurrency=1");
+    const absl::StatusOr<Command> command = Parse(arguments);
+    ASSERT_TRUE(command.ok()) << name << ": " << command.status();
+    if (const auto* generate = std::get_if<GenerateCommand>(&*command)) {
+      expect_all(generate->server.security);
+    } else if (const auto* models = std::get_if<ModelsCommand>(&*command)) {
+      expect_all(models->server.security);
+    } else if (const auto* health = std::get_if<HealthCommand>(&*command)) {
+      expect_all(health->server.security);
+    } else {
+      expect_all(std::get<BenchCommand>(*command).security);
+    }
+
+    std::vector<std::string> in_the_clear = {name, "--server=host:2",
+                                             "--token_file=secret"};
+    if (in_the_clear[0] == "bench") in_the_clear.push_back("--concurrency=1");
+    ExpectRefused(in_the_clear, "could read the token");
+  }
+}
+
 TEST(CommandLineTest, LeavesUnsetWhatTheServerDecides) {
   const GenerateCommand command = ParseGenerate({});
   EXPECT_EQ(command.server.address, "default:1");

@@ -15,6 +15,13 @@
 namespace ddgan {
 namespace {
 
+// Empty if the call has none.
+std::string MetadataOf(const grpc::ServerContext& context, const char* key) {
+  const auto value = context.client_metadata().find(key);
+  if (value == context.client_metadata().end()) return "";
+  return std::string(value->second.data(), value->second.size());
+}
+
 constexpr uint32_t kSide = 4;
 
 std::string Digest() { return std::string(64, 'd'); }
@@ -110,6 +117,11 @@ std::vector<v1::GenerateRequest> FakeImageServer::requests() const {
   return requests_;
 }
 
+std::string FakeImageServer::last_authorization() const {
+  absl::MutexLock lock(&mu_);
+  return last_authorization_;
+}
+
 std::vector<std::string> FakeImageServer::client_ids() const {
   absl::MutexLock lock(&mu_);
   return client_ids_;
@@ -132,11 +144,8 @@ grpc::Status FakeImageServer::Generate(grpc::ServerContext* context,
   {
     absl::MutexLock lock(&mu_);
     requests_.push_back(*request);
-    const auto id = context->client_metadata().find("ddgan-client-id");
-    client_ids_.emplace_back(
-        id == context->client_metadata().end()
-            ? ""
-            : std::string(id->second.data(), id->second.size()));
+    client_ids_.push_back(MetadataOf(*context, "ddgan-client-id"));
+    last_authorization_ = MetadataOf(*context, "authorization");
     const auto may_answer = [this] {
       mu_.AssertReaderHeld();
       return !holds_replies_;

@@ -89,6 +89,9 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
   // The value of ddgan-client-id for each of them; empty if there was none.
   std::vector<std::string> client_ids() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The metadata "authorization" of the last Generate call; empty without one.
+  std::string last_authorization() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // The pixels (raw8) of an image.
   static std::string Pixels(uint32_t channels, uint64_t seed, uint32_t index);
 
@@ -141,6 +144,7 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
   grpc::Status stream_break_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> client_ids_ ABSL_GUARDED_BY(mu_);
+  std::string last_authorization_ ABSL_GUARDED_BY(mu_);
   bool holds_replies_ ABSL_GUARDED_BY(mu_) = false;
   v1::ListModelsResponse models_ ABSL_GUARDED_BY(mu_);
   v1::ModelVersionState pinned_ ABSL_GUARDED_BY(mu_) =

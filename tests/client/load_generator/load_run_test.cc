@@ -47,14 +47,14 @@ class LoadRunTest : public ::testing::Test {
   }
 
   LoadReport Run() {
-    return LoadRun(CreateLoadChannel(server_.address()), options_, standalone_)
+    return LoadRun(*CreateLoadChannel(server_.address()), options_, standalone_)
         .Run();
   }
 
   // As Run, on another thread. `during` runs on this one.
   template <typename Function>
   LoadReport RunWhile(const Function& during) {
-    LoadRun run(CreateLoadChannel(server_.address()), options_, standalone_);
+    LoadRun run(*CreateLoadChannel(server_.address()), options_, standalone_);
     LoadReport report;
     std::thread thread([&] { report = run.Run(); });
     during(run);
@@ -149,7 +149,7 @@ TEST_F(LoadRunTest, CountsAReplyThatLacksImagesAsAnError) {
 
 TEST_F(LoadRunTest, CountsAServerThatIsNotThere) {
   ClosedLoop(1, 3);
-  LoadRun run(CreateLoadChannel("127.0.0.1:1"), options_, {});
+  LoadRun run(*CreateLoadChannel("127.0.0.1:1"), options_, {});
   EXPECT_THAT(run.Run().errors, ElementsAre(Pair("UNAVAILABLE", 3)));
 }
 
@@ -249,7 +249,7 @@ TEST_F(LoadRunTest, RecordsEveryCallWhateverBecameOfIt) {
   {
     const auto recorder = CallRecorder::Open(path);
     ASSERT_TRUE(recorder.ok()) << recorder.status();
-    LoadRun run(CreateLoadChannel(server_.address()), options_, standalone_,
+    LoadRun run(*CreateLoadChannel(server_.address()), options_, standalone_,
                 recorder->get());
     std::thread thread([&] { run.Run(); });
     while (run.progress().calls.unsent < 20) std::this_thread::yield();

@@ -1,0 +1,193 @@
+#include "client/secure_channel.h"
+
+#include <arpa/inet.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/client_interceptor.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/image_client.h"
+
+namespace ddgan {
+namespace {
+
+constexpr size_t kMaxFileBytes = size_t{1} << 20;
+constexpr size_t kMaxTokenSize = 512;
+
+absl::StatusOr<std::string> ReadFile(absl::string_view flag,
+                                     const std::string& path) {
+  const std::string what = absl::StrCat("--", flag, "=", path);
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return absl::ErrnoToStatus(errno, what);
+  std::string bytes(kMaxFileBytes + 1, '\0');
+  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file));
+  const int read_error = std::ferror(file) != 0 ? errno : 0;
+  std::fclose(file);
+  if (read_error != 0) return absl::ErrnoToStatus(read_error, what);
+  if (bytes.size() > kMaxFileBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " has more than ", kMaxFileBytes, " bytes"));
+  }
+  return bytes;
+}
+
+absl::StatusOr<std::string> ReadToken(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile("token_file", path);
+  if (!text.ok()) return text.status();
+  const absl::string_view token = absl::StripAsciiWhitespace(*text);
+  if (token.empty() || token.size() > kMaxTokenSize ||
+      !std::all_of(token.begin(), token.end(), [](char c) {
+        return absl::ascii_isgraph(static_cast<unsigned char>(c));
+      })) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--token_file=", path, ": wanted one token of 1 to ",
+                     kMaxTokenSize, " characters of ASCII without blanks"));
+  }
+  return std::string(token);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ReadCredentials(
+    const ConnectionSecurity& security) {
+  if (!security.tls) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  const struct {
+    const char* flag;
+    const std::string& path;
+    std::string* content;
+  } files[] = {
+      {"tls_ca", security.ca_file, &options.pem_root_certs},
+      {"tls_cert", security.cert_file, &options.pem_cert_chain},
+      {"tls_key", security.key_file, &options.pem_private_key},
+  };
+  for (const auto& file : files) {
+    if (file.path.empty()) continue;
+    absl::StatusOr<std::string> content = ReadFile(file.flag, file.path);
+    if (!content.ok()) return content.status();
+    // gRPC would take it for "not given".
+    if (content->empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--", file.flag, "=", file.path, " is empty"));
+    }
+    *file.content = *std::move(content);
+  }
+  return grpc::SslCredentials(options);
+}
+
+// Adds the token to each call. gRPC's own call credentials refuse to work
+// without TLS.
+class TokenInterceptor : public grpc::experimental::Interceptor {
+ public:
+  explicit TokenInterceptor(const std::string* authorization)
+      : authorization_(*authorization) {}
+
+  void Intercept(grpc::experimental::InterceptorBatchMethods* call) override {
+    if (call->QueryInterceptionHookPoint(
+            grpc::experimental::InterceptionHookPoints::
+                PRE_SEND_INITIAL_METADATA)) {
+      call->GetSendInitialMetadata()->insert({"authorization", authorization_});
+    }
+    call->Proceed();
+  }
+
+ private:
+  const std::string& authorization_;  // The factory's, which lives longer.
+};
+
+class TokenInterceptorFactory
+    : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit TokenInterceptorFactory(const std::string& token)
+      : authorization_(absl::StrCat("Bearer ", token)) {}
+
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new TokenInterceptor(&authorization_);  // gRPC deletes it.
+  }
+
+ private:
+  const std::string authorization_;
+};
+
+}  // namespace
+
+bool IsLoopbackTarget(absl::string_view address) {
+  if (absl::StartsWith(address, "unix:")) return true;
+  const size_t colon = address.rfind(':');
+  if (colon == absl::string_view::npos) return false;
+  std::string host(address.substr(0, colon));
+  if (absl::EqualsIgnoreCase(host, "localhost") || host == "[::1]") return true;
+  in_addr v4;
+  return inet_pton(AF_INET, host.c_str(), &v4) == 1 &&
+         ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+absl::Status CheckConnectionSecurity(const std::string& address,
+                                     const ConnectionSecurity& security) {
+  if (!security.tls) {
+    const std::pair<const char*, const std::string&> fields[] = {
+        {"tls_ca", security.ca_file},
+        {"tls_cert", security.cert_file},
+        {"tls_key", security.key_file},
+        {"tls_server_name", security.server_name},
+    };
+    for (const auto& [flag, value] : fields) {
+      if (value.empty()) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("--", flag, " needs --tls"));
+    }
+  }
+  if (security.cert_file.empty() != security.key_file.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls_cert and --tls_key go together: one of them is missing");
+  }
+  if (!security.token_file.empty() && !security.tls &&
+      !security.token_without_tls && !IsLoopbackTarget(address)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--token_file: without --tls everybody on the way to ", address,
+        " could read the token; --token_without_tls sends it all the same"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(
+    const std::string& address, const ConnectionSecurity& security,
+    grpc::ChannelArguments arguments) {
+  if (absl::Status status = CheckConnectionSecurity(address, security);
+      !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials =
+      ReadCredentials(security);
+  if (!credentials.ok()) return credentials.status();
+  arguments.SetMaxReceiveMessageSize(ImageClient::kMaxReplyBytes);
+  if (!security.server_name.empty()) {
+    arguments.SetSslTargetNameOverride(security.server_name);
+  }
+  if (security.token_file.empty()) {
+    return grpc::CreateCustomChannel(address, *credentials, arguments);
+  }
+
+  const absl::StatusOr<std::string> token = ReadToken(security.token_file);
+  if (!token.ok()) return token.status();
+  if (!security.tls && !security.token_without_tls) {
+    // A proxy that the environment names would be another machine on the way.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  std::vector<
+      std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>
+      interceptors;
+  interceptors.push_back(std::make_unique<TokenInterceptorFactory>(*token));
+  return grpc::experimental::CreateCustomChannelWithInterceptors(
+      address, *credentials, arguments, std::move(interceptors));
+}
+
+}  // namespace ddgan
