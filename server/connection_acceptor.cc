@@ -164,16 +164,18 @@ void ConnectionAcceptor::CutAll() {
 
 absl::Status ConnectionAcceptor::Probe(absl::Duration timeout) {
   std::optional<int> announced;
+  const auto announce = [this, &announced](int source_port) {
+    absl::MutexLock lock(&mu_);
+    if (announced.has_value()) {
+      probe_ports_.erase(probe_ports_.find(*announced));
+    }
+    probe_ports_.insert(source_port);
+    announced = source_port;
+  };
+  const ListenAddress address = {.host = address_.host, .port = port_};
   const absl::Status status =
-      ProbeGrpcListener({.host = address_.host, .port = port_}, timeout,
-                        [this, &announced](int source_port) {
-                          absl::MutexLock lock(&mu_);
-                          if (announced.has_value()) {
-                            probe_ports_.erase(probe_ports_.find(*announced));
-                          }
-                          probe_ports_.insert(source_port);
-                          announced = source_port;
-                        });
+      options_.tls ? ProbeTlsListener(address, timeout, announce)
+                   : ProbeGrpcListener(address, timeout, announce);
   absl::MutexLock lock(&mu_);
   if (announced.has_value()) probe_ports_.erase(probe_ports_.find(*announced));
   return status;

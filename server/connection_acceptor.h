@@ -43,6 +43,8 @@ class ConnectionAcceptor {
     // A connection whose peer takes nothing of what was sent for so long is cut
     // by the kernel (TCP_USER_TIMEOUT). Whole milliseconds, more than 0.
     absl::Duration send_timeout = absl::Minutes(1);
+    // Whether connections begin with a TLS handshake, which Probe looks for.
+    bool tls = false;
   };
 
   // Binds and listens on all addresses that the host has; a connection waits
@@ -76,7 +78,8 @@ class ConnectionAcceptor {
   // All of them.
   void CutAll() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // ProbeGrpcListener of this port, by a connection that no cap refuses.
+  // ProbeGrpcListener or ProbeTlsListener of this port, by a connection that no
+  // cap refuses.
   absl::Status Probe(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
 
   int open_connections() const ABSL_LOCKS_EXCLUDED(mu_);

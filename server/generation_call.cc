@@ -9,7 +9,9 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "ddgan/v1/image_generation.grpc.pb.h"
 #include "engine/imaging/png_encoder.h"
 #include "server/grpc_status.h"
 #include "server/guide_conversion.h"
@@ -27,8 +29,14 @@ uint64_t DrawSeed() {
   return seed;
 }
 
-CallerEvidence EvidenceOf(const grpc::CallbackServerContext& context) {
+// `tenant` is null if calls need no token.
+CallerEvidence EvidenceOf(const grpc::CallbackServerContext& context,
+                          const Tenant* tenant) {
   CallerEvidence evidence;
+  if (tenant != nullptr) {
+    evidence.authenticated_name = tenant->name;
+    return evidence;
+  }
   const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
   if (auth != nullptr && auth->IsPeerAuthenticated()) {
     const std::vector<grpc::string_ref> names = auth->GetPeerIdentity();
@@ -42,6 +50,21 @@ CallerEvidence EvidenceOf(const grpc::CallbackServerContext& context) {
   }
   evidence.peer = context.peer();
   return evidence;
+}
+
+// Whose token the call carries. The listener has checked it already, but a
+// token may have been withdrawn or have expired meanwhile.
+AccessDecision AccessOf(AccessControl* access, RpcMethod method,
+                        const grpc::CallbackServerContext& context) {
+  std::vector<absl::string_view> authorization;
+  const auto values = context.client_metadata().equal_range(kAuthorizationKey);
+  for (auto value = values.first; value != values.second; ++value) {
+    authorization.emplace_back(value->second.data(), value->second.size());
+  }
+  return access->Decide(
+      absl::StrCat("/", v1::ImageGeneration::service_full_name(), "/",
+                   NameOf(method)),
+      authorization);
 }
 
 // Whether a call that is cancelled `age` after it came in was so by its
@@ -100,18 +123,15 @@ void GenerationCall::ForgetImage() {
 }
 
 absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
-  const CallerEvidence evidence = EvidenceOf(*context_);
-  absl::StatusOr<std::string> caller = ConvertCaller(evidence);
-  if (!caller.ok()) return caller.status();
   absl::StatusOr<ConvertedRequest> converted =
       ConvertRequest(request, deadline_, DrawSeed);
   if (!converted.ok()) return converted.status();
   converted_ = *std::move(converted);
-  converted_.generation.caller = *std::move(caller);
   converted_.generation.previews = previews_;
+  std::string account;
+  if (absl::Status status = Identify(&account); !status.ok()) return status;
   if (absl::Status status =
-          ReserveReply(ConvertAccount(evidence),
-                       static_cast<int64_t>(request.ByteSizeLong()));
+          ReserveReply(account, static_cast<int64_t>(request.ByteSizeLong()));
       !status.ok()) {
     return status;
   }
@@ -160,6 +180,37 @@ absl::Status GenerationCall::ReserveReply(const std::string& account,
   }
   absl::MutexLock lock(&mu_);
   reply_bytes_ = std::get<ByteLedger::Reservation>(std::move(reserved));
+  return absl::OkStatus();
+}
+
+absl::Status GenerationCall::Identify(std::string* account) {
+  GenerationRequest& generation = converted_.generation;
+  std::shared_ptr<const Tenant> tenant;
+  if (parts_.access != nullptr) {
+    AccessDecision access = AccessOf(parts_.access, method_, *context_);
+    if (access.denial.has_value()) {
+      parts_.metrics->OnAccessDenied(*access.denial);
+      return access.status;
+    }
+    tenant = std::move(access.tenant);
+    generation.caller_weight = tenant->weight;
+  }
+  const CallerEvidence evidence = EvidenceOf(*context_, tenant.get());
+  *account = ConvertAccount(evidence);
+  absl::StatusOr<std::string> caller = ConvertCaller(evidence);
+  if (!caller.ok()) return caller.status();
+  generation.caller = *std::move(caller);
+  if (tenant == nullptr) return absl::OkStatus();
+
+  TenantQuotas::Refused refused;
+  std::optional<TenantQuotas::Lease> lease = parts_.access->quotas().Admit(
+      *tenant, generation.count, arrived_, &refused);
+  if (!lease.has_value()) {
+    parts_.metrics->OnQuotaRefusal(refused.reason);
+    return refused.status;
+  }
+  absl::MutexLock lock(&mu_);
+  lease_.emplace(*std::move(lease));
   return absl::OkStatus();
 }
 
@@ -374,6 +425,8 @@ grpc::Status GenerationCall::Conclude() {
     outcome = OutcomeLocked();
     if (acceptance_.has_value()) model = acceptance_->identity.model;
     reservation_.reset();
+    if (lease_.has_value() && !acceptance_.has_value()) lease_->Refund();
+    lease_.reset();
   }
   grpc::Status answer = ToGrpcStatus(outcome, context_);
   const char* const method = NameOf(method_);

@@ -19,12 +19,14 @@
 #include "ddgan/v1/image_generation.pb.h"
 #include "engine/engine.h"
 #include "engine/generation.h"
+#include "server/access_control.h"
 #include "server/byte_ledger.h"
 #include "server/encode_pool.h"
 #include "server/png_provenance.h"
 #include "server/prometheus_observer.h"
 #include "server/reply_size.h"
 #include "server/request_conversion.h"
+#include "server/tenant_quotas.h"
 #include "server/write_watch.h"
 
 namespace ddgan {
@@ -47,6 +49,7 @@ class GenerationCall : public GenerationSink,
     ByteLedger* ledger = nullptr;
     const WriteWatch::Parts* writes = nullptr;
     PrometheusObserver* metrics = nullptr;
+    AccessControl* access = nullptr;  // Null: calls need no token.
   };
 
   // GenerationSink, on a lane's thread:
@@ -135,7 +138,8 @@ class GenerationCall : public GenerationSink,
   // The submission is three steps, the last of which ends it. Until then it
   // counts as pending.
   //
-  // Converts all but the guide, and reserves room: encoder and ledger.
+  // Converts all but the guide, and reserves quota and room: encoder and
+  // ledger.
   absl::Status Prepare(const v1::GenerateRequest& request)
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ReserveReply(const std::string& account, int64_t request_bytes)
@@ -144,6 +148,9 @@ class GenerationCall : public GenerationSink,
   absl::Status Submit(std::optional<Guide> guide) ABSL_LOCKS_EXCLUDED(mu_);
   void EndSubmission(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Sets whose call it is, and takes what it needs of the tenant's quota.
+  // `account` becomes the one that the ledger books the reply on.
+  absl::Status Identify(std::string* account) ABSL_LOCKS_EXCLUDED(mu_);
   // Submits with `guide` as well, unless nobody waits any more.
   absl::Status DecodeAndSubmit(const v1::Guide& guide) ABSL_LOCKS_EXCLUDED(mu_);
   void EncodeImage(const GeneratedImage& image) ABSL_LOCKS_EXCLUDED(mu_);
@@ -185,6 +192,8 @@ class GenerationCall : public GenerationSink,
   std::optional<EncodePool::Reservation> reservation_ ABSL_GUARDED_BY(mu_);
   // Until OnDone.
   ByteLedger::Reservation reply_bytes_ ABSL_GUARDED_BY(mu_);
+  // Unset also without tokens.
+  std::optional<TenantQuotas::Lease> lease_ ABSL_GUARDED_BY(mu_);
   // By position in the request: whether the image is encoded.
   std::vector<bool> encoded_ ABSL_GUARDED_BY(mu_);
   GenerationTimings timings_ ABSL_GUARDED_BY(mu_);

@@ -1,8 +1,10 @@
 #include "server/listen_address.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -140,30 +144,100 @@ absl::Status Connect(const Socket& socket, const addrinfo& target,
   return absl::OkStatus();
 }
 
-absl::Status ExpectHttp2Settings(const Socket& socket, absl::Time deadline) {
-  // A fresh socket's send buffer takes these few bytes whole.
-  if (send(socket.fd(), kHttp2Hello, kHttp2HelloSize, MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(kHttp2HelloSize)) {
+// Sends `hello`, which a fresh socket's send buffer takes whole, and waits for
+// `size` bytes.
+absl::StatusOr<std::string> Exchange(const Socket& socket,
+                                     const std::string& hello, size_t size,
+                                     absl::Time deadline) {
+  if (send(socket.fd(), hello.data(), hello.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(hello.size())) {
     return absl::UnavailableError(strerror(errno));
   }
-  char header[kHttp2FrameHeaderSize];
+  std::string answer(size, '\0');
   size_t received = 0;
-  while (received < sizeof(header)) {
+  while (received < size) {
     if (absl::Status status = WaitFor(socket, POLLIN, deadline); !status.ok()) {
       return status;
     }
-    const ssize_t count = recv(socket.fd(), header + received,
-                               sizeof(header) - received, MSG_DONTWAIT);
+    const ssize_t count =
+        recv(socket.fd(), &answer[received], size - received, MSG_DONTWAIT);
     if (count == 0) return absl::UnavailableError("connection closed");
     if (count < 0 && errno != EAGAIN && errno != EINTR) {
       return absl::UnavailableError(strerror(errno));
     }
     if (count > 0) received += count;
   }
-  if (header[kHttp2FrameTypeOffset] != kHttp2SettingsType) {
+  return answer;
+}
+
+absl::Status ExpectHttp2Settings(const Socket& socket, absl::Time deadline) {
+  const absl::StatusOr<std::string> header =
+      Exchange(socket, std::string(kHttp2Hello, kHttp2HelloSize),
+               kHttp2FrameHeaderSize, deadline);
+  if (!header.ok()) return header.status();
+  if ((*header)[kHttp2FrameTypeOffset] != kHttp2SettingsType) {
     return absl::UnavailableError("the answer is not HTTP/2");
   }
   return absl::OkStatus();
+}
+
+absl::Status ExpectServerHello(const Socket& socket, absl::Time deadline) {
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(
+      SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
+  const std::unique_ptr<SSL, decltype(&SSL_free)> tls(
+      context == nullptr ? nullptr : SSL_new(context.get()), &SSL_free);
+  BIO* const sent = BIO_new(BIO_s_mem());
+  BIO* const received = BIO_new(BIO_s_mem());
+  if (tls == nullptr || sent == nullptr || received == nullptr) {
+    BIO_free(sent);
+    BIO_free(received);
+    return absl::ResourceExhaustedError("no memory for a TLS handshake");
+  }
+  SSL_set_bio(tls.get(), received, sent);  // Which owns both from now on.
+  SSL_set_connect_state(tls.get());
+  SSL_do_handshake(tls.get());  // As far as it gets without an answer.
+  char* hello = nullptr;
+  const long size = BIO_get_mem_data(sent, &hello);
+  const absl::StatusOr<std::string> answer = Exchange(
+      socket, std::string(hello, static_cast<size_t>(size)), 1, deadline);
+  if (!answer.ok()) return answer.status();
+  if ((*answer)[0] != SSL3_RT_HANDSHAKE) {
+    return absl::UnavailableError("the answer is no TLS handshake");
+  }
+  return absl::OkStatus();
+}
+
+// `expect` says whether who accepts the connection is alive.
+absl::Status Probe(
+    const ListenAddress& address, absl::Duration timeout,
+    absl::FunctionRef<void(int source_port)> before_connecting,
+    absl::FunctionRef<absl::Status(const Socket&, absl::Time)> expect) {
+  const absl::Time deadline = absl::Now() + timeout;
+  absl::StatusOr<AddressList> targets = Resolve(address, 0);
+  if (!targets.ok()) return targets.status();
+  absl::Status last_error = absl::UnavailableError("no address to try");
+  for (const addrinfo* target = targets->get(); target != nullptr;
+       target = target->ai_next) {
+    const Socket socket(::socket(
+        target->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (socket.fd() < 0) {
+      last_error = absl::ResourceExhaustedError(strerror(errno));
+      continue;
+    }
+    // Bound first, so that the port is known before the server sees it.
+    sockaddr_storage any = {};
+    any.ss_family = static_cast<sa_family_t>(target->ai_family);
+    if (bind(socket.fd(), reinterpret_cast<sockaddr*>(&any),
+             target->ai_addrlen) != 0) {
+      last_error = absl::UnavailableError(strerror(errno));
+      continue;
+    }
+    before_connecting(LocalPort(socket));
+    last_error = Connect(socket, *target, deadline);
+    if (last_error.ok()) last_error = expect(socket, deadline);
+    if (last_error.ok()) return last_error;
+  }
+  return last_error;
 }
 
 }  // namespace
@@ -229,35 +303,27 @@ absl::Status CheckCanListen(const ListenAddress& address) {
   return absl::OkStatus();
 }
 
+bool IsLoopback(const ListenAddress& address) {
+  if (absl::EqualsIgnoreCase(address.host, "localhost")) return true;
+  in_addr v4;
+  if (inet_pton(AF_INET, address.host.c_str(), &v4) == 1) {
+    return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  in6_addr v6;
+  return inet_pton(AF_INET6, address.host.c_str(), &v6) == 1 &&
+         IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
 absl::Status ProbeGrpcListener(
     const ListenAddress& address, absl::Duration timeout,
     absl::FunctionRef<void(int source_port)> before_connecting) {
-  const absl::Time deadline = absl::Now() + timeout;
-  absl::StatusOr<AddressList> targets = Resolve(address, 0);
-  if (!targets.ok()) return targets.status();
-  absl::Status last_error = absl::UnavailableError("no address to try");
-  for (const addrinfo* target = targets->get(); target != nullptr;
-       target = target->ai_next) {
-    const Socket socket(::socket(
-        target->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (socket.fd() < 0) {
-      last_error = absl::ResourceExhaustedError(strerror(errno));
-      continue;
-    }
-    // Bound first, so that the port is known before the server sees it.
-    sockaddr_storage any = {};
-    any.ss_family = static_cast<sa_family_t>(target->ai_family);
-    if (bind(socket.fd(), reinterpret_cast<sockaddr*>(&any),
-             target->ai_addrlen) != 0) {
-      last_error = absl::UnavailableError(strerror(errno));
-      continue;
-    }
-    before_connecting(LocalPort(socket));
-    last_error = Connect(socket, *target, deadline);
-    if (last_error.ok()) last_error = ExpectHttp2Settings(socket, deadline);
-    if (last_error.ok()) return last_error;
-  }
-  return last_error;
+  return Probe(address, timeout, before_connecting, ExpectHttp2Settings);
+}
+
+absl::Status ProbeTlsListener(
+    const ListenAddress& address, absl::Duration timeout,
+    absl::FunctionRef<void(int source_port)> before_connecting) {
+  return Probe(address, timeout, before_connecting, ExpectServerHello);
 }
 
 }  // namespace ddgan

@@ -42,6 +42,10 @@ absl::Status CheckCanListen(const ListenAddress& address);
 absl::StatusOr<std::vector<int>> ListenOn(const ListenAddress& address,
                                           int backlog, int* port);
 
+// Whether only this machine reaches it: "localhost", 127.0.0.0/8 or ::1. Any
+// other name is taken for one of the network; nothing is looked up.
+bool IsLoopback(const ListenAddress& address);
+
 // Opens a connection to a gRPC server without TLS and waits for its first
 // HTTP/2 SETTINGS frame. A connection alone would prove nothing: the kernel
 // completes it for a server that has stopped accepting.
@@ -49,6 +53,12 @@ absl::StatusOr<std::vector<int>> ListenOn(const ListenAddress& address,
 // each address that is tried.
 // DeadlineExceeded after `timeout`, Unavailable if refused.
 absl::Status ProbeGrpcListener(
+    const ListenAddress& address, absl::Duration timeout,
+    absl::FunctionRef<void(int source_port)> before_connecting);
+
+// The same for a server with TLS: begins a handshake, waits for the server's
+// part of it and leaves. It shows no certificate and looks at none.
+absl::Status ProbeTlsListener(
     const ListenAddress& address, absl::Duration timeout,
     absl::FunctionRef<void(int source_port)> before_connecting);
 

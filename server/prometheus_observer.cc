@@ -82,6 +82,21 @@ const char* LabelOf(ConnectionRefusal reason) {
   return "unknown";
 }
 
+const char* LabelOf(QuotaRefusal reason) {
+  switch (reason) {
+    case QuotaRefusal::kRate:
+      return "quota_rate";
+    case QuotaRefusal::kInFlight:
+      return "quota_in_flight";
+    case QuotaRefusal::kTooMany:
+      return "quota_count";
+  }
+  return "unknown";
+}
+
+constexpr char kTakenLabel[] = "taken";
+constexpr char kRefusedLabel[] = "refused";
+
 const char* LabelOf(WasteReason reason) {
   switch (reason) {
     case WasteReason::kCancelled:
@@ -262,7 +277,20 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
                              "1 if the device takes work, 0 if not.")),
       device_batch_limit_(
           Gauges(*registry_, "ddgan_device_batch_limit_images",
-                 "Largest batch of the device after it ran out of memory.")) {
+                 "Largest batch of the device after it ran out of memory.")),
+      access_denied_(Counters(*registry_, "ddgan_access_denied_total",
+                              "Calls turned away for want of a token, a scope "
+                              "or a rule.")),
+      tls_reloads_(Counters(*registry_, "ddgan_tls_reloads_total",
+                            "New certificate files found, and whether they "
+                            "were taken or the old ones kept.")),
+      token_reloads_(Counters(*registry_, "ddgan_token_reloads_total",
+                              "New token files found, and whether they were "
+                              "taken or the old one kept.")),
+      certificate_expiry_(
+          Gauges(*registry_, "ddgan_tls_certificate_expiry_timestamp_seconds",
+                 "When the certificate for new connections expires, since "
+                 "1970; no series without TLS.")) {
   prometheus::Family<Histogram>& reload_duration = Histograms(
       *registry_, "ddgan_reload_duration_seconds",
       "Time of each phase of a load that the version passed; total is the "
@@ -296,6 +324,13 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
        {ConnectionRefusal::kTotal, ConnectionRefusal::kPeer,
         ConnectionRefusal::kDescriptors}) {
     connections_refused_.Add({{"reason", LabelOf(reason)}});
+  }
+  for (QuotaRefusal reason :
+       {QuotaRefusal::kRate, QuotaRefusal::kInFlight, QuotaRefusal::kTooMany}) {
+    rejected_.Add({{"reason", LabelOf(reason)}});
+  }
+  for (int i = 0; i < kNumAccessDenials; ++i) {
+    access_denied_.Add({{"reason", NameOf(static_cast<AccessDenial>(i))}});
   }
   for (WasteReason reason :
        {WasteReason::kCancelled, WasteReason::kDeadline, WasteReason::kShutdown,
@@ -489,6 +524,32 @@ void PrometheusObserver::OnConnections(int open) { connections_.Set(open); }
 
 void PrometheusObserver::OnConnectionRefused(ConnectionRefusal reason) {
   connections_refused_.Add({{"reason", LabelOf(reason)}}).Increment();
+}
+
+void PrometheusObserver::OnQuotaRefusal(QuotaRefusal reason) {
+  rejected_.Add({{"reason", LabelOf(reason)}}).Increment();
+}
+
+void PrometheusObserver::OnAccessDenied(AccessDenial denial) {
+  access_denied_.Add({{"reason", NameOf(denial)}}).Increment();
+}
+
+void PrometheusObserver::ExpectReloads(SecurityFiles files) {
+  prometheus::Family<prometheus::Counter>& reloads =
+      files == SecurityFiles::kTls ? tls_reloads_ : token_reloads_;
+  reloads.Add({{"result", kTakenLabel}});
+  reloads.Add({{"result", kRefusedLabel}});
+}
+
+void PrometheusObserver::OnSecurityReload(SecurityFiles files, bool taken) {
+  prometheus::Family<prometheus::Counter>& reloads =
+      files == SecurityFiles::kTls ? tls_reloads_ : token_reloads_;
+  reloads.Add({{"result", taken ? kTakenLabel : kRefusedLabel}}).Increment();
+}
+
+void PrometheusObserver::OnCertificate(absl::Time expires) {
+  certificate_expiry_.Add({}).Set(
+      static_cast<double>(absl::ToUnixSeconds(expires)));
 }
 
 std::string PrometheusObserver::Text() {

@@ -25,8 +25,10 @@
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
+#include "server/access_control.h"
 #include "server/byte_ledger.h"
 #include "server/connection_budget.h"
+#include "server/tenant_quotas.h"
 
 namespace ddgan {
 
@@ -87,6 +89,19 @@ class PrometheusObserver final : public EngineObserver {
   void OnEncoded(absl::Duration duration);
   // A call was turned away because too many images wait to be encoded.
   void OnEncoderFull();
+  // A call was turned away by its tenant's quota.
+  void OnQuotaRefusal(QuotaRefusal reason);
+  // A call was turned away before it reached a service.
+  void OnAccessDenied(AccessDenial denial);
+
+  // Files that are read again while the server runs.
+  enum class SecurityFiles { kTls, kTokens };
+  // There are such files: their counters begin at 0.
+  void ExpectReloads(SecurityFiles files);
+  // New contents were found, and taken or refused.
+  void OnSecurityReload(SecurityFiles files, bool taken);
+  // The certificate for new connections.
+  void OnCertificate(absl::Time expires);
 
   // A call was turned away because unfinished and unread replies hold too much.
   void OnReplyBytesFull(ByteLedger::Refusal refusal);
@@ -167,6 +182,10 @@ class PrometheusObserver final : public EngineObserver {
   prometheus::Family<prometheus::Gauge>& device_memory_;
   prometheus::Family<prometheus::Gauge>& device_healthy_;
   prometheus::Family<prometheus::Gauge>& device_batch_limit_;
+  prometheus::Family<prometheus::Counter>& access_denied_;
+  prometheus::Family<prometheus::Counter>& tls_reloads_;
+  prometheus::Family<prometheus::Counter>& token_reloads_;
+  prometheus::Family<prometheus::Gauge>& certificate_expiry_;
 
   absl::Mutex mu_;
   absl::Time oldest_queued_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();

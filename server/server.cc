@@ -118,6 +118,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (absl::Status status = CheckCanListen(options.listen); !status.ok()) {
     return WithPrefix(AddressFlag("listen", options.listen), status);
   }
+  absl::StatusOr<std::unique_ptr<ListenerSecurity>> security =
+      ListenerSecurity::Start(options.security, &server->metrics_, RealClock());
+  if (!security.ok()) return security.status();
+  server->security_ = *std::move(security);
   if (absl::Status status = server->StartEndpoint(); !status.ok()) {
     return WithPrefix(AddressFlag("http", options.http), status);
   }
@@ -215,7 +219,8 @@ absl::Status Server::StartGrpc() {
       ConnectionAcceptor::Listen(
           options_.listen,
           {.limits = AffordableConnections(limits.connections),
-           .send_timeout = limits.write_timeout},
+           .send_timeout = limits.write_timeout,
+           .tls = security_->tls()},
           &metrics_);
   if (!acceptor.ok()) return acceptor.status();
   acceptor_ = *std::move(acceptor);
@@ -230,7 +235,8 @@ absl::Status Server::StartGrpc() {
                             .encode_pool = encode_pool_.get(),
                             .ledger = &ledger_,
                             .writes = &writes_,
-                            .metrics = &metrics_});
+                            .metrics = &metrics_,
+                            .access = security_->access()});
   model_service_ = std::make_unique<ModelService>(engine_.get(), &writes_);
 
   // Never shut down again: with its last user gone, gRPC waits for the thread
@@ -249,7 +255,7 @@ absl::Status Server::StartGrpc() {
       builder.experimental().AddExternalConnectionAcceptor(
           grpc::ServerBuilder::experimental_type::ExternalConnectionType::
               FROM_FD,
-          grpc::InsecureServerCredentials());
+          security_->credentials());
   builder.RegisterService(image_service_.get());
   builder.RegisterService(model_service_.get());
   grpc_server_ = builder.BuildAndStart();

@@ -21,6 +21,7 @@
 #include "server/encode_pool.h"
 #include "server/health_reporter.h"
 #include "server/image_service.h"
+#include "server/listener_security.h"
 #include "server/logging_observer.h"
 #include "server/metrics_endpoint.h"
 #include "server/model_service.h"
@@ -41,8 +42,8 @@ class Server {
   // load, /livez is ok and /readyz is not. If no model is sound the server
   // starts all the same, and is ready once one is.
   //   FailedPrecondition  a port is in use
-  //   otherwise           as CreateEngine, CheckCanListen; or the port file
-  //                       could not be written
+  //   otherwise           as CreateEngine, CheckCanListen, ListenerSecurity;
+  //                       or the port file could not be written
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options, const EngineFactory& create_engine);
 
@@ -83,6 +84,7 @@ class Server {
   // the HTTP threads only once the phase says that they exist.
   PrometheusObserver metrics_;
   LoggingObserver observer_;
+  std::unique_ptr<ListenerSecurity> security_;
   std::unique_ptr<MetricsEndpoint> endpoint_;
   int http_port_ = 0;
   std::unique_ptr<Engine> engine_;

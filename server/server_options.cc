@@ -45,6 +45,17 @@ Setter SetInt(std::function<int*(ServerOptions*)> field, int min, int max) {
   };
 }
 
+Setter SetBool(std::function<bool*(ServerOptions*)> field) {
+  return [field = std::move(field)](absl::string_view text,
+                                    ServerOptions* options) {
+    if (text != "true" && text != "false") {
+      return OutOfRange(text, "one of true, false");
+    }
+    *field(options) = text == "true";
+    return absl::OkStatus();
+  };
+}
+
 Setter SetNumber(std::function<double*(ServerOptions*)> field, double min,
                  double max) {
   return [field = std::move(field), min, max](absl::string_view text,
@@ -262,9 +273,9 @@ std::vector<Flag> BuildFlags() {
            1, std::numeric_limits<double>::infinity())},
       {"listen", "HOST:PORT",
        absl::StrCat(
-           "Where gRPC is served; port 0 lets the system choose. There is no\n"
-           "authentication: 0.0.0.0:50051 serves everyone who can reach it.\n"
-           "Default ",
+           "Where gRPC is served; port 0 lets the system choose. Without\n"
+           "--tls_client_ca or --token_file 0.0.0.0:50051 serves everyone\n"
+           "who can reach it. Default ",
            ToString(defaults.listen), "."),
        SetAddress([](ServerOptions* o) { return &o->listen; })},
       {"http", "HOST:PORT",
@@ -272,6 +283,28 @@ std::vector<Flag> BuildFlags() {
                     "lets the\nsystem choose. Default ",
                     ToString(defaults.http), "."),
        SetAddress([](ServerOptions* o) { return &o->http; })},
+      {"tls_cert", "FILE",
+       "PEM file with the server's certificate, then its chain. gRPC is\n"
+       "served with TLS 1.2 or 1.3, and with it alone. Read again when it\n"
+       "changes. Needs --tls_key. Default: none; no TLS.",
+       SetText([](ServerOptions* o) { return &o->security.tls_cert; })},
+      {"tls_key", "FILE", "PEM file with the certificate's key, not encrypted.",
+       SetText([](ServerOptions* o) { return &o->security.tls_key; })},
+      {"tls_client_ca", "FILE",
+       "PEM file with authorities: whoever calls must have a certificate\n"
+       "that one of them has signed. Default: none; no client needs one.",
+       SetText([](ServerOptions* o) { return &o->security.tls_client_ca; })},
+      {"token_file", "FILE",
+       "JSON file with the SHA-256 of each token, whose it is, its scopes\n"
+       "and quotas. Every call but health then needs a token. Read again\n"
+       "when it changes. Without TLS on the loopback alone. Default: none;\n"
+       "every call is admitted.",
+       SetText([](ServerOptions* o) { return &o->security.token_file; })},
+      {"tokens_without_tls", "true|false",
+       "Takes tokens in the clear on any address: TLS ends at a proxy.\n"
+       "Default false.",
+       SetBool(
+           [](ServerOptions* o) { return &o->security.tokens_without_tls; })},
       {"max_connections", "N",
        absl::StrCat(
            "Connections to the gRPC port at a time, 1 to 1000000; one more is\n"
@@ -541,6 +574,11 @@ absl::StatusOr<CommandLine> ParseCommandLine(
   if (command.options.engine.model_root.empty()) {
     return absl::InvalidArgumentError(
         "--model_root is required: the folder of models (try --help)");
+  }
+  if (absl::Status status =
+          CheckSecurity(command.options.security, {command.options.listen});
+      !status.ok()) {
+    return status;
   }
   return command;
 }

@@ -10,16 +10,18 @@
 #include "engine/engine.h"
 #include "server/grpc_limits.h"
 #include "server/listen_address.h"
+#include "server/listener_security.h"
 
 namespace ddgan {
 
 struct ServerOptions {
   EngineOptions engine;
-  // Loopback by default: there is no authentication, so serving a network is a
-  // decision.
+  // Loopback by default: without `security` everybody who reaches it is served,
+  // so serving a network is a decision.
   ListenAddress listen = {"127.0.0.1", 50051};
   ListenAddress http = {"127.0.0.1", 50052};
   GrpcLimits limits;
+  SecurityOptions security;
   // CPU threads that encode PNG. [1, 256]
   int encode_threads = 2;
   // How long accepted work may take to finish after SIGTERM. [0 s, 1 h]

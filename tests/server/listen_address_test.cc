@@ -69,6 +69,24 @@ TEST(ListenAddressTest, ProbeIsNotFooledByAListenerThatNeverAccepts) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
 }
 
+TEST(ListenAddressTest, TheTlsProbeIsNotFooledEither) {
+  const SilentListener listener;
+  const absl::Status status =
+      ProbeTlsListener(listener.address(), absl::Milliseconds(50));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+}
+
+TEST(ListenAddressTest, KnowsTheLoopback) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.1.2.3", "::1"}) {
+    EXPECT_TRUE(IsLoopback({host, 1})) << host;
+  }
+  // What is not certain is not.
+  for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "::2",
+                           "localhost.example.org", "server", "127.1"}) {
+    EXPECT_FALSE(IsLoopback({host, 1})) << host;
+  }
+}
+
 TEST(ListenAddressTest, ProbeReportsAPortWhereNobodyListens) {
   ListenAddress address;
   {

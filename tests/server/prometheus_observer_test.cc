@@ -56,6 +56,14 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnWriteTimeout(WriteTimeout::kCall);
   metrics_.OnConnections(3);
   metrics_.OnConnectionRefused(ConnectionRefusal::kPeer);
+  metrics_.OnQuotaRefusal(QuotaRefusal::kRate);
+  metrics_.OnAccessDenied(AccessDenial::kScope);
+  for (const auto files : {PrometheusObserver::SecurityFiles::kTls,
+                           PrometheusObserver::SecurityFiles::kTokens}) {
+    metrics_.ExpectReloads(files);
+    metrics_.OnSecurityReload(files, true);
+  }
+  metrics_.OnCertificate(absl::FromUnixSeconds(4'000'000'000));
   const std::string text = metrics_.Text();
   EXPECT_EQ(PromtoolComplaints(text), "");
   for (const char* name : {"ddgan_requests_total",

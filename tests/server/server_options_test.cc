@@ -78,6 +78,11 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
                               "--encode_threads=3",
                               "--drain_timeout=1m",
                               "--port_file=/run/ports",
+                              "--tls_cert=/tls/cert",
+                              "--tls_key=/tls/key",
+                              "--tls_client_ca=/tls/ca",
+                              "--token_file=/tls/tokens",
+                              "--tokens_without_tls=false",
                               "--log_level=debug"});
   ASSERT_TRUE(command.ok()) << command.status();
   const ServerOptions& options = command->options;
@@ -100,6 +105,11 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   EXPECT_EQ(options.limits.max_connection_age, absl::Seconds(9));
   EXPECT_EQ(options.limits.max_connection_age_grace, absl::Seconds(10));
   EXPECT_EQ(options.engine.devices, "cuda:1,cuda:0");
+  EXPECT_EQ(options.security.tls_cert, "/tls/cert");
+  EXPECT_EQ(options.security.tls_key, "/tls/key");
+  EXPECT_EQ(options.security.tls_client_ca, "/tls/ca");
+  EXPECT_EQ(options.security.token_file, "/tls/tokens");
+  EXPECT_FALSE(options.security.tokens_without_tls);
   EXPECT_EQ(options.engine.cpu_threads, 8);
   EXPECT_EQ(options.engine.max_batch_sizes, (std::vector<int>{256, 8}));
   EXPECT_EQ(options.engine.max_batch_waits,
@@ -190,12 +200,32 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--keep_versions=65", "65", "[1, 64]"},
         BadFlag{"--max_model_mib=-1", "-1", "[0, 1048576]"},
         BadFlag{"--state_dir=", "", "empty"},
+        BadFlag{"--tls_cert=", "", "empty"},
+        BadFlag{"--tls_cert=c", "", "go together"},
+        BadFlag{"--tls_client_ca=c", "", "needs --tls_cert"},
+        BadFlag{"--token_file=", "", "empty"},
+        BadFlag{"--tokens_without_tls=maybe", "maybe", "true, false"},
+        BadFlag{"--tokens_without_tls=true", "", "needs --token_file"},
         BadFlag{"--canary_max_mean_shift=2.1", "2.1", "[0, 2]"},
         BadFlag{"--canary_max_mean_shift=nan", "nan", "[0, 2]"},
         BadFlag{"--canary_max_deviation_ratio=0.9", "0.9", "[1, inf]"},
         BadFlag{"--port_file", "", "missing"},
         BadFlag{"--modelroot=x", "--modelroot=x", "--help"},
         BadFlag{"models", "models", "--help"}));
+
+TEST(ServerOptionsTest, RefusesTokensInTheClearOnANetwork) {
+  const std::vector<std::string> network = {"--model_root=m", "--token_file=t",
+                                            "--listen=0.0.0.0:50051"};
+  const auto refused = Parse(network);
+  ASSERT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()),
+              AllOf(HasSubstr("--token_file"), HasSubstr("0.0.0.0:50051"),
+                    HasSubstr("--tokens_without_tls")));
+  std::vector<std::string> behind_proxy = network;
+  behind_proxy.push_back("--tokens_without_tls=true");
+  EXPECT_TRUE(Parse(behind_proxy).ok());
+  EXPECT_TRUE(Parse({"--model_root=m", "--token_file=t"}).ok());
+}
 
 TEST(ServerOptionsTest, RequiresTheModelRoot) {
   const auto command = Parse({"--listen=127.0.0.1:1"});
