@@ -208,6 +208,8 @@ void ConnectionAcceptor::Run() {
       ending = ending_;
     }
     if (!accepting && !not_accepting_.HasBeenNotified()) {
+      // The kernel has told their peers that they are through.
+      for (const int listener : listeners_) AcceptFrom(listener);
       CloseListeners();
       not_accepting_.Notify();
     }
@@ -283,7 +285,7 @@ void ConnectionAcceptor::Take(int socket, const sockaddr_storage& address) {
     }
   }
   if (refusal.has_value()) {
-    metrics_->OnConnectionRefused(*refusal);
+    CountRefused(*refusal);
     close(socket);
     return;
   }
@@ -297,7 +299,7 @@ void ConnectionAcceptor::Take(int socket, const sockaddr_storage& address) {
     epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.duplicate, &event);
     ids_.emplace(connection.peer, id);
     connections_.emplace(id, std::move(connection));
-    metrics_->OnConnections(budget_.open());
+    if (metrics_ != nullptr) metrics_->OnConnections(budget_.open());
   }
   Handler::NewConnectionParameters handed;
   handed.fd = socket;
@@ -308,11 +310,15 @@ bool ConnectionAcceptor::ShedOne(int listener) {
   close(spare_);
   const int socket = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
   if (socket >= 0) {
-    metrics_->OnConnectionRefused(ConnectionRefusal::kDescriptors);
+    CountRefused(ConnectionRefusal::kDescriptors);
     close(socket);
   }
   KeepSpare();
   return socket >= 0;
+}
+
+void ConnectionAcceptor::CountRefused(ConnectionRefusal reason) const {
+  if (metrics_ != nullptr) metrics_->OnConnectionRefused(reason);
 }
 
 void ConnectionAcceptor::Forget(uint64_t id) {
@@ -330,7 +336,7 @@ void ConnectionAcceptor::Forget(uint64_t id) {
   }
   if (!connection.group.empty()) budget_.Release(connection.group);
   connections_.erase(found);
-  metrics_->OnConnections(budget_.open());
+  if (metrics_ != nullptr) metrics_->OnConnections(budget_.open());
 }
 
 void ConnectionAcceptor::CloseListeners() {

@@ -48,7 +48,8 @@ class ConnectionAcceptor {
   };
 
   // Binds and listens on all addresses that the host has; a connection waits
-  // until Start. `metrics` must outlive the acceptor.
+  // until Start. `metrics` must outlive the acceptor; if it is null, nothing is
+  // counted.
   //   FailedPrecondition, PermissionDenied, InvalidArgument  as CheckCanListen
   static absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Listen(
       const ListenAddress& address, const Options& options,
@@ -103,6 +104,7 @@ class ConnectionAcceptor {
   // Accepts one connection with the descriptor that is kept for this, and
   // closes it. False if there was none to accept.
   bool ShedOne(int listener);
+  void CountRefused(ConnectionRefusal reason) const;
   void Forget(uint64_t id) ABSL_LOCKS_EXCLUDED(mu_);
   void CloseListeners();
   void KeepSpare();

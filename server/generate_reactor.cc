@@ -50,7 +50,7 @@ void GenerateReactor::HandleEnd() {
   }
   BeginWrite();
   // After this line OnDone may have given up the last reference.
-  Finish(Conclude());
+  Finish(Conclude(static_cast<int64_t>(response_->ByteSizeLong())));
 }
 
 void GenerateReactor::FillImages() {

@@ -124,16 +124,19 @@ void GenerateStreamReactor::Advance() {
   bool encode = false;
   bool finish = false;
   int previews_dropped = 0;
+  int64_t bytes_written = 0;
   {
     absl::MutexLock lock(&mu_);
     if (std::optional<v1::GenerateStreamResponse> next = queue_.Next();
         next.has_value()) {
       writing_ = *std::move(next);
+      bytes_written_ += static_cast<int64_t>(writing_.ByteSizeLong());
       write = true;
     }
     encode = queue_.ScheduleEncoding();
     finish = queue_.Drained() && !std::exchange(finished_, true);
     previews_dropped = queue_.previews_dropped();
+    bytes_written = bytes_written_;
   }
   if (encode) RunOnEncoder([this] { EncodePreview(); });
   if (write) {
@@ -144,7 +147,7 @@ void GenerateStreamReactor::Advance() {
   metrics().OnPreviewsDropped(previews_dropped);
   BeginWrite();
   // After this line OnDone may have given up the last reference.
-  Finish(Conclude());
+  Finish(Conclude(bytes_written));
 }
 
 }  // namespace ddgan

@@ -68,6 +68,7 @@ class GenerateStreamReactor final
   StreamQueue queue_ ABSL_GUARDED_BY(mu_);
   bool preview_written_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  int64_t bytes_written_ ABSL_GUARDED_BY(mu_) = 0;  // Messages' sizes.
 
   // gRPC reads it from StartWrite to OnWriteDone; in between writes it belongs
   // to whom the queue gives the next event.

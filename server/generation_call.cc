@@ -1,10 +1,7 @@
 #include "server/generation_call.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <utility>
 #include <variant>
 
@@ -13,59 +10,15 @@
 #include "absl/time/clock.h"
 #include "ddgan/v1/image_generation.grpc.pb.h"
 #include "engine/imaging/png_encoder.h"
+#include "server/call_trace.h"
+#include "server/caller.h"
+#include "server/entropy.h"
 #include "server/grpc_status.h"
 #include "server/guide_conversion.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
 namespace {
-
-// From the operating system's entropy source: two servers, or one that was
-// restarted, must not draw alike. Needs no file descriptor, of which a busy
-// server may have none left.
-uint64_t DrawSeed() {
-  uint64_t seed;
-  if (getentropy(&seed, sizeof(seed)) != 0) std::abort();  // Linux before 3.17.
-  return seed;
-}
-
-// `tenant` is null if calls need no token.
-CallerEvidence EvidenceOf(const grpc::CallbackServerContext& context,
-                          const Tenant* tenant) {
-  CallerEvidence evidence;
-  if (tenant != nullptr) {
-    evidence.authenticated_name = tenant->name;
-    return evidence;
-  }
-  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
-  if (auth != nullptr && auth->IsPeerAuthenticated()) {
-    const std::vector<grpc::string_ref> names = auth->GetPeerIdentity();
-    if (!names.empty()) {
-      evidence.authenticated_name.assign(names[0].data(), names[0].size());
-    }
-  }
-  const auto& metadata = context.client_metadata();
-  if (const auto id = metadata.find(kClientIdKey); id != metadata.end()) {
-    evidence.client_id.assign(id->second.data(), id->second.size());
-  }
-  evidence.peer = context.peer();
-  return evidence;
-}
-
-// Whose token the call carries. The listener has checked it already, but a
-// token may have been withdrawn or have expired meanwhile.
-AccessDecision AccessOf(AccessControl* access, RpcMethod method,
-                        const grpc::CallbackServerContext& context) {
-  std::vector<absl::string_view> authorization;
-  const auto values = context.client_metadata().equal_range(kAuthorizationKey);
-  for (auto value = values.first; value != values.second; ++value) {
-    authorization.emplace_back(value->second.data(), value->second.size());
-  }
-  return access->Decide(
-      absl::StrCat("/", v1::ImageGeneration::service_full_name(), "/",
-                   NameOf(method)),
-      authorization);
-}
 
 // Whether a call that is cancelled `age` after it came in was so by its
 // deadline, which was `limit` after it came in. The caller's clock may end the
@@ -85,12 +38,15 @@ GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
       method_(method),
       previews_(previews),
       context_(context),
+      in_flight_(parts.calls),
       arrived_(absl::Now()),
       deadline_(ConvertDeadline(context->deadline())),
+      trace_(TraceCall(context)),
       writes_(*parts.writes, context) {}
 
 void GenerationCall::Start(const v1::GenerateRequest& request) {
   held_for_grpc_ = shared_from_this();
+  asked_model_ = request.model().substr(0, kMaxModelNameSize);
   if (absl::Status status = Prepare(request); !status.ok()) {
     EndSubmission(status);
   } else if (request.has_guide()) {
@@ -124,7 +80,7 @@ void GenerationCall::ForgetImage() {
 
 absl::Status GenerationCall::Prepare(const v1::GenerateRequest& request) {
   absl::StatusOr<ConvertedRequest> converted =
-      ConvertRequest(request, deadline_, DrawSeed);
+      ConvertRequest(request, deadline_, DrawEntropy);
   if (!converted.ok()) return converted.status();
   converted_ = *std::move(converted);
   converted_.generation.previews = previews_;
@@ -187,7 +143,11 @@ absl::Status GenerationCall::Identify(std::string* account) {
   GenerationRequest& generation = converted_.generation;
   std::shared_ptr<const Tenant> tenant;
   if (parts_.access != nullptr) {
-    AccessDecision access = AccessOf(parts_.access, method_, *context_);
+    AccessDecision access =
+        AccessOf(parts_.access,
+                 absl::StrCat("/", v1::ImageGeneration::service_full_name(),
+                              "/", NameOf(method_)),
+                 *context_);
     if (access.denial.has_value()) {
       parts_.metrics->OnAccessDenied(*access.denial);
       return access.status;
@@ -417,7 +377,7 @@ absl::Status GenerationCall::OutcomeLocked() const {
   return absl::OkStatus();
 }
 
-grpc::Status GenerationCall::Conclude() {
+grpc::Status GenerationCall::Conclude(int64_t reply_bytes) {
   absl::Status outcome;
   std::string model;
   {
@@ -437,14 +397,49 @@ grpc::Status GenerationCall::Conclude() {
                   absl::StatusCodeToString(outcome.code()),
                   answer.error_message());
   }
-  parts_.metrics->OnCallFinished(method_, model, outcome.code(),
-                                 absl::Now() - arrived_);
+  const absl::Duration total = absl::Now() - arrived_;
+  parts_.metrics->OnCallFinished(method_, model, outcome.code(), total);
+  LogAccess(outcome, total, reply_bytes);
   return answer;
+}
+
+void GenerationCall::LogAccess(const absl::Status& outcome,
+                               absl::Duration total, int64_t reply_bytes) {
+  const GenerationRequest& request = converted_.generation;
+  AccessRecord record;
+  record.trace = trace_;
+  record.method = NameOf(method_);
+  record.caller =
+      request.caller.empty()
+          ? CallerForLog(*context_, parts_.access != nullptr, nullptr)
+          : request.caller;
+  record.model = asked_model_;
+  // A request that is valid has images.
+  if (request.count > 0) {
+    record.count = request.count;
+    record.seed = request.seed;
+  }
+  record.status = outcome;
+  record.total = total;
+  record.reply_bytes = reply_bytes;
+  {
+    absl::MutexLock lock(&mu_);
+    if (acceptance_.has_value()) {
+      record.model = acceptance_->identity.model;
+      record.version = acceptance_->identity.version;
+    }
+    if (timings_.has_value()) {
+      record.queue = timings_->queue;
+      record.steps = timings_->steps;
+      record.encode = encode_time_;
+    }
+  }
+  parts_.access_log->Write(record);
 }
 
 void GenerationCall::FillTimings(v1::GenerateTimings* timings) const {
   absl::MutexLock lock(&mu_);
-  ConvertTimings(timings_, encode_time_, timings);
+  ConvertTimings(timings_.value_or(GenerationTimings()), encode_time_, timings);
 }
 
 }  // namespace ddgan

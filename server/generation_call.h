@@ -20,13 +20,16 @@
 #include "engine/engine.h"
 #include "engine/generation.h"
 #include "server/access_control.h"
+#include "server/access_log.h"
 #include "server/byte_ledger.h"
+#include "server/calls_in_flight.h"
 #include "server/encode_pool.h"
 #include "server/png_provenance.h"
 #include "server/prometheus_observer.h"
 #include "server/reply_size.h"
 #include "server/request_conversion.h"
 #include "server/tenant_quotas.h"
+#include "server/trace_context.h"
 #include "server/write_watch.h"
 
 namespace ddgan {
@@ -50,6 +53,8 @@ class GenerationCall : public GenerationSink,
     const WriteWatch::Parts* writes = nullptr;
     PrometheusObserver* metrics = nullptr;
     AccessControl* access = nullptr;  // Null: calls need no token.
+    AccessLog* access_log = nullptr;
+    CallsInFlight* calls = nullptr;
   };
 
   // GenerationSink, on a lane's thread:
@@ -107,9 +112,9 @@ class GenerationCall : public GenerationSink,
   // OK to Cancelled, or to DeadlineExceeded if that was why.
   absl::Status Outcome() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // From HandleEnd on, once: counts and logs the call, gives its reservation
-  // back and returns what to finish it with.
-  grpc::Status Conclude() ABSL_LOCKS_EXCLUDED(mu_);
+  // From HandleEnd on, once: counts and logs the call, whose reply had so many
+  // bytes, gives its reservation back and returns what to finish it with.
+  grpc::Status Conclude(int64_t reply_bytes) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Known once accepted.
   const ConvertedRequest& converted() const { return converted_; }
@@ -157,14 +162,19 @@ class GenerationCall : public GenerationSink,
   // One pending thing is done; the last one ends the generation.
   void Release() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status OutcomeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LogAccess(const absl::Status& outcome, absl::Duration total,
+                 int64_t reply_bytes) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   const Parts parts_;
   const RpcMethod method_;
   const bool previews_;
   grpc::CallbackServerContext* const context_;
+  const CallsInFlight::Call in_flight_;
   const absl::Time arrived_;
   const absl::Time deadline_;
+  const TraceContext trace_;
+  std::string asked_model_;  // Constant once started.
 
   // Constant once prepared. Without the guide: its picture, of up to 12 MiB, is
   // the engine's to keep, while this may wait for a slow reader.
@@ -196,7 +206,7 @@ class GenerationCall : public GenerationSink,
   std::optional<TenantQuotas::Lease> lease_ ABSL_GUARDED_BY(mu_);
   // By position in the request: whether the image is encoded.
   std::vector<bool> encoded_ ABSL_GUARDED_BY(mu_);
-  GenerationTimings timings_ ABSL_GUARDED_BY(mu_);
+  std::optional<GenerationTimings> timings_ ABSL_GUARDED_BY(mu_);
   absl::Duration encode_time_ ABSL_GUARDED_BY(mu_);  // Of images only.
 };
 

@@ -4,11 +4,11 @@
 
 namespace ddgan {
 
-HealthReporter::HealthReporter(grpc::HealthCheckServiceInterface* health,
-                               std::vector<std::string> names,
-                               std::function<bool()> ready,
-                               absl::Duration poll_interval)
-    : health_(health),
+HealthReporter::HealthReporter(
+    std::vector<grpc::HealthCheckServiceInterface*> health,
+    std::vector<std::string> names, std::function<bool()> ready,
+    absl::Duration poll_interval)
+    : health_(std::move(health)),
       names_(std::move(names)),
       ready_(std::move(ready)),
       poll_interval_(poll_interval) {
@@ -41,8 +41,10 @@ void HealthReporter::Poll() {
 }
 
 void HealthReporter::Report(bool serving) {
-  for (const std::string& name : names_) {
-    health_->SetServingStatus(name, serving);
+  for (grpc::HealthCheckServiceInterface* health : health_) {
+    for (const std::string& name : names_) {
+      health->SetServingStatus(name, serving);
+    }
   }
 }
 

@@ -19,10 +19,11 @@ namespace ddgan {
 // Thread-safe. A thread of its own asks `ready` every `poll_interval`.
 class HealthReporter {
  public:
-  // Reports for each of `names`; "" stands for the server as a whole. Has
-  // reported once when it returns. `health` must outlive the reporter, and
-  // `ready` is called until StopServing returns.
-  HealthReporter(grpc::HealthCheckServiceInterface* health,
+  // Reports for each of `names` to each of `health`, one per port; "" stands
+  // for the server as a whole. Has reported once when it returns. All of
+  // `health` must outlive the reporter, and `ready` is called until StopServing
+  // returns.
+  HealthReporter(std::vector<grpc::HealthCheckServiceInterface*> health,
                  std::vector<std::string> names, std::function<bool()> ready,
                  absl::Duration poll_interval);
 
@@ -40,7 +41,7 @@ class HealthReporter {
   void Report(bool serving);
 
   // Constant after construction.
-  grpc::HealthCheckServiceInterface* const health_;
+  const std::vector<grpc::HealthCheckServiceInterface*> health_;
   const std::vector<std::string> names_;
   const std::function<bool()> ready_;
   const absl::Duration poll_interval_;

@@ -1,5 +1,5 @@
 // Logs the engine events that an operator reads about, and passes every event
-// on to another observer. Requests are not logged: metrics count them.
+// on to another observer. Calls are AccessLog's.
 #ifndef DDGAN_SERVER_LOGGING_OBSERVER_H_
 #define DDGAN_SERVER_LOGGING_OBSERVER_H_
 

@@ -21,6 +21,7 @@
 #include "engine/engine.h"
 #include "server/build_version.h"
 #include "server/listen_address.h"
+#include "server/log_format.h"
 #include "server/server.h"
 #include "server/server_options.h"
 #include "spdlog/sinks/stdout_sinks.h"
@@ -70,8 +71,7 @@ void LogGrpcMessage(gpr_log_func_args* args) {
 
 void SetUpLogging(const ServerOptions& options) {
   auto logger = spdlog::stderr_logger_mt("ddgan");
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v",
-                      spdlog::pattern_time_type::utc);
+  logger->set_formatter(MakeLogFormatter(options.log_format));
   logger->set_level(spdlog::level::from_str(options.log_level));
   spdlog::set_default_logger(std::move(logger));
   gpr_set_log_function(LogGrpcMessage);
@@ -155,9 +155,14 @@ int Main(int argc, char** argv) {
       "serving gRPC on {} and HTTP on {}",
       ToString({.host = options.listen.host, .port = (*server)->grpc_port()}),
       ToString({.host = options.http.host, .port = (*server)->http_port()}));
+  if (options.admin_listen.has_value()) {
+    spdlog::info("serving admin calls on {}",
+                 ToString({.host = options.admin_listen->host,
+                           .port = (*server)->admin_port()}));
+  }
 
   stop_signal.Wait();
-  (*server)->Stop(options.drain_timeout);
+  (*server)->Stop(options.drain_timeout, options.drain_delay);
   spdlog::info("stopped");
   return 0;
 }

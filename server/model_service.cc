@@ -6,6 +6,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "server/call_trace.h"
+#include "server/caller.h"
 #include "server/grpc_status.h"
 #include "server/request_conversion.h"
 
@@ -22,28 +25,32 @@ grpc::ServerUnaryReactor* ModelService::ListModels(
     grpc::CallbackServerContext* context,
     const v1::ListModelsRequest* /*request*/,
     v1::ListModelsResponse* response) {
+  UnaryCall call = Begin(context, "ListModels", "");
+  grpc::ServerUnaryReactor* const reactor = call.reactor;
   *response = ConvertModelList(engine_->ListModels());
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(grpc::Status::OK);
+  End(std::move(call), absl::OkStatus(), *response);
   return reactor;
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(
     grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
     v1::GetModelResponse* response) {
+  UnaryCall call = Begin(context, "GetModel", request->model());
+  grpc::ServerUnaryReactor* const reactor = call.reactor;
   absl::Status status = CheckModelName(request->model());
   if (status.ok()) {
     status = GetModelNow(request->model(), response->mutable_model());
   }
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpcStatus(status, context));
+  End(std::move(call), status, *response);
   return reactor;
 }
 
 grpc::ServerUnaryReactor* ModelService::PinVersion(
     grpc::CallbackServerContext* context, const v1::PinVersionRequest* request,
     v1::PinVersionResponse* response) {
-  return Control(context, [this, request, response] {
+  UnaryCall call = Begin(context, "PinVersion", request->model());
+  call.record.version = request->version();
+  return Control(std::move(call), *response, [this, request, response] {
     absl::Status status = CheckModelName(request->model());
     status.Update(CheckVersion(request->version()));
     if (!status.ok()) return status;
@@ -58,7 +65,8 @@ grpc::ServerUnaryReactor* ModelService::UnpinVersion(
     grpc::CallbackServerContext* context,
     const v1::UnpinVersionRequest* request,
     v1::UnpinVersionResponse* response) {
-  return Control(context, [this, request, response] {
+  UnaryCall call = Begin(context, "UnpinVersion", request->model());
+  return Control(std::move(call), *response, [this, request, response] {
     absl::Status status = CheckModelName(request->model());
     if (!status.ok()) return status;
     status = engine_->Unpin(request->model());
@@ -70,21 +78,34 @@ grpc::ServerUnaryReactor* ModelService::UnpinVersion(
 grpc::ServerUnaryReactor* ModelService::RollBack(
     grpc::CallbackServerContext* context, const v1::RollBackRequest* request,
     v1::RollBackResponse* response) {
-  return Control(context, [this, request, response]() -> absl::Status {
-    if (absl::Status status = CheckModelName(request->model()); !status.ok()) {
-      return status;
-    }
-    const absl::StatusOr<int64_t> version = engine_->RollBack(request->model());
-    if (!version.ok()) return version.status();
-    return GetPinned(request->model(), *version, response->mutable_version());
-  });
+  UnaryCall call = Begin(context, "RollBack", request->model());
+  return Control(std::move(call), *response,
+                 [this, request, response]() -> absl::Status {
+                   if (absl::Status status = CheckModelName(request->model());
+                       !status.ok()) {
+                     return status;
+                   }
+                   const absl::StatusOr<int64_t> version =
+                       engine_->RollBack(request->model());
+                   if (!version.ok()) return version.status();
+                   return GetPinned(request->model(), *version,
+                                    response->mutable_version());
+                 });
 }
 
 grpc::ServerWriteReactor<v1::WatchModelsResponse>* ModelService::WatchModels(
     grpc::CallbackServerContext* context,
     const v1::WatchModelsRequest* /*request*/) {
+  auto log = [this, record = RecordOf(context, "WatchModels", ""),
+              arrived = absl::Now()](const absl::Status& status,
+                                     int64_t reply_bytes) mutable {
+    record.status = status;
+    record.total = absl::Now() - arrived;
+    record.reply_bytes = reply_bytes;
+    access_log_->Write(record);
+  };
   const std::shared_ptr<WatchModelsReactor> reactor =
-      WatchModelsReactor::Create(engine_, *writes_, context);
+      WatchModelsReactor::Create(engine_, *writes_, context, std::move(log));
   bool ended;
   {
     absl::MutexLock lock(&mu_);
@@ -109,14 +130,61 @@ void ModelService::EndWatches() {
   }
 }
 
+AccessRecord ModelService::RecordOf(grpc::CallbackServerContext* context,
+                                    const char* method,
+                                    const std::string& model) const {
+  AccessRecord record;
+  record.trace = TraceCall(context);
+  record.method = method;
+  std::shared_ptr<const Tenant> tenant;
+  if (access_ != nullptr) {
+    tenant = AccessOf(access_,
+                      absl::StrCat("/", v1::ModelService::service_full_name(),
+                                   "/", method),
+                      *context)
+                 .tenant;
+  }
+  record.caller = CallerForLog(*context, access_ != nullptr, tenant.get());
+  record.model = model.substr(0, kMaxModelNameSize);
+  return record;
+}
+
+ModelService::UnaryCall ModelService::Begin(
+    grpc::CallbackServerContext* context, const char* method,
+    const std::string& model) const {
+  return {.context = context,
+          .reactor = context->DefaultReactor(),
+          .arrived = absl::Now(),
+          .record = RecordOf(context, method, model)};
+}
+
+void ModelService::End(UnaryCall call, const absl::Status& status,
+                       const google::protobuf::Message& response) {
+  call.record.status = status;
+  call.record.total = absl::Now() - call.arrived;
+  if (status.ok()) {
+    call.record.reply_bytes = static_cast<int64_t>(response.ByteSizeLong());
+  }
+  access_log_->Write(call.record);
+  call.reactor->Finish(ToGrpcStatus(status, call.context));
+}
+
 grpc::ServerUnaryReactor* ModelService::Control(
-    grpc::CallbackServerContext* context,
+    UnaryCall call, const google::protobuf::Message& response,
     absl::AnyInvocable<absl::Status()> control) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  control_thread_.Run(
-      [context, reactor, control = std::move(control)]() mutable {
-        reactor->Finish(ToGrpcStatus(control(), context));
-      });
+  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  if (changes_ == Changes::kElsewhere) {
+    End(std::move(call),
+        absl::UnimplementedError("changes of models are served on the port of "
+                                 "--admin_listen only"),
+        response);
+    return reactor;
+  }
+  control_thread_.Run([this, call = std::move(call), &response,
+                       control = std::move(control)]() mutable {
+    const absl::Status status = control();
+    End(std::move(call), status, response);
+  });
   return reactor;
 }
 

@@ -2,17 +2,24 @@
 #ifndef DDGAN_SERVER_MODEL_SERVICE_H_
 #define DDGAN_SERVER_MODEL_SERVICE_H_
 
+#include <google/protobuf/message.h>
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "ddgan/v1/model.grpc.pb.h"
 #include "engine/engine.h"
+#include "server/access_control.h"
+#include "server/access_log.h"
 #include "server/watch_models_reactor.h"
 #include "server/worker_threads.h"
 #include "server/write_watch.h"
@@ -22,9 +29,27 @@ namespace ddgan {
 // Thread-safe.
 class ModelService final : public v1::ModelService::CallbackService {
  public:
-  // Both must outlive the service.
-  ModelService(Engine* engine, const WriteWatch::Parts* writes)
-      : engine_(engine), writes_(writes) {}
+  // What this port does with calls that change something: PinVersion,
+  // UnpinVersion, RollBack.
+  enum class Changes {
+    kServed,
+    kElsewhere,  // UNIMPLEMENTED: the admin port serves them.
+  };
+
+  // All must outlive the service.
+  struct Parts {
+    Engine* engine = nullptr;
+    const WriteWatch::Parts* writes = nullptr;
+    AccessLog* access_log = nullptr;
+    AccessControl* access = nullptr;  // Null: calls need no token.
+  };
+
+  ModelService(const Parts& parts, Changes changes)
+      : engine_(parts.engine),
+        writes_(parts.writes),
+        access_log_(parts.access_log),
+        access_(parts.access),
+        changes_(changes) {}
 
   grpc::ServerUnaryReactor* ListModels(
       grpc::CallbackServerContext* context,
@@ -53,9 +78,27 @@ class ModelService final : public v1::ModelService::CallbackService {
   void EndWatches() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // A unary call from its arrival to its end.
+  struct UnaryCall {
+    grpc::CallbackServerContext* context = nullptr;
+    grpc::ServerUnaryReactor* reactor = nullptr;
+    absl::Time arrived;
+    AccessRecord record;
+  };
+
+  // What the access log says of a call before it is served.
+  AccessRecord RecordOf(grpc::CallbackServerContext* context,
+                        const char* method, const std::string& model) const;
+  UnaryCall Begin(grpc::CallbackServerContext* context, const char* method,
+                  const std::string& model) const;
+  // Logs the call and finishes it.
+  void End(UnaryCall call, const absl::Status& status,
+           const google::protobuf::Message& response);
+
   // Runs `control` on the control thread and ends the call with what it
-  // returns.
-  grpc::ServerUnaryReactor* Control(grpc::CallbackServerContext* context,
+  // returns, or refuses a call that is served elsewhere.
+  grpc::ServerUnaryReactor* Control(UnaryCall call,
+                                    const google::protobuf::Message& response,
                                     absl::AnyInvocable<absl::Status()> control);
 
   absl::Status GetModelNow(const std::string& name, v1::Model* out) const;
@@ -65,6 +108,9 @@ class ModelService final : public v1::ModelService::CallbackService {
 
   Engine* const engine_;
   const WriteWatch::Parts* const writes_;
+  AccessLog* const access_log_;
+  AccessControl* const access_;
+  const Changes changes_;
 
   absl::Mutex mu_;
   // Those that are over are dropped when another begins.

@@ -237,6 +237,11 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
           Gauges(*registry_, "ddgan_inflight_images",
                  "Images between their first and last denoising step.")
               .Add({})),
+      access_lines_lost_(Counters(*registry_,
+                                  "ddgan_access_log_lines_lost_total",
+                                  "Access log lines that were dropped because "
+                                  "whoever reads the log was too slow.")
+                             .Add({})),
       wasted_steps_(Counters(*registry_, "ddgan_wasted_steps_total",
                              "Denoising steps, one per image, that were of no "
                              "use to anyone.")),
@@ -498,6 +503,10 @@ void PrometheusObserver::OnFirstPreview(absl::Duration duration) {
 
 void PrometheusObserver::OnPreviewsDropped(int count) {
   previews_dropped_.Increment(count);
+}
+
+void PrometheusObserver::OnAccessLinesLost(int count) {
+  access_lines_lost_.Increment(count);
 }
 
 void PrometheusObserver::OnEncoded(absl::Duration duration) {

@@ -114,6 +114,9 @@ class PrometheusObserver final : public EngineObserver {
   void OnConnections(int open);
   void OnConnectionRefused(ConnectionRefusal reason);
 
+  // So many lines of the access log were lost.
+  void OnAccessLinesLost(int count);
+
   // All metrics in Prometheus' text format, version 0.0.4.
   std::string Text() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -166,6 +169,7 @@ class PrometheusObserver final : public EngineObserver {
   prometheus::Gauge& queue_depth_;
   prometheus::Gauge& queue_oldest_age_;
   prometheus::Gauge& inflight_images_;
+  prometheus::Counter& access_lines_lost_;
   prometheus::Family<prometheus::Counter>& wasted_steps_;
   prometheus::Family<prometheus::Counter>& rejected_;
   prometheus::Gauge& reply_bytes_;

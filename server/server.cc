@@ -26,6 +26,8 @@
 #include "ddgan/v1/model.grpc.pb.h"
 #include "engine/imaging/png_decoder.h"
 #include "nlohmann/json.hpp"
+#include "server/connection_drain.h"
+#include "server/drain_policy.h"
 #include "server/grpc_limits.h"
 #include "server/listen_address.h"
 #include "server/request_conversion.h"
@@ -51,6 +53,16 @@ constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
 // Then gRPC cancels what is left. Connections that do not end by this much
 // later are cut.
 constexpr absl::Duration kCutDelay = absl::Milliseconds(500);
+
+// How often a drain looks whether it is over.
+constexpr absl::Duration kDrainPollInterval = absl::Milliseconds(50);
+
+// A request to the admin port is a name and a number.
+constexpr int kMaxAdminRequestBytes = 64 << 10;
+
+// Operators and probes.
+constexpr ConnectionBudget::Limits kAdminConnections = {.total = 256,
+                                                        .per_peer = 256};
 
 // What the watchdog allows on top of all other time limits of a stop.
 constexpr absl::Duration kHangTimeout = absl::Seconds(5);
@@ -118,6 +130,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (absl::Status status = CheckCanListen(options.listen); !status.ok()) {
     return WithPrefix(AddressFlag("listen", options.listen), status);
   }
+  if (options.admin_listen.has_value()) {
+    if (absl::Status status = CheckCanListen(*options.admin_listen);
+        !status.ok()) {
+      return WithPrefix(AddressFlag("admin_listen", *options.admin_listen),
+                        status);
+    }
+  }
   absl::StatusOr<std::unique_ptr<ListenerSecurity>> security =
       ListenerSecurity::Start(options.security, &server->metrics_, RealClock());
   if (!security.ok()) return security.status();
@@ -141,8 +160,17 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (absl::Status status = server->StartGrpc(); !status.ok()) {
     return WithPrefix(AddressFlag("listen", options.listen), status);
   }
+  std::vector<grpc::HealthCheckServiceInterface*> health = {
+      server->grpc_server_->GetHealthCheckService()};
+  if (options.admin_listen.has_value()) {
+    if (absl::Status status = server->StartAdmin(); !status.ok()) {
+      return WithPrefix(AddressFlag("admin_listen", *options.admin_listen),
+                        status);
+    }
+    health.push_back(server->admin_server_->GetHealthCheckService());
+  }
   server->health_ = std::make_unique<HealthReporter>(
-      server->grpc_server_->GetHealthCheckService(),
+      std::move(health),
       std::vector<std::string>{"", v1::ImageGeneration::service_full_name(),
                                v1::ModelService::service_full_name()},
       [engine = server->engine_.get()] { return engine->Ready(); },
@@ -161,44 +189,86 @@ Server::Server(const ServerOptions& options)
     : options_(options),
       metrics_(RealClock()),
       observer_(&metrics_),
+      access_log_(std::make_unique<AccessLog>(
+          options.access_log, options.log_format,
+          [this](int lines) { metrics_.OnAccessLinesLost(lines); })),
       ledger_(options.limits.replies,
               [this](int64_t bytes) { metrics_.OnReplyBytes(bytes); }) {}
 
 Server::~Server() { Stop(absl::ZeroDuration()); }
 
-void Server::Stop(absl::Duration drain_timeout) {
+void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   {
     absl::MutexLock lock(&mu_);
     if (phase_ == Phase::kStopping) return;
     phase_ = Phase::kStopping;
   }
   const ShutdownWatchdog watchdog(
-      drain_timeout + kFlushTimeout + kHangTimeout, [] {
+      drain_delay + drain_timeout + kFlushTimeout + kHangTimeout, [] {
         spdlog::critical("the shutdown hangs; ending the process");
         spdlog::shutdown();
         _exit(1);
       });
-  if (health_ != nullptr) health_->StopServing();
-  if (model_service_ != nullptr) model_service_->EndWatches();
-  if (engine_ != nullptr) engine_->Drain(absl::Now() + drain_timeout);
+  if (health_ != nullptr) {
+    health_->StopServing();
+    absl::SleepFor(drain_delay);
+  }
+  const absl::Time deadline = absl::Now() + drain_timeout;
+  if (grpc_server_ != nullptr) DrainConnections(deadline);
+  // Whatever is still in the engine has outlasted the deadline.
+  if (engine_ != nullptr) engine_->Drain(deadline);
+  const auto flushed = absl::ToChronoTime(absl::Now() + kFlushTimeout);
   if (grpc_server_ != nullptr) {
-    acceptor_->StopAccepting();
     // gRPC closes no connection while it is writing to it, so that somebody who
     // reads nothing would hold up the stop.
-    write_timer_->Add(kFlushTimeout + kCutDelay,
-                      [this] { acceptor_->CutAll(); });
-    grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushTimeout));
+    write_timer_->Add(kFlushTimeout + kCutDelay, [this] {
+      acceptor_->CutAll();
+      if (admin_acceptor_ != nullptr) admin_acceptor_->CutAll();
+    });
+    grpc_server_->Shutdown(flushed);
+  }
+  if (admin_server_ != nullptr) {
+    admin_acceptor_->StopAccepting();
+    admin_model_service_->EndWatches();
+    admin_server_->Shutdown(flushed);
   }
   // No call is left, so from here on the parts go in reverse order.
   endpoint_.reset();
   health_.reset();
+  admin_server_.reset();
+  admin_model_service_.reset();
   grpc_server_.reset();
   model_service_.reset();
   image_service_.reset();
   write_timer_.reset();
+  admin_acceptor_.reset();
   acceptor_.reset();
   encode_pool_.reset();
   engine_.reset();
+  access_log_.reset();
+}
+
+void Server::DrainConnections(absl::Time deadline) {
+  acceptor_->StopAccepting();
+  SendGoaways(grpc_server_.get());
+  const absl::Time told = absl::Now();
+  model_service_->EndWatches();
+  while (true) {
+    const CallsInFlight::Snapshot calls = calls_.Now();
+    const DrainVerdict verdict =
+        JudgeDrain({.has_connections = HasConnections(grpc_server_.get()),
+                    .calls_in_flight = calls.count,
+                    .last_call_ended = calls.last_ended},
+                   told, deadline, absl::Now());
+    if (verdict == DrainVerdict::kOutOfTime && calls.count > 0) {
+      spdlog::warn("the drain is out of time with {} calls unfinished",
+                   calls.count);
+    }
+    if (verdict != DrainVerdict::kWait) return;
+    absl::SleepFor(kDrainPollInterval);
+    // One that was being set up meanwhile.
+    SendGoaways(grpc_server_.get());
+  }
 }
 
 absl::Status Server::StartEndpoint() {
@@ -215,13 +285,8 @@ absl::Status Server::StartEndpoint() {
 
 absl::Status Server::StartGrpc() {
   const GrpcLimits& limits = options_.limits;
-  absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> acceptor =
-      ConnectionAcceptor::Listen(
-          options_.listen,
-          {.limits = AffordableConnections(limits.connections),
-           .send_timeout = limits.write_timeout,
-           .tls = security_->tls()},
-          &metrics_);
+  absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> acceptor = Listen(
+      options_.listen, AffordableConnections(limits.connections), &metrics_);
   if (!acceptor.ok()) return acceptor.status();
   acceptor_ = *std::move(acceptor);
   grpc_port_ = acceptor_->port();
@@ -236,8 +301,16 @@ absl::Status Server::StartGrpc() {
                             .ledger = &ledger_,
                             .writes = &writes_,
                             .metrics = &metrics_,
-                            .access = security_->access()});
-  model_service_ = std::make_unique<ModelService>(engine_.get(), &writes_);
+                            .access = security_->access(),
+                            .access_log = access_log_.get(),
+                            .calls = &calls_});
+  model_service_ = std::make_unique<ModelService>(
+      ModelService::Parts{.engine = engine_.get(),
+                          .writes = &writes_,
+                          .access_log = access_log_.get(),
+                          .access = security_->access()},
+      options_.admin_listen.has_value() ? ModelService::Changes::kElsewhere
+                                        : ModelService::Changes::kServed);
 
   // Never shut down again: with its last user gone, gRPC waits for the thread
   // that has written a large reply, which sleeps for up to 10 s (seen in 1.51).
@@ -248,14 +321,8 @@ absl::Status Server::StartGrpc() {
   // the linker leaves it out.
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  ApplyTo(limits, &builder);
-  builder.SetMaxSendMessageSize(
-      static_cast<int>(kMaxReplyImageBytes + kMaxReplyOverheadBytes));
   std::unique_ptr<ConnectionAcceptor::Handler> connections =
-      builder.experimental().AddExternalConnectionAcceptor(
-          grpc::ServerBuilder::experimental_type::ExternalConnectionType::
-              FROM_FD,
-          security_->credentials());
+      ConfigureListener(&builder);
   builder.RegisterService(image_service_.get());
   builder.RegisterService(model_service_.get());
   grpc_server_ = builder.BuildAndStart();
@@ -266,11 +333,62 @@ absl::Status Server::StartGrpc() {
   return absl::OkStatus();
 }
 
+absl::Status Server::StartAdmin() {
+  absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> acceptor =
+      Listen(*options_.admin_listen, kAdminConnections, /*metrics=*/nullptr);
+  if (!acceptor.ok()) return acceptor.status();
+  admin_acceptor_ = *std::move(acceptor);
+  admin_port_ = admin_acceptor_->port();
+  admin_writes_ = writes_;
+  admin_writes_.cut = [this](const PeerEndpoint& peer) {
+    admin_acceptor_->Cut(peer);
+  };
+  admin_model_service_ = std::make_unique<ModelService>(
+      ModelService::Parts{.engine = engine_.get(),
+                          .writes = &admin_writes_,
+                          .access_log = access_log_.get(),
+                          .access = security_->access()},
+      ModelService::Changes::kServed);
+  grpc::ServerBuilder builder;
+  std::unique_ptr<ConnectionAcceptor::Handler> connections =
+      ConfigureListener(&builder);
+  builder.SetMaxReceiveMessageSize(kMaxAdminRequestBytes);
+  builder.RegisterService(admin_model_service_.get());
+  admin_server_ = builder.BuildAndStart();
+  if (admin_server_ == nullptr) {
+    return absl::InternalError("gRPC does not start");
+  }
+  admin_acceptor_->Start(std::move(connections));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Server::Listen(
+    const ListenAddress& address, const ConnectionBudget::Limits& connections,
+    PrometheusObserver* metrics) const {
+  return ConnectionAcceptor::Listen(
+      address,
+      {.limits = connections,
+       .send_timeout = options_.limits.write_timeout,
+       .tls = security_->tls()},
+      metrics);
+}
+
+std::unique_ptr<ConnectionAcceptor::Handler> Server::ConfigureListener(
+    grpc::ServerBuilder* builder) const {
+  ApplyTo(options_.limits, builder);
+  builder->SetMaxSendMessageSize(
+      static_cast<int>(kMaxReplyImageBytes + kMaxReplyOverheadBytes));
+  return builder->experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      security_->credentials());
+}
+
 absl::Status Server::WritePortFile() const {
   const std::string staging =
       absl::StrCat(options_.port_file, ".", getpid(), ".partial");
-  const nlohmann::ordered_json ports = {{"grpc_port", grpc_port()},
-                                        {"http_port", http_port()}};
+  nlohmann::ordered_json ports = {{"grpc_port", grpc_port()},
+                                  {"http_port", http_port()}};
+  if (admin_server_ != nullptr) ports["admin_port"] = admin_port();
   std::ofstream file(staging);
   file << ports.dump() << '\n';
   file.close();
@@ -294,9 +412,14 @@ absl::Status Server::Live() const {
     // There is no gRPC port yet, or none any more.
     if (phase_ != Phase::kServing) return absl::OkStatus();
   }
-  const absl::Status status = acceptor_->Probe(kLivenessTimeout);
+  absl::Status status = acceptor_->Probe(kLivenessTimeout);
+  if (!status.ok()) {
+    return WithPrefix(absl::StrCat("gRPC port ", grpc_port_), status);
+  }
+  if (admin_acceptor_ == nullptr) return status;
+  status = admin_acceptor_->Probe(kLivenessTimeout);
   if (status.ok()) return status;
-  return WithPrefix(absl::StrCat("gRPC port ", grpc_port_), status);
+  return WithPrefix(absl::StrCat("admin port ", admin_port_), status);
 }
 
 absl::Status Server::Ready() const {

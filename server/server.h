@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -15,7 +16,9 @@
 #include "absl/time/time.h"
 #include "engine/clock.h"
 #include "engine/engine.h"
+#include "server/access_log.h"
 #include "server/byte_ledger.h"
+#include "server/calls_in_flight.h"
 #include "server/connection_acceptor.h"
 #include "server/deadline_timer.h"
 #include "server/encode_pool.h"
@@ -53,15 +56,19 @@ class Server {
   // Stops with no time for work in flight, unless stopped before.
   ~Server();
 
-  // Drains: not ready from now on, new calls get UNAVAILABLE, accepted work has
-  // `drain_timeout` to finish, and then the ports close. Watches end at once.
-  // Blocks until that is done. Should it hang, a watchdog ends the process with
-  // exit code 1.
-  void Stop(absl::Duration drain_timeout);
+  // Drains. Not ready from now on, but calls are served as before for
+  // `drain_delay`. Then nobody new can connect, watches end, connections are
+  // told to go away and close with their last call; a call that comes before
+  // its sender has heard is served. What is not done within `drain_timeout`
+  // fails with UNAVAILABLE. Blocks until the ports are closed. Should it hang,
+  // a watchdog ends the process with exit code 1.
+  void Stop(absl::Duration drain_timeout,
+            absl::Duration drain_delay = absl::ZeroDuration());
 
   // The ports that are listened on, also where the options asked for port 0.
   int grpc_port() const { return grpc_port_; }
   int http_port() const { return http_port_; }
+  int admin_port() const { return admin_port_; }  // 0 if there is none.
 
  private:
   enum class Phase { kLoading, kServing, kStopping };
@@ -70,6 +77,17 @@ class Server {
 
   absl::Status StartEndpoint() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status StartGrpc();
+  absl::Status StartAdmin();
+  absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Listen(
+      const ListenAddress& address, const ConnectionBudget::Limits& connections,
+      PrometheusObserver* metrics) const;
+  // What both gRPC ports have in common. Returns where `builder`'s server takes
+  // its connections.
+  std::unique_ptr<ConnectionAcceptor::Handler> ConfigureListener(
+      grpc::ServerBuilder* builder) const;
+  // Ends the connections of the port that serves images, in time for
+  // `deadline`.
+  void DrainConnections(absl::Time deadline);
   absl::Status WritePortFile() const;
   void SetPhase(Phase phase) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Live() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -85,6 +103,8 @@ class Server {
   PrometheusObserver metrics_;
   LoggingObserver observer_;
   std::unique_ptr<ListenerSecurity> security_;
+  std::unique_ptr<AccessLog> access_log_;
+  CallsInFlight calls_{RealClock()};
   std::unique_ptr<MetricsEndpoint> endpoint_;
   int http_port_ = 0;
   std::unique_ptr<Engine> engine_;
@@ -97,6 +117,12 @@ class Server {
   std::unique_ptr<ConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> grpc_server_;
   int grpc_port_ = 0;
+  // Null unless there is an admin port.
+  std::unique_ptr<ConnectionAcceptor> admin_acceptor_;
+  WriteWatch::Parts admin_writes_;
+  std::unique_ptr<ModelService> admin_model_service_;
+  std::unique_ptr<grpc::Server> admin_server_;
+  int admin_port_ = 0;
   std::unique_ptr<HealthReporter> health_;
 };
 

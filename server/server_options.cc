@@ -198,6 +198,13 @@ Setter SetAddress(std::function<ListenAddress*(ServerOptions*)> field) {
   };
 }
 
+absl::Status SetAdminAddress(absl::string_view text, ServerOptions* options) {
+  absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+  if (!address.ok()) return address.status();
+  options->admin_listen = *std::move(address);
+  return absl::OkStatus();
+}
+
 Setter SetText(std::function<std::string*(ServerOptions*)> field) {
   return [field = std::move(field)](absl::string_view text,
                                     ServerOptions* options) {
@@ -215,6 +222,30 @@ absl::Status SetLogLevel(absl::string_view text, ServerOptions* options) {
     }
   }
   return OutOfRange(text, "one of debug, info, warn, error");
+}
+
+absl::Status SetLogFormat(absl::string_view text, ServerOptions* options) {
+  if (text == "text") {
+    options->log_format = LogFormat::kText;
+  } else if (text == "json") {
+    options->log_format = LogFormat::kJson;
+  } else {
+    return OutOfRange(text, "one of text, json");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetAccessLog(absl::string_view text, ServerOptions* options) {
+  if (text == "none") {
+    options->access_log = AccessLogLevel::kNone;
+  } else if (text == "errors") {
+    options->access_log = AccessLogLevel::kErrors;
+  } else if (text == "all") {
+    options->access_log = AccessLogLevel::kAll;
+  } else {
+    return OutOfRange(text, "one of none, errors, all");
+  }
+  return absl::OkStatus();
 }
 
 std::vector<Flag> BuildFlags() {
@@ -283,6 +314,12 @@ std::vector<Flag> BuildFlags() {
                     "lets the\nsystem choose. Default ",
                     ToString(defaults.http), "."),
        SetAddress([](ServerOptions* o) { return &o->http; })},
+      {"admin_listen", "HOST:PORT",
+       "A second gRPC port for operators, whose calls never wait behind a\n"
+       "caller's: health, reflection and ModelService, of which --listen\n"
+       "then serves only what changes nothing. Port 0 lets the system\n"
+       "choose. Default: none; --listen serves all.",
+       SetAdminAddress},
       {"tls_cert", "FILE",
        "PEM file with the server's certificate, then its chain. gRPC is\n"
        "served with TLS 1.2 or 1.3, and with it alone. Read again when it\n"
@@ -500,23 +537,37 @@ std::vector<Flag> BuildFlags() {
        absl::StrCat("CPU threads that encode PNG, 1 to 256. Default ",
                     defaults.encode_threads, "."),
        SetInt([](ServerOptions* o) { return &o->encode_threads; }, 1, 256)},
+      {"drain_delay", "TIME",
+       "After SIGTERM, how long calls are still taken while /readyz and\n"
+       "health already say no, 0s to 10m: the time that whoever sends calls\n"
+       "needs to notice. 5s is right on Kubernetes. Default 0s.",
+       SetDuration([](ServerOptions* o) { return &o->drain_delay; },
+                   absl::ZeroDuration(), absl::Minutes(10))},
       {"drain_timeout", "TIME",
        absl::StrCat(
-           "After SIGTERM, how long accepted work may take to finish, 0s to\n"
-           "1h; what is left then fails with UNAVAILABLE. Default ",
+           "After that, how long accepted work may take to finish, 0s to 1h;\n"
+           "what is left then fails with UNAVAILABLE. Default ",
            absl::FormatDuration(defaults.drain_timeout), "."),
        SetDuration([](ServerOptions* o) { return &o->drain_timeout; },
                    absl::ZeroDuration(), absl::Hours(1))},
       {"port_file", "FILE",
        "Writes the actual ports as JSON, {\"grpc_port\": N, \"http_port\": "
        "N},\n"
-       "once the server serves. The file appears whole or not at all; one\n"
-       "from an earlier run is removed at start. Default: none.",
+       "and \"admin_port\" if there is one, once the server serves. The file\n"
+       "appears whole or not at all; one from an earlier run is removed at\n"
+       "start. Default: none.",
        SetText([](ServerOptions* o) { return &o->port_file; })},
       {"log_level", "LEVEL",
        absl::StrCat("debug, info, warn or error; logs go to stderr. Default ",
                     defaults.log_level, "."),
        SetLogLevel},
+      {"log_format", "text|json",
+       "json: every line is a JSON object. Default text.", SetLogFormat},
+      {"access_log", "none|errors|all",
+       "Which calls get a line in the log when they have ended, whatever\n"
+       "the --log_level: none, those that did not end with OK, or all.\n"
+       "Default all.",
+       SetAccessLog},
   };
 }
 
@@ -575,8 +626,11 @@ absl::StatusOr<CommandLine> ParseCommandLine(
     return absl::InvalidArgumentError(
         "--model_root is required: the folder of models (try --help)");
   }
-  if (absl::Status status =
-          CheckSecurity(command.options.security, {command.options.listen});
+  std::vector<ListenAddress> listeners = {command.options.listen};
+  if (command.options.admin_listen.has_value()) {
+    listeners.push_back(*command.options.admin_listen);
+  }
+  if (absl::Status status = CheckSecurity(command.options.security, listeners);
       !status.ok()) {
     return status;
   }
@@ -599,9 +653,9 @@ std::string HelpText() {
       &text,
       "  --version, --help\n"
       "\n"
-      "SIGTERM or SIGINT: stops accepting, finishes accepted work, exits with "
-      "0;\na second signal ends it at once. Exit codes: 1 could not serve, 2 "
-      "bad\nusage.\n"
+      "SIGTERM or SIGINT: after --drain_delay stops accepting, finishes "
+      "accepted\nwork, exits with 0; a second signal ends it at once. Exit "
+      "codes: 1 could not\nserve, 2 bad usage.\n"
       "\n"
       "OMP_WAIT_POLICY in the environment decides how CPU threads wait for "
       "one\n"

@@ -2,15 +2,18 @@
 #ifndef DDGAN_SERVER_SERVER_OPTIONS_H_
 #define DDGAN_SERVER_SERVER_OPTIONS_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/engine.h"
+#include "server/access_log.h"
 #include "server/grpc_limits.h"
 #include "server/listen_address.h"
 #include "server/listener_security.h"
+#include "server/log_format.h"
 
 namespace ddgan {
 
@@ -20,16 +23,23 @@ struct ServerOptions {
   // so serving a network is a decision.
   ListenAddress listen = {"127.0.0.1", 50051};
   ListenAddress http = {"127.0.0.1", 50052};
+  // Where health, models and their changes are served apart from images; unset:
+  // with them.
+  std::optional<ListenAddress> admin_listen;
   GrpcLimits limits;
   SecurityOptions security;
   // CPU threads that encode PNG. [1, 256]
   int encode_threads = 2;
-  // How long accepted work may take to finish after SIGTERM. [0 s, 1 h]
+  // After SIGTERM: how long calls are still taken as before, [0 s, 10 min], and
+  // then how long accepted work may take to finish, [0 s, 1 h].
+  absl::Duration drain_delay = absl::ZeroDuration();
   absl::Duration drain_timeout = absl::Seconds(30);
   // Where to write the actual ports once serving; empty writes nothing.
   std::string port_file;
   // "debug", "info", "warn" or "error".
   std::string log_level = "info";
+  LogFormat log_format = LogFormat::kText;
+  AccessLogLevel access_log = AccessLogLevel::kAll;
 };
 
 struct CommandLine {

@@ -9,9 +9,9 @@ namespace ddgan {
 
 std::shared_ptr<WatchModelsReactor> WatchModelsReactor::Create(
     Engine* engine, const WriteWatch::Parts& writes,
-    grpc::CallbackServerContext* context) {
+    grpc::CallbackServerContext* context, OnEnd on_end) {
   return std::shared_ptr<WatchModelsReactor>(
-      new WatchModelsReactor(engine, writes, context));
+      new WatchModelsReactor(engine, writes, context, std::move(on_end)));
 }
 
 void WatchModelsReactor::Start() {
@@ -63,6 +63,7 @@ void WatchModelsReactor::HandleChange() {
 
 void WatchModelsReactor::Advance() {
   absl::Status end;
+  int64_t bytes_written;
   {
     absl::MutexLock lock(&mu_);
     if (busy_ || finished_) return;
@@ -76,13 +77,16 @@ void WatchModelsReactor::Advance() {
       std::optional<v1::WatchModelsResponse> next = queue_.Next();
       if (!next.has_value()) return;
       writing_ = *std::move(next);
+      bytes_written_ += static_cast<int64_t>(writing_.ByteSizeLong());
       busy_ = true;
     }
+    bytes_written = bytes_written_;
   }
   writes_.Begin();
   if (end.ok()) {
     StartWrite(&writing_);
   } else {
+    on_end_(end, bytes_written);
     // After this line OnDone may have given up the last reference.
     Finish(ToGrpcStatus(end, context_));
   }

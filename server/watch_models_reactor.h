@@ -5,10 +5,13 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "ddgan/v1/model.pb.h"
@@ -27,11 +30,15 @@ class WatchModelsReactor final
     : public grpc::ServerWriteReactor<v1::WatchModelsResponse>,
       public std::enable_shared_from_this<WatchModelsReactor> {
  public:
-  // `context` is gRPC's, valid until OnDone; the others must outlive the
-  // reactor.
+  // Called once, when the call ends: how, and with how many bytes of messages.
+  using OnEnd =
+      absl::AnyInvocable<void(const absl::Status&, int64_t reply_bytes)>;
+
+  // `context` is gRPC's, valid until OnDone; engine and `writes` must outlive
+  // the reactor.
   static std::shared_ptr<WatchModelsReactor> Create(
       Engine* engine, const WriteWatch::Parts& writes,
-      grpc::CallbackServerContext* context);
+      grpc::CallbackServerContext* context, OnEnd on_end);
 
   // Begins to listen and to write. Called once, before the reactor is handed to
   // gRPC.
@@ -48,8 +55,11 @@ class WatchModelsReactor final
 
  private:
   WatchModelsReactor(Engine* engine, const WriteWatch::Parts& writes,
-                     grpc::CallbackServerContext* context)
-      : engine_(engine), context_(context), writes_(writes, context) {}
+                     grpc::CallbackServerContext* context, OnEnd on_end)
+      : engine_(engine),
+        context_(context),
+        writes_(writes, context),
+        on_end_(std::move(on_end)) {}
 
   // The engine's listener.
   void HandleChange() ABSL_LOCKS_EXCLUDED(mu_);
@@ -61,6 +71,7 @@ class WatchModelsReactor final
   grpc::CallbackServerContext* const context_;
 
   WriteWatch writes_;
+  OnEnd on_end_;                       // For whoever finishes the call.
   std::unique_ptr<ModelWatch> watch_;  // From Start to OnDone.
 
   absl::Mutex mu_;
@@ -72,6 +83,7 @@ class WatchModelsReactor final
   bool busy_ ABSL_GUARDED_BY(mu_) = false;  // A write is under way.
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
+  int64_t bytes_written_ ABSL_GUARDED_BY(mu_) = 0;
 
   // gRPC reads it from StartWrite to OnWriteDone; in between it belongs to whom
   // the queue gives the next event.

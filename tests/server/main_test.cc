@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -122,6 +123,36 @@ TEST_F(MainTest, ServesAndExitsWithZeroOnSigtermAndSigint) {
                 AllOf(HasSubstr("draining"), HasSubstr("stopped")));
     EXPECT_EQ(server.WaitForExit(), 0);
   }
+}
+
+TEST_F(MainTest, ASecondSignalEndsADrainAtOnce) {
+  std::vector<std::string> flags = ServeFlags();
+  flags.push_back("--drain_delay=10m");
+  Process server(flags);
+  server.ReadUntil("serving gRPC");
+  kill(server.pid(), SIGTERM);
+  server.ReadUntil("draining");
+  kill(server.pid(), SIGTERM);
+  EXPECT_THAT(server.ReadToEnd(), HasSubstr("stopped with work unfinished"));
+  EXPECT_EQ(server.WaitForExit(), 1);
+}
+
+TEST_F(MainTest, EveryLogLineIsAJsonObjectIfSoAsked) {
+  std::vector<std::string> flags = ServeFlags();
+  flags.push_back("--log_format=json");
+  flags.push_back("--log_level=debug");
+  Process server(flags);
+  server.ReadUntil("serving gRPC");
+  kill(server.pid(), SIGTERM);
+  std::istringstream lines(server.ReadToEnd());
+  EXPECT_EQ(server.WaitForExit(), 0);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const auto object =
+        nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    EXPECT_TRUE(object.is_object() && object.contains("message")) << line;
+  }
+  EXPECT_GE(count, 4);
 }
 
 TEST_F(MainTest, MakesOpenMpWaitPassivelyUnlessTheUserChose) {

@@ -24,6 +24,7 @@ TEST(ServerOptionsTest, ServesLoopbackByDefault) {
   EXPECT_EQ(command->options.engine.model_root, "models");
   EXPECT_EQ(ToString(command->options.listen), "127.0.0.1:50051");
   EXPECT_EQ(ToString(command->options.http), "127.0.0.1:50052");
+  EXPECT_EQ(command->options.admin_listen, std::nullopt);
 }
 
 TEST(ServerOptionsTest, TakesUpNewVersionsEvery5SecondsByDefaultAndKeepsTwo) {
@@ -77,6 +78,10 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
                               "--canary_max_deviation_ratio=inf",
                               "--encode_threads=3",
                               "--drain_timeout=1m",
+                              "--drain_delay=5s",
+                              "--admin_listen=127.0.0.1:50053",
+                              "--log_format=json",
+                              "--access_log=errors",
                               "--port_file=/run/ports",
                               "--tls_cert=/tls/cert",
                               "--tls_key=/tls/key",
@@ -131,6 +136,10 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
             std::numeric_limits<double>::infinity());
   EXPECT_EQ(options.encode_threads, 3);
   EXPECT_EQ(options.drain_timeout, absl::Minutes(1));
+  EXPECT_EQ(options.drain_delay, absl::Seconds(5));
+  EXPECT_EQ(options.admin_listen, (ListenAddress{"127.0.0.1", 50053}));
+  EXPECT_EQ(options.log_format, LogFormat::kJson);
+  EXPECT_EQ(options.access_log, AccessLogLevel::kErrors);
   EXPECT_EQ(options.port_file, "/run/ports");
   EXPECT_EQ(options.log_level, "debug");
 }
@@ -180,6 +189,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--max_connection_age_grace=1", "1", "500ms"},
         BadFlag{"--encode_threads=0", "0", "[1, 256]"},
         BadFlag{"--drain_timeout=-1s", "-1s", "[0s, 1h]"},
+        BadFlag{"--drain_delay=-1s", "-1s", "[0s, 10m]"},
+        BadFlag{"--drain_delay=11m", "11m", "[0s, 10m]"},
+        BadFlag{"--admin_listen=50053", "50053", "host:port"},
+        BadFlag{"--log_format=xml", "xml", "text, json"},
+        BadFlag{"--access_log=some", "some", "none, errors, all"},
         BadFlag{"--listen=50051", "50051", "host:port"},
         BadFlag{"--listen=host:65536", "65536", "[0, 65535]"},
         BadFlag{"--http=::1:80", "::1:80", "brackets"},
@@ -275,7 +289,11 @@ TEST(ServerOptionsTest, HelpNamesEveryFlagAndFitsATerminal) {
                            "--min_ping_interval",
                            "--max_connection_idle",
                            "--max_connection_age",
-                           "--max_connection_age_grace"}) {
+                           "--max_connection_age_grace",
+                           "--admin_listen",
+                           "--drain_delay",
+                           "--log_format",
+                           "--access_log"}) {
     EXPECT_THAT(help, HasSubstr(flag));
   }
   size_t start = 0;

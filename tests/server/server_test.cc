@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -32,7 +33,10 @@
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 #include "server/grpc_status.h"
+#include "server/listen_address.h"
+#include "server/log_format.h"
 #include "server/png_provenance.h"
 #include "spdlog/sinks/ostream_sink.h"
 #include "spdlog/spdlog.h"
@@ -140,7 +144,21 @@ class ServerTest : public ::testing::Test {
     return text;
   }
 
-  ServerOptions options_;
+  // A drain has closed the port that serves images.
+  void WaitUntilNobodyCanConnect() {
+    const ListenAddress address = {"127.0.0.1", server_->grpc_port()};
+    const absl::Time give_up = absl::Now() + absl::Seconds(30);
+    while (!absl::IsUnavailable(ProbeGrpcListener(address, absl::Seconds(2))) &&
+           absl::Now() < give_up) {
+      std::this_thread::yield();
+    }
+  }
+
+  ServerOptions options_ = [] {
+    ServerOptions options;
+    options.access_log = AccessLogLevel::kNone;
+    return options;
+  }();
   FakeEngine* engine_ = nullptr;  // The server's.
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -1148,13 +1166,7 @@ TEST_F(ModelServiceTest, AStopEndsWatchesBeforeItWaitsForWork) {
   EXPECT_EQ(watch.Read(), "digits live 3");
   std::thread stopper([this] { server_->Stop(absl::InfiniteDuration()); });
   EXPECT_EQ(watch.Read(), "");
-  grpc::Status status = watch.Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_EQ(status.error_message(), "the server is shutting down");
-
-  WatchCall late(models_.get());
-  EXPECT_EQ(late.Read(), "");
-  status = late.Finish();
+  const grpc::Status status = watch.Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(status.error_message(), "the server is shutting down");
 
@@ -1383,16 +1395,11 @@ TEST_F(ServerTest, DrainFinishesAcceptedWorkAndRefusesMore) {
   });
   const RequestId id = engine_->WaitForHeld(1).front();
   std::thread stopper([this] { server_->Stop(absl::InfiniteDuration()); });
-  engine_->WaitForDrain();
+  WaitUntilNobodyCanConnect();
 
   EXPECT_EQ(Get("/readyz")->status, 503);
   EXPECT_EQ(Get("/readyz")->body, "draining\n");
   EXPECT_EQ(Get("/livez")->status, 200);
-  grpc::ClientContext health_context;
-  HealthCheckResponse health;
-  ASSERT_TRUE(
-      Health::NewStub(channel_)->Check(&health_context, {}, &health).ok());
-  EXPECT_EQ(health.status(), HealthCheckResponse::NOT_SERVING);
   EXPECT_EQ(Generate(RequestFor(1)).error_code(),
             grpc::StatusCode::UNAVAILABLE);
 
@@ -1423,7 +1430,7 @@ TEST_F(ServerTest, DrainFinishesAStream) {
   EXPECT_TRUE(call.Read().has_accepted());
   const RequestId id = engine_->WaitForHeld(1).front();
   std::thread stopper([this] { server_->Stop(absl::InfiniteDuration()); });
-  engine_->WaitForDrain();
+  WaitUntilNobodyCanConnect();
   engine_->DeliverPreviewHeld(id, 0, 1);
   EXPECT_EQ(call.Read().preview().step(), 1u);
   engine_->DeliverHeld(id, 0);
@@ -1444,6 +1451,503 @@ TEST_F(ServerTest, AReaderThatReadsNothingDoesNotHoldUpAStop) {
   EXPECT_TRUE(call.Read().has_accepted());
   server_->Stop(absl::ZeroDuration());
   EXPECT_FALSE(call.ReadRest().status.ok());
+}
+
+// For the time of the delay everything but readiness is as before.
+TEST_F(ServerTest, ServesAsBeforeWhileItOnlySaysThatItWillDrain) {
+  const std::unique_ptr<Health::Stub> health = Health::NewStub(channel_);
+  grpc::ClientContext watch_context;
+  const auto watch = health->Watch(&watch_context, {});
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  std::thread stopper(
+      [this] { server_->Stop(absl::Seconds(30), absl::Seconds(2)); });
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  const absl::Time told = absl::Now();
+  EXPECT_EQ(Get("/readyz")->status, 503);
+  EXPECT_EQ(Get("/readyz")->body, "draining\n");
+  EXPECT_EQ(Get("/livez")->status, 200);
+  EXPECT_TRUE(Generate(RequestFor(1)).ok());
+  const auto newcomer = v1::ImageGeneration::NewStub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->grpc_port()),
+                          grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  EXPECT_TRUE(newcomer->Generate(&context, RequestFor(1), &response_).ok());
+  EXPECT_LT(absl::Now() - told, absl::Seconds(2)) << "too slow to prove it";
+  watch_context.TryCancel();
+  stopper.join();
+}
+
+// An HTTP/2 connection on which the test says when it has heard what.
+class RawConnection {
+ public:
+  explicit RawConnection(int port) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&address),
+                      sizeof(address)),
+              0);
+    const timeval limit = {.tv_sec = 30, .tv_usec = 0};
+    setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    SendFrame(kSettings, 0, 0, "");
+  }
+  ~RawConnection() { close(socket_); }
+
+  static constexpr int kData = 0, kHeaders = 1, kSettings = 4, kPing = 6,
+                       kGoaway = 7;
+  struct Frame {
+    int type = -1;  // -1: the connection is closed.
+    int flags = 0;
+    uint32_t stream = 0;
+    std::string payload;
+  };
+
+  // The next frame of `type`; what comes before is dropped.
+  Frame ReadUntil(int type) {
+    while (true) {
+      const std::string header = Read(9);
+      Frame frame;
+      if (header.size() < 9) return frame;
+      auto byte = [&header](int i) {
+        return static_cast<uint32_t>(static_cast<uint8_t>(header[i]));
+      };
+      frame.type = static_cast<int>(byte(3));
+      frame.flags = static_cast<int>(byte(4));
+      frame.stream = byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8);
+      frame.payload = Read(byte(0) << 16 | byte(1) << 8 | byte(2));
+      if (frame.type == type) return frame;
+    }
+  }
+
+  void SendFrame(int type, int flags, uint32_t stream,
+                 const std::string& payload) {
+    const size_t size = payload.size();
+    const std::string header = {
+        static_cast<char>(size >> 16),   static_cast<char>(size >> 8),
+        static_cast<char>(size),         static_cast<char>(type),
+        static_cast<char>(flags),        static_cast<char>(stream >> 24),
+        static_cast<char>(stream >> 16), static_cast<char>(stream >> 8),
+        static_cast<char>(stream)};
+    Send(header + payload);
+  }
+
+  // A whole call of Generate.
+  void SendCall(uint32_t stream, const v1::GenerateRequest& request) {
+    std::string headers;
+    for (const auto& [name, value] :
+         {std::pair<std::string, std::string>{":method", "POST"},
+          {":scheme", "http"},
+          {":path", "/ddgan.v1.ImageGeneration/Generate"},
+          {":authority", "test"},
+          {"te", "trailers"},
+          {"content-type", "application/grpc"}}) {
+      // A literal that is not indexed, in HPACK.
+      headers += '\0';
+      headers += static_cast<char>(name.size());
+      headers += name;
+      headers += static_cast<char>(value.size());
+      headers += value;
+    }
+    constexpr int kEndStream = 1, kEndHeaders = 4;
+    SendFrame(kHeaders, kEndHeaders, stream, headers);
+    const std::string message = request.SerializeAsString();
+    const std::string prefix = {0, 0, 0, 0, static_cast<char>(message.size())};
+    SendFrame(kData, kEndStream, stream, prefix + message);
+  }
+
+  // Whether the other end closed the connection, having sent nothing more of
+  // importance.
+  bool ReadsEnd() { return ReadUntil(-2).type == -1; }
+
+ private:
+  void Send(const std::string& bytes) {
+    EXPECT_EQ(send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  std::string Read(size_t size) {
+    std::string bytes(size, '\0');
+    bytes.resize(std::max<ssize_t>(
+        0, recv(socket_, bytes.data(), size, size > 0 ? MSG_WAITALL : 0)));
+    return bytes;
+  }
+
+  const int socket_;
+};
+
+uint32_t LastStreamOf(const RawConnection::Frame& goaway) {
+  uint32_t last = 0;
+  for (int i = 0; i < 4; ++i) {
+    last = last << 8 | static_cast<uint8_t>(goaway.payload.at(i));
+  }
+  return last;
+}
+
+// The gap in which grpc::Server::Shutdown alone answers CANCELLED.
+TEST_F(ServerTest, ServesACallWhoseSenderHasNotHeardOfTheDrain) {
+  RawConnection peer(server_->grpc_port());
+  peer.ReadUntil(RawConnection::kSettings);
+  std::thread stopper([this] { server_->Stop(absl::Seconds(30)); });
+  RawConnection::Frame goaway = peer.ReadUntil(RawConnection::kGoaway);
+  ASSERT_EQ(goaway.type, RawConnection::kGoaway);
+  EXPECT_EQ(LastStreamOf(goaway), 0x7fffffffu);
+  const RawConnection::Frame ping = peer.ReadUntil(RawConnection::kPing);
+  ASSERT_EQ(ping.type, RawConnection::kPing);
+  // As if both were still on their way to the peer.
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_format(v1::OUTPUT_FORMAT_RAW8);
+  peer.SendCall(1, request);
+  const RawConnection::Frame reply = peer.ReadUntil(RawConnection::kData);
+  ASSERT_EQ(reply.type, RawConnection::kData);
+  v1::GenerateResponse response;
+  ASSERT_TRUE(response.ParseFromString(reply.payload.substr(5)));
+  EXPECT_EQ(response.images(0).data(),
+            AsString(FakePixels(7, 0, kShape, PixelFormat::kUint8)));
+
+  constexpr int kAck = 1;
+  peer.SendFrame(RawConnection::kPing, kAck, 0, ping.payload);
+  goaway = peer.ReadUntil(RawConnection::kGoaway);
+  ASSERT_EQ(goaway.type, RawConnection::kGoaway);
+  EXPECT_EQ(LastStreamOf(goaway), 1u);
+  EXPECT_TRUE(peer.ReadsEnd());
+  stopper.join();
+}
+
+// A peer that never answers the ping, and a watch that has no end.
+TEST_F(ServerTest, NobodyWhoMerelyStaysConnectedHoldsUpADrain) {
+  RawConnection silent(server_->grpc_port());
+  silent.ReadUntil(RawConnection::kSettings);
+  grpc::ClientContext context;
+  const auto watch = Health::NewStub(channel_)->Watch(&context, {});
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  const absl::Time start = absl::Now();
+  server_->Stop(absl::Minutes(5));
+  EXPECT_LT(absl::Now() - start, absl::Minutes(1));
+}
+
+TEST_F(ServerTest, ClientsWithAnotherServerLoseNoCallToADrain) {
+  constexpr int kRounds = 5;
+  constexpr int kCallers = 4;
+  for (int round = 0; round < kRounds; ++round) {
+    absl::StatusOr<std::unique_ptr<Server>> other = Server::Start(
+        options_, [](const EngineOptions&, EngineObserver*, Clock*) {
+          return std::make_unique<FakeEngine>();
+        });
+    ASSERT_TRUE(other.ok()) << other.status();
+    absl::Mutex mu;
+    bool stopped = false;
+    int calls = 0;
+    std::vector<std::thread> callers;
+    for (int i = 0; i < kCallers; ++i) {
+      callers.emplace_back([&, this] {
+        grpc::ChannelArguments arguments;
+        arguments.SetLoadBalancingPolicyName("round_robin");
+        arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+        const auto stub =
+            v1::ImageGeneration::NewStub(grpc::CreateCustomChannel(
+                absl::StrCat("ipv4:127.0.0.1:", server_->grpc_port(),
+                             ",127.0.0.1:", (*other)->grpc_port()),
+                grpc::InsecureChannelCredentials(), arguments));
+        for (int after = 0; after < 10;) {
+          grpc::ClientContext context;
+          v1::GenerateResponse response;
+          const grpc::Status status =
+              stub->Generate(&context, RequestFor(1), &response);
+          EXPECT_TRUE(status.ok())
+              << status.error_code() << ' ' << status.error_message();
+          absl::MutexLock lock(&mu);
+          ++calls;
+          if (stopped) ++after;
+        }
+      });
+    }
+    {
+      absl::MutexLock lock(&mu);
+      auto busy = [&calls] { return calls > 100; };
+      mu.Await(absl::Condition(&busy));
+    }
+    (*other)->Stop(absl::Seconds(30));
+    {
+      absl::MutexLock lock(&mu);
+      stopped = true;
+    }
+    for (std::thread& caller : callers) caller.join();
+  }
+}
+
+// Admin port -----------------------------------------------------------------
+
+class AdminPortTest : public ServerTest {
+ protected:
+  void SetUp() override {
+    options_.admin_listen = {"127.0.0.1", 0};
+    StartServer();
+    admin_channel_ =
+        grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->admin_port()),
+                            grpc::InsecureChannelCredentials());
+    main_models_ = v1::ModelService::NewStub(channel_);
+    admin_models_ = v1::ModelService::NewStub(admin_channel_);
+  }
+
+  static grpc::Status Pin(v1::ModelService::Stub* stub, int64_t version) {
+    grpc::ClientContext context;
+    v1::PinVersionRequest request;
+    request.set_model("digits");
+    request.set_version(version);
+    v1::PinVersionResponse response;
+    return stub->PinVersion(&context, request, &response);
+  }
+
+  static grpc::Status Check(const std::shared_ptr<grpc::Channel>& channel,
+                            HealthCheckResponse* response) {
+    grpc::ClientContext context;
+    return Health::NewStub(channel)->Check(&context, {}, response);
+  }
+
+  std::shared_ptr<grpc::Channel> admin_channel_;
+  std::unique_ptr<v1::ModelService::Stub> main_models_;
+  std::unique_ptr<v1::ModelService::Stub> admin_models_;
+};
+
+TEST_F(AdminPortTest, ChangesAreServedThereAndNowhereElse) {
+  EXPECT_NE(server_->admin_port(), 0);
+  const grpc::Status status = Pin(main_models_.get(), 1);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("--admin_listen"));
+  EXPECT_EQ(engine_->ListModels()[0].pinned, std::nullopt);
+  {
+    grpc::ClientContext context;
+    v1::UnpinVersionRequest request;
+    request.set_model("digits");
+    v1::UnpinVersionResponse response;
+    EXPECT_EQ(
+        main_models_->UnpinVersion(&context, request, &response).error_code(),
+        grpc::StatusCode::UNIMPLEMENTED);
+  }
+  {
+    grpc::ClientContext context;
+    v1::RollBackRequest request;
+    request.set_model("digits");
+    v1::RollBackResponse response;
+    EXPECT_EQ(main_models_->RollBack(&context, request, &response).error_code(),
+              grpc::StatusCode::UNIMPLEMENTED);
+  }
+  EXPECT_TRUE(Pin(admin_models_.get(), 1).ok());
+  EXPECT_EQ(engine_->ListModels()[0].pinned, 1);
+}
+
+TEST_F(AdminPortTest, ModelsAreReadAndWatchedOnBothPorts) {
+  for (v1::ModelService::Stub* stub :
+       {main_models_.get(), admin_models_.get()}) {
+    grpc::ClientContext context;
+    v1::ListModelsResponse response;
+    EXPECT_TRUE(stub->ListModels(&context, {}, &response).ok());
+    EXPECT_EQ(response.models_size(), 1);
+    grpc::ClientContext watch_context;
+    const auto watch = stub->WatchModels(&watch_context, {});
+    v1::WatchModelsResponse event;
+    EXPECT_TRUE(watch->Read(&event));
+    watch_context.TryCancel();
+  }
+}
+
+TEST_F(AdminPortTest, MakesNoImages) {
+  grpc::ClientContext context;
+  EXPECT_EQ(v1::ImageGeneration::NewStub(admin_channel_)
+                ->Generate(&context, RequestFor(1), &response_)
+                .error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+}
+
+TEST_F(AdminPortTest, HealthIsServedOnBothPortsAndByTheAdminPortUntilTheEnd) {
+  HealthCheckResponse response;
+  for (const auto& channel : {channel_, admin_channel_}) {
+    ASSERT_TRUE(Check(channel, &response).ok());
+    EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  }
+  engine_->HoldRequests();
+  grpc::Status status;
+  std::thread caller([this, &status] { status = Generate(RequestFor(1)); });
+  const RequestId id = engine_->WaitForHeld(1).front();
+  std::thread stopper([this] { server_->Stop(absl::InfiniteDuration()); });
+  WaitUntilNobodyCanConnect();
+  ASSERT_TRUE(Check(admin_channel_, &response).ok());
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  engine_->DeliverHeld(id, 0);
+  engine_->FinishHeld(id, absl::OkStatus());
+  stopper.join();
+  caller.join();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_FALSE(Check(admin_channel_, &response).ok());
+}
+
+TEST_F(AdminPortTest, AStopEndsItsWatches) {
+  grpc::ClientContext context;
+  const auto watch = admin_models_->WatchModels(&context, {});
+  v1::WatchModelsResponse event;
+  ASSERT_TRUE(watch->Read(&event));
+  server_->Stop(absl::Seconds(30));
+  EXPECT_FALSE(watch->Read(&event));
+  const grpc::Status status = watch->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// Traces, access log ---------------------------------------------------------
+
+class AccessLogServerTest : public ServerTest {
+ protected:
+  void SetUp() override {
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+        "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
+    spdlog::default_logger()->set_formatter(MakeLogFormatter(LogFormat::kJson));
+    options_.log_format = LogFormat::kJson;
+    options_.access_log = AccessLogLevel::kAll;
+    StartServer();
+  }
+  ~AccessLogServerTest() override {
+    server_.reset();
+    spdlog::set_default_logger(before_);
+  }
+
+  // Stops the server and returns what it has logged, every line of which is an
+  // object; of these the calls.
+  std::vector<nlohmann::json> StopAndReadCalls() {
+    server_->Stop(absl::Seconds(30));
+    std::vector<nlohmann::json> calls;
+    std::istringstream lines(log_.str());
+    for (std::string line; std::getline(lines, line);) {
+      const auto object =
+          nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+      EXPECT_TRUE(object.is_object()) << line;
+      if (object.is_object() && object.contains("event")) {
+        calls.push_back(object);
+      }
+    }
+    return calls;
+  }
+
+  static std::string Trailer(const grpc::ClientContext& context,
+                             const char* key) {
+    const auto& trailers = context.GetServerTrailingMetadata();
+    const auto found = trailers.find(key);
+    if (found == trailers.end()) return "";
+    return std::string(found->second.data(), found->second.size());
+  }
+
+  const std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
+  std::ostringstream log_;
+};
+
+constexpr char kCallersTrace[] =
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+TEST_F(AccessLogServerTest, TellsACallAndItsTraceToLogAndCaller) {
+  grpc::ClientContext context;
+  context.AddMetadata("traceparent", kCallersTrace);
+  context.AddMetadata("tracestate", "vendor=1");
+  context.AddMetadata("ddgan-client-id", "gold");
+  context.AddMetadata("authorization", "Bearer s3cret");
+  ASSERT_TRUE(images_->Generate(&context, RequestFor(2), &response_).ok());
+  const std::string echoed = Trailer(context, "traceparent");
+  EXPECT_EQ(echoed.substr(0, 36), std::string(kCallersTrace).substr(0, 36));
+  EXPECT_EQ(Trailer(context, "tracestate"), "vendor=1");
+
+  const std::vector<nlohmann::json> calls = StopAndReadCalls();
+  ASSERT_EQ(calls.size(), 1u);
+  const nlohmann::json& call = calls[0];
+  EXPECT_EQ(call["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_EQ(call["parent_id"], "00f067aa0ba902b7");
+  EXPECT_EQ(call["request_id"], echoed.substr(36, 16));
+  EXPECT_EQ(call["caller"], "gold");
+  EXPECT_EQ(call["method"], "Generate");
+  EXPECT_EQ(call["model"], "digits");
+  EXPECT_EQ(call["version"], 3);
+  EXPECT_EQ(call["count"], 2);
+  EXPECT_EQ(call["seed"], "7");
+  EXPECT_EQ(call["code"], "OK");
+  EXPECT_EQ(call["queue_s"], 0.003);
+  EXPECT_EQ(call["steps_s"], 0.04);
+  EXPECT_GT(call["encode_s"], 0);
+  EXPECT_GT(call["total_s"], 0);
+  EXPECT_EQ(call["reply_bytes"], response_.ByteSizeLong());
+  EXPECT_THAT(log_.str(), Not(HasSubstr("s3cret")));
+}
+
+TEST_F(AccessLogServerTest, TellsEveryKindOfCall) {
+  {
+    StreamCall stream(images_.get(), StreamRequestFor(2, true));
+    EXPECT_TRUE(stream.Read().has_accepted());
+    stream.ReadRest();
+  }
+  const auto models = v1::ModelService::NewStub(channel_);
+  {
+    grpc::ClientContext context;
+    v1::ListModelsResponse response;
+    ASSERT_TRUE(models->ListModels(&context, {}, &response).ok());
+    EXPECT_EQ(Trailer(context, "traceparent").size(), 55u);
+  }
+  {
+    grpc::ClientContext context;
+    v1::PinVersionRequest request;
+    request.set_model("digits");
+    request.set_version(2);
+    v1::PinVersionResponse response;
+    EXPECT_FALSE(models->PinVersion(&context, request, &response).ok());
+  }
+  {
+    grpc::ClientContext context;
+    const auto watch = models->WatchModels(&context, {});
+    v1::WatchModelsResponse event;
+    EXPECT_TRUE(watch->Read(&event));
+    context.TryCancel();
+    watch->Finish();
+  }
+  std::map<std::string, nlohmann::json> by_method;
+  for (const nlohmann::json& call : StopAndReadCalls()) {
+    by_method[call["method"]] = call;
+  }
+  EXPECT_EQ(by_method.size(), 4u);
+  EXPECT_EQ(by_method["GenerateStream"]["code"], "OK");
+  EXPECT_GT(by_method["GenerateStream"]["reply_bytes"], 100);
+  EXPECT_EQ(by_method["ListModels"]["caller"], "127.0.0.1");
+  EXPECT_EQ(by_method["PinVersion"]["code"], "FAILED_PRECONDITION");
+  EXPECT_EQ(by_method["PinVersion"]["version"], 2);
+  EXPECT_EQ(by_method["WatchModels"]["code"], "CANCELLED");
+}
+
+TEST_F(AccessLogServerTest, HostileValuesBeginATraceAndStayOnTheirLine) {
+  grpc::ClientContext context;
+  context.AddMetadata("traceparent", "00-zz\" code=OK");
+  context.AddMetadata("tracestate", "vendor=1");
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_model("x\n{\"level\":\"info\"}\x1b[2J");
+  const grpc::Status status = images_->Generate(&context, request, &response_);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  const std::string echoed = Trailer(context, "traceparent");
+  EXPECT_EQ(echoed.size(), 55u);
+  EXPECT_EQ(Trailer(context, "tracestate"), "");
+  const std::vector<nlohmann::json> calls = StopAndReadCalls();
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0]["trace_id"], echoed.substr(3, 32));
+  EXPECT_EQ(calls[0].count("parent_id"), 0u);
+  EXPECT_EQ(calls[0]["model"], request.model());
+  EXPECT_EQ(calls[0]["code"], "NOT_FOUND");
+  EXPECT_THAT(log_.str(), Not(HasSubstr("\x1b")));
+}
+
+// What a gRPC client may try again is a refusal without initial metadata.
+TEST_F(AccessLogServerTest, ARefusalStaysOneThatMayBeTriedAgain) {
+  engine_->RefuseRequests(absl::UnavailableError("no device"));
+  grpc::ClientContext context;
+  EXPECT_EQ(images_->Generate(&context, RequestFor(1), &response_).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(Trailer(context, "traceparent").size(), 55u);
+  EXPECT_TRUE(context.GetServerInitialMetadata().empty());
 }
 
 class ServerStartTest : public ::testing::Test {
@@ -1573,6 +2077,28 @@ TEST_F(ServerStartTest, WritesItsPortsOnceItServes) {
   EXPECT_EQ(ReadBytes(options_.port_file),
             absl::StrCat("{\"grpc_port\":", (*server)->grpc_port(),
                          ",\"http_port\":", (*server)->http_port(), "}\n"));
+}
+
+TEST_F(ServerStartTest, WritesTheAdminPortIfThereIsOne) {
+  const TemporaryFolder folder;
+  options_.port_file = (folder.path() / "ports.json").string();
+  options_.admin_listen = {"127.0.0.1", 0};
+  const auto server = Start();
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ(ReadBytes(options_.port_file),
+            absl::StrCat("{\"grpc_port\":", (*server)->grpc_port(),
+                         ",\"http_port\":", (*server)->http_port(),
+                         ",\"admin_port\":", (*server)->admin_port(), "}\n"));
+}
+
+TEST_F(ServerStartTest, SaysThatTheAdminPortIsInUse) {
+  const auto first = Start();
+  ASSERT_TRUE(first.ok()) << first.status();
+  options_.admin_listen = {"127.0.0.1", (*first)->grpc_port()};
+  const absl::Status status = Start().status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("--admin_listen="), HasSubstr("is in use")));
 }
 
 TEST_F(ServerStartTest, SaysThatThePortFileCannotBeWritten) {
