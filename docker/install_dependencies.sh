@@ -9,7 +9,7 @@
 #   --cuda    full LibTorch with the CUDA libraries (4.7 GB) and, where
 #             /usr/local/cuda is absent, the CUDA 13.0 compiler
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
-#             Alertmanager, grpcio
+#             Alertmanager, nginx, HAProxy, grpcio
 #   --images  also what builds and runs the images without a Docker engine, for
 #             the test of them: buildah, podman, runc, mmdebstrap
 #   --linters also what checks the files of deploy/ and docker/ (linters.txt)
@@ -199,11 +199,12 @@ install_python_packages() {
   printf '%s' "$*" >"$record"
 }
 
-# unpack_package NAME PACKAGE PROGRAM: what of Debian's the tests start themselves.
-# Unpacked rather than installed: the packages would start services.
+# unpack_package NAME PROGRAM PACKAGE...: what of Debian's the tests start
+# themselves, with the libraries that nothing else needs. Unpacked rather than
+# installed: the packages would start services.
 unpack_package() {
-  local folder=$deps/$1
-  if [ -x "$folder/usr/bin/$3" ]; then
+  local folder=$deps/$1 program=$2
+  if [ -x "$folder/usr/$program" ]; then
     say "$1: present"
     return
   fi
@@ -211,7 +212,12 @@ unpack_package() {
   local staging=$folder.partial
   rm -rf "$staging" "$folder"
   mkdir -p "$staging"
-  (cd "$staging" && apt-get download -qq "$2" && dpkg -x ./*.deb . && rm ./*.deb)
+  (
+    cd "$staging"
+    apt-get download -qq "${@:3}"
+    for package in ./*.deb; do dpkg -x "$package" .; done
+    rm ./*.deb
+  )
   mv "$staging" "$folder"
 }
 
@@ -247,8 +253,10 @@ if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
     grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
     pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1
-  unpack_package prometheus 'prometheus=2.42.0*' promtool
-  unpack_package alertmanager 'prometheus-alertmanager=0.25.0*' amtool
+  unpack_package prometheus bin/promtool 'prometheus=2.42.0*'
+  unpack_package alertmanager bin/amtool 'prometheus-alertmanager=0.25.0*'
+  unpack_package proxies sbin/haproxy 'nginx=1.22.1*' 'haproxy=2.6.12*' \
+    'liblua5.3-0=5.3.6*' 'libopentracing-c-wrapper0=1.1.3*' 'libopentracing1=1.6.0*'
   install_alertmanager_templates
 fi
 if $images; then

@@ -42,6 +42,8 @@ class ServerProcess:
     self.pid = self._process.pid
     self.grpc_address = f'127.0.0.1:{ports["grpc_port"]}'
     self.http_address = f'127.0.0.1:{ports["http_port"]}'
+    if 'admin_port' in ports:
+      self.admin_address = f'127.0.0.1:{ports["admin_port"]}'
 
   def log(self):
     with open(self._log_path, errors='replace') as file:

@@ -1,0 +1,289 @@
+"""Rolling restarts of two servers behind nginx and HAProxy lose no call.
+
+Two replicas, both proxies in front of them with the configurations of
+deploy/proxy, and callers that call all the time through each. One replica
+after the other is drained, ended and started again. Not one call may fail, each
+replica must have taken its share, and each call must be in a replica's log,
+every line of which is a JSON object.
+
+CTest runs a few restarts. The full proof, as server/README.md quotes it:
+  python rolling_restart_test.py --restarts=50 --min_calls=10000 \
+      --server=build/release/server/ddgan-server --model_root=deploy/models \
+      --proxies=$HOME/.cache/ddgan/proxies
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import grpc
+
+from server_metrics import Metrics
+from server_process import generate_stubs
+from server_process import ServerProcess
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+# Longer than HAProxy needs to see that a replica drains, or is back.
+DRAIN_DELAY_S = 1.5
+MIN_READY_S = 1.5
+
+
+def free_port():
+  with socket.socket() as probe:
+    probe.bind(('127.0.0.1', 0))
+    return probe.getsockname()[1]
+
+
+class Replica:
+  """A server that comes back on its ports after each restart."""
+
+  def __init__(self, options):
+    self._options = options
+    self.grpc_port, self.http_port = free_port(), free_port()
+    self.logs = []
+    self._start()
+
+  def _start(self):
+    self.process = ServerProcess(
+        self._options.server, self._options.model_root,
+        flags=[f'--listen=127.0.0.1:{self.grpc_port}',
+               f'--http=127.0.0.1:{self.http_port}', '--warmup=ends',
+               '--cpu_threads=1', '--log_format=json',
+               f'--drain_delay={DRAIN_DELAY_S}s'])
+    self._wait_until_ready()
+
+  def _wait_until_ready(self):
+    deadline = time.monotonic() + 60
+    while True:
+      try:
+        with urllib.request.urlopen(
+            f'http://{self.process.http_address}/readyz', timeout=10):
+          return
+      except urllib.error.HTTPError:
+        if time.monotonic() > deadline:
+          raise
+        time.sleep(0.05)
+
+  def calls_taken(self):
+    return Metrics(self.process).sum('ddgan_requests_total')
+
+  def restart(self):
+    self.stop()
+    self._start()
+
+  def stop(self):
+    code = self.process.terminate()
+    self.logs.append(self.process.log())
+    if code != 0:
+      raise RuntimeError(f'exit code {code}:\n{self.logs[-1]}')
+    self.process.close()
+
+
+class Proxy:
+  """nginx or HAProxy in a process of its own."""
+
+  def __init__(self, name):
+    self.name = name
+    self.port = free_port()
+    self._folder = tempfile.TemporaryDirectory(prefix=f'ddgan-{name}-')
+    self.folder = pathlib.Path(self._folder.name)
+
+  def start(self, command, environment=None):
+    with open(self.folder / 'log', 'wb') as log:
+      self._process = subprocess.Popen(
+          command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+          env={**os.environ, **(environment or {})})
+    deadline = time.monotonic() + 30
+    while True:
+      try:
+        socket.create_connection(('127.0.0.1', self.port), 1).close()
+        return self
+      except OSError:
+        if self._process.poll() is not None or time.monotonic() > deadline:
+          raise RuntimeError(f'{self.name} did not start:\n{self.log()}')
+        time.sleep(0.05)
+
+  def log(self):
+    return (self.folder / 'log').read_text(errors='replace')
+
+  def close(self):
+    self._process.terminate()
+    self._process.wait(30)
+    self._folder.cleanup()
+
+
+def example(name, ports):
+  """The file of deploy/proxy with each of its ports replaced."""
+  text = (REPOSITORY / 'deploy/proxy' / name).read_text()
+  found = set(re.findall(r'\b50\d\d\d\b', re.sub(r'#.*', '', text)))
+  if found != set(ports):
+    raise RuntimeError(f'{name} has the ports {sorted(found)}')
+  return re.sub(r'\b50\d\d\d\b', lambda match: str(ports[match[0]]), text)
+
+
+def start_nginx(options, replicas):
+  proxy = Proxy('nginx')
+  folder = proxy.folder
+  (folder / 'ddgan.conf').write_text(example('nginx.conf', {
+      '50050': proxy.port, '50051': replicas[0].grpc_port,
+      '50061': replicas[1].grpc_port}))
+  temporary = '\n'.join(
+      f'  {name}_temp_path {folder}/{name};'
+      for name in ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
+  # What Debian's own nginx.conf does, in one folder.
+  (folder / 'nginx.conf').write_text(
+      f'pid {folder}/pid;\ndaemon off;\nerror_log stderr warn;\nevents {{}}\n'
+      f'http {{\n  access_log off;\n{temporary}\n'
+      f'  include {folder}/ddgan.conf;\n}}\n')
+  return proxy.start([f'{options.proxies}/usr/sbin/nginx', '-p', folder, '-c',
+                      folder / 'nginx.conf', '-e', 'stderr'])
+
+
+def start_haproxy(options, replicas):
+  proxy = Proxy('haproxy')
+  (proxy.folder / 'haproxy.cfg').write_text(example('haproxy.cfg', {
+      '50050': proxy.port, '50051': replicas[0].grpc_port,
+      '50052': replicas[0].http_port, '50061': replicas[1].grpc_port,
+      '50062': replicas[1].http_port}))
+  return proxy.start(
+      [f'{options.proxies}/usr/sbin/haproxy', '-db', '-f',
+       proxy.folder / 'haproxy.cfg'],
+      {'LD_LIBRARY_PATH': f'{options.proxies}/usr/lib/x86_64-linux-gnu'})
+
+
+class Callers:
+  """Threads that call through one proxy until they are told to stop."""
+
+  def __init__(self, proxy, stubs, threads):
+    self.proxy = proxy
+    self.calls = 0
+    self.failures = collections.Counter()
+    self._pb, self._images_grpc = stubs
+    self._lock = threading.Lock()
+    self._stop = threading.Event()
+    self._threads = [threading.Thread(target=self._call_until_stopped, args=[i])
+                     for i in range(threads)]
+    for thread in self._threads:
+      thread.start()
+
+  def _call_until_stopped(self, number):
+    # A connection for each thread, and no client-side second attempt at a call:
+    # what the proxy answers counts.
+    with grpc.insecure_channel(
+        f'127.0.0.1:{self.proxy.port}',
+        options=[('grpc.enable_retries', 0),
+                 ('grpc.use_local_subchannel_pool', 1)]) as channel:
+      images = self._images_grpc.ImageGenerationStub(channel)
+      seed = number << 32
+      while not self._stop.is_set():
+        seed += 1
+        request = self._pb.GenerateRequest(
+            count=1, seed=seed, format=self._pb.OUTPUT_FORMAT_RAW8)
+        failure = None
+        try:
+          if seed % 10 == 0:
+            events = list(images.GenerateStream(
+                self._pb.GenerateStreamRequest(request=request), timeout=60))
+            if events[-1].WhichOneof('event') != 'summary':
+              failure = 'a stream without a summary'
+          else:
+            reply = images.Generate(request, timeout=60)
+            if len(reply.images) != 1:
+              failure = 'a reply without its image'
+        except grpc.RpcError as error:
+          failure = f'{error.code().name}: {error.details()}'
+        with self._lock:
+          self.calls += 1
+          if failure:
+            self.failures[failure] += 1
+
+  def stop(self):
+    self._stop.set()
+    for thread in self._threads:
+      thread.join()
+
+
+def read_access_lines(logs):
+  """How many calls the logs tell, every line of which has to be JSON."""
+  calls = 0
+  for log in logs:
+    for line in log.splitlines():
+      entry = json.loads(line)
+      calls += entry.get('event') == 'call'
+  return calls
+
+
+def main():
+  parser = argparse.ArgumentParser()
+  parser.add_argument('--server', required=True)
+  parser.add_argument('--model_root', required=True)
+  parser.add_argument('--proxies', required=True,
+                      help='folder with usr/sbin/nginx and usr/sbin/haproxy')
+  parser.add_argument('--restarts', type=int, default=4)
+  parser.add_argument('--min_calls', type=int, default=0,
+                      help='through each proxy, at least')
+  parser.add_argument('--threads', type=int, default=4,
+                      help='callers of each proxy')
+  options = parser.parse_args()
+
+  with tempfile.TemporaryDirectory(prefix='ddgan-stubs-') as folder:
+    stubs = generate_stubs(REPOSITORY / 'proto', folder)[:2]
+    replicas = [Replica(options), Replica(options)]
+    proxies = [start_nginx(options, replicas), start_haproxy(options, replicas)]
+    start = time.monotonic()
+    callers = [Callers(proxy, stubs, options.threads) for proxy in proxies]
+    idle = []
+    try:
+      for number in range(options.restarts):
+        time.sleep(MIN_READY_S)
+        # The calls spread over the restarts.
+        while (min(c.calls for c in callers) * options.restarts
+               < options.min_calls * number):
+          time.sleep(0.05)
+        replica = replicas[number % 2]
+        if replica.calls_taken() == 0:
+          idle.append(number)
+        replica.restart()
+        print(f'restart {number + 1}: '
+              + ', '.join(f'{c.proxy.name} {c.calls} calls, '
+                          f'{sum(c.failures.values())} failed'
+                          for c in callers), flush=True)
+    finally:
+      for caller in callers:
+        caller.stop()
+    duration = time.monotonic() - start
+    for replica in replicas:
+      replica.stop()
+    failed = bool(idle)
+    for caller in callers:
+      print(f'{caller.proxy.name}: {options.restarts} restarts, '
+            f'{caller.calls} calls in {duration:.0f} s, '
+            f'{sum(caller.failures.values())} failed')
+      for failure, count in caller.failures.items():
+        print(f'  {count} x {failure}')
+      if caller.failures:
+        failed = True
+        print(caller.proxy.log(), file=sys.stderr)
+      caller.proxy.close()
+    if idle:
+      print(f'replicas that took no call before restarts {idle}')
+    sent = sum(caller.calls for caller in callers)
+    logged = read_access_lines(log for replica in replicas
+                               for log in replica.logs)
+    print(f'{sent} calls sent, {logged} in the logs')
+    return 1 if failed or logged != sent else 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
