@@ -111,7 +111,8 @@ TraceContext ContinueTrace(const TraceEvidence& evidence,
     parent = ParseTraceParent(evidence.parents.front());
   }
   if (!parent.has_value()) {
-    trace.trace_id = absl::StrCat(DrawId(draw), DrawId(draw));
+    trace.trace_id = DrawId(draw);
+    trace.trace_id += DrawId(draw);
     return trace;
   }
   trace.trace_id = std::move(parent->trace_id);
