@@ -34,9 +34,8 @@ from server_process import generate_stubs
 from server_process import ServerProcess
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-# Longer than HAProxy needs to see that a replica drains, or is back.
-DRAIN_DELAY_S = 1.5
-MIN_READY_S = 1.5
+DRAIN_DELAY_S = 2  # Several of HAProxy's checks.
+MIN_READY_S = 1.5  # Longer than nginx leaves a server alone that was away.
 
 
 def free_port():
@@ -156,10 +155,30 @@ def start_haproxy(options, replicas):
       '50050': proxy.port, '50051': replicas[0].grpc_port,
       '50052': replicas[0].http_port, '50061': replicas[1].grpc_port,
       '50062': replicas[1].http_port}))
+  # Beside it, a socket on which the test asks what HAProxy thinks.
+  (proxy.folder / 'control.cfg').write_text(
+      f'global\n  stats socket {proxy.folder}/control\n')
   return proxy.start(
       [f'{options.proxies}/usr/sbin/haproxy', '-db', '-f',
-       proxy.folder / 'haproxy.cfg'],
+       proxy.folder / 'haproxy.cfg', '-f', proxy.folder / 'control.cfg'],
       {'LD_LIBRARY_PATH': f'{options.proxies}/usr/lib/x86_64-linux-gnu'})
+
+
+def wait_until_haproxy_has_all(proxy, limit_s=60):
+  """As a rollout waits for an endpoint to be back before the next restart."""
+  deadline = time.monotonic() + limit_s
+  while True:
+    with socket.socket(socket.AF_UNIX) as control:
+      control.connect(str(proxy.folder / 'control'))
+      control.sendall(b'show stat\n')
+      table = b''.join(iter(lambda: control.recv(1 << 16), b'')).decode()
+    states = [row.split(',')[17] for row in table.splitlines()
+              if row.startswith(('ddgan,a,', 'ddgan,b,'))]
+    if states == ['UP', 'UP']:
+      return
+    if time.monotonic() > deadline:
+      raise RuntimeError(f'HAProxy has servers {states}:\n{proxy.log()}')
+    time.sleep(0.1)
 
 
 class Callers:
@@ -251,6 +270,7 @@ def main():
         while (min(c.calls for c in callers) * options.restarts
                < options.min_calls * number):
           time.sleep(0.05)
+        wait_until_haproxy_has_all(proxies[1])
         replica = replicas[number % 2]
         if replica.calls_taken() == 0:
           idle.append(number)
