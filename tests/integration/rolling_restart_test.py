@@ -14,6 +14,7 @@ CTest runs a few restarts. The full proof, as server/README.md quotes it:
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -249,17 +250,24 @@ def main():
   parser.add_argument('--model_root', required=True)
   parser.add_argument('--proxies', required=True,
                       help='folder with usr/sbin/nginx and usr/sbin/haproxy')
-  parser.add_argument('--restarts', type=int, default=4)
+  parser.add_argument('--restarts', type=int, default=2)
   parser.add_argument('--min_calls', type=int, default=0,
                       help='through each proxy, at least')
   parser.add_argument('--threads', type=int, default=4,
                       help='callers of each proxy')
   options = parser.parse_args()
 
-  with tempfile.TemporaryDirectory(prefix='ddgan-stubs-') as folder:
+  with contextlib.ExitStack() as cleanup:
+    folder = cleanup.enter_context(
+        tempfile.TemporaryDirectory(prefix='ddgan-stubs-'))
     stubs = generate_stubs(REPOSITORY / 'proto', folder)[:2]
-    replicas = [Replica(options), Replica(options)]
-    proxies = [start_nginx(options, replicas), start_haproxy(options, replicas)]
+    replicas, proxies = [], []
+    for _ in range(2):
+      replicas.append(Replica(options))
+      cleanup.callback(lambda replica=replicas[-1]: replica.process.close())
+    for start_proxy in (start_nginx, start_haproxy):
+      proxies.append(start_proxy(options, replicas))
+      cleanup.callback(proxies[-1].close)
     start = time.monotonic()
     callers = [Callers(proxy, stubs, options.threads) for proxy in proxies]
     idle = []
@@ -295,7 +303,6 @@ def main():
       if caller.failures:
         failed = True
         print(caller.proxy.log(), file=sys.stderr)
-      caller.proxy.close()
     if idle:
       print(f'replicas that took no call before restarts {idle}')
     sent = sum(caller.calls for caller in callers)
