@@ -72,7 +72,7 @@ TEST(ListenAddressTest, ProbeIsNotFooledByAListenerThatNeverAccepts) {
 TEST(ListenAddressTest, TheTlsProbeIsNotFooledEither) {
   const SilentListener listener;
   const absl::Status status =
-      ProbeTlsListener(listener.address(), absl::Milliseconds(50));
+      ProbeTlsListener(listener.address(), absl::Milliseconds(50), [](int) {});
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
 }
 
