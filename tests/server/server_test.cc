@@ -148,7 +148,8 @@ class ServerTest : public ::testing::Test {
   void WaitUntilNobodyCanConnect() {
     const ListenAddress address = {"127.0.0.1", server_->grpc_port()};
     const absl::Time give_up = absl::Now() + absl::Seconds(30);
-    while (!absl::IsUnavailable(ProbeGrpcListener(address, absl::Seconds(2))) &&
+    while (!absl::IsUnavailable(
+               ProbeGrpcListener(address, absl::Seconds(2), [](int) {})) &&
            absl::Now() < give_up) {
       std::this_thread::yield();
     }
