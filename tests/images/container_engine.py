@@ -52,6 +52,9 @@ class ContainerEngine:
     self._podman = ['podman', *storage, '--runtime=runc',
                     '--cgroup-manager=cgroupfs']
     self._buildah = ['buildah', *storage]
+    # podman would raise both far above this process's own, which root may not
+    # everywhere (and its --ulimit=host does not help against that).
+    self._run = ['run', '--ulimit=nofile=4096:4096', '--ulimit=nproc=4096:4096']
     # Both keep temporary copies of whole layers; their default is /var/tmp.
     temporary = self._folder / 'tmp'
     temporary.mkdir()
@@ -76,6 +79,7 @@ class ContainerEngine:
                f'deb {debian} bookworm-updates main',
                f'deb {debian}-security bookworm-security main')
     self._logged(['mmdebstrap', '--variant=minbase',
+                  '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',
                   *(f'--dpkgopt={option}' for option in DPKG_OPTIONS),
                   'bookworm', str(archive), *sources])
     self.podman('import', str(archive), name, timeout=600)
@@ -117,10 +121,17 @@ class ContainerEngine:
     """Starts a container in the background and returns its id. It ends by itself
     after 15 minutes, should nobody be left to end it.
     """
-    container = self.podman('run', '--detach', '--timeout=900', *options, image,
-                            *arguments).stdout.strip()
+    container = self.podman(*self._run, '--detach', '--timeout=900', *options,
+                            image, *arguments).stdout.strip()
     self._containers.append(container)
     return container
+
+  def run(self, image, *arguments, options=(), check=True, timeout=120):
+    """Runs a container to its end and returns podman's CompletedProcess, with
+    the program's output and exit code.
+    """
+    return self.podman(*self._run, '--rm', *options, image, *arguments,
+                       check=check, timeout=timeout)
 
   def state(self, container):
     return json.loads(self.podman('container', 'inspect', container).stdout)[0]
