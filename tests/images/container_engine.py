@@ -136,6 +136,11 @@ class ContainerEngine:
   def state(self, container):
     return json.loads(self.podman('container', 'inspect', container).stdout)[0]
 
+  def remove(self, container):
+    """Ends it if it runs."""
+    self.podman('rm', '--force', '--time=0', container)
+    self._containers.remove(container)
+
   def logs(self, container):
     result = self.podman('logs', container, check=False)
     return result.stdout + result.stderr
