@@ -203,6 +203,8 @@ absl::Status CheckPlan(const ModelConfig& config) {
 
 absl::Status ValidateModelConfig(const ModelConfig& config) {
   const absl::Status checks[] = {
+      // First, since the numbers of another architecture mean something else.
+      CheckOption("resblock_type", config.resblock_type, {"biggan"}),
       CheckRange("image_size", config.image_size, 8, 1024),
       config.num_channels == 1 || config.num_channels == 3
           ? absl::OkStatus()
@@ -213,7 +215,6 @@ absl::Status ValidateModelConfig(const ModelConfig& config) {
       CheckRange("num_res_blocks", config.num_res_blocks, 1, 8),
       CheckLevels(config),
       CheckAttentionResolutions(config),
-      CheckOption("resblock_type", config.resblock_type, {"biggan"}),
       CheckOption("progressive", config.progressive, {"none", "output_skip"}),
       CheckOption("progressive_input", config.progressive_input,
                   {"none", "residual", "input_skip"}),
