@@ -45,7 +45,7 @@ TEST(StepOptionsTest, ImagesOf256PixelsHaveTheLargeDiscriminator) {
 TEST(StepOptionsTest, PointsHaveTheToyNetworks) {
   const NetworksConfig networks = NetworksOf(Configuration("25_gaussians"));
   EXPECT_EQ(networks.kind, NetworkKind::kToyMlp);
-  EXPECT_EQ(networks.toy_width, 512);
+  EXPECT_EQ(networks.toy_width, 256);
 }
 
 TEST(StepOptionsTest, AStepHasTheRunsNumbers) {

@@ -126,7 +126,7 @@ TEST(BuiltinConfigTest, PointsHaveTheToyNetworksAndNoData) {
   EXPECT_EQ(options.networks, "toy_mlp");
   EXPECT_EQ(options.toy_width, 256);
   EXPECT_EQ(options.batch_size, 512);
-  EXPECT_EQ(options.max_steps, 50000);
+  EXPECT_EQ(options.num_epoch, 102);
   EXPECT_EQ(options.model_config.num_timesteps, 4);
   EXPECT_TRUE(ValidateTrainerOptions(options, 1).ok());
 }
