@@ -208,8 +208,11 @@ void ConnectionAcceptor::Run() {
       ending = ending_;
     }
     if (!accepting && !not_accepting_.HasBeenNotified()) {
-      // The kernel has told their peers that they are through.
-      for (const int listener : listeners_) AcceptFrom(listener);
+      // The kernel has told their peers that they are through. Not at the end:
+      // there may be no server any more.
+      if (!ending) {
+        for (const int listener : listeners_) AcceptFrom(listener);
+      }
       CloseListeners();
       not_accepting_.Notify();
     }
