@@ -17,7 +17,6 @@ namespace grpc_core {
 class Server {
  public:
   void SendGoaways();
-  bool HasOpenConnections();
 };
 
 }  // namespace grpc_core
@@ -40,10 +39,6 @@ void SendGoaways(grpc::Server* server) {
     done.Notify();
   });
   done.WaitForNotification();
-}
-
-bool HasConnections(grpc::Server* server) {
-  return CoreOf(server)->HasOpenConnections();
 }
 
 }  // namespace ddgan

@@ -18,9 +18,6 @@ namespace ddgan {
 // under way; not to be called on a thread of gRPC, nor after Shutdown.
 void SendGoaways(grpc::Server* server);
 
-// Whether a connection is left.
-bool HasConnections(grpc::Server* server);
-
 }  // namespace ddgan
 
 #endif  // DDGAN_SERVER_CONNECTION_DRAIN_H_

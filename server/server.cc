@@ -256,7 +256,7 @@ void Server::DrainConnections(absl::Time deadline) {
   while (true) {
     const CallsInFlight::Snapshot calls = calls_.Now();
     const DrainVerdict verdict =
-        JudgeDrain({.has_connections = HasConnections(grpc_server_.get()),
+        JudgeDrain({.has_connections = acceptor_->open_connections() > 0,
                     .calls_in_flight = calls.count,
                     .last_call_ended = calls.last_ended},
                    told, deadline, absl::Now());
