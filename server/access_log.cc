@@ -127,8 +127,7 @@ AccessLog::AccessLog(AccessLogLevel level, LogFormat format,
 AccessLog::~AccessLog() = default;
 
 void AccessLog::Write(const AccessRecord& record) {
-  if (writer_ == nullptr) return;
-  if (level_ == AccessLogLevel::kErrors && record.status.ok()) return;
+  if (!Takes(record.status)) return;
   // As an argument: the text is no format of ours.
   writer_->logger->info("{}", FormatAccess(record, format_));
   if (const int lost = writer_->TakeLost(); lost > 0) on_lost_(lost);

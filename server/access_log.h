@@ -64,6 +64,12 @@ class AccessLog {
   // Writes what waits.
   ~AccessLog();
 
+  // Whether a call that ended so has a line.
+  bool Takes(const absl::Status& status) const {
+    return level_ == AccessLogLevel::kAll ||
+           (level_ == AccessLogLevel::kErrors && !status.ok());
+  }
+
   // Returns at once.
   void Write(const AccessRecord& record);
 

@@ -405,6 +405,7 @@ grpc::Status GenerationCall::Conclude(int64_t reply_bytes) {
 
 void GenerationCall::LogAccess(const absl::Status& outcome,
                                absl::Duration total, int64_t reply_bytes) {
+  if (!parts_.access_log->Takes(outcome)) return;
   const GenerationRequest& request = converted_.generation;
   AccessRecord record;
   record.trace = trace_;
