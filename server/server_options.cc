@@ -32,15 +32,21 @@ absl::Status OutOfRange(absl::string_view value, absl::string_view range) {
       absl::StrCat("'", value, "' is not ", range));
 }
 
+absl::StatusOr<int> ToInt(absl::string_view text, int min, int max) {
+  int value;
+  if (!absl::SimpleAtoi(text, &value) || value < min || value > max) {
+    return OutOfRange(text,
+                      absl::StrCat("a whole number in [", min, ", ", max, "]"));
+  }
+  return value;
+}
+
 Setter SetInt(std::function<int*(ServerOptions*)> field, int min, int max) {
   return [field = std::move(field), min, max](absl::string_view text,
                                               ServerOptions* options) {
-    int value;
-    if (!absl::SimpleAtoi(text, &value) || value < min || value > max) {
-      return OutOfRange(
-          text, absl::StrCat("a whole number in [", min, ", ", max, "]"));
-    }
-    *field(options) = value;
+    const absl::StatusOr<int> value = ToInt(text, min, max);
+    if (!value.ok()) return value.status();
+    *field(options) = *value;
     return absl::OkStatus();
   };
 }
@@ -101,11 +107,9 @@ Setter SetDuration(std::function<absl::Duration*(ServerOptions*)> field,
 absl::Status SetBatchSizes(absl::string_view text, ServerOptions* options) {
   options->engine.max_batch_sizes.clear();
   for (absl::string_view item : absl::StrSplit(text, ',')) {
-    int value;
-    if (!absl::SimpleAtoi(item, &value) || value < 1 || value > 256) {
-      return OutOfRange(item, "a whole number in [1, 256]");
-    }
-    options->engine.max_batch_sizes.push_back(value);
+    const absl::StatusOr<int> value = ToInt(item, 1, 256);
+    if (!value.ok()) return value.status();
+    options->engine.max_batch_sizes.push_back(*value);
   }
   return absl::OkStatus();
 }
@@ -173,12 +177,9 @@ Setter SetBytes(std::function<int64_t*(ServerOptions*)> bytes, int shift,
                 int min, int max) {
   return [bytes = std::move(bytes), shift, min, max](absl::string_view text,
                                                      ServerOptions* options) {
-    int units;
-    if (!absl::SimpleAtoi(text, &units) || units < min || units > max) {
-      return OutOfRange(
-          text, absl::StrCat("a whole number in [", min, ", ", max, "]"));
-    }
-    *bytes(options) = int64_t{units} << shift;
+    const absl::StatusOr<int> units = ToInt(text, min, max);
+    if (!units.ok()) return units.status();
+    *bytes(options) = int64_t{*units} << shift;
     return absl::OkStatus();
   };
 }
@@ -196,13 +197,6 @@ Setter SetAddress(std::function<ListenAddress*(ServerOptions*)> field) {
     *field(options) = *std::move(address);
     return absl::OkStatus();
   };
-}
-
-absl::Status SetAdminAddress(absl::string_view text, ServerOptions* options) {
-  absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
-  if (!address.ok()) return address.status();
-  options->admin_listen = *std::move(address);
-  return absl::OkStatus();
 }
 
 Setter SetText(std::function<std::string*(ServerOptions*)> field) {
@@ -319,7 +313,7 @@ std::vector<Flag> BuildFlags() {
        "caller's: health, reflection and ModelService, of which --listen\n"
        "then serves only what changes nothing. Port 0 lets the system\n"
        "choose. Default: none; --listen serves all.",
-       SetAdminAddress},
+       SetAddress([](ServerOptions* o) { return &o->admin_listen.emplace(); })},
       {"tls_cert", "FILE",
        "PEM file with the server's certificate, then its chain. gRPC is\n"
        "served with TLS 1.2 or 1.3, and with it alone. Read again when it\n"
