@@ -7,14 +7,13 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/file_start.h"
 #include "client/image_client.h"
 
 namespace ddgan {
@@ -26,14 +25,10 @@ constexpr size_t kMaxTokenSize = 512;
 absl::StatusOr<std::string> ReadFile(absl::string_view flag,
                                      const std::string& path) {
   const std::string what = absl::StrCat("--", flag, "=", path);
-  std::FILE* const file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return absl::ErrnoToStatus(errno, what);
-  std::string bytes(kMaxFileBytes + 1, '\0');
-  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file));
-  const int read_error = std::ferror(file) != 0 ? errno : 0;
-  std::fclose(file);
-  if (read_error != 0) return absl::ErrnoToStatus(read_error, what);
-  if (bytes.size() > kMaxFileBytes) {
+  absl::StatusOr<std::string> bytes =
+      ReadFileStart(path, kMaxFileBytes + 1, what);
+  if (!bytes.ok()) return bytes;
+  if (bytes->size() > kMaxFileBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, " has more than ", kMaxFileBytes, " bytes"));
   }
