@@ -160,7 +160,7 @@ def phases(metrics):
 
 
 def run(arguments, folder):
-  stubs = generate_stubs(ROOT / 'proto', folder / 'stubs')
+  stubs = generate_stubs(ROOT / 'proto')
   publisher = hot_reload.Publisher(arguments.publisher, arguments.source,
                                    folder / 'models', arguments.model)
   publisher.publish(1)
@@ -263,7 +263,6 @@ def main():
   if arguments.versions <= EARLY:
     parser.error(f'--versions must be above {EARLY}')
   with tempfile.TemporaryDirectory(prefix='ddgan-reload-') as folder:
-    (pathlib.Path(folder) / 'stubs').mkdir()
     result = run(arguments, pathlib.Path(folder))
   print_table(result)
   if arguments.json:

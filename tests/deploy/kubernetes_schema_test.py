@@ -28,10 +28,7 @@ class KubernetesSchemaTest(unittest.TestCase):
 
   @classmethod
   def setUpClass(cls):
-    with tempfile.TemporaryDirectory(prefix='ddgan-kustomize-') as scratch:
-      cls.rendered = {
-          name: manifests.documents(text)
-          for name, text in manifests.render_all(KUBECTL, scratch).items()}
+    cls.rendered = manifests.rendered_documents(KUBECTL)
 
   def test_every_kustomization_is_rendered(self):
     """A folder that nothing names would be checked by nobody."""

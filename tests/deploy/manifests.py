@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import yaml
 
@@ -48,6 +49,13 @@ def render_all(kubectl, scratch):
           'components': [f'{here}/components/{c}' for c in components]}))
       rendered[name] = kustomize(kubectl, folder)
   return rendered
+
+
+def rendered_documents(kubectl):
+  """render_all, parsed: {name: documents}."""
+  with tempfile.TemporaryDirectory(prefix='ddgan-kustomize-') as scratch:
+    return {name: documents(text)
+            for name, text in render_all(kubectl, scratch).items()}
 
 
 def prometheus_rules():

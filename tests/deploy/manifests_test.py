@@ -50,10 +50,7 @@ class ManifestsTest(unittest.TestCase):
 
   @classmethod
   def setUpClass(cls):
-    with tempfile.TemporaryDirectory(prefix='ddgan-kustomize-') as scratch:
-      cls.rendered = {
-          name: manifests.documents(text)
-          for name, text in manifests.render_all(KUBECTL, scratch).items()}
+    cls.rendered = manifests.rendered_documents(KUBECTL)
 
   def of_kind(self, names, kind):
     for self.looked_at in names:

@@ -79,6 +79,29 @@ class BatchSchedulerTest : public ::testing::Test {
     return sink_;
   }
 
+  // Requests of one caller, 16 images each.
+  void SubmitMany(const std::string& caller, int requests,
+                  std::optional<double> weight = std::nullopt) {
+    for (int i = 0; i < requests; ++i) {
+      GenerationRequest request;
+      request.count = 16;
+      request.caller = caller;
+      request.caller_weight = weight;
+      sinks_[caller].push_back(std::make_shared<RecordingSink>());
+      ASSERT_TRUE(
+          scheduler_->Submit(version_, request, sinks_[caller].back()).ok());
+    }
+  }
+
+  // How many of those that SubmitMany asked for are done.
+  int ImagesOf(const std::string& caller) {
+    int count = 0;
+    for (const auto& sink : sinks_[caller]) {
+      count += static_cast<int>(sink->images().size());
+    }
+    return count;
+  }
+
   // What the lane would run now; empty instead of blocking.
   LaneBatch Next(size_t lane = 0) {
     scheduler_->Interrupt(lane);
@@ -116,6 +139,7 @@ class BatchSchedulerTest : public ::testing::Test {
 
   ManualClock clock_;
   RecordingObserver observer_;
+  std::map<std::string, std::vector<std::shared_ptr<RecordingSink>>> sinks_;
   const std::shared_ptr<const ServableVersion> version_ =
       SharedServableVersion("digits", 1, /*num_timesteps=*/4);
   std::shared_ptr<RecordingSink> sink_;
@@ -735,32 +759,14 @@ TEST_F(BatchSchedulerTest, CallersShareTheDevicesByTheirWeights) {
   options.max_queued_images = 8000;
   options.caller_weights = {{"gold", 3}};
   Scheduler(options);
-  std::map<std::string, std::vector<std::shared_ptr<RecordingSink>>> sinks;
-  const auto submit = [&](const std::string& caller, int requests) {
-    for (int i = 0; i < requests; ++i) {
-      GenerationRequest request;
-      request.count = 16;
-      request.caller = caller;
-      sinks[caller].push_back(std::make_shared<RecordingSink>());
-      ASSERT_TRUE(
-          scheduler_->Submit(version_, request, sinks[caller].back()).ok());
-    }
-  };
-  const auto images = [&](const std::string& caller) {
-    int count = 0;
-    for (const auto& sink : sinks[caller]) {
-      count += static_cast<int>(sink->images().size());
-    }
-    return count;
-  };
   // One had the device for itself for a while, which it owes nobody.
-  submit("bronze", 200);
+  SubmitMany("bronze", 200);
   for (int tick = 0; tick < 400; ++tick) Tick();
-  const int head_start = images("bronze");
-  submit("gold", 200);
+  const int head_start = ImagesOf("bronze");
+  SubmitMany("gold", 200);
   for (int tick = 0; tick < 4000; ++tick) Tick();
-  const double bronze = images("bronze") - head_start;
-  EXPECT_NEAR(images("gold") / bronze, 3, 0.15);
+  const double bronze = ImagesOf("bronze") - head_start;
+  EXPECT_NEAR(ImagesOf("gold") / bronze, 3, 0.15);
 }
 
 TEST_F(BatchSchedulerTest, ARequestMaySetItsCallersWeightAnewWhileItHasWork) {
@@ -769,35 +775,16 @@ TEST_F(BatchSchedulerTest, ARequestMaySetItsCallersWeightAnewWhileItHasWork) {
   options.max_queued_images = 8000;
   options.caller_weights = {{"gold", 3}};
   Scheduler(options);
-  std::map<std::string, std::vector<std::shared_ptr<RecordingSink>>> sinks;
-  const auto submit = [&](const std::string& caller, double weight,
-                          int requests) {
-    for (int i = 0; i < requests; ++i) {
-      GenerationRequest request;
-      request.count = 16;
-      request.caller = caller;
-      request.caller_weight = weight;
-      sinks[caller].push_back(std::make_shared<RecordingSink>());
-      ASSERT_TRUE(
-          scheduler_->Submit(version_, request, sinks[caller].back()).ok());
-    }
-  };
-  const auto images = [&](const std::string& caller) {
-    int count = 0;
-    for (const auto& sink : sinks[caller]) {
-      count += static_cast<int>(sink->images().size());
-    }
-    return count;
-  };
-  submit("bronze", 1, 200);
-  submit("gold", 5, 200);
+  SubmitMany("bronze", 200, 1);
+  SubmitMany("gold", 200, 5);
   for (int tick = 0; tick < 2000; ++tick) Tick();
-  const double bronze = images("bronze");
-  const double gold = images("gold");
+  const double bronze = ImagesOf("bronze");
+  const double gold = ImagesOf("gold");
   EXPECT_NEAR(gold / bronze, 5, 0.4);
-  submit("gold", 2, 1);
+  SubmitMany("gold", 1, 2);
   for (int tick = 0; tick < 2000; ++tick) Tick();
-  EXPECT_NEAR((images("gold") - gold) / (images("bronze") - bronze), 2, 0.2);
+  EXPECT_NEAR((ImagesOf("gold") - gold) / (ImagesOf("bronze") - bronze), 2,
+              0.2);
 }
 
 TEST_F(BatchSchedulerTest, ATrajectoryStaysOnTheLaneOfItsFirstStep) {

@@ -10,7 +10,6 @@ import json
 import pathlib
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import grpc
@@ -29,10 +28,8 @@ class AccessLogTest(unittest.TestCase):
 
   @classmethod
   def setUpClass(cls):
-    folder = tempfile.TemporaryDirectory(prefix='ddgan-stubs-')
-    cls.addClassCleanup(folder.cleanup)
     (cls.pb, cls.images_grpc, cls.model_pb,
-     cls.models_grpc) = generate_stubs(REPOSITORY / 'proto', folder.name)
+     cls.models_grpc) = generate_stubs(REPOSITORY / 'proto')
 
   def start(self, *flags):
     server = ServerProcess(

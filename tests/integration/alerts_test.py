@@ -13,7 +13,6 @@ Run by CTest, or by hand:
       --prometheus=prometheus --alertmanager=prometheus-alertmanager
 """
 
-import argparse
 import contextlib
 import fcntl
 import os
@@ -47,9 +46,7 @@ stubs = None
 
 def setUpModule():
   global stubs
-  folder = tempfile.TemporaryDirectory(prefix='ddgan-stubs-')
-  unittest.addModuleCleanup(folder.cleanup)
-  stubs = generate_stubs(REPOSITORY / 'proto', folder.name)
+  stubs = generate_stubs(REPOSITORY / 'proto')
 
 
 class ShortenedTest(unittest.TestCase):
@@ -281,17 +278,9 @@ class RunbooksTest(unittest.TestCase):
 
 def main():
   global options
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--server', required=True, help='the ddgan-server binary')
-  parser.add_argument('--client', required=True, help='the ddgan binary')
-  parser.add_argument('--trainer', required=True, help='the ddgan-train binary')
-  parser.add_argument('--publisher', required=True,
-                      help='the publish_versions binary')
+  parser = monitoring.argument_parser(__doc__)
   parser.add_argument('--failing_allocations', required=True,
                       help='the library of failing_allocations.cc')
-  parser.add_argument('--model_root', required=True,
-                      help='its first version is the one that all come from')
-  parser.add_argument('--prometheus', required=True)
   parser.add_argument('--alertmanager', required=True)
   parser.add_argument('--sanitized', action='store_true',
                       help='the server allocates by the sanitizer')

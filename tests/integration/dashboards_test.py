@@ -12,7 +12,6 @@ Run by CTest, or by hand:
       --prometheus=prometheus --promtool=promtool
 """
 
-import argparse
 import json
 import pathlib
 import re
@@ -178,15 +177,7 @@ class DashboardsTest(unittest.TestCase):
 
 def main():
   global options
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--server', required=True, help='the ddgan-server binary')
-  parser.add_argument('--client', required=True, help='the ddgan binary')
-  parser.add_argument('--trainer', required=True, help='the ddgan-train binary')
-  parser.add_argument('--publisher', required=True,
-                      help='the publish_versions binary')
-  parser.add_argument('--model_root', required=True,
-                      help='its first version is the one that all come from')
-  parser.add_argument('--prometheus', required=True)
+  parser = monitoring.argument_parser(__doc__)
   parser.add_argument('--promtool', required=True)
   options, rest = parser.parse_known_args()
   unittest.main(argv=[sys.argv[0], *rest], verbosity=2)

@@ -51,9 +51,7 @@ stubs = None
 
 def setUpModule():
   global stubs
-  folder = tempfile.TemporaryDirectory(prefix='ddgan-stubs-')
-  unittest.addModuleCleanup(folder.cleanup)
-  stubs = generate_stubs(REPOSITORY / 'proto', folder.name)
+  stubs = generate_stubs(REPOSITORY / 'proto')
 
 
 class HotReloadTest(unittest.TestCase):

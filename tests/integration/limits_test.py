@@ -486,14 +486,12 @@ def main():
   options, rest = parser.parse_known_args()
   _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
   resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-  with tempfile.TemporaryDirectory(prefix='ddgan-stubs-') as folder:
-    pb, images_grpc, model_pb, models_grpc = generate_stubs(
-        REPOSITORY / 'proto', folder)
-    if options.good_caller:
-      call_until_told(options.good_caller)
-      return
-    unittest.main(argv=[sys.argv[0], *options.quick, *options.slow, *rest],
-                  verbosity=2)
+  pb, images_grpc, model_pb, models_grpc = generate_stubs(REPOSITORY / 'proto')
+  if options.good_caller:
+    call_until_told(options.good_caller)
+    return
+  unittest.main(argv=[sys.argv[0], *options.quick, *options.slow, *rest],
+                verbosity=2)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ They run the product's own files in deploy/prometheus/. Where hours matter,
 `shortened` makes seconds of them.
 """
 
+import argparse
 import http.server
 import json
 import pathlib
@@ -51,6 +52,20 @@ def replaced(text, replacements):
       raise ValueError(f'{old!r} is not in the rules any more')
     text = text.replace(old, new)
   return text
+
+
+def argument_parser(description):
+  """Of a test that runs servers and trainers under a Prometheus."""
+  parser = argparse.ArgumentParser(description=description)
+  parser.add_argument('--server', required=True, help='the ddgan-server binary')
+  parser.add_argument('--client', required=True, help='the ddgan binary')
+  parser.add_argument('--trainer', required=True, help='the ddgan-train binary')
+  parser.add_argument('--publisher', required=True,
+                      help='the publish_versions binary')
+  parser.add_argument('--model_root', required=True,
+                      help='its first version is the one that all come from')
+  parser.add_argument('--prometheus', required=True)
+  return parser
 
 
 def free_port():

@@ -8,7 +8,6 @@ Run by CTest, or by hand:
 import argparse
 import pathlib
 import sys
-import tempfile
 import unittest
 
 import grpc
@@ -24,9 +23,7 @@ options = None  # Set by main().
 class PrometheusScrapeTest(unittest.TestCase):
 
   def test_counts_what_was_generated(self):
-    with tempfile.TemporaryDirectory(prefix='ddgan-stubs-') as folder:
-      pb, images_grpc, model_pb, models_grpc = generate_stubs(
-          REPOSITORY / 'proto', folder)
+    pb, images_grpc, model_pb, models_grpc = generate_stubs(REPOSITORY / 'proto')
     with ServerProcess(options.server, options.model_root) as server, \
          PrometheusProcess(options.prometheus) as prometheus:
       prometheus.scrape('ddgan-server', server.http_address)

@@ -50,10 +50,8 @@ class PythonClientTest(unittest.TestCase):
 
   @classmethod
   def setUpClass(cls):
-    folder = tempfile.TemporaryDirectory(prefix='ddgan-stubs-')
-    cls.addClassCleanup(folder.cleanup)
     (cls.pb, cls.images_grpc, cls.model_pb,
-     cls.models_grpc) = generate_stubs(REPOSITORY / 'proto', folder.name)
+     cls.models_grpc) = generate_stubs(REPOSITORY / 'proto')
 
     cls.server = ServerProcess(options.server, options.model_root)
     cls.addClassCleanup(cls.server.close)

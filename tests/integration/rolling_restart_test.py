@@ -30,6 +30,7 @@ import urllib.request
 
 import grpc
 
+from monitoring import free_port
 from server_metrics import Metrics
 from server_process import generate_stubs
 from server_process import ServerProcess
@@ -37,12 +38,6 @@ from server_process import ServerProcess
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DRAIN_DELAY_S = 2  # Several of HAProxy's checks.
 MIN_READY_S = 1.5  # Longer than nginx leaves a server alone that was away.
-
-
-def free_port():
-  with socket.socket() as probe:
-    probe.bind(('127.0.0.1', 0))
-    return probe.getsockname()[1]
 
 
 class Replica:
@@ -258,9 +253,7 @@ def main():
   options = parser.parse_args()
 
   with contextlib.ExitStack() as cleanup:
-    folder = cleanup.enter_context(
-        tempfile.TemporaryDirectory(prefix='ddgan-stubs-'))
-    stubs = generate_stubs(REPOSITORY / 'proto', folder)[:2]
+    stubs = generate_stubs(REPOSITORY / 'proto')[:2]
     replicas, proxies = [], []
     for _ in range(2):
       replicas.append(Replica(options))

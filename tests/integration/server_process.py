@@ -80,18 +80,23 @@ class ServerProcess:
       self._process.wait()
 
 
-def generate_stubs(proto_root, out_folder):
+def generate_stubs(proto_root):
   """Compiles the project's .proto files and returns their Python modules.
 
   In the order image_generation_pb2, image_generation_pb2_grpc, model_pb2,
-  model_pb2_grpc.
+  model_pb2_grpc. Once imported, they need no file any more.
   """
-  subprocess.run(
-      [sys.executable, '-m', 'grpc_tools.protoc', f'--proto_path={proto_root}',
-       f'--python_out={out_folder}', f'--grpc_python_out={out_folder}',
-       'ddgan/v1/image_generation.proto', 'ddgan/v1/model.proto'],
-      check=True)
-  sys.path.insert(0, str(out_folder))
-  return [importlib.import_module(f'ddgan.v1.{name}')
-          for name in ('image_generation_pb2', 'image_generation_pb2_grpc',
-                       'model_pb2', 'model_pb2_grpc')]
+  with tempfile.TemporaryDirectory(prefix='ddgan-stubs-') as folder:
+    subprocess.run(
+        [sys.executable, '-m', 'grpc_tools.protoc',
+         f'--proto_path={proto_root}', f'--python_out={folder}',
+         f'--grpc_python_out={folder}', 'ddgan/v1/image_generation.proto',
+         'ddgan/v1/model.proto'],
+        check=True)
+    sys.path.insert(0, folder)
+    try:
+      return [importlib.import_module(f'ddgan.v1.{name}')
+              for name in ('image_generation_pb2', 'image_generation_pb2_grpc',
+                           'model_pb2', 'model_pb2_grpc')]
+    finally:
+      sys.path.remove(folder)

@@ -89,10 +89,8 @@ class TlsTest(unittest.TestCase):
 
   @classmethod
   def setUpClass(cls):
-    stubs = tempfile.TemporaryDirectory(prefix='ddgan-stubs-')
-    cls.addClassCleanup(stubs.cleanup)
     (cls.pb, cls.images_grpc, cls.model_pb,
-     cls.models_grpc) = generate_stubs(REPOSITORY / 'proto', stubs.name)
+     cls.models_grpc) = generate_stubs(REPOSITORY / 'proto')
     folder = tempfile.TemporaryDirectory(prefix='ddgan-tls-')
     cls.addClassCleanup(folder.cleanup)
     cls.folder = pathlib.Path(folder.name)

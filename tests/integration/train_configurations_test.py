@@ -206,10 +206,8 @@ class TrainConfigurationsTest(unittest.TestCase):
 
   def with_server(self):
     """Stubs, a channel and their messages, of a server on what was trained."""
-    stubs = self.folder / 'stubs'
-    stubs.mkdir()
     images_pb, images_grpc, model_pb, models_grpc = generate_stubs(
-        REPOSITORY / 'proto', stubs)
+        REPOSITORY / 'proto')
     server = ServerProcess(
         train_program.server, self.out,
         ['--cpu_threads=1', '--max_batch_size=1', '--warmup=ends'],
