@@ -45,7 +45,9 @@ class ContainerEngine:
     self._folder = pathlib.Path(
         tempfile.mkdtemp(prefix='container-storage-', dir=parent))
     self._containers = []
-    storage = [f'--root={self._folder}/images', f'--runroot={self._folder}/run',
+    # podman refuses a --runroot of more than 50 characters.
+    self._state = pathlib.Path(tempfile.mkdtemp(prefix='ddgan-', dir='/run'))
+    storage = [f'--root={self._folder}/images', f'--runroot={self._state}',
                '--storage-driver=vfs']
     # crun does not work inside some machines' sandboxes, and systemd's cgroups
     # need systemd.
@@ -149,4 +151,5 @@ class ContainerEngine:
     for container in self._containers:
       self.podman('rm', '--force', '--time=0', container, check=False)
     self.podman('image', 'umount', '--all', '--force', check=False)
+    shutil.rmtree(self._state)
     shutil.rmtree(self._folder)

@@ -92,6 +92,19 @@ def folder_of_user(test):
   return path
 
 
+class ContainerEngineTest(unittest.TestCase):
+
+  def test_works_however_deep_the_folder_is(self):
+    with tempfile.TemporaryDirectory(dir=options.storage) as folder:
+      deep = pathlib.Path(folder, 'deep' * 20)
+      deep.mkdir()
+      other = container_engine.ContainerEngine(deep)
+      try:
+        self.assertEqual(other.podman('images', '--quiet').stdout, '')
+      finally:
+        other.close()
+
+
 class ImageFilesTest(unittest.TestCase):
   """What is in the images, seen from outside."""
 
