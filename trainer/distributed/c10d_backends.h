@@ -15,7 +15,7 @@
 namespace ddgan {
 
 struct Rendezvous {
-  // Served by rank 0 for as long as its own copy lives.
+  // Served by rank 0 for as long as its own copy lives, or by the launcher.
   c10::intrusive_ptr<c10d::Store> store;
   // Numeric address of this machine's interface towards MASTER_ADDR.
   std::string local_address;
@@ -24,7 +24,8 @@ struct Rendezvous {
 // Blocks until all processes are there, for at most `timeout` until rank 0
 // is, and as long again until the others are. Rank 0 listens on the master's
 // port, on loopback alone if the master's address is loopback, else on every
-// interface. `environment` has more than one process.
+// interface; it does not if the launcher keeps a store there. `environment` has
+// more than one process.
 //   DeadlineExceeded  not all came within `timeout`; names who is missing
 //   InvalidArgument   processes were told different sizes or the same rank
 //   Unavailable       the port cannot be had, or rank 0 left meanwhile, e.g.

@@ -75,6 +75,15 @@ absl::Status ReadMaster(EnvironmentReader read, ProcessEnvironment* result) {
   return absl::OkStatus();
 }
 
+// Of torchrun, which listens at the master's port for as long as it lives.
+std::optional<std::string> LauncherStorePrefix(EnvironmentReader read) {
+  if (ReadSet(read, "TORCHELASTIC_USE_AGENT_STORE") != "True")
+    return std::nullopt;
+  return absl::StrCat("ddgan/",
+                      ReadSet(read, "TORCHELASTIC_RUN_ID").value_or(""), "/",
+                      ReadSet(read, "TORCHELASTIC_RESTART_COUNT").value_or(""));
+}
+
 // One process, if nothing says that there should be more.
 absl::StatusOr<ProcessEnvironment> ReadLoneProcess(EnvironmentReader read) {
   for (const char* name :
@@ -132,6 +141,7 @@ absl::StatusOr<ProcessEnvironment> ReadProcessEnvironment(
   }
   parsed = ReadMaster(read, &result);
   if (!parsed.ok()) return parsed;
+  result.launcher_store_prefix = LauncherStorePrefix(read);
   return result;
 }
 

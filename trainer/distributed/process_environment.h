@@ -21,8 +21,13 @@ struct ProcessEnvironment {
   // Host name or IP address of the machine of rank 0, as every process,
   // rank 0 included, reaches it. Empty only if size is 1.
   std::string master_address;
-  // TCP port on which rank 0 listens. [1, 65535]; 0 only if size is 1.
+  // TCP port on which rank 0 or its launcher listens. [1, 65535]; 0 only if
+  // size is 1.
   int master_port = 0;
+  // Set if the launcher itself keeps a store at the master's port, in which all
+  // processes are clients: what this run's keys there begin with. Not set: rank
+  // 0 keeps the store.
+  std::optional<std::string> launcher_store_prefix;
 };
 
 // The value of an environment variable, nullopt if it is not set.
@@ -40,7 +45,9 @@ using EnvironmentReader =
 // The first two take the size from WORLD_SIZE and the local rank from
 // LOCAL_RANK (0 if not set). With more than one process, MASTER_ADDR and
 // MASTER_PORT must be set, which neither Kubernetes nor Slurm does by itself.
-// With none of these variables the run is this one process.
+// With none of these variables the run is this one process. torchrun says by
+// TORCHELASTIC_USE_AGENT_STORE=True that it keeps a store; since that outlives
+// restarts, keys begin with TORCHELASTIC_RUN_ID and TORCHELASTIC_RESTART_COUNT.
 //
 // InvalidArgument, naming the variable, its value and what is allowed, if a
 // value is out of range or no number, or if only some of them are set.

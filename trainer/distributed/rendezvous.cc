@@ -1,5 +1,6 @@
 #include <exception>
 #include <optional>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <vector>
 
@@ -66,8 +67,10 @@ absl::StatusOr<Rendezvous> Meet(const ProcessEnvironment& environment,
                              environment.master_port);
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(environment.master_port);
-  options.isServer = environment.rank == 0;
+  const bool launcher_serves = environment.launcher_store_prefix.has_value();
+  options.isServer = environment.rank == 0 && !launcher_serves;
   options.numWorkers = environment.size;
+  const char* const server = launcher_serves ? "the launcher" : "rank 0";
   // Waiting is done below, where it can be said who is missing.
   options.waitWorkers = false;
   if (options.isServer) {
@@ -81,7 +84,7 @@ absl::StatusOr<Rendezvous> Meet(const ProcessEnvironment& environment,
     if (!listening.ok()) {
       return absl::DeadlineExceededError(
           absl::StrCat("process group: rank ", environment.rank,
-                       " cannot reach rank 0: ", listening.message()));
+                       " cannot reach ", server, ": ", listening.message()));
     }
   }
   options.timeout = absl::ToChronoMilliseconds(timeout);
@@ -89,6 +92,10 @@ absl::StatusOr<Rendezvous> Meet(const ProcessEnvironment& environment,
   try {
     rendezvous.store = c10::make_intrusive<c10d::TCPStore>(
         environment.master_address, options);
+    if (launcher_serves) {
+      rendezvous.store = c10::make_intrusive<c10d::PrefixStore>(
+          *environment.launcher_store_prefix, rendezvous.store);
+    }
   } catch (const std::exception& e) {
     return absl::UnavailableError(absl::StrCat(
         "process group: rank ", environment.rank,
@@ -114,7 +121,7 @@ absl::StatusOr<Rendezvous> Meet(const ProcessEnvironment& environment,
     }
   } catch (const std::exception& e) {
     return absl::UnavailableError(
-        absl::StrCat("process group: rank 0 at ", master.ToString(),
+        absl::StrCat("process group: ", server, " at ", master.ToString(),
                      " left while others were joining: ", FirstLine(e.what())));
   }
   absl::StatusOr<std::string> local_address = master.LocalInterface();

@@ -68,6 +68,17 @@ TEST(ProcessEnvironmentTest, ReadsWhatTorchrunSets) {
   EXPECT_EQ(read->master_port, 29500);
 }
 
+TEST(ProcessEnvironmentTest, KnowsWhenTorchrunKeepsTheStore) {
+  Variables variables = Torchrun();
+  EXPECT_EQ(Read(variables)->launcher_store_prefix, std::nullopt);
+  variables["TORCHELASTIC_RUN_ID"] = "night/7";
+  variables["TORCHELASTIC_RESTART_COUNT"] = "2";
+  variables["TORCHELASTIC_USE_AGENT_STORE"] = "False";
+  EXPECT_EQ(Read(variables)->launcher_store_prefix, std::nullopt);
+  variables["TORCHELASTIC_USE_AGENT_STORE"] = "True";
+  EXPECT_EQ(Read(variables)->launcher_store_prefix, "ddgan/night/7/2");
+}
+
 TEST(ProcessEnvironmentTest,
      TorchrunWinsOverTheSlurmOrKubernetesThatStartedIt) {
   Variables variables = Torchrun();

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
 #include "tests/trainer/distributed/worker_processes.h"
 
 namespace ddgan {
@@ -91,6 +93,26 @@ TEST_P(ProcessesTest, AHungProcessMakesTheOthersFailAfterTheTimeout) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, ProcessesTest, testing::Values(2, 3));
+
+// torchrun's agent listens at the master's port before the processes start, and
+// goes on when they are started again.
+TEST(ProcessGroupJoinTest, MeetsInTheStoreOfTheLauncherAgainAfterARestart) {
+  c10d::TCPStoreOptions options;
+  options.port = 0;  // Any.
+  options.isServer = true;
+  options.waitWorkers = false;
+  const c10d::TCPStore launcher("127.0.0.1", options);
+  for (const char* restart_count : {"0", "1"}) {
+    for (const WorkerResult& result :
+         RunWorkers("collectives", 2, launcher.getPort(),
+                    {"TORCHELASTIC_USE_AGENT_STORE=True",
+                     "TORCHELASTIC_RUN_ID=run",
+                     std::string("TORCHELASTIC_RESTART_COUNT=") +
+                         restart_count})) {
+      EXPECT_TRUE(result.Succeeded()) << result.output;
+    }
+  }
+}
 
 TEST(ProcessGroupJoinTest, NamesTheProcessThatIsMissing) {
   const int port = FreePort();

@@ -45,16 +45,17 @@ bool WorkerResult::Succeeded() const {
 }
 
 WorkerProcess::WorkerProcess(const std::string& scenario, int rank, int size,
-                             int port) {
+                             int port, std::vector<std::string> variables) {
   int ends[2];
   Require(pipe2(ends, O_CLOEXEC) == 0, "pipe2");
   output_ = ends[0];
-  std::vector<std::string> variables = {
-      "RANK=" + std::to_string(rank), "WORLD_SIZE=" + std::to_string(size),
-      "LOCAL_RANK=" + std::to_string(rank), "MASTER_ADDR=127.0.0.1",
-      "MASTER_PORT=" + std::to_string(port),
-      // Many small processes at once: none needs threads of its own.
-      "OMP_NUM_THREADS=1"};
+  variables.insert(
+      variables.end(),
+      {"RANK=" + std::to_string(rank), "WORLD_SIZE=" + std::to_string(size),
+       "LOCAL_RANK=" + std::to_string(rank), "MASTER_ADDR=127.0.0.1",
+       "MASTER_PORT=" + std::to_string(port),
+       // Many small processes at once: none needs threads of its own.
+       "OMP_NUM_THREADS=1"});
   // What the sanitizers' settings need.
   for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "PATH"}) {
     const char* value = std::getenv(name);
@@ -101,11 +102,16 @@ WorkerResult WorkerProcess::Wait() {
 }
 
 std::vector<WorkerResult> RunWorkers(const std::string& scenario, int size) {
-  const int port = FreePort();
+  return RunWorkers(scenario, size, FreePort(), {});
+}
+
+std::vector<WorkerResult> RunWorkers(
+    const std::string& scenario, int size, int port,
+    const std::vector<std::string>& variables) {
   std::vector<std::unique_ptr<WorkerProcess>> workers;
   for (int rank = 0; rank < size; ++rank) {
     workers.push_back(
-        std::make_unique<WorkerProcess>(scenario, rank, size, port));
+        std::make_unique<WorkerProcess>(scenario, rank, size, port, variables));
   }
   std::vector<WorkerResult> results;
   for (const auto& worker : workers) results.push_back(worker->Wait());

@@ -26,7 +26,9 @@ struct WorkerResult {
 class WorkerProcess {
  public:
   // Starts `scenario` as rank `rank` of `size`. Ends the program if it cannot.
-  WorkerProcess(const std::string& scenario, int rank, int size, int port);
+  // `variables`, NAME=value, join its environment.
+  WorkerProcess(const std::string& scenario, int rank, int size, int port,
+                std::vector<std::string> variables = {});
   // Kills and reaps it if nobody has waited for it.
   ~WorkerProcess();
   WorkerProcess(const WorkerProcess&) = delete;
@@ -42,6 +44,9 @@ class WorkerProcess {
 
 // All ranks of one group, started together; returns when all have ended.
 std::vector<WorkerResult> RunWorkers(const std::string& scenario, int size);
+std::vector<WorkerResult> RunWorkers(const std::string& scenario, int size,
+                                     int port,
+                                     const std::vector<std::string>& variables);
 
 }  // namespace ddgan
 
