@@ -5,6 +5,7 @@ Run by CTest, or by hand:
 """
 
 import pathlib
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -14,22 +15,44 @@ import train_program
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'trainer' / 'configs'
 
 
-def run(*arguments):
+# A network that is made and saved in a moment.
+SMALL = ('--config=mnist', '--num_channels_dae=8', '--ch_mult=1,1',
+         '--attn_resolutions=16', '--ngf=2', '--batch_size=4', '--samples=0',
+         '--max_steps=1')
+
+
+def run(*arguments, cwd=None):
   # Elsewhere than in the repository: the configurations are in the program.
   with tempfile.TemporaryDirectory(prefix='ddgan-train-') as folder:
-    return subprocess.run([train_program.path, *arguments], cwd=folder,
+    return subprocess.run([train_program.path, *arguments], cwd=cwd or folder,
                           capture_output=True, text=True, timeout=60)
 
 
 class TrainCommandLineTest(unittest.TestCase):
 
+  def setUp(self):
+    folder = tempfile.TemporaryDirectory(prefix='ddgan-train-')
+    self.addCleanup(folder.cleanup)
+    self.folder = pathlib.Path(folder.name)
+
   def refused(self, *arguments):
-    """The one line that says why."""
+    """The one line that says why, before anything else is said."""
     result = run(*arguments)
-    self.assertEqual(result.returncode, 1, result.stderr)
     self.assertEqual(result.stdout, '')
+    return self.reason(result)
+
+  def refused_data(self, *arguments):
+    """The same, of what is looked at when the configuration is printed."""
+    return self.reason(run('--out=out', *arguments, cwd=self.folder))
+
+  def reason(self, result):
+    self.assertEqual(result.returncode, 1, result.stderr)
     self.assertEqual(result.stderr.count('\n'), 1, result.stderr)
     return result.stderr
+
+  def write_digits(self, magic=0x803):
+    (self.folder / 'train-images-idx3-ubyte').write_bytes(
+        struct.pack('>IIII', magic, 8, 28, 28) + bytes(8 * 28 * 28))
 
   def test_list_names_every_configuration(self):
     result = run('--list')
@@ -45,6 +68,37 @@ class TrainCommandLineTest(unittest.TestCase):
   def test_an_output_that_cannot_be_written_is_refused_at_once(self):
     self.assertIn('/proc/models', self.refused(
         '--config=mnist', '--data=data', '--out=/proc/models'))
+
+  def test_a_configuration_with_an_unknown_key_is_one_sentence(self):
+    mine = self.folder / 'mine.json'
+    mine.write_text('{"dataset": "mnist", "bach_size": 4}')
+    self.assertIn('bach_size', self.refused(
+        f'--config={mine}', '--data=data', '--out=out'))
+
+  def test_data_that_are_missing_are_one_sentence(self):
+    self.assertIn('nowhere', self.refused_data(*SMALL, '--data=nowhere'))
+
+  def test_a_file_of_something_else_is_one_sentence(self):
+    self.write_digits(magic=0x801)
+    self.assertIn('00000801', self.refused_data(*SMALL, '--data=.'))
+
+  def test_a_folder_without_images_is_one_sentence(self):
+    (self.folder / 'empty').mkdir()
+    self.assertIn('empty', self.refused_data(
+        *SMALL, '--dataset=image_folder', '--data=empty'))
+
+  def test_gray_images_for_a_model_of_colours_are_one_sentence(self):
+    self.write_digits()
+    self.assertIn('with 1 channels', self.refused_data(
+        *SMALL, '--num_channels=3', '--data=.'))
+
+  def test_another_architecture_than_the_saved_one_is_one_sentence(self):
+    self.write_digits()
+    flags = ('--out=out', *SMALL, '--data=.')
+    result = run(*flags, cwd=self.folder)
+    self.assertEqual(result.returncode, 0, result.stderr)
+    self.assertIn('num_channels_dae was 8 and is 16', self.refused_data(
+        *SMALL, '--data=.', '--num_channels_dae=16'))
 
 
 if __name__ == '__main__':
