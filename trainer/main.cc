@@ -62,6 +62,16 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
   const auto print = [display](const std::string& line) {
     if (display != nullptr) display->Print(line);
   };
+  const auto name_damaged = [print, rank = environment.rank](
+                                size_t, const absl::Status& status) {
+    const std::string line =
+        absl::StrCat("damaged, another takes its place: ", status.message());
+    if (rank == 0) {
+      print(line);
+    } else {
+      std::cerr << absl::StrCat("ddgan-train: rank ", rank, ": ", line, "\n");
+    }
+  };
   ImageFolderOptions folder_options;
   folder_options.progress = [&print](const ArchiveProgress& progress) {
     print(absl::StrCat("reading the archive: ", progress.images, " images, ",
@@ -82,18 +92,14 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
       !status.ok()) {
     return status;
   }
-  return BatchLoader::Create(
-      dataset->get(),
-      {.seed = options.seed,
-       .batch_size = options.batch_size,
-       .rows = std::move(rows),
-       .flip = options.flip,
-       .threads = options.data_threads,
-       .prefetch = 2},
-      RealClock(), [print](size_t, const absl::Status& status) {
-        print(absl::StrCat("damaged, another takes its place: ",
-                           status.message()));
-      });
+  return BatchLoader::Create(dataset->get(),
+                             {.seed = options.seed,
+                              .batch_size = options.batch_size,
+                              .rows = std::move(rows),
+                              .flip = options.flip,
+                              .threads = options.data_threads,
+                              .prefetch = 2},
+                             RealClock(), name_damaged);
 }
 
 ProgressDisplay::Options DisplayOptions(const TrainerOptions& options) {
