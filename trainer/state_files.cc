@@ -44,6 +44,14 @@ absl::StatusOr<std::vector<int64_t>> ListStates(const fs::path& folder) {
   return states;
 }
 
+absl::Status SetStateAside(const fs::path& folder, int64_t steps_done) {
+  const fs::path path = folder / StateFileName(steps_done);
+  std::error_code error;
+  fs::rename(path, path.string() + ".damaged", error);
+  if (error) return PathError(error.value(), "rename", path);
+  return absl::OkStatus();
+}
+
 absl::Status RemoveOldStates(const fs::path& folder) {
   const absl::StatusOr<std::vector<int64_t>> states = ListStates(folder);
   if (!states.ok()) return states.status();

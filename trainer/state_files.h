@@ -23,6 +23,11 @@ std::string StateFileName(int64_t steps_done);
 absl::StatusOr<std::vector<int64_t>> ListStates(
     const std::filesystem::path& folder);
 
+// Renames a state that is damaged to <its name>.damaged: it is none any more,
+// takes no sound one's place, and can be looked at. The file system's error.
+absl::Status SetStateAside(const std::filesystem::path& folder,
+                           int64_t steps_done);
+
 // Removes all but the newest kStatesKept. The file system's error.
 absl::Status RemoveOldStates(const std::filesystem::path& folder);
 

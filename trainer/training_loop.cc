@@ -11,15 +11,19 @@
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <numeric>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/checkpoint/durable_file.h"
 #include "engine/checkpoint/parameter_loader.h"
+#include "engine/checkpoint/sha256.h"
 #include "trainer/checkpoint_publisher.h"
 #include "trainer/data_order.h"
 #include "trainer/denoising_chain.h"
@@ -47,38 +51,47 @@ constexpr int kSamplePoints = 2500;
 // Pixels that are drawn at once, which bounds the memory of large images.
 constexpr int64_t kSamplePixels = 64 * 32 * 32;
 
-// What the generator is before the first step.
-struct Beginning {
-  Parameters generator;
-  int64_t version = 0;  // Of the version it was taken from, or 0.
-};
+std::filesystem::path InitFromFolder(const TrainerOptions& options) {
+  return std::filesystem::absolute(options.init_from).lexically_normal();
+}
 
-// Fails as ReadCheckpoint does; InvalidArgument that names the version if it is
-// of another model or architecture.
-absl::StatusOr<Beginning> Begin(const TrainerOptions& options) {
-  if (options.init_from.empty()) {
-    return Beginning{InitialParameters(
-        PlanGeneratorParameters(NetworksOf(options)), options.seed)};
-  }
-  const auto refused = [&](absl::string_view why) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--init_from is '", options.init_from, "': ", why));
-  };
-  const std::filesystem::path folder =
-      std::filesystem::absolute(options.init_from).lexically_normal();
+absl::Status RefuseInitFrom(const TrainerOptions& options,
+                            absl::string_view why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--init_from is '", options.init_from, "': ", why));
+}
+
+// The number of the version that the generator starts from, which need not be
+// there any more; 0 if it starts from drawn weights.
+absl::StatusOr<int64_t> FirstVersion(const TrainerOptions& options) {
+  if (options.init_from.empty()) return 0;
   const std::optional<int64_t> version =
-      ParseVersionName(folder.filename().string());
-  if (!version) return refused("must end in <model>/<version>");
+      ParseVersionName(InitFromFolder(options).filename().string());
+  if (!version) return RefuseInitFrom(options, "must end in <model>/<version>");
+  return *version;
+}
+
+// The weights of version `version`, which options.init_from names. Fails as
+// ReadCheckpoint does; InvalidArgument if it is of another architecture.
+absl::StatusOr<Parameters> ReadInitFrom(const TrainerOptions& options,
+                                        int64_t version) {
+  const std::filesystem::path model = InitFromFolder(options).parent_path();
   const absl::StatusOr<Checkpoint> checkpoint =
-      ReadCheckpoint(folder.parent_path().parent_path(),
-                     folder.parent_path().filename().string(), *version);
+      ReadCheckpoint(model.parent_path(), model.filename().string(), version);
   if (!checkpoint.ok()) return checkpoint.status();
   if (checkpoint->config.model_config != options.model_config) {
-    return refused("its architecture is not the one that the flags ask for");
+    return RefuseInitFrom(
+        options, "its architecture is not the one that the flags ask for");
   }
-  absl::StatusOr<Parameters> parameters = LoadParameters(*checkpoint);
-  if (!parameters.ok()) return parameters.status();
-  return Beginning{*std::move(parameters), *version};
+  return LoadParameters(*checkpoint);
+}
+
+// For comparisons between processes.
+int64_t HashOf(const std::string& text) {
+  uint64_t hash = 0;
+  return absl::SimpleHexAtoi(Sha256Hex(text).substr(0, 16), &hash)
+             ? static_cast<int64_t>(hash)
+             : 0;
 }
 
 // A mean over the steps since the last time somebody looked.
@@ -104,7 +117,7 @@ class Window {
 class TrainingLoop {
  public:
   TrainingLoop(const TrainerOptions& options, const TrainingContext& context,
-               const Beginning& beginning, const at::Device& device)
+               int64_t first_version, const at::Device& device)
       : options_(options),
         data_(*context.data),
         group_(*context.group),
@@ -112,7 +125,7 @@ class TrainingLoop {
         display_(context.display),
         metrics_(context.metrics),
         folder_(RunFolder(options)),
-        first_version_(beginning.version),
+        first_version_(first_version),
         publish_intervals_(IntervalsOf(options)),
         steps_per_epoch_(
             static_cast<int64_t>(data_.size() / options.batch_size)),
@@ -122,10 +135,12 @@ class TrainingLoop {
         shapes_{data_.shape().channels, data_.shape().height,
                 data_.shape().width, options.model_config.nz,
                 options.model_config.num_timesteps},
-        training_(networks_, StepOptionsOf(options), beginning.generator,
-                  InitialParameters(PlanDiscriminatorParameters(networks_),
-                                    options.seed + 1),
-                  device),
+        training_(
+            networks_, StepOptionsOf(options),
+            InitialParameters(PlanGeneratorParameters(networks_), options.seed),
+            InitialParameters(PlanDiscriminatorParameters(networks_),
+                              options.seed + 1),
+            device),
         draws_(shapes_, options.seed,
                RowsOfProcess(options.batch_size, group_.size(), group_.rank(),
                              options.accumulate),
@@ -134,11 +149,24 @@ class TrainingLoop {
   absl::Status Run(const std::atomic<bool>& stop) {
     if (absl::Status status = Start(); !status.ok()) return status;
     started_ = window_start_ = last_publish_ = clock_->Now();
-    window_wait_ = data_.WaitSeconds();
     absl::Status ending;
     while (steps_done_ < total_steps_) {
-      const absl::StatusOr<Stop> decision = AgreeOnStop(stop);
+      const absl::Time begin = clock_->Now();
+      Stop wish = OwnWish(stop);
+      absl::StatusOr<at::Tensor> samples;
+      if (wish == Stop::kGoOn) {
+        samples = NextSamples();
+        if (!samples.ok()) wish = Stop::kUnreadable;
+      }
+      const absl::StatusOr<Stop> decision = Agree(wish);
       if (!decision.ok()) return decision.status();
+      if (*decision == Stop::kUnreadable) {
+        return EndUnread(wish == Stop::kUnreadable
+                             ? samples.status()
+                             : absl::UnavailableError(
+                                   "another process cannot read its images, "
+                                   "and says why"));
+      }
       if (*decision != Stop::kGoOn) {
         const std::string line =
             absl::StrCat("stopped after step ", steps_done_);
@@ -146,7 +174,8 @@ class TrainingLoop {
         if (*decision == Stop::kAsked) ending = absl::CancelledError(line);
         break;
       }
-      if (absl::Status status = Step(); !status.ok()) return status;
+      if (absl::Status status = Step(*samples, begin); !status.ok())
+        return status;
       if (!IsFirst()) continue;
       // Each reports what goes wrong: it is no reason to lose the run.
       if (steps_done_ % options_.sample_every == 0) Survive(WriteSamples());
@@ -160,17 +189,20 @@ class TrainingLoop {
         Survive(Publish());
       }
     }
-    if (!IsFirst() || steps_done_ == 0) return ending;
-    if (absl::Status status = CheckWeights(); !status.ok()) return status;
-    if (absl::Status status = Save(); !status.ok()) return status;
-    if (absl::Status status = WriteSamples(); !status.ok()) return status;
-    if (absl::Status status = Publish(); !status.ok()) return status;
-    return ending;
+    if (IsFirst() && steps_done_ > 0) {
+      if (absl::Status status = Finish(); !status.ok()) ending = status;
+    }
+    return AgreeOnEnd(ending);
   }
 
  private:
   // In the order of their weight: the heaviest wish of any process counts.
-  enum class Stop : int64_t { kGoOn = 0, kTimeIsUp = 1, kAsked = 2 };
+  enum class Stop : int64_t {
+    kGoOn = 0,
+    kTimeIsUp = 1,
+    kAsked = 2,
+    kUnreadable = 3,  // The images of the next step.
+  };
 
   static PublishIntervals IntervalsOf(const TrainerOptions& options) {
     PublishIntervals intervals;
@@ -193,22 +225,83 @@ class TrainingLoop {
     }
   }
 
+  Stop OwnWish(const std::atomic<bool>& stop) const {
+    if (stop) return Stop::kAsked;
+    const bool time_is_up =
+        options_.max_hours > 0 && IsFirst() &&
+        clock_->Now() - started_ >= absl::Hours(options_.max_hours);
+    return time_is_up ? Stop::kTimeIsUp : Stop::kGoOn;
+  }
+
   // The same in all processes.
-  absl::StatusOr<Stop> AgreeOnStop(const std::atomic<bool>& stop) {
-    Stop wish = Stop::kGoOn;
-    if (options_.max_hours > 0 && IsFirst() &&
-        clock_->Now() - started_ >= absl::Hours(options_.max_hours)) {
-      wish = Stop::kTimeIsUp;
-    }
-    if (stop) wish = Stop::kAsked;
-    if (group_.size() == 1) return wish;
+  absl::StatusOr<Stop> Agree(Stop wish) {
     const absl::StatusOr<std::vector<int64_t>> wishes =
         group_.AllGather(static_cast<int64_t>(wish));
     if (!wishes.ok()) return wishes.status();
     return static_cast<Stop>(*std::max_element(wishes->begin(), wishes->end()));
   }
 
+  // Of the first process, after the last step. Whatever fails, the rest is
+  // tried: a disk that has no room for a picture may have it for a version.
+  absl::Status Finish() {
+    if (absl::Status status = CheckWeights(); !status.ok()) return status;
+    absl::Status status = Save();
+    status.Update(Publish());
+    status.Update(WriteSamples());
+    return status;
+  }
+
+  // Before a step that cannot begin: what was done is saved, and `reason` is
+  // the end.
+  absl::Status EndUnread(const absl::Status& reason) {
+    if (IsFirst() && steps_done_ > 0) {
+      absl::Status saved = CheckWeights();
+      if (saved.ok()) saved = Save();
+      if (!saved.ok())
+        Report(absl::StrCat("step ", steps_done_, ": ", saved.message()));
+    }
+    return AgreeOnEnd(reason);
+  }
+
+  // What this process ends with: what the first one does, which alone saves
+  // and publishes, unless something is wrong with this one.
+  absl::Status AgreeOnEnd(const absl::Status& own) {
+    const absl::StatusOr<std::vector<int64_t>> codes =
+        group_.AllGather(static_cast<int64_t>(own.code()));
+    const bool wrong_here = !own.ok() && !absl::IsCancelled(own);
+    if (IsFirst() || wrong_here) return own;
+    if (!codes.ok()) return codes.status();
+    const auto first = static_cast<absl::StatusCode>(codes->front());
+    if (first == own.code()) return own;
+    return absl::Status(first,
+                        "rank 0 could not end the run as it should, and says "
+                        "why");
+  }
+
+  // Processes that differ in this would wait for each other in vain, or add up
+  // gradients of different things.
+  absl::Status CheckSameRun() {
+    const std::pair<const char*, int64_t> facts[] = {
+        {"another configuration", HashOf(EffectiveConfigJson(options_))},
+        {"another --accumulate", options_.accumulate},
+        {"another --log_every", options_.log_every},
+        {"a data set of another size", static_cast<int64_t>(data_.size())},
+    };
+    for (const auto& [difference, value] : facts) {
+      const absl::StatusOr<std::vector<int64_t>> all = group_.AllGather(value);
+      if (!all.ok()) return all.status();
+      for (int rank = 1; rank < group_.size(); ++rank) {
+        if ((*all)[rank] == all->front()) continue;
+        return absl::InvalidArgumentError(absl::StrCat(
+            "process group: rank ", rank, " has ", difference,
+            " than rank 0: start all with the same options and data"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Start() {
+    if (absl::Status status = CheckSameRun(); !status.ok()) return status;
     if (absl::Status status = training_.Join(&group_, clock_); !status.ok())
       return status;
     if (IsFirst()) {
@@ -220,7 +313,6 @@ class TrainingLoop {
         !training_.ema().values().defined()) {
       training_.ema().Update(training_.generator_parameters().values());
     }
-    if (metrics_ != nullptr) metrics_->OnResumed(steps_done_);
     Report(absl::StrCat(
         "generator ", training_.generator_parameters().values().numel(),
         " parameters, discriminator ",
@@ -239,10 +331,28 @@ class TrainingLoop {
     std::filesystem::create_directories(folder_, error);
     if (error) return PathError(error.value(), "create", folder_);
     if (absl::Status status = LoadState(); !status.ok()) return status;
+    if (steps_done_ == 0 && !options_.init_from.empty()) {
+      const absl::StatusOr<Parameters> weights =
+          ReadInitFrom(options_, first_version_);
+      if (!weights.ok()) return weights.status();
+      const FlatParameters& generator = training_.generator_parameters();
+      const Parameters parts = generator.Split(generator.values());
+      for (size_t i = 0; i < parts.size(); ++i) parts[i].copy_((*weights)[i]);
+    }
     absl::StatusOr<PublishedVersions> versions =
         PublishedVersions::Load(folder_ / kPublishedFile);
     if (!versions.ok()) return versions.status();
     versions_ = *std::move(versions);
+    const std::vector<int64_t> published = versions_->versions();
+    // The process that saved this state may have ended before it published.
+    if (std::binary_search(published.begin(), published.end(),
+                           first_version_ + steps_done_))
+      published_ = steps_done_;
+    if (metrics_ != nullptr) {
+      metrics_->OnResumed(steps_done_, published.empty()
+                                           ? std::nullopt
+                                           : std::optional(published.back()));
+    }
     absl::StatusOr<std::unique_ptr<MetricsLog>> log =
         MetricsLog::Open(folder_ / kMetricsFile, steps_done_);
     if (!log.ok()) return log.status();
@@ -262,22 +372,30 @@ class TrainingLoop {
           "--run_dir"));
     }
     absl::Status status;
+    std::vector<int64_t> damaged;
     for (const int64_t state : *states) {
-      const std::filesystem::path path = folder_ / StateFileName(state);
-      const absl::StatusOr<int64_t> steps =
-          LoadTrainingState(path, RunFingerprint(options_), training_);
-      if (steps.ok()) {
-        steps_done_ = published_ = saved_ = *steps;
+      status = LoadTrainingState(folder_, state, Identity(), training_);
+      if (status.ok()) {
+        steps_done_ = saved_ = state;
         Report(absl::StrCat("resumed after step ", steps_done_, " from ",
-                            path.string()));
-        return absl::OkStatus();
+                            (folder_ / StateFileName(state)).string()));
+        break;
       }
-      status = steps.status();
       // Only damage is a reason to go further back.
       if (!absl::IsDataLoss(status)) return status;
       Report(absl::StrCat(status.message(), "; looking for an older state"));
+      damaged.push_back(state);
     }
-    return status;
+    if (!status.ok()) return status;
+    for (const int64_t state : damaged) {
+      if (absl::Status aside = SetStateAside(folder_, state); !aside.ok())
+        return aside;
+    }
+    return absl::OkStatus();
+  }
+
+  StateIdentity Identity() const {
+    return {RunFingerprint(options_), static_cast<int64_t>(data_.size())};
   }
 
   // Every process goes on from what the first one has.
@@ -288,7 +406,16 @@ class TrainingLoop {
     if (absl::Status status = group_.BroadcastFromFirst(steps); !status.ok())
       return status;
     steps_done_ = steps.item<int64_t>();
-    if (steps_done_ == 0) return absl::OkStatus();
+    if (steps_done_ == 0) {
+      // The rest of the state is still the same zeros everywhere.
+      if (absl::Status status = group_.BroadcastFromFirst(
+              training_.generator_parameters().values());
+          !status.ok()) {
+        return status;
+      }
+      return group_.BroadcastFromFirst(
+          training_.discriminator_parameters().values());
+    }
     // Memory for the average, which no process but the first has yet.
     if (!training_.ema().values().defined())
       training_.ema().Update(training_.generator_parameters().values());
@@ -319,14 +446,12 @@ class TrainingLoop {
     return device_.is_cpu() ? host : host.to(device_);
   }
 
-  absl::Status Step() {
-    const absl::Time begin = clock_->Now();
-    const absl::StatusOr<at::Tensor> samples = NextSamples();
-    if (!samples.ok()) return samples.status();
+  // `begin` is when it began to wait for `samples`.
+  absl::Status Step(const at::Tensor& samples, absl::Time begin) {
     const StepSettings settings = {steps_done_, Rate(options_.lr_g),
                                    Rate(options_.lr_d)};
     const absl::StatusOr<StepLosses> losses =
-        training_.Run(*samples, draws_.Draw(steps_done_), settings);
+        training_.Run(samples, draws_.Draw(steps_done_), settings);
     if (!losses.ok()) return losses.status();
     const double discriminator =
         losses->discriminator_real + losses->discriminator_fake;
@@ -338,7 +463,30 @@ class TrainingLoop {
                                     ", R1 ", losses->r1.value_or(0), ")"));
     }
     ++steps_done_;
-    if (IsFirst()) Tell(settings, *losses, begin);
+    const bool log =
+        steps_done_ % options_.log_every == 0 || steps_done_ == total_steps_;
+    if (log || group_.size() == 1) {
+      if (absl::Status status = GatherDataTrouble(); !status.ok())
+        return status;
+    }
+    if (IsFirst()) Tell(settings, *losses, begin, log);
+    return absl::OkStatus();
+  }
+
+  // Of all processes: a step waits for the one that waits longest.
+  absl::Status GatherDataTrouble() {
+    const double wait = data_.WaitSeconds();
+    const absl::StatusOr<std::vector<int64_t>> waits =
+        group_.AllGather(absl::ToInt64Nanoseconds(
+            absl::Seconds(wait - std::exchange(own_data_wait_, wait))));
+    if (!waits.ok()) return waits.status();
+    data_wait_ += 1e-9 * static_cast<double>(
+                             *std::max_element(waits->begin(), waits->end()));
+    const absl::StatusOr<std::vector<int64_t>> damaged =
+        group_.AllGather(data_.DamagedSamples());
+    if (!damaged.ok()) return damaged.status();
+    damaged_samples_ =
+        std::accumulate(damaged->begin(), damaged->end(), int64_t{0});
     return absl::OkStatus();
   }
 
@@ -365,10 +513,8 @@ class TrainingLoop {
 
   // To log, display and metrics, the last step's numbers.
   void Tell(const StepSettings& settings, const StepLosses& losses,
-            absl::Time begin) {
+            absl::Time begin, bool log) {
     const absl::Time now = clock_->Now();
-    const bool log =
-        steps_done_ % options_.log_every == 0 || steps_done_ == total_steps_;
     // A pass over all weights each, so not at every step.
     std::optional<double> d_norm, g_norm, ema_distance;
     if (log) {
@@ -387,8 +533,8 @@ class TrainingLoop {
       metrics_->OnStep({.step = steps_done_,
                         .images = options_.batch_size,
                         .duration = now - begin,
-                        .data_wait_seconds = data_.WaitSeconds(),
-                        .damaged_images = data_.DamagedSamples(),
+                        .data_wait_seconds = data_wait_,
+                        .damaged_images = damaged_samples_,
                         .discriminator_real_loss = losses.discriminator_real,
                         .discriminator_fake_loss = losses.discriminator_fake,
                         .discriminator_rate = settings.discriminator_rate,
@@ -411,13 +557,13 @@ class TrainingLoop {
       progress.images_per_second = static_cast<double>(window_d_.count()) *
                                    options_.batch_size / seconds;
       progress.data_wait_share =
-          std::clamp((data_.WaitSeconds() - window_wait_) / seconds, 0.0, 1.0);
+          std::clamp((data_wait_ - window_wait_) / seconds, 0.0, 1.0);
       progress.discriminator_loss = window_d_.TakeMean();
       progress.generator_loss = window_g_.TakeMean();
       progress.discriminator_gradient_norm = d_norm;
       progress.generator_gradient_norm = g_norm;
       window_start_ = now;
-      window_wait_ = data_.WaitSeconds();
+      window_wait_ = data_wait_;
       progress_ = progress;
       Survive(log_->Append({.step = steps_done_,
                             .images = progress.images,
@@ -433,7 +579,7 @@ class TrainingLoop {
                             .images_per_second = progress.images_per_second,
                             .data_wait_share = progress.data_wait_share,
                             .ema_distance = ema_distance,
-                            .damaged_images = data_.DamagedSamples()}));
+                            .damaged_images = damaged_samples_}));
     }
     if (display_ != nullptr) display_->Update(progress);
   }
@@ -448,8 +594,7 @@ class TrainingLoop {
     // No state may be ahead of its lines in the log.
     if (absl::Status status = log_->Sync(); !status.ok()) return status;
     if (absl::Status status =
-            SaveTrainingState(folder_ / StateFileName(steps_done_), training_,
-                              steps_done_, RunFingerprint(options_));
+            SaveTrainingState(folder_, training_, steps_done_, Identity());
         !status.ok()) {
       return status;
     }
@@ -595,6 +740,12 @@ class TrainingLoop {
   std::optional<PublishedVersions> versions_;
   std::unique_ptr<MetricsLog> log_;
 
+  double own_data_wait_ = 0;  // Seconds, as far as they were gathered.
+  // Of all processes, since the start. With several, as of the last line of the
+  // log.
+  double data_wait_ = 0;  // Seconds.
+  int64_t damaged_samples_ = 0;
+
   // Since the last line of the log.
   absl::Time window_start_;
   double window_wait_ = 0;
@@ -653,9 +804,9 @@ absl::Status RunTraining(const TrainerOptions& options,
   try {
     const at::Device device = PrepareDevice(options, context.local_rank);
     const c10::OptionalDeviceGuard guard(device);
-    const absl::StatusOr<Beginning> beginning = Begin(options);
-    if (!beginning.ok()) return beginning.status();
-    return TrainingLoop(options, context, *beginning, device).Run(stop);
+    const absl::StatusOr<int64_t> first_version = FirstVersion(options);
+    if (!first_version.ok()) return first_version.status();
+    return TrainingLoop(options, context, *first_version, device).Run(stop);
   } catch (const std::exception& e) {
     return absl::InternalError(absl::StrCat("LibTorch: ", e.what()));
   }

@@ -36,20 +36,23 @@ int64_t TotalSteps(const TrainerOptions& options, size_t samples);
 
 // Trains until the last step, for max_hours, or until `stop` is set in any
 // process, which is looked at between steps; in each case saves the state, and
-// publishes the weights if the run has made a step since the last version.
-// After each version it removes those of its own that options.keep_published
-// lets go. What cannot be saved, drawn, published or removed on the way is
-// reported and stops nothing, so that a full disk costs no run; at the end it
-// is an error. Blocks.
+// publishes the weights if no version has them. All processes end with what
+// came of that in the first one. After each version it removes those of its own
+// that options.keep_published lets go. What cannot be saved, drawn, published
+// or removed on the way is reported and stops nothing, so that a full disk
+// costs no run; at the end it is an error. Images that cannot be read end the
+// run before the step that wanted them, with the state saved. Blocks.
 //   Cancelled           ended by `stop`, with all that belongs to an end done
-//   InvalidArgument     options that do not fit the data or the saved state
+//   InvalidArgument     options or data that do not fit each other, the saved
+//                       state, or those of the other processes
 //   FailedPrecondition  a state is there and options.resume is kNever
 //   DataLoss            both saved states or the list of published versions is
 //                       damaged, or no sample can be read
-//   Unavailable, DeadlineExceeded  another process is gone or hangs
+//   Unavailable, DeadlineExceeded  another process is gone, hangs, or cannot
+//                       read its images
 //   Internal            a loss or a weight is not finite: the last saved state
 //                       is kept
-//   the file system's errors, with the path
+//   the file system's and the data set's errors, with the path
 absl::Status RunTraining(const TrainerOptions& options,
                          const TrainingContext& context,
                          const std::atomic<bool>& stop);

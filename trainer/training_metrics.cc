@@ -143,8 +143,9 @@ TrainingMetrics::TrainingMetrics(const std::string& version, int64_t last_step)
 
 TrainingMetrics::~TrainingMetrics() = default;
 
-void TrainingMetrics::OnResumed(int64_t step) {
+void TrainingMetrics::OnResumed(int64_t step, std::optional<int64_t> version) {
   series_->step.Set(static_cast<double>(step));
+  Set(series_->published_version, version);
 }
 
 void TrainingMetrics::OnStep(const Step& step) {

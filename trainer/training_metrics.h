@@ -27,7 +27,8 @@ class TrainingMetrics {
     int64_t step = 0;    // Steps done, this one counted in.
     int64_t images = 0;  // Of this step, all processes together.
     absl::Duration duration;
-    // As BatchSource gives them: since the process began.
+    // As BatchSource gives them, since the process began: the longest wait of
+    // any process, and the images of all.
     double data_wait_seconds = 0;
     int64_t damaged_images = 0;
     double discriminator_real_loss = 0;
@@ -48,8 +49,8 @@ class TrainingMetrics {
   TrainingMetrics& operator=(const TrainingMetrics&) = delete;
   ~TrainingMetrics();
 
-  // The run goes on from `step`.
-  void OnResumed(int64_t step);
+  // The run goes on from `step`; the version that it published last, if any.
+  void OnResumed(int64_t step, std::optional<int64_t> version);
   void OnStep(const Step& step);
   // `version` at `time`, both of no meaning if it failed.
   void OnPublish(PublishResult result, int64_t version, absl::Time time);

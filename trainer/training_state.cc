@@ -3,16 +3,17 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
 
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/durable_file.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/sha256.h"
+#include "trainer/state_files.h"
 #include "trainer/trainer_options.h"
 
 namespace ddgan {
@@ -20,9 +21,11 @@ namespace {
 
 constexpr char kFingerprintKey[] = "fingerprint";
 constexpr char kStepKey[] = "steps_done";
+constexpr char kSamplesKey[] = "samples";
 constexpr char kTrainingConfigKey[] = "training_config";
-// Of the tensors' digests, in order.
-constexpr char kDigestKey[] = "sha256_of_digests";
+// Of the whole file, in which zeros stand in the place of the digest.
+constexpr char kDigestKey[] = "sha256";
+const std::string kNoDigest(64, '0');
 
 TensorView View(const std::string& name, const at::Tensor& tensor) {
   return {name,
@@ -31,10 +34,22 @@ TensorView View(const std::string& name, const at::Tensor& tensor) {
           {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}};
 }
 
-std::string DigestOfData(const std::vector<TensorView>& views) {
-  std::string digests;
-  for (const TensorView& view : views) digests += Sha256Hex(view.data);
-  return Sha256Hex(digests);
+// Whether the digest that `view`, of `bytes`, has in its metadata is theirs. It
+// leaves zeros in the digest's place.
+bool DigestMatches(const SafetensorsView& view, std::string& bytes) {
+  const auto digest = view.metadata.find(kDigestKey);
+  if (digest == view.metadata.end() ||
+      digest->second.size() != kNoDigest.size())
+    return false;
+  const size_t place = bytes.find(digest->second);
+  if (place == std::string::npos) return false;
+  bytes.replace(place, kNoDigest.size(), kNoDigest);
+  return Sha256Hex(bytes) == digest->second;
+}
+
+std::string ValueOf(const SafetensorsView& view, const char* key) {
+  const auto found = view.metadata.find(key);
+  return found == view.metadata.end() ? "" : found->second;
 }
 
 }  // namespace
@@ -57,72 +72,84 @@ std::vector<std::pair<std::string, at::Tensor>> TrainingStateTensors(
   };
 }
 
-absl::Status SaveTrainingState(const std::filesystem::path& path,
+absl::Status SaveTrainingState(const std::filesystem::path& folder,
                                const TrainingStep& training, int64_t steps_done,
-                               const std::string& fingerprint) {
+                               const StateIdentity& identity) {
   std::vector<TensorView> views;
   auto tensors = TrainingStateTensors(training);
   for (auto& [name, tensor] : tensors) {
     tensor = tensor.cpu();  // Itself if it is there.
     views.push_back(View(name, tensor));
   }
-  const absl::StatusOr<std::string> bytes =
-      SerializeSafetensors(views, {{kFingerprintKey, fingerprint},
-                                   {kStepKey, absl::StrCat(steps_done)},
-                                   {kDigestKey, DigestOfData(views)}});
+  absl::StatusOr<std::string> bytes = SerializeSafetensors(
+      views, {{kFingerprintKey, identity.fingerprint},
+              {kSamplesKey, absl::StrCat(identity.samples)},
+              {kStepKey, absl::StrCat(steps_done)},
+              {kDigestKey, kNoDigest}});
   if (!bytes.ok()) return bytes.status();
-  return WriteFileDurably(path, *bytes);
+  const std::string digest = Sha256Hex(*bytes);
+  bytes->replace(bytes->find(kNoDigest), kNoDigest.size(), digest);
+  return WriteFileDurably(folder / StateFileName(steps_done), *bytes);
 }
 
-absl::StatusOr<int64_t> LoadTrainingState(const std::filesystem::path& path,
-                                          const std::string& fingerprint,
-                                          TrainingStep& training) {
+absl::Status LoadTrainingState(const std::filesystem::path& folder,
+                               int64_t steps_done,
+                               const StateIdentity& identity,
+                               TrainingStep& training) {
+  const std::filesystem::path path = folder / StateFileName(steps_done);
   std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return absl::NotFoundError(absl::StrCat(path.string(), ": no such file"));
-  }
+  if (!file) return PathError(errno, "open", path);
   std::stringstream buffer;
   buffer << file.rdbuf();
-  const std::string bytes = std::move(buffer).str();
+  std::string bytes = std::move(buffer).str();
   const auto damaged = [&](absl::string_view why) {
     return absl::DataLossError(
         absl::StrCat(path.string(), ": not a whole training state: ", why));
   };
   const absl::StatusOr<SafetensorsView> view = ParseSafetensors(bytes);
   if (!view.ok()) return damaged(view.status().message());
-  const auto found = view->metadata.find(kFingerprintKey);
-  const auto step = view->metadata.find(kStepKey);
-  const auto digest = view->metadata.find(kDigestKey);
-  int64_t steps_done = 0;
-  if (found == view->metadata.end() || step == view->metadata.end() ||
-      digest == view->metadata.end() ||
-      !absl::SimpleAtoi(step->second, &steps_done) || steps_done < 0) {
-    return damaged("its metadata is missing");
+  if (!DigestMatches(*view, bytes)) {
+    return damaged(
+        "it has no digest that matches its bytes, because they changed or an "
+        "earlier version of ddgan-train wrote them");
   }
-  if (DigestOfData(view->tensors) != digest->second) {
-    return damaged("its digest does not match");
+  if (const std::string step = ValueOf(*view, kStepKey);
+      step != absl::StrCat(steps_done)) {
+    return damaged(absl::StrCat("it is the one after step ", step));
   }
-  if (const std::string difference =
-          DescribeFingerprintDifference(found->second, fingerprint);
-      !difference.empty()) {
+  const auto another = [&](absl::string_view difference) {
     return absl::InvalidArgumentError(absl::StrCat(
         path.string(), " is the state of another run (", difference,
-        "): use the same options, or another --run_dir"));
+        "): use the same options and data, or another --run_dir"));
+  };
+  if (const std::string difference = DescribeFingerprintDifference(
+          ValueOf(*view, kFingerprintKey), identity.fingerprint);
+      !difference.empty()) {
+    return another(difference);
+  }
+  if (const std::string samples = ValueOf(*view, kSamplesKey);
+      samples != absl::StrCat(identity.samples)) {
+    return another(absl::StrCat("on a data set of ", samples,
+                                " samples, this one has ", identity.samples));
   }
 
   // Defined before the first step, so that it can be restored like the others.
   training.ema().values() =
       training.generator_parameters().values().detach().clone();
-  for (const auto& [name, tensor] : TrainingStateTensors(training)) {
+  const auto tensors = TrainingStateTensors(training);
+  for (const auto& [name, tensor] : tensors) {
     const TensorView* saved = view->Find(name);
     if (saved == nullptr || saved->dtype != DType::kFloat32 ||
         saved->shape != tensor.sizes().vec()) {
+      training.ema().values() = at::Tensor();
       return damaged(absl::StrCat(name, " is missing or of another shape"));
     }
-    tensor.copy_(at::from_blob(const_cast<char*>(saved->data.data()),
-                               saved->shape, at::kFloat));
   }
-  return steps_done;
+  for (const auto& [name, tensor] : tensors) {
+    tensor.copy_(at::from_blob(const_cast<char*>(view->Find(name)->data.data()),
+                               tensor.sizes(), at::kFloat));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> SerializeEmaWeights(

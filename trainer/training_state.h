@@ -1,7 +1,7 @@
 // What a run needs to go on exactly where it was: both networks, optimisers,
 // the average and the step number. Random draws and data order are functions
 // of (seed, step), so they need no state. One safetensors file, the trainer's
-// own; servers never read it.
+// own; servers never read it. Its metadata has a digest of all its bytes.
 #ifndef DDGAN_TRAINER_TRAINING_STATE_H_
 #define DDGAN_TRAINER_TRAINING_STATE_H_
 
@@ -18,23 +18,31 @@
 
 namespace ddgan {
 
+// Which run a state is of.
+struct StateIdentity {
+  std::string fingerprint;  // RunFingerprint
+  int64_t samples = 0;      // Of the data set, >= 1.
+};
+
 // Every tensor of a state under its name in the file, float32 on the training
 // device. The average must be defined.
 std::vector<std::pair<std::string, at::Tensor>> TrainingStateTensors(
     const TrainingStep& training);
 
-// `fingerprint` says which run this is (RunFingerprint).
-absl::Status SaveTrainingState(const std::filesystem::path& path,
+// Writes <folder>/<StateFileName(steps_done)>.
+absl::Status SaveTrainingState(const std::filesystem::path& folder,
                                const TrainingStep& training, int64_t steps_done,
-                               const std::string& fingerprint);
+                               const StateIdentity& identity);
 
-// Restores into `training` and returns the steps done.
-//   NotFound         no such file
-//   DataLoss         damaged or not a training state
-//   InvalidArgument  of a run with another fingerprint; names what differs
-absl::StatusOr<int64_t> LoadTrainingState(const std::filesystem::path& path,
-                                          const std::string& fingerprint,
-                                          TrainingStep& training);
+// Restores the state after `steps_done` steps into `training`, which is as
+// before on an error.
+//   DataLoss         damaged, of an earlier trainer, or no training state
+//   InvalidArgument  of a run with another identity; names what differs
+//   the file system's errors, with the path
+absl::Status LoadTrainingState(const std::filesystem::path& folder,
+                               int64_t steps_done,
+                               const StateIdentity& identity,
+                               TrainingStep& training);
 
 // The generator's averaged weights as the bytes of model.safetensors, under the
 // names of `plan`, with the run's configuration as "training_config" in the

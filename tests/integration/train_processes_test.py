@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zlib
 
 import numpy
 import safetensors.numpy
@@ -32,10 +34,22 @@ FLAGS = ('--dataset=mnist', '--num_channels_dae=8', '--ch_mult=1,1',
          '--threads=1', '--progress=lines')
 
 
-def write_digits(folder):
-  pixels = random.Random(1).randbytes(64 * 28 * 28)
+def write_digits(folder, count=64):
+  folder.mkdir(exist_ok=True)
+  pixels = random.Random(1).randbytes(count * 28 * 28)
   (folder / 'train-images-idx3-ubyte').write_bytes(
-      struct.pack('>IIII', 0x803, 64, 28, 28) + pixels)
+      struct.pack('>IIII', 0x803, count, 28, 28) + pixels)
+
+
+def gray_png(size):
+  """A PNG of so many pixels a side."""
+  def chunk(kind, data):
+    return (struct.pack('>I', len(data)) + kind + data +
+            struct.pack('>I', zlib.crc32(kind + data)))
+  return (b'\x89PNG\r\n\x1a\n' +
+          chunk(b'IHDR', struct.pack('>IIBBBBB', size, size, 8, 0, 0, 0, 0)) +
+          chunk(b'IDAT', zlib.compress((b'\0' + bytes(size)) * size)) +
+          chunk(b'IEND', b''))
 
 
 def free_port():
@@ -52,23 +66,36 @@ class TrainProcessesTest(unittest.TestCase):
     self.folder = pathlib.Path(folder.name)
     write_digits(self.folder)
 
-  def start(self, out, *flags, rank=0, size=1, port=0):
+  def start(self, out, *flags, rank=0, size=1, port=0, cwd=None):
+    """A process, which `flags`, told last, may tell something else."""
     environment = dict(os.environ)
     if size > 1:
       environment.update(RANK=str(rank), WORLD_SIZE=str(size),
                          LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1',
                          MASTER_PORT=str(port))
     process = subprocess.Popen(
-        [train_program.path, *FLAGS, f'--data={self.folder}', f'--out={out}',
-         *flags], cwd=self.folder, env=environment, text=True,
+        [train_program.path, *FLAGS, f'--data={self.folder}',
+         f'--out={self.folder / out}', *flags], cwd=cwd or self.folder,
+        env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     self.addCleanup(process.kill)
     return process
 
   def finish(self, *processes, code=0):
+    """What each wrote on stderr."""
+    written = []
     for process in processes:
       output, errors = process.communicate(timeout=120)
       self.assertEqual(process.returncode, code, output + errors)
+      written.append(errors)
+    return written
+
+  def start_two(self, out, *flags, second=(), second_cwd=None):
+    """Two processes of one run; the other may be told more, or elsewhere."""
+    port = free_port()
+    return (self.start(out, *flags, rank=0, size=2, port=port),
+            self.start(out, *flags, *second, rank=1, size=2, port=port,
+                       cwd=second_cwd))
 
   def log(self, out):
     """Lines of metrics.jsonl, without what depends on the clock."""
@@ -97,9 +124,7 @@ class TrainProcessesTest(unittest.TestCase):
 
   def test_two_processes_make_the_run_of_one(self):
     self.finish(self.start('one', '--max_steps=20'))
-    port = free_port()
-    self.finish(*(self.start('two', '--max_steps=20', rank=rank, size=2,
-                             port=port) for rank in range(2)))
+    self.finish(*self.start_two('two', '--max_steps=20'))
     one, two = (self.weights(out, 20) for out in ('one', 'two'))
     for name, values in one.items():
       # Softmax does not see an attention key's bias, so its true gradient is
@@ -116,11 +141,89 @@ class TrainProcessesTest(unittest.TestCase):
           self.assertAlmostEqual(line[key], other[key], delta=1e-5,
                                  msg=f'{key} of step {line["step"]}')
 
+  def test_every_process_ends_as_the_first_does(self):
+    in_the_way = self.folder / 'out' / 'mnist'
+    in_the_way.parent.mkdir()
+    in_the_way.write_text('no folder')
+    _, errors = self.finish(*self.start_two('out', '--max_steps=2'), code=1)
+    self.assertIn('rank 0 could not end the run as it should', errors)
+    in_the_way.unlink()
+    first, second = self.start_two('out', '--max_steps=3')
+    self.finish(second)
+    # Before it ended, the first one had done all that belongs to an end.
+    self.assertTrue((in_the_way / '3' / 'manifest.json').exists())
+    self.finish(first)
+
+  def test_processes_that_were_told_different_things_do_not_begin(self):
+    write_digits(self.folder / 'fewer', count=32)
+    for second, difference in (
+        ('--lr_g=1e-5', 'another configuration'),
+        ('--log_every=2', 'another --log_every'),
+        (f'--data={self.folder / "fewer"}', 'a data set of another size')):
+      with self.subTest(second):
+        for errors in self.finish(
+            *self.start_two('out', '--max_steps=2', second=(second,)), code=1):
+          self.assertEqual(
+              errors, f'ddgan-train: process group: rank 1 has {difference} '
+              'than rank 0: start all with the same options and data\n')
+
+  def test_all_processes_begin_with_the_weights_of_the_first(self):
+    self.finish(self.start('out', '--max_steps=2'))
+    flags = ('--init_from=out/mnist/2', '--model=more', '--max_steps=3',
+             '--no_lr_decay')
+    self.finish(self.start('one', *flags))
+    # The other finds no such version where it is.
+    (self.folder / 'elsewhere').mkdir()
+    self.finish(*self.start_two('two', *flags,
+                                second_cwd=self.folder / 'elsewhere'))
+    one, two = (
+        safetensors.numpy.load_file(
+            self.folder / out / '.training-more/state_3.safetensors')
+        for out in ('one', 'two'))
+    numpy.testing.assert_allclose(one['discriminator.values'],
+                                  two['discriminator.values'], atol=1e-5)
+
+  def test_damage_that_another_process_met_is_named_and_counted(self):
+    pictures = self.folder / 'pictures'
+    pictures.mkdir()
+    for i in range(9):
+      (pictures / f'{i}.png').write_bytes(gray_png(32))
+    (pictures / '8.png').write_bytes(gray_png(32)[:-30])
+    # An epoch is one batch, in another order each time, so that both meet it.
+    errors = self.finish(*self.start_two(
+        'out', '--dataset=image_folder', f'--data={pictures}',
+        '--image_size=32', '--num_channels=1', '--model=mnist',
+        '--max_steps=30'))
+    self.assertEqual(errors[0], '')
+    self.assertRegex(errors[1], r'\Addgan-train: rank 1: damaged, another takes '
+                     r'its place: .*8\.png.*\n\Z')
+    self.assertEqual(self.log('out')[-1]['damaged_images'], 2)
+
+  def test_a_process_that_cannot_read_ends_all_with_the_state_saved(self):
+    pictures = self.folder / 'pictures'
+    pictures.mkdir()
+    for i in range(64):
+      (pictures / f'{i}.png').write_bytes(gray_png(32))
+    flags = ('--dataset=image_folder', '--image_size=32', '--num_channels=1',
+             '--model=mnist', '--max_steps=100000')
+    other = self.folder / 'other'
+    shutil.copytree(pictures, other)
+    first, second = self.start_two('out', *flags, f'--data={pictures}',
+                                   second=(f'--data={other}',))
+    for line in first.stdout:
+      if line.startswith('step 3/'):
+        break
+    shutil.rmtree(other)
+    first_errors, second_errors = self.finish(first, second, code=1)
+    self.assertIn('another process cannot read its images', first_errors)
+    self.assertIn(str(other), second_errors)
+    last = self.log('out')[-1]['step']
+    state = self.folder / f'out/.training-mnist/state_{last}.safetensors'
+    self.assertTrue(state.exists())
+
   def test_a_process_that_dies_ends_the_other_and_a_restart_resumes(self):
-    port = free_port()
     flags = ('--max_steps=100000', '--save_every=1')
-    first, second = (self.start('out', *flags, rank=rank, size=2, port=port)
-                     for rank in range(2))
+    first, second = self.start_two('out', *flags)
     for line in first.stdout:
       if line.startswith('step 3/'):
         break

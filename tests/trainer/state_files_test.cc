@@ -27,6 +27,17 @@ TEST(StateFilesTest, AFolderThatIsNotThereHoldsNone) {
   EXPECT_THAT(*ListStates(folder.path() / "no"), IsEmpty());
 }
 
+TEST(StateFilesTest, WhatIsSetAsideIsNoStateAnyMore) {
+  const TemporaryFolder folder;
+  for (const int64_t steps : {5, 30})
+    WriteBytes(folder.path() / StateFileName(steps), "x");
+  ASSERT_TRUE(SetStateAside(folder.path(), 30).ok());
+  EXPECT_THAT(*ListStates(folder.path()), ElementsAre(5));
+  EXPECT_TRUE(
+      std::filesystem::exists(folder.path() / "state_30.safetensors.damaged"));
+  EXPECT_FALSE(SetStateAside(folder.path(), 30).ok());
+}
+
 TEST(StateFilesTest, TheLastTwoStay) {
   const TemporaryFolder folder;
   for (const int64_t steps : {5, 30, 10, 20})

@@ -34,19 +34,27 @@ using ::testing::HasSubstr;
 // stays the same. Every one takes a minute to read.
 class SquaresSource : public BatchSource {
  public:
-  // Step `bad_step` is of infinite brightness.
+  // What is wrong with some.
+  struct Faults {
+    int64_t bright_step = -1;      // Its pictures are of infinite brightness.
+    int64_t unreadable_step = -1;  // Its pictures may not be read.
+  };
+
   SquaresSource(ManualClock* clock, std::vector<uint32_t> rows, int batch,
-                int64_t bad_step)
+                size_t size, const Faults& faults)
       : clock_(clock),
         rows_(std::move(rows)),
         batch_(batch),
-        bad_step_(bad_step) {}
+        size_(size),
+        faults_(faults) {}
 
   const ImageShape& shape() const override { return shape_; }
-  size_t size() const override { return 16; }
+  size_t size() const override { return size_; }
   absl::StatusOr<absl::Span<const float>> Batch(int64_t step) override {
     pixels_.clear();
-    if (step == bad_step_) {
+    if (step == faults_.unreadable_step)
+      return absl::PermissionDeniedError("squares: permission denied");
+    if (step == faults_.bright_step) {
       pixels_.assign(rows_.size() * 32 * 32,
                      std::numeric_limits<float>::infinity());
       return pixels_;
@@ -68,7 +76,8 @@ class SquaresSource : public BatchSource {
   ManualClock* const clock_;
   const std::vector<uint32_t> rows_;
   const int batch_;
-  const int64_t bad_step_;
+  const size_t size_;
+  const Faults faults_;
   const ImageShape shape_ = {1, 32, 32};
   std::vector<float> pixels_;
 };
@@ -105,7 +114,7 @@ class TrainingLoopTest : public testing::Test {
     SquaresSource data(&clock_,
                        RowsOfProcess(options.batch_size, 1, 0,
                                      std::max(1, options.accumulate)),
-                       options.batch_size, bad_step_);
+                       options.batch_size, samples_, faults_);
     ProgressDisplay display(
         {.mode = ProgressMode::kLines,
          .is_terminal = false,
@@ -179,7 +188,8 @@ class TrainingLoopTest : public testing::Test {
       ProcessGroup::Join({}, CollectiveBackend::kGloo, absl::Minutes(1))
           .value();
   std::atomic<bool> stop_ = false;
-  int64_t bad_step_ = -1;
+  size_t samples_ = 16;
+  SquaresSource::Faults faults_;
   std::vector<std::string> lines_;
   std::string metrics_;  // Of the last run.
 };
@@ -240,6 +250,32 @@ TEST_F(TrainingLoopTest, KeepsTwoStatesAndFallsBackToTheOlder) {
   EXPECT_TRUE(Weights("a/squares/8") == Weights("whole/squares/8"));
 }
 
+TEST_F(TrainingLoopTest, ADamagedStateDoesNotTakeThePlaceOfASoundOne) {
+  TrainerOptions options = Options("a");
+  options.save_every = 2;
+  ASSERT_TRUE(Train(options).ok());
+  const std::filesystem::path folder = RunFolder(options);
+  Damage(folder / "state_6.safetensors");
+  options.max_steps = 5;
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(*ListStates(folder), ElementsAre(5, 4));
+  EXPECT_TRUE(std::filesystem::exists(folder / "state_6.safetensors.damaged"));
+}
+
+TEST_F(TrainingLoopTest, AnUnreadableFileEndsTheRunWithTheStepsBeforeItSaved) {
+  TrainerOptions options = Options("a");
+  faults_.unreadable_step = 5;
+  const absl::Status status = Train(options);
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(status.message(), "squares: permission denied");
+  EXPECT_THAT(*ListStates(RunFolder(options)), ElementsAre(5));
+  EXPECT_FALSE(std::filesystem::exists(options.out + "/squares"));
+  faults_ = {};
+  ASSERT_TRUE(Train(options).ok());
+  ASSERT_TRUE(Train(Options("whole")).ok());
+  EXPECT_TRUE(Weights("a/squares/6") == Weights("whole/squares/6"));
+}
+
 TEST_F(TrainingLoopTest, StopsAfterMaxHours) {
   TrainerOptions options = Options("a");
   options.max_hours = 0.1;  // 6 minutes: two batches of four.
@@ -251,7 +287,7 @@ TEST_F(TrainingLoopTest, StopsAfterMaxHours) {
 TEST_F(TrainingLoopTest, ALossThatIsNotFiniteEndsTheRunWithTheLastStateKept) {
   TrainerOptions options = Options("a");
   options.save_every = 2;
-  bad_step_ = 5;
+  faults_.bright_step = 5;
   const absl::Status status = Train(options);
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(status.message()),
@@ -272,6 +308,41 @@ TEST_F(TrainingLoopTest, AFullDiskCostsTheVersionAndNotTheRun) {
                                      HasSubstr("training goes on"))));
   EXPECT_THAT(*ListStates(RunFolder(options)), ElementsAre(6));
   EXPECT_THAT(metrics_, HasSubstr("result=\"failed\"} 4"));
+}
+
+TEST_F(TrainingLoopTest, ALastVersionThatWasNotPublishedIsPublishedNextTime) {
+  const TrainerOptions options = Options("a");
+  std::filesystem::create_directories(options.out);
+  const std::filesystem::path model =
+      std::filesystem::path(options.out) / options.model;
+  WriteBytes(model, "in the way");
+  ASSERT_FALSE(Train(options).ok());
+  std::filesystem::remove(model);
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(lines_, Contains(HasSubstr("resumed after step 6")));
+  EXPECT_THAT(Versions(options), ElementsAre(6));
+  // And only once.
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(metrics_, AllOf(HasSubstr("result=\"published\"} 0"),
+                              HasSubstr("result=\"present\"} 0")));
+}
+
+TEST_F(TrainingLoopTest, KnowsTheLastVersionAfterAResume) {
+  TrainerOptions options = Options("a");
+  ASSERT_TRUE(Train(options).ok());
+  options.max_steps = 7;
+  stop_ = true;
+  EXPECT_EQ(Train(options).code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(metrics_,
+              HasSubstr("\nddgan_training_last_published_version 6\n"));
+}
+
+TEST_F(TrainingLoopTest, APictureThatCannotBeDrawnCostsNoVersion) {
+  const TrainerOptions options = Options("a");
+  std::filesystem::create_directories(RunFolder(options) +
+                                      "/samples_step_6.png/in_the_way");
+  EXPECT_FALSE(Train(options).ok());
+  EXPECT_THAT(Versions(options), ElementsAre(6));
 }
 
 TEST_F(TrainingLoopTest, AVersionCarriesTheConfigurationItWasMadeWith) {
@@ -317,6 +388,17 @@ TEST_F(TrainingLoopTest, RefusesTheStateOfAnotherRun) {
               HasSubstr("another run (seed was 1024 and is 2)"));
 }
 
+TEST_F(TrainingLoopTest, RefusesToGoOnWithADataSetOfAnotherSize) {
+  TrainerOptions options = Options("a");
+  ASSERT_TRUE(Train(options).ok());
+  samples_ = 20;
+  options.max_steps = 8;
+  const absl::Status status = Train(options);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("a data set of 16 samples, this one has 20"));
+}
+
 TEST_F(TrainingLoopTest, ResumeNeverDoesNotOverwriteAState) {
   TrainerOptions options = Options("a");
   ASSERT_TRUE(Train(options).ok());
@@ -353,6 +435,18 @@ TEST_F(TrainingLoopTest, StartsFromAPublishedVersionAndCountsOnFromIt) {
   options.max_steps = 6;
   ASSERT_TRUE(Train(options).ok());
   EXPECT_FALSE(Weights("b/squares/12") == Weights("a/squares/6"));
+}
+
+TEST_F(TrainingLoopTest, GoesOnWhenTheVersionThatItStartedFromIsGone) {
+  ASSERT_TRUE(Train(Options("a")).ok());
+  TrainerOptions options = Options("b");
+  options.init_from = (folder_.path() / "a/squares/6").string();
+  options.max_steps = 2;
+  ASSERT_TRUE(Train(options).ok());
+  std::filesystem::remove_all(options.init_from);
+  options.max_steps = 4;
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(Versions(options), ElementsAre(10, 8));
 }
 
 TEST_F(TrainingLoopTest, RefusesAVersionToStartFromThatDoesNotFit) {

@@ -35,8 +35,11 @@ TrainingMetrics::Step FullStep() {
 
 TEST(TrainingMetricsTest, TellsOfAStepAllThatItComputed) {
   TrainingMetrics metrics("ddgan-train 1.2.3", 100);
-  metrics.OnResumed(25);
-  EXPECT_THAT(metrics.Text(), HasSubstr("\nddgan_training_step 25\n"));
+  metrics.OnResumed(25, 20);
+  EXPECT_THAT(metrics.Text(),
+              AllOf(HasSubstr("\nddgan_training_step 25\n"),
+                    HasSubstr("\nddgan_training_last_published_version 20\n"),
+                    Not(HasSubstr("last_published_timestamp"))));
   metrics.OnStep(FullStep());
   EXPECT_THAT(
       metrics.Text(),
