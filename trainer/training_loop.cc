@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -20,6 +19,7 @@
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/checkpoint/durable_file.h"
 #include "engine/checkpoint/parameter_loader.h"
+#include "engine/libtorch_errors.h"
 #include "trainer/checkpoint_publisher.h"
 #include "trainer/data_order.h"
 #include "trainer/denoising_chain.h"
@@ -650,15 +650,13 @@ absl::Status RunTraining(const TrainerOptions& options,
   if (absl::Status status = CheckFits(options, *context.data); !status.ok()) {
     return status;
   }
-  try {
+  return CatchingLibTorch("LibTorch", [&] {
     const at::Device device = PrepareDevice(options, context.local_rank);
     const c10::OptionalDeviceGuard guard(device);
     const absl::StatusOr<Beginning> beginning = Begin(options);
     if (!beginning.ok()) return beginning.status();
     return TrainingLoop(options, context, *beginning, device).Run(stop);
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("LibTorch: ", e.what()));
-  }
+  });
 }
 
 }  // namespace ddgan
