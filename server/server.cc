@@ -138,7 +138,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     }
   }
   absl::StatusOr<std::unique_ptr<ListenerSecurity>> security =
-      ListenerSecurity::Start(options.security, &server->metrics_, RealClock());
+      ListenerSecurity::Start(options.security, &server->metrics_,
+                              server->access_log_.get(), RealClock());
   if (!security.ok()) return security.status();
   server->security_ = *std::move(security);
   if (absl::Status status = server->StartEndpoint(); !status.ok()) {

@@ -6,10 +6,12 @@ Run by CTest, or by hand:
 """
 
 import argparse
+import hashlib
 import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import grpc
@@ -123,6 +125,29 @@ class AccessLogTest(unittest.TestCase):
       self.call(images, count=0)
       calls = self.stop_and_read(server)
       self.assertEqual([call['code'] for call in calls], codes)
+
+  def test_calls_that_a_token_check_turned_away_have_a_line(self):
+    tokens = tempfile.NamedTemporaryFile('w', suffix='.json')
+    self.addCleanup(tokens.close)
+    json.dump({'tenants': [{'name': 'reader', 'tokens': [
+        {'sha256': hashlib.sha256(SECRET.encode()).hexdigest(),
+         'scopes': ['read']}]}]}, tokens)
+    tokens.flush()
+    server, images = self.start(f'--token_file={tokens.name}')
+    for authorization in ([], [('authorization', f'Bearer {SECRET}x')],
+                          [('authorization', f'Bearer {SECRET}')]):
+      with self.assertRaises(grpc.RpcError):
+        images.Generate(self.pb.GenerateRequest(count=1), timeout=30,
+                        metadata=[('traceparent', TRACE), *authorization])
+    calls = self.stop_and_read(server)
+    self.assertEqual([(call['method'], call['code']) for call in calls],
+                     [('Generate', 'UNAUTHENTICATED'),
+                      ('Generate', 'UNAUTHENTICATED'),
+                      ('Generate', 'PERMISSION_DENIED')])
+    for call in calls:
+      self.assertEqual(call['trace_id'], TRACE[3:35])
+    self.assertIn('reader', calls[-1]['error'])
+    self.assertEqual(len({call['request_id'] for call in calls}), len(calls))
 
   def test_the_client_changes_models_on_the_admin_port(self):
     server, _ = self.start()
