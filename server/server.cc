@@ -30,6 +30,7 @@
 #include "server/drain_policy.h"
 #include "server/grpc_limits.h"
 #include "server/listen_address.h"
+#include "server/log_output.h"
 #include "server/request_conversion.h"
 #include "server/shutdown_watchdog.h"
 #include "spdlog/spdlog.h"
@@ -207,7 +208,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   const ShutdownWatchdog watchdog(
       drain_delay + drain_timeout + kFlushTimeout + kHangTimeout, [] {
         spdlog::critical("the shutdown hangs; ending the process");
-        spdlog::shutdown();
+        EndLog();
         _exit(1);
       });
   if (health_ != nullptr) {
