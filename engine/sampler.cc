@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <exception>
-#include <new>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "engine/libtorch_errors.h"
 #include "engine/model/model.h"
 #include "engine/philox.h"
 
@@ -83,17 +82,6 @@ absl::Status StepRow(const Model& model, const SamplerRow& row,
   return absl::OkStatus();
 }
 
-absl::Status StepRowCatching(const Model& model, const SamplerRow& row,
-                             RowScratch& scratch) {
-  try {
-    return StepRow(model, row, scratch);
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of memory in a denoising step");
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("denoising step: ", e.what()));
-  }
-}
-
 }  // namespace
 
 // A batch's rows are taken one by one by the threads that are free. LibTorch
@@ -144,7 +132,8 @@ class Sampler::Threads {
       const SamplerRow& row = rows_[next_++];
       const Model& model = *model_;
       mutex_.Unlock();
-      absl::Status status = StepRowCatching(model, row, scratch);
+      absl::Status status = CatchingLibTorch(
+          "denoising step", [&] { return StepRow(model, row, scratch); });
       mutex_.Lock();
       if (!status.ok()) status_.Update(std::move(status));
       ++done_;

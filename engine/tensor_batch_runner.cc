@@ -3,47 +3,26 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <exception>
 #include <memory>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/functional/function_ref.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "engine/device/device_ops.h"
 #include "engine/device/pinned_step.h"
 #include "engine/device/slot_pool.h"
+#include "engine/libtorch_errors.h"
 #include "engine/model/model.h"
 
 namespace ddgan {
 namespace {
-
-// LibTorch's exceptions stop here.
-absl::Status Catching(absl::FunctionRef<void()> work) {
-  try {
-    work();
-    return absl::OkStatus();
-  } catch (const c10::OutOfMemoryError& e) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("denoising step: ", e.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of memory in a denoising step");
-  } catch (const c10::Error& e) {
-    return absl::InternalError(
-        absl::StrCat("denoising step: ", e.what_without_backtrace()));
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("denoising step: ", e.what()));
-  }
-}
 
 // What the lane holds of one model.
 struct Resident {
@@ -128,13 +107,14 @@ class TensorBatchRunner : public BatchRunner {
     }
     Resident* resident = nullptr;
     StepOutcome outcome;
-    absl::Status status = Catching([&] {
+    absl::Status status = CatchingLibTorch("denoising step", [&] {
       const c10::NoGradGuard no_grad;
       resident = &ResidentOf(model);
       outcome.device_time = ops_->Run([&] {
         Allot(*resident, rows);
         Step(*model, *resident, rows);
       });
+      return absl::OkStatus();
     });
     if (status.ok()) status = CheckFinite(*model, rows);
     if (!status.ok()) {
@@ -423,13 +403,15 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateTensorBatchRunner(
     return absl::InvalidArgumentError(
         "precision is tf32, which the cpu does not have");
   }
-  try {
+  std::unique_ptr<BatchRunner> runner;
+  absl::Status status = CatchingLibTorch(options.device, [&] {
     absl::StatusOr<std::unique_ptr<DeviceOps>> ops = OpsOf(options.device);
     if (!ops.ok()) return ops.status();
-    return std::make_unique<TensorBatchRunner>(options, *std::move(ops));
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat(options.device, ": ", e.what()));
-  }
+    runner = std::make_unique<TensorBatchRunner>(options, *std::move(ops));
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return runner;
 }
 
 }  // namespace ddgan

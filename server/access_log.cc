@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "server/log_output.h"
 #include "spdlog/async.h"
 #include "spdlog/spdlog.h"
 
@@ -124,7 +125,11 @@ AccessLog::AccessLog(AccessLogLevel level, LogFormat format,
       writer_(level == AccessLogLevel::kNone ? nullptr
                                              : std::make_unique<Writer>()) {}
 
-AccessLog::~AccessLog() = default;
+AccessLog::~AccessLog() {
+  if (writer_ == nullptr) return;
+  EndsWithin(kLogEndTimeout,
+             [writer = std::move(writer_)]() mutable { writer.reset(); });
+}
 
 void AccessLog::Write(const AccessRecord& record) {
   if (!Takes(record.status)) return;

@@ -61,7 +61,7 @@ class AccessLog {
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
-  // Writes what waits.
+  // Writes what waits, for at most kLogEndTimeout.
   ~AccessLog();
 
   // Whether a call that ended so has a line.
@@ -79,7 +79,7 @@ class AccessLog {
   const AccessLogLevel level_;
   const LogFormat format_;
   const std::function<void(int)> on_lost_;
-  const std::unique_ptr<Writer> writer_;  // Null for kNone.
+  std::unique_ptr<Writer> writer_;  // Constant until the end. Null for kNone.
 };
 
 }  // namespace ddgan

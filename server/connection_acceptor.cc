@@ -211,7 +211,7 @@ void ConnectionAcceptor::Run() {
       // The kernel has told their peers that they are through. Not at the end:
       // there may be no server any more.
       if (!ending) {
-        for (const int listener : listeners_) AcceptFrom(listener);
+        for (const int listener : listeners_) TakeBacklog(listener);
       }
       CloseListeners();
       not_accepting_.Notify();
@@ -233,7 +233,13 @@ void ConnectionAcceptor::Wake() {
   [[maybe_unused]] const ssize_t size = write(wake_, &one, sizeof(one));
 }
 
-void ConnectionAcceptor::AcceptFrom(int listener) {
+void ConnectionAcceptor::TakeBacklog(int listener) {
+  for (int taken = 0; taken < kBacklog; taken += kAcceptsPerTurn) {
+    if (!AcceptFrom(listener)) return;
+  }
+}
+
+bool ConnectionAcceptor::AcceptFrom(int listener) {
   if (spare_ < 0) KeepSpare();
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     sockaddr_storage address = {};
@@ -247,20 +253,21 @@ void ConnectionAcceptor::AcceptFrom(int listener) {
     const int error = errno;
     switch (ClassifyAcceptError(error)) {
       case AcceptError::kNothingWaits:
-        return;
+        return false;
       case AcceptError::kNextOne:
         continue;
       case AcceptError::kOutOfDescriptors:
         if (spare_ < 0) break;
         if (ShedOne(listener)) continue;
-        return;
+        return false;
       case AcceptError::kPause:
         break;
     }
     spdlog::warn("cannot accept a connection: {}", strerror(error));
     absl::SleepFor(kPause);
-    return;
+    return false;
   }
+  return true;
 }
 
 void ConnectionAcceptor::Take(int socket, const sockaddr_storage& address) {
@@ -329,7 +336,10 @@ void ConnectionAcceptor::Forget(uint64_t id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
   const Connection& connection = found->second;
-  close(connection.duplicate);  // Which also takes it out of the epoll set.
+  // By name: to close a duplicate takes it out of the set only once gRPC has
+  // closed its descriptor, too.
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, connection.duplicate, nullptr);
+  close(connection.duplicate);
   const auto [first, last] = ids_.equal_range(connection.peer);
   for (auto it = first; it != last; ++it) {
     if (it->second == id) {

@@ -68,9 +68,9 @@ class ConnectionAcceptor {
   // a thread of its own.
   void Start(std::unique_ptr<Handler> handler);
 
-  // Closes the port; no connection is handed over once this has returned. To be
-  // called before the server is shut down. Connections that are open stay, and
-  // stay counted.
+  // Takes what waits, and closes the port; no connection is handed over once
+  // this has returned. To be called before the server is shut down. Connections
+  // that are open stay, and stay counted.
   void StopAccepting() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends `peer`'s connection at once, as if its network had failed. Whether
@@ -98,8 +98,10 @@ class ConnectionAcceptor {
   absl::Status Bind();
   void Run();
   void Wake();
-  // Both on the acceptor's thread.
-  void AcceptFrom(int listener);
+  // These on the acceptor's thread. AcceptFrom takes a turn's connections;
+  // whether more may wait. TakeBacklog takes all that wait.
+  bool AcceptFrom(int listener);
+  void TakeBacklog(int listener);
   void Take(int socket, const sockaddr_storage& address);
   // Accepts one connection with the descriptor that is kept for this, and
   // closes it. False if there was none to accept.

@@ -88,17 +88,29 @@ void ListenerCredentials::CheckMetadata(void* credentials,
                                         grpc_process_auth_metadata_done_cb done,
                                         void* done_data) {
   auto* const self = static_cast<ListenerCredentials*>(credentials);
-  absl::string_view path;
-  std::vector<absl::string_view> authorization;
-  for (size_t i = 0; i < size; ++i) {
-    const absl::string_view key = View(metadata[i].key);
-    if (key == kPathKey) path = View(metadata[i].value);
-    if (key == kAuthorizationKey) {
-      authorization.push_back(View(metadata[i].value));
+  const auto values = [metadata, size](absl::string_view key) {
+    std::vector<absl::string_view> found;
+    for (size_t i = 0; i < size; ++i) {
+      if (View(metadata[i].key) == key) {
+        found.push_back(View(metadata[i].value));
+      }
     }
+    return found;
+  };
+  const std::vector<absl::string_view> paths = values(kPathKey);
+  const absl::string_view path = paths.empty() ? "" : paths.back();
+  const AccessDecision decision =
+      self->access_->Decide(path, values(kAuthorizationKey));
+  if (decision.denial.has_value()) {
+    const auto copies = [&values](absl::string_view key) {
+      const std::vector<absl::string_view> views = values(key);
+      return std::vector<std::string>(views.begin(), views.end());
+    };
+    self->on_denial_({.decision = decision,
+                      .path = path,
+                      .trace = {.parents = copies(kTraceParentKey),
+                                .states = copies(kTraceStateKey)}});
   }
-  const AccessDecision decision = self->access_->Decide(path, authorization);
-  if (decision.denial.has_value()) self->on_denial_(*decision.denial);
   // Both libraries number the codes alike.
   done(done_data, nullptr, 0, nullptr, 0,
        static_cast<grpc_status_code>(decision.status.code()),

@@ -11,10 +11,19 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "server/access_control.h"
 #include "server/tls_identity.h"
+#include "server/trace_context.h"
 
 namespace ddgan {
+
+// A call that was turned away before it reached a service.
+struct DeniedCall {
+  const AccessDecision& decision;
+  absl::string_view path;  // "/ddgan.v1.ImageGeneration/Generate"; any bytes
+  TraceEvidence trace;
+};
 
 // For any number of listeners, on which the same rules then hold. A class of
 // our own over gRPC's C interface, since in gRPC 1.51
@@ -26,12 +35,12 @@ namespace ddgan {
 // In 1.54 ServerCredentials gets another shape, and this will have to follow.
 class ListenerCredentials final : public grpc::ServerCredentials {
  public:
-  using OnDenial = std::function<void(AccessDenial)>;
+  using OnDenial = std::function<void(const DeniedCall&)>;
 
   // Both must outlive the servers that use the credentials, and so must the
   // credentials. `identity` null: no TLS; else it is set, and whether it has
   // client authorities never changes. `access` null: all calls are admitted.
-  // `on_denial` is called on gRPC's threads.
+  // `on_denial` is called on gRPC's threads, with views that end with it.
   ListenerCredentials(const CurrentTlsIdentity* identity, AccessControl* access,
                       OnDenial on_denial);
 

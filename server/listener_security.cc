@@ -1,10 +1,14 @@
 #include "server/listener_security.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "server/access_log.h"
+#include "server/entropy.h"
 #include "server/token_table.h"
+#include "server/trace_context.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
@@ -29,6 +33,16 @@ absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
   if (status.ok()) return status;
   return absl::Status(status.code(),
                       absl::StrCat(prefix, ": ", status.message()));
+}
+
+// Nothing of the call's connection is known where its metadata are checked, so
+// the line has no peer.
+AccessRecord RecordOf(const DeniedCall& call) {
+  AccessRecord record;
+  record.trace = ContinueTrace(call.trace, DrawEntropy);
+  record.method = std::string(call.path.substr(call.path.rfind('/') + 1));
+  record.status = call.decision.status;
+  return record;
 }
 
 }  // namespace
@@ -63,8 +77,8 @@ absl::Status CheckSecurity(const SecurityOptions& options,
 }
 
 absl::StatusOr<std::unique_ptr<ListenerSecurity>> ListenerSecurity::Start(
-    const SecurityOptions& options, PrometheusObserver* metrics, Clock* clock,
-    absl::Duration poll_interval) {
+    const SecurityOptions& options, PrometheusObserver* metrics,
+    AccessLog* access_log, Clock* clock, absl::Duration poll_interval) {
   std::unique_ptr<ListenerSecurity> security(
       new ListenerSecurity(options, metrics, clock, poll_interval));
   if (security->tls_.has_value()) {
@@ -79,7 +93,12 @@ absl::StatusOr<std::unique_ptr<ListenerSecurity>> ListenerSecurity::Start(
   }
   security->credentials_ = std::make_shared<ListenerCredentials>(
       security->tls() ? &security->identity_ : nullptr, security->access_.get(),
-      [metrics](AccessDenial denial) { metrics->OnAccessDenied(denial); });
+      [metrics, access_log](const DeniedCall& call) {
+        metrics->OnAccessDenied(*call.decision.denial);
+        if (access_log->Takes(call.decision.status)) {
+          access_log->Write(RecordOf(call));
+        }
+      });
   if (security->tls_.has_value() || security->tokens_.has_value()) {
     security->thread_ = std::thread([self = security.get()] { self->Watch(); });
   }

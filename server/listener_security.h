@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "engine/clock.h"
 #include "server/access_control.h"
+#include "server/access_log.h"
 #include "server/file_reload.h"
 #include "server/listen_address.h"
 #include "server/listener_credentials.h"
@@ -50,10 +51,12 @@ class ListenerSecurity {
   static constexpr absl::Duration kPollInterval = absl::Seconds(1);
 
   // Reads the files of `options`, which have passed CheckSecurity. Any that
-  // cannot be used is an error that names its flag. `metrics` and `clock` must
-  // outlive the object.
+  // cannot be used is an error that names its flag. Calls that are turned away
+  // are counted and have their line in `access_log`. `metrics`, `access_log`
+  // and `clock` must outlive the object.
   static absl::StatusOr<std::unique_ptr<ListenerSecurity>> Start(
-      const SecurityOptions& options, PrometheusObserver* metrics, Clock* clock,
+      const SecurityOptions& options, PrometheusObserver* metrics,
+      AccessLog* access_log, Clock* clock,
       absl::Duration poll_interval = kPollInterval);
 
   ListenerSecurity(const ListenerSecurity&) = delete;

@@ -21,10 +21,9 @@
 #include "engine/engine.h"
 #include "server/build_version.h"
 #include "server/listen_address.h"
-#include "server/log_format.h"
+#include "server/log_output.h"
 #include "server/server.h"
 #include "server/server_options.h"
-#include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
@@ -69,12 +68,16 @@ void LogGrpcMessage(gpr_log_func_args* args) {
               "gRPC: {}", args->message);
 }
 
-void SetUpLogging(const ServerOptions& options) {
-  auto logger = spdlog::stderr_logger_mt("ddgan");
-  logger->set_formatter(MakeLogFormatter(options.log_format));
-  logger->set_level(spdlog::level::from_str(options.log_level));
-  spdlog::set_default_logger(std::move(logger));
-  gpr_set_log_function(LogGrpcMessage);
+// Ends the process at once, whatever other threads are doing.
+[[noreturn]] void EndNow(int code) {
+  EndLog();
+  _exit(code);
+}
+
+// What Main returns.
+int End(int code) {
+  if (!EndLog()) _exit(code);
+  return code;
 }
 
 // Turns SIGTERM and SIGINT into a notification. Made before any other thread,
@@ -101,14 +104,14 @@ class StopSignal {
     sigwait(&signals_, &signal);
     if (!serving_.HasBeenNotified()) {
       spdlog::info("{} before serving: stopped", strsignal(signal));
-      _exit(0);
+      EndNow(0);
     }
     spdlog::info("{}: draining", strsignal(signal));
     arrived_.Notify();
     sigwait(&signals_, &signal);
     spdlog::warn("{} while draining: stopped with work unfinished",
                  strsignal(signal));
-    _exit(kExitCannotServe);
+    EndNow(kExitCannotServe);
   }
 
   sigset_t signals_;
@@ -137,9 +140,10 @@ int Main(int argc, char** argv) {
   RestartWithPassiveOpenMp(argv);
 
   const ServerOptions& options = command->options;
-  SetUpLogging(options);
   // Lives as long as its thread, which is as long as the process.
   static StopSignal& stop_signal = *new StopSignal();
+  SetUpLog(options.log_format, options.log_level);
+  gpr_set_log_function(LogGrpcMessage);
   const rlim_t descriptors = RaiseDescriptorLimit();
   spdlog::info("ddgan-server {}: models from {}, {} file descriptors",
                kBuildVersion, options.engine.model_root, descriptors);
@@ -148,7 +152,7 @@ int Main(int argc, char** argv) {
       Server::Start(options, CreateEngine);
   if (!server.ok()) {
     spdlog::error("cannot serve: {}", std::string(server.status().message()));
-    return kExitCannotServe;
+    return End(kExitCannotServe);
   }
   stop_signal.ServingHasBegun();
   spdlog::info(
@@ -164,7 +168,7 @@ int Main(int argc, char** argv) {
   stop_signal.Wait();
   (*server)->Stop(options.drain_timeout, options.drain_delay);
   spdlog::info("stopped");
-  return 0;
+  return End(0);
 }
 
 }  // namespace

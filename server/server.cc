@@ -30,6 +30,7 @@
 #include "server/drain_policy.h"
 #include "server/grpc_limits.h"
 #include "server/listen_address.h"
+#include "server/log_output.h"
 #include "server/request_conversion.h"
 #include "server/shutdown_watchdog.h"
 #include "spdlog/spdlog.h"
@@ -138,7 +139,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     }
   }
   absl::StatusOr<std::unique_ptr<ListenerSecurity>> security =
-      ListenerSecurity::Start(options.security, &server->metrics_, RealClock());
+      ListenerSecurity::Start(options.security, &server->metrics_,
+                              server->access_log_.get(), RealClock());
   if (!security.ok()) return security.status();
   server->security_ = *std::move(security);
   if (absl::Status status = server->StartEndpoint(); !status.ok()) {
@@ -206,7 +208,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   const ShutdownWatchdog watchdog(
       drain_delay + drain_timeout + kFlushTimeout + kHangTimeout, [] {
         spdlog::critical("the shutdown hangs; ending the process");
-        spdlog::shutdown();
+        EndLog();
         _exit(1);
       });
   if (health_ != nullptr) {

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <filesystem>
 #include <numeric>
 #include <optional>
@@ -24,6 +23,7 @@
 #include "engine/checkpoint/durable_file.h"
 #include "engine/checkpoint/parameter_loader.h"
 #include "engine/checkpoint/sha256.h"
+#include "engine/libtorch_errors.h"
 #include "trainer/checkpoint_publisher.h"
 #include "trainer/data_order.h"
 #include "trainer/denoising_chain.h"
@@ -801,15 +801,13 @@ absl::Status RunTraining(const TrainerOptions& options,
   if (absl::Status status = CheckFits(options, *context.data); !status.ok()) {
     return status;
   }
-  try {
+  return CatchingLibTorch("LibTorch", [&] {
     const at::Device device = PrepareDevice(options, context.local_rank);
     const c10::OptionalDeviceGuard guard(device);
     const absl::StatusOr<int64_t> first_version = FirstVersion(options);
     if (!first_version.ok()) return first_version.status();
     return TrainingLoop(options, context, *first_version, device).Run(stop);
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("LibTorch: ", e.what()));
-  }
+  });
 }
 
 }  // namespace ddgan

@@ -2,12 +2,14 @@
 
 #include <ATen/Parallel.h>
 
-#include <exception>
-#include <new>
+#include <cstdint>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/parameter_loader.h"
+#include "engine/libtorch_errors.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
 
@@ -16,29 +18,27 @@ namespace ddgan {
 absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
                                       ModelUse use) {
   const ModelIdentity& identity = checkpoint.identity;
-  const auto failed = [&](const char* what) {
-    return absl::StrCat(identity.model, "/", identity.version, ": ", what);
-  };
-  try {
+  const std::string name = absl::StrCat(identity.model, "/", identity.version);
+  LoadedModel loaded;
+  const absl::Status status = CatchingLibTorch(name, [&] {
     // Weights are packed for the number of threads that the calling thread
     // uses; that of a new thread is not the process's unless it asks.
     at::init_num_threads();
     absl::StatusOr<Parameters> parameters = LoadParameters(checkpoint);
     if (!parameters.ok()) {
-      return absl::Status(parameters.status().code(),
-                          absl::StrCat(identity.model, "/", identity.version,
-                                       ": ", parameters.status().message()));
+      return absl::Status(
+          parameters.status().code(),
+          absl::StrCat(name, ": ", parameters.status().message()));
     }
     const Generator generator(checkpoint.config.model_config,
                               *std::move(parameters));
     auto model = std::make_shared<const Model>(identity, generator, use);
     const int64_t bytes = model->bytes();
-    return LoadedModel{std::move(model), bytes};
-  } catch (const std::bad_alloc& e) {
-    return absl::ResourceExhaustedError(failed("out of memory"));
-  } catch (const std::exception& e) {
-    return absl::InternalError(failed(e.what()));
-  }
+    loaded = {std::move(model), bytes};
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return loaded;
 }
 
 }  // namespace ddgan

@@ -2,11 +2,9 @@
 
 #include <ATen/ops/empty.h>
 #include <c10/core/MemoryFormat.h>
-#include <c10/util/Exception.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <sstream>
 
 #include "absl/status/status.h"
@@ -15,6 +13,7 @@
 #include "engine/generation.h"
 #include "engine/imaging/to_rgb8_cpu.h"
 #include "engine/imaging/to_rgb8_gpu.h"
+#include "engine/libtorch_errors.h"
 
 namespace ddgan {
 namespace {
@@ -75,19 +74,16 @@ absl::StatusOr<at::Tensor> Convert(const at::Tensor& images) {
 }  // namespace
 
 absl::StatusOr<at::Tensor> ToRgb8(const at::Tensor& images) {
-  try {
-    if (absl::Status valid = Validate(images); !valid.ok()) return valid;
-    return Convert(images);
-  } catch (const c10::OutOfMemoryError& e) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "converting images to pixels: ", e.what_without_backtrace()));
-  } catch (const c10::Error& e) {
-    return absl::InternalError(absl::StrCat("converting images to pixels: ",
-                                            e.what_without_backtrace()));
-  } catch (const std::exception& e) {
-    return absl::InternalError(
-        absl::StrCat("converting images to pixels: ", e.what()));
-  }
+  absl::StatusOr<at::Tensor> rows;
+  const absl::Status status =
+      CatchingLibTorch("converting images to pixels", [&] {
+        absl::Status valid = Validate(images);
+        if (!valid.ok()) return valid;
+        rows = Convert(images);
+        return rows.status();
+      });
+  if (!status.ok()) return status;
+  return rows;
 }
 
 }  // namespace ddgan

@@ -6,11 +6,18 @@ Run by CTest, or by hand:
 """
 
 import argparse
+import hashlib
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import unittest
+import urllib.error
+import urllib.request
 
 import grpc
 
@@ -22,6 +29,15 @@ SECRET = 'cd2d2b7a-a-token-that-nobody-may-read'
 TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 
 options = None  # Set by main().
+
+
+def http_code(server, path):
+  try:
+    with urllib.request.urlopen(f'http://{server.http_address}{path}',
+                                timeout=10) as reply:
+      return reply.status
+  except urllib.error.HTTPError as error:
+    return error.code
 
 
 class AccessLogTest(unittest.TestCase):
@@ -123,6 +139,62 @@ class AccessLogTest(unittest.TestCase):
       self.call(images, count=0)
       calls = self.stop_and_read(server)
       self.assertEqual([call['code'] for call in calls], codes)
+
+  def test_calls_that_a_token_check_turned_away_have_a_line(self):
+    tokens = tempfile.NamedTemporaryFile('w', suffix='.json')
+    self.addCleanup(tokens.close)
+    json.dump({'tenants': [{'name': 'reader', 'tokens': [
+        {'sha256': hashlib.sha256(SECRET.encode()).hexdigest(),
+         'scopes': ['read']}]}]}, tokens)
+    tokens.flush()
+    server, images = self.start(f'--token_file={tokens.name}')
+    for authorization in ([], [('authorization', f'Bearer {SECRET}x')],
+                          [('authorization', f'Bearer {SECRET}')]):
+      with self.assertRaises(grpc.RpcError):
+        images.Generate(self.pb.GenerateRequest(count=1), timeout=30,
+                        metadata=[('traceparent', TRACE), *authorization])
+    calls = self.stop_and_read(server)
+    self.assertEqual([(call['method'], call['code']) for call in calls],
+                     [('Generate', 'UNAUTHENTICATED'),
+                      ('Generate', 'UNAUTHENTICATED'),
+                      ('Generate', 'PERMISSION_DENIED')])
+    for call in calls:
+      self.assertEqual(call['trace_id'], TRACE[3:35])
+    self.assertIn('reader', calls[-1]['error'])
+    self.assertEqual(len({call['request_id'] for call in calls}), len(calls))
+
+  def start_unread(self, *flags):
+    """A server that nobody reads the log of: its stderr is a full pipe."""
+    reader, writer = os.pipe()
+    self.addCleanup(os.close, reader)
+    os.set_blocking(writer, False)
+    with self.assertRaises(BlockingIOError):
+      while True:
+        os.write(writer, b'.')
+    os.set_blocking(writer, True)
+    server = ServerProcess(
+        options.server, options.model_root,
+        ['--log_level=debug', '--warmup=ends', *flags], stderr=writer)
+    os.close(writer)
+    self.addCleanup(server.close)
+    return server
+
+  def test_a_log_that_nobody_reads_holds_up_neither_calls_nor_a_stop(self):
+    server = self.start_unread()
+    with grpc.insecure_channel(server.grpc_address) as channel:
+      images = self.images_grpc.ImageGenerationStub(channel)
+      for count in (1, 0, 1):
+        code, _ = self.call(images, count=count)
+        self.assertEqual(code, grpc.StatusCode.OK if count
+                         else grpc.StatusCode.INVALID_ARGUMENT)
+    self.assertEqual(server.terminate(), 0)
+
+  def test_a_log_that_nobody_reads_does_not_hold_up_a_second_signal(self):
+    server = self.start_unread('--drain_delay=10m')
+    os.kill(server.pid, signal.SIGTERM)
+    while http_code(server, '/readyz') == 200:
+      time.sleep(0.01)
+    self.assertEqual(server.terminate(), 1)
 
   def test_the_client_changes_models_on_the_admin_port(self):
     server, _ = self.start()

@@ -20,7 +20,9 @@ class ServerProcess:
   Loading and warming up a model takes long on a busy machine, hence the limit.
   """
 
-  def __init__(self, binary, model_root, flags=(), start_limit_s=120):
+  def __init__(self, binary, model_root, flags=(), start_limit_s=120,
+               stderr=None):
+    """`stderr`: a descriptor in the place of the file that log() reads."""
     self._folder = tempfile.TemporaryDirectory(prefix='ddgan-server-')
     port_file = os.path.join(self._folder.name, 'ports.json')
     self._log_path = os.path.join(self._folder.name, 'log')
@@ -28,7 +30,8 @@ class ServerProcess:
       self._process = subprocess.Popen(
           [binary, f'--model_root={model_root}', '--listen=127.0.0.1:0',
            '--http=127.0.0.1:0', f'--port_file={port_file}', *flags],
-          stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+          stdin=subprocess.DEVNULL, stdout=log,
+          stderr=log if stderr is None else stderr)
     deadline = time.monotonic() + start_limit_s
     while not os.path.exists(port_file):
       code = self._process.poll()

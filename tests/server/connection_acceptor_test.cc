@@ -10,15 +10,20 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -235,6 +240,92 @@ TEST_F(ConnectionAcceptorTest, StopClosesThePortAndKeepsConnections) {
   // GOAWAY, and then the end of the connection.
   server_->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
   WaitForOpen(0);
+}
+
+// What a KeepingHandler was handed.
+struct KeptConnections {
+  ~KeptConnections() {
+    for (const int socket : sockets) close(socket);
+  }
+
+  absl::Mutex mu;
+  std::vector<int> sockets ABSL_GUARDED_BY(mu);
+  bool resume ABSL_GUARDED_BY(mu) = false;
+};
+
+// In the place of gRPC: keeps what it is handed, and can be held up.
+class KeepingHandler : public ConnectionAcceptor::Handler {
+ public:
+  explicit KeepingHandler(KeptConnections* kept) : kept_(kept) {}
+  void HandleNewConnection(NewConnectionParameters* connection) override {
+    absl::MutexLock lock(&kept_->mu);
+    kept_->sockets.push_back(connection->fd);
+    kept_->mu.Await(absl::Condition(&kept_->resume));
+  }
+
+ private:
+  KeptConnections* const kept_;
+};
+
+TEST_F(ConnectionAcceptorTest, AStopTakesAllThatWaits) {
+  constexpr size_t kCount = 200;
+  KeptConnections kept;
+  auto acceptor = ConnectionAcceptor::Listen(
+      {"127.0.0.1", 0}, {.limits = {.total = 1000, .per_peer = 1000}}, nullptr);
+  ASSERT_TRUE(acceptor.ok()) << acceptor.status();
+  (*acceptor)->Start(std::make_unique<KeepingHandler>(&kept));
+  std::vector<Connection> waiting;
+  for (size_t i = 0; i < kCount; ++i) {
+    waiting.emplace_back((*acceptor)->port(), "127.0.0.2");
+  }
+  std::thread stop([&] { (*acceptor)->StopAccepting(); });
+  {
+    absl::MutexLock lock(&kept.mu);
+    kept.resume = true;
+  }
+  stop.join();
+  absl::MutexLock lock(&kept.mu);
+  EXPECT_EQ(kept.sockets.size(), kCount);
+}
+
+// How many descriptors the process's epoll sets watch.
+int WatchedByEpoll() {
+  int count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream file(entry.path());
+    for (std::string line; std::getline(file, line);) {
+      if (absl::StartsWith(line, "tfd:")) ++count;
+    }
+  }
+  return count;
+}
+
+// gRPC closes its descriptor when it pleases. Until then the socket would be
+// reported as hung up again and again.
+TEST_F(ConnectionAcceptorTest, WatchesNoConnectionThatHasEnded) {
+  KeptConnections kept;
+  kept.resume = true;
+  auto acceptor = ConnectionAcceptor::Listen(
+      {"127.0.0.1", 0}, {.limits = {.total = 10, .per_peer = 10}}, nullptr);
+  ASSERT_TRUE(acceptor.ok()) << acceptor.status();
+  (*acceptor)->Start(std::make_unique<KeepingHandler>(&kept));
+  const auto wait_for_open = [&](int wanted) {
+    while ((*acceptor)->open_connections() != wanted) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  };
+  const int before = WatchedByEpoll();
+  {
+    const Connection connection((*acceptor)->port(), "127.0.0.2");
+    wait_for_open(1);
+    EXPECT_EQ(WatchedByEpoll(), before + 1);
+    absl::MutexLock lock(&kept.mu);
+    ASSERT_EQ(kept.sockets.size(), 1u);
+    shutdown(kept.sockets[0], SHUT_RDWR);
+  }
+  wait_for_open(0);
+  EXPECT_EQ(WatchedByEpoll(), before);
 }
 
 TEST_F(ConnectionAcceptorTest, SaysThatThePortIsTaken) {

@@ -82,8 +82,8 @@ class ListenerSecurityTest : public ::testing::Test {
     return path.string();
   }
   absl::StatusOr<std::unique_ptr<ListenerSecurity>> Start() {
-    return ListenerSecurity::Start(options_, &metrics_, RealClock(),
-                                   absl::Milliseconds(5));
+    return ListenerSecurity::Start(options_, &metrics_, &access_log_,
+                                   RealClock(), absl::Milliseconds(5));
   }
   // The metrics' text, once it contains `wanted`.
   std::string MetricsWith(const std::string& wanted) {
@@ -97,6 +97,7 @@ class ListenerSecurityTest : public ::testing::Test {
 
   const TemporaryFolder folder_;
   PrometheusObserver metrics_{RealClock()};
+  AccessLog access_log_{AccessLogLevel::kNone, LogFormat::kText, nullptr};
   SecurityOptions options_;
 };
 

@@ -92,6 +92,7 @@ class SecuredServerTest : public ::testing::TestWithParam<bool> {
     for (const char* token : kTokens) {
       EXPECT_THAT(log_.str(), Not(HasSubstr(token)));
     }
+    EXPECT_THAT(log_.str(), Not(HasSubstr("token-nobody")));
   }
 
   void SetUp() override {

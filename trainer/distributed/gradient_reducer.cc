@@ -4,13 +4,13 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "engine/libtorch_errors.h"
 #include "trainer/distributed/gradient_buckets.h"
 
 namespace ddgan {
@@ -200,16 +200,17 @@ absl::StatusOr<std::unique_ptr<GradientReducer>> GradientReducer::Create(
   if (group->size() == 1) {
     return std::unique_ptr<GradientReducer>(new GradientReducer(nullptr));
   }
-  try {
+  std::unique_ptr<GradientReducer> reducer;
+  const absl::Status status = CatchingLibTorch("gradient reducer", [&] {
     auto reduction =
         std::make_unique<Reduction>(group, parameters, options, clock);
     absl::Status hooked = reduction->HookParameters();
     if (!hooked.ok()) return hooked;
-    return std::unique_ptr<GradientReducer>(
-        new GradientReducer(std::move(reduction)));
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("gradient reducer: ", e.what()));
-  }
+    reducer.reset(new GradientReducer(std::move(reduction)));
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return reducer;
 }
 
 GradientReducer::GradientReducer(std::unique_ptr<Reduction> reduction)

@@ -26,6 +26,7 @@
 #include "engine/checkpoint/folder.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/sha256.h"
+#include "engine/libtorch_errors.h"
 #include "engine/model/generator.h"
 #include "engine/model/generator_plan.h"
 #include "trainer/adam.h"
@@ -119,9 +120,10 @@ absl::Status CheckTraining(const DigitClassifier::Training& training) {
   return absl::OkStatus();
 }
 
-absl::Status LibTorchError(const std::exception& error) {
-  return absl::InternalError(
-      absl::StrCat("the digit classifier: ", error.what()));
+// Of the exception that is being handled.
+absl::Status LibTorchError() {
+  return CatchingLibTorch("the digit classifier",
+                          []() -> absl::Status { throw; });
 }
 
 TensorView View(const std::string& name, const at::Tensor& tensor) {
@@ -219,8 +221,8 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Train(
     parameters.SetRequiresGrad(false);
     return std::unique_ptr<DigitClassifier>(new DigitClassifier(
         std::make_unique<const Network>(Network{parameters.tensors()})));
-  } catch (const std::exception& error) {
-    return LibTorchError(error);
+  } catch (const std::exception&) {
+    return LibTorchError();
   }
 }
 
@@ -260,8 +262,8 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
     }
     return std::unique_ptr<DigitClassifier>(new DigitClassifier(
         std::make_unique<const Network>(std::move(network))));
-  } catch (const std::exception& error) {
-    return LibTorchError(error);
+  } catch (const std::exception&) {
+    return LibTorchError();
   }
 }
 
@@ -297,8 +299,8 @@ absl::StatusOr<std::vector<DigitGuess>> DigitClassifier::Classify(
       guesses.push_back({static_cast<uint8_t>(best - row), *best});
     }
     return guesses;
-  } catch (const std::exception& error) {
-    return LibTorchError(error);
+  } catch (const std::exception&) {
+    return LibTorchError();
   }
 }
 
