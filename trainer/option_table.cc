@@ -121,11 +121,11 @@ constexpr Option kOptions[] = {
      "are wanted with --init_from"},
 
     {"batch_size", kTraining, In<&T::batch_size>, kIdentity, Range(1, 65536),
-     "images per step of all processes together; what a process computes at a "
-     "time must be up to 4, or a multiple of 4"},
+     "images per step of all processes together: at most 4, or a multiple of 4 "
+     "times processes times --accumulate"},
     {"accumulate", kTraining, In<&T::accumulate>, kNone, Range(1, 1024),
      "micro-batches per step and process, whose gradients add up: less memory, "
-     "the same step"},
+     "the same step but for rounding"},
     {"num_epoch", kTraining, In<&T::num_epoch>, kResult, Range(1, 1e6),
      "epochs over which the learning rates fall to 1e-5"},
     {"max_steps", kTraining, In<&T::max_steps>, kResult, Range(0, kMaxCount),

@@ -51,8 +51,10 @@ absl::Status CheckBatch(const TrainerOptions& options, int world_size) {
         options.accumulate, ")"));
   }
   const int64_t part = options.batch_size / slots;
-  if (options.networks == kToyNetworks || part <= kGroupRows ||
-      part % kGroupRows == 0)
+  // Parts of fewer rows would have smaller groups, and the step of a batch
+  // would depend on how it is split.
+  if (options.networks == kToyNetworks || part % kGroupRows == 0 ||
+      (slots == 1 && part < kGroupRows))
     return absl::OkStatus();
   const std::string share =
       slots == 1 ? ""
@@ -60,9 +62,9 @@ absl::Status CheckBatch(const TrainerOptions& options, int world_size) {
                                 world_size, " processes x ", options.accumulate,
                                 " micro-batches) ", part, " images");
   return absl::InvalidArgumentError(absl::StrCat(
-      "--batch_size is ", options.batch_size, share,
-      ", must be at most 4 or a multiple of 4 (groups of the minibatch "
-      "standard deviation)"));
+      "--batch_size is ", options.batch_size, share, ", must be ",
+      slots == 1 ? "at most 4 or " : "",
+      "a multiple of 4 (groups of the minibatch standard deviation)"));
 }
 
 absl::Status CheckMetricsAddress(const std::string& address) {

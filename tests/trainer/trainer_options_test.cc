@@ -78,7 +78,8 @@ TEST(ValidateTrainerOptionsTest, EveryPartOfABatchHasWholeGroups) {
   options.batch_size = 24;
   EXPECT_EQ(Refusal(options, 1), "accepted");
   EXPECT_EQ(Refusal(options, 2), "accepted");
-  EXPECT_EQ(Refusal(options, 8), "accepted");
+  EXPECT_EQ(Refusal(options, 6), "accepted");
+  EXPECT_THAT(Refusal(options, 8), HasSubstr("3 images"));
   EXPECT_THAT(Refusal(options, 4),
               AllOf(HasSubstr("--batch_size is 24"), HasSubstr("6 images")));
   EXPECT_THAT(Refusal(options, 5), AllOf(HasSubstr("--batch_size is 24"),
@@ -90,6 +91,11 @@ TEST(ValidateTrainerOptionsTest, EveryPartOfABatchHasWholeGroups) {
   EXPECT_THAT(Refusal(options, 1),
               HasSubstr("must be a multiple of 7, which is processes (1) x "
                         "--accumulate (7)"));
+  options.accumulate = 12;  // A group of two is none of four.
+  EXPECT_EQ(Refusal(options),
+            "--batch_size is 24, which gives each of 12 parts (1 processes x "
+            "12 micro-batches) 2 images, must be a multiple of 4 (groups of "
+            "the minibatch standard deviation)");
   options.accumulate = 1024;
   EXPECT_THAT(Refusal(options, std::numeric_limits<int>::max()),
               HasSubstr("--batch_size is 24"));
@@ -98,9 +104,14 @@ TEST(ValidateTrainerOptionsTest, EveryPartOfABatchHasWholeGroups) {
   EXPECT_EQ(Refusal(options),
             "--batch_size is 6, must be at most 4 or a multiple of 4 (groups "
             "of the minibatch standard deviation)");
+  options.batch_size = 4;
+  EXPECT_EQ(Refusal(options), "accepted");
+  EXPECT_THAT(Refusal(options, 2), HasSubstr("2 images"));
+  options.batch_size = 3;
+  EXPECT_EQ(Refusal(options), "accepted");
   options.dataset = "25_gaussians";
   options.networks = "toy_mlp";
-  EXPECT_EQ(Refusal(options), "accepted");
+  EXPECT_EQ(Refusal(options, 3), "accepted");
 }
 
 TEST(ValidateTrainerOptionsTest, MetricsNeedHostAndPort) {
