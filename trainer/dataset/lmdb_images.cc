@@ -21,9 +21,9 @@ namespace {
 
 constexpr uint64_t kMaxKeyMemory = uint64_t{4} << 30;
 
-// The first page: a page header of 16 bytes, then magic number, version, two
-// words of 8 bytes, and the page size (MDB_meta in lmdb 0.9's mdb.c). LMDB
-// divides by the last unchecked.
+// Each of the first two pages: a page header of 16 bytes, then magic number,
+// version, two words of 8 bytes, and the page size (MDB_meta in lmdb 0.9's
+// mdb.c). LMDB takes that of the newer page, unchecked, and divides by it.
 constexpr uint32_t kMagic = 0xBEEFC0DE;
 constexpr uint32_t kVersion = 1;
 constexpr size_t kMagicAt = 16;
@@ -45,6 +45,23 @@ absl::Status LmdbError(int code, const std::string& path) {
   return absl::DataLossError(message);
 }
 
+// The page size that the meta page at `begin` announces.
+absl::StatusOr<uint32_t> CheckMetaPage(const FileBytes& file, uint64_t begin,
+                                       const std::string& path) {
+  std::string header;
+  if (absl::Status s = file.Read(begin, kHeaderBytes, &header); !s.ok())
+    return absl::Status(s.code(), absl::StrCat(path, ": ", s.message()));
+  const uint32_t magic = NativeWord(header, kMagicAt);
+  const uint32_t version = NativeWord(header, kVersionAt);
+  if (magic != kMagic || version != kVersion) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": magic number 0x", absl::Hex(magic, absl::kZeroPad8),
+        ", version ", version, "; an LMDB database has 0x",
+        absl::Hex(kMagic, absl::kZeroPad8), ", version ", kVersion));
+  }
+  return NativeWord(header, kPageSizeAt);
+}
+
 absl::Status CheckHeader(const std::string& path) {
   const auto named = [&](const absl::Status& status) {
     return absl::Status(status.code(),
@@ -56,24 +73,25 @@ absl::Status CheckHeader(const std::string& path) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": ", file->size(), " bytes are no LMDB database"));
   }
-  std::string header;
-  if (absl::Status s = file->Read(0, kHeaderBytes, &header); !s.ok()) {
-    return named(s);
-  }
-  const uint32_t magic = NativeWord(header, kMagicAt);
-  const uint32_t version = NativeWord(header, kVersionAt);
-  const uint32_t page_size = NativeWord(header, kPageSizeAt);
-  if (magic != kMagic || version != kVersion) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": magic number 0x", absl::Hex(magic, absl::kZeroPad8),
-        ", version ", version, "; an LMDB database has 0x",
-        absl::Hex(kMagic, absl::kZeroPad8), ", version ", kVersion));
-  }
-  if (!std::has_single_bit(page_size) || page_size < kMinPageSize ||
-      page_size > kMaxPageSize) {
+  const absl::StatusOr<uint32_t> page_size = CheckMetaPage(*file, 0, path);
+  if (!page_size.ok()) return page_size.status();
+  if (!std::has_single_bit(*page_size) || *page_size < kMinPageSize ||
+      *page_size > kMaxPageSize) {
     return absl::DataLossError(absl::StrCat(
-        path, ": LMDB pages of ", page_size, " bytes, allowed are ",
+        path, ": LMDB pages of ", *page_size, " bytes, allowed are ",
         kMinPageSize, " to ", kMaxPageSize));
+  }
+  if (file->size() < *page_size + kHeaderBytes) {
+    return absl::DataLossError(absl::StrCat(
+        path, ": ", file->size(), " bytes, cut short of its second page"));
+  }
+  const absl::StatusOr<uint32_t> second =
+      CheckMetaPage(*file, *page_size, path);
+  if (!second.ok()) return second.status();
+  if (*second != *page_size) {
+    return absl::DataLossError(absl::StrCat(
+        path, ": LMDB pages of ", *page_size, " bytes by the first page, of ",
+        *second, " by the second"));
   }
   return absl::OkStatus();
 }

@@ -1,6 +1,8 @@
 #include "trainer/dataset/lmdb_images.h"
 
 #include <atomic>
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -111,6 +113,25 @@ TEST_F(LmdbImagesTest, RefusesPageSizesThatCannotBe) {
     WriteBytes(file_, damaged);
     ExpectError(set_, absl::StatusCode::kDataLoss, "LMDB pages of");
   }
+}
+
+// LMDB reads the newer of its first two pages: after one transaction the
+// second.
+TEST_F(LmdbImagesTest, RefusesAPageSizeThatOnlyTheNewerPageHas) {
+  WriteLmdb(set_, {{"1", "one"}});
+  const std::string sound = ReadBytes(file_);
+  uint32_t page_size = 0;
+  std::memcpy(&page_size, sound.data() + 40, sizeof(page_size));
+  for (const char c : {'\0', '\1', '\x7f'}) {
+    std::string damaged = sound;
+    damaged.replace(page_size + 40, 4, 4, c);
+    WriteBytes(file_, damaged);
+    ExpectError(set_, absl::StatusCode::kDataLoss, "by the second");
+  }
+  std::string damaged = sound;
+  damaged[page_size + 16] ^= 1;
+  WriteBytes(file_, damaged);
+  ExpectError(set_, absl::StatusCode::kInvalidArgument, "magic number");
 }
 
 // LMDB itself would map the file and die when it reads beyond the end.
