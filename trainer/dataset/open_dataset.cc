@@ -1,6 +1,5 @@
 #include "trainer/dataset/open_dataset.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -20,7 +19,9 @@ namespace ddgan {
 namespace {
 
 constexpr int kMaxImageSize = 1024;  // The largest model's.
-constexpr size_t kMaxProbes = 1000;
+// So many images of another number of channels, and none of the right one, are
+// a set of them.
+constexpr size_t kMaxProbesOfOtherChannels = 1000;
 
 // The first images of another set.
 class FirstImages : public ImageDataset {
@@ -120,10 +121,10 @@ absl::Status Probe(const DatasetSpec& spec, const ImageDataset& dataset) {
   const ImageShape& shape = dataset.shape();
   std::vector<uint8_t> pixels(size_t{1} * shape.channels * shape.height *
                               shape.width);
-  const size_t probes = std::min(dataset.size(), kMaxProbes);
   absl::Status first;
   bool all_of_other_channels = true;
-  for (size_t i = 0; i < probes; ++i) {
+  for (size_t i = 0; i < dataset.size(); ++i) {
+    if (all_of_other_channels && i == kMaxProbesOfOtherChannels) break;
     absl::Status status = dataset.Image(i, absl::MakeSpan(pixels));
     if (status.ok()) return status;
     if (!absl::IsDataLoss(status) && !absl::IsFailedPrecondition(status)) {
@@ -139,9 +140,9 @@ absl::Status Probe(const DatasetSpec& spec, const ImageDataset& dataset) {
         " channels, of which 1 is "
         "gray and 3 are RGB; convert the set or change num_channels"));
   }
-  return absl::DataLossError(absl::StrCat(spec.path, ": none of the first ",
-                                          probes, " images can be read; ",
-                                          first.message()));
+  return absl::DataLossError(
+      absl::StrCat(spec.path, ": none of the ", dataset.size(),
+                   " images can be read; ", first.message()));
 }
 
 }  // namespace

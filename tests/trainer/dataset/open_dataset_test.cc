@@ -134,21 +134,23 @@ TEST_F(OpenDatasetTest, TakesTheFirstOfTheSet) {
 }
 
 TEST_F(OpenDatasetTest, OpensASetWhoseFirstImagesAreDamaged) {
-  for (int i = 100; i < 120; ++i) Write(std::to_string(i) + ".png", "damaged");
-  Write("120.png", PngOf(1, 8, 0));
-  Write("121.png", PngOf(3, 8, 10));
+  constexpr int kDamaged = 1001;
+  for (int i = 0; i < kDamaged; ++i)
+    Write(std::to_string(1000 + i) + ".png", "damaged");
+  Write("9998.png", PngOf(1, 8, 0));
+  Write("9999.png", PngOf(3, 8, 10));
   const auto dataset = OpenDataset(Spec("image_folder", 8, 3)).value();
-  EXPECT_THAT(ImageOf(*dataset, 21), Each(10));
+  EXPECT_THAT(ImageOf(*dataset, kDamaged + 1), Each(10));
   std::vector<uint8_t> pixels(3 * 8 * 8);
-  EXPECT_TRUE(
-      absl::IsFailedPrecondition(dataset->Image(20, absl::MakeSpan(pixels))));
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      dataset->Image(kDamaged, absl::MakeSpan(pixels))));
 }
 
 TEST_F(OpenDatasetTest, ReportsThatNoImageCanBeRead) {
   Write("a.png", "damaged");
   Write("b.jpg", PngOf(1, 8, 0));
   ExpectError(Spec("image_folder", 8, 3), absl::StatusCode::kDataLoss,
-              "none of the first 2 images can be read");
+              "none of the 2 images can be read");
   ExpectError(Spec("image_folder", 8, 3), absl::StatusCode::kDataLoss,
               "a.png: these 7 bytes");
 }
