@@ -141,6 +141,7 @@ std::string MetricsLine(const MetricsRecord& record) {
   AppendNumber("lr_d", record.lr_d, &line);
   AppendNumber("images_per_second", record.images_per_second, &line);
   AppendNumber("data_wait_share", record.data_wait_share, &line);
+  AppendNumber("gradient_wait_share", record.gradient_wait_share, &line);
   AppendNumber("ema_distance", record.ema_distance, &line);
   absl::StrAppend(&line, ",\"damaged_images\":", record.damaged_images, "}\n");
   return line;

@@ -33,6 +33,9 @@ struct MetricsRecord {
   double lr_d = 0;
   double images_per_second = 0;
   double data_wait_share = 0;  // [0, 1]
+  // The same of waiting, after backward, for gradients to be summed over
+  // several processes.
+  std::optional<double> gradient_wait_share;
   // L2 distance of the average from the generator's weights, as a share of the
   // weights' norm.
   std::optional<double> ema_distance;

@@ -529,12 +529,18 @@ class TrainingLoop {
     if (losses.generator) window_g_.Add(*losses.generator);
     if (losses.r1) last_r1_ = losses.r1;
 
+    const GradientReducer::Totals sums = training_.reduction_totals();
+    const double gradient_wait = absl::ToDoubleSeconds(sums.waited);
     if (metrics_ != nullptr) {
       metrics_->OnStep({.step = steps_done_,
                         .images = options_.batch_size,
                         .duration = now - begin,
                         .data_wait_seconds = data_wait_,
                         .damaged_images = damaged_samples_,
+                        .gradient_wait_seconds = gradient_wait,
+                        .gradient_bytes = sums.bytes,
+                        .gradient_sums = sums.sums,
+                        .early_gradient_sums = sums.early_sums,
                         .discriminator_real_loss = losses.discriminator_real,
                         .discriminator_fake_loss = losses.discriminator_fake,
                         .discriminator_rate = settings.discriminator_rate,
@@ -562,8 +568,14 @@ class TrainingLoop {
       progress.generator_loss = window_g_.TakeMean();
       progress.discriminator_gradient_norm = d_norm;
       progress.generator_gradient_norm = g_norm;
+      std::optional<double> gradient_wait_share;
+      if (group_.size() > 1) {
+        gradient_wait_share = std::clamp(
+            (gradient_wait - window_gradient_wait_) / seconds, 0.0, 1.0);
+      }
       window_start_ = now;
       window_wait_ = data_wait_;
+      window_gradient_wait_ = gradient_wait;
       progress_ = progress;
       Survive(log_->Append({.step = steps_done_,
                             .images = progress.images,
@@ -578,6 +590,7 @@ class TrainingLoop {
                             .lr_d = settings.discriminator_rate,
                             .images_per_second = progress.images_per_second,
                             .data_wait_share = progress.data_wait_share,
+                            .gradient_wait_share = gradient_wait_share,
                             .ema_distance = ema_distance,
                             .damaged_images = damaged_samples_}));
     }
@@ -749,6 +762,7 @@ class TrainingLoop {
   // Since the last line of the log.
   absl::Time window_start_;
   double window_wait_ = 0;
+  double window_gradient_wait_ = 0;
   Window window_d_;
   Window window_g_;
   std::optional<double> last_r1_;

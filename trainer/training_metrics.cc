@@ -96,6 +96,23 @@ struct TrainingMetrics::Series {
       Counters(registry, "ddgan_training_damaged_images_total",
                "Images that could not be read and were replaced by others.")
           .Add({});
+  Counter& gradient_wait =
+      Counters(registry, "ddgan_training_gradient_wait_seconds_total",
+               "Time that steps waited after backward for gradients to be "
+               "summed over processes.")
+          .Add({});
+  Counter& gradient_bytes =
+      Counters(registry, "ddgan_training_gradient_bytes_total",
+               "Bytes of gradient that were summed over processes.")
+          .Add({});
+  Family<Counter>& gradient_sums =
+      Counters(registry, "ddgan_training_gradient_sums_total",
+               "Sums of parts of gradients over processes, by whether they "
+               "began while backward ran.");
+  Counter& early_gradient_sums =
+      gradient_sums.Add({{"began", "during_backward"}});
+  Counter& late_gradient_sums =
+      gradient_sums.Add({{"began", "after_backward"}});
   Family<Gauge>& loss =
       Gauges(registry, "ddgan_training_loss",
              "Adversarial losses of the last step that computed them.");
@@ -156,6 +173,12 @@ void TrainingMetrics::OnStep(const Step& step) {
   series.step_duration.Observe(absl::ToDoubleSeconds(step.duration));
   Follow(series.data_wait, step.data_wait_seconds);
   Follow(series.damaged_images, static_cast<double>(step.damaged_images));
+  Follow(series.gradient_wait, step.gradient_wait_seconds);
+  Follow(series.gradient_bytes, static_cast<double>(step.gradient_bytes));
+  Follow(series.early_gradient_sums,
+         static_cast<double>(step.early_gradient_sums));
+  Follow(series.late_gradient_sums,
+         static_cast<double>(step.gradient_sums - step.early_gradient_sums));
   Set(series.loss, "discriminator_real", step.discriminator_real_loss);
   Set(series.loss, "discriminator_fake", step.discriminator_fake_loss);
   Set(series.loss, "generator", step.generator_loss);

@@ -31,6 +31,12 @@ class TrainingMetrics {
     // any process, and the images of all.
     double data_wait_seconds = 0;
     int64_t damaged_images = 0;
+    // As GradientReducer::Totals: sums of gradients over several processes,
+    // since the process began.
+    double gradient_wait_seconds = 0;
+    int64_t gradient_bytes = 0;
+    int64_t gradient_sums = 0;
+    int64_t early_gradient_sums = 0;
     double discriminator_real_loss = 0;
     double discriminator_fake_loss = 0;
     double discriminator_rate = 0;  // Learning rates.

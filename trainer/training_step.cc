@@ -51,6 +51,20 @@ absl::Status TrainingStep::Join(ProcessGroup* group, Clock* clock) {
   return absl::OkStatus();
 }
 
+GradientReducer::Totals TrainingStep::reduction_totals() const {
+  GradientReducer::Totals both;
+  for (const auto* reducer : {g_reducer_.get(), d_reducer_.get()}) {
+    if (reducer == nullptr) continue;
+    const GradientReducer::Totals totals = reducer->totals();
+    both.steps += totals.steps;
+    both.sums += totals.sums;
+    both.early_sums += totals.early_sums;
+    both.bytes += totals.bytes;
+    both.waited += totals.waited;
+  }
+  return both;
+}
+
 absl::StatusOr<StepLosses> TrainingStep::Run(const at::Tensor& samples,
                                              const StepDraws& draws,
                                              const StepSettings& settings) {

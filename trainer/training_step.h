@@ -77,6 +77,9 @@ class TrainingStep {
                                  const StepDraws& draws,
                                  const StepSettings& settings);
 
+  // Of both gradients, since Join.
+  GradientReducer::Totals reduction_totals() const;
+
   const Networks& networks() const { return *networks_; }
   const Diffusion& diffusion() const { return diffusion_; }
   const FlatParameters& generator_parameters() const { return g_; }

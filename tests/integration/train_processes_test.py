@@ -97,13 +97,18 @@ class TrainProcessesTest(unittest.TestCase):
             self.start(out, *flags, *second, rank=1, size=2, port=port,
                        cwd=second_cwd))
 
-  def log(self, out):
-    """Lines of metrics.jsonl, without what depends on the clock."""
+  def whole_log(self, out):
+    """Lines of metrics.jsonl."""
     text = (self.folder / out / '.training-mnist/metrics.jsonl').read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.splitlines()]
+
+  def log(self, out):
+    """The same without what depends on the clock."""
+    lines = self.whole_log(out)
     for line in lines:
-      for key in ('time', 'images_per_second', 'data_wait_share'):
-        del line[key]
+      for key in ('time', 'images_per_second', 'data_wait_share',
+                  'gradient_wait_share'):
+        line.pop(key, None)
     return lines
 
   def weights(self, out, step):
@@ -125,6 +130,8 @@ class TrainProcessesTest(unittest.TestCase):
   def test_two_processes_make_the_run_of_one(self):
     self.finish(self.start('one', '--max_steps=20'))
     self.finish(*self.start_two('two', '--max_steps=20'))
+    for line in self.whole_log('two'):
+      self.assertGreater(line['gradient_wait_share'], 0)
     one, two = (self.weights(out, 20) for out in ('one', 'two'))
     for name, values in one.items():
       # Softmax does not see an attention key's bias, so its true gradient is

@@ -53,11 +53,14 @@ TEST(MetricsLineTest, GivesTheSameDoublesAgain) {
   record.r1 = 5e-324;
   record.grad_norm_d = 1e300;
   record.grad_norm_g = -0.0;
+  record.gradient_wait_share = 1.0 / 7;
   record.ema_distance = 0x1.23456789abcdep-20;
   record.damaged_images = 3;
   const nlohmann::json json = nlohmann::json::parse(MetricsLine(record));
   EXPECT_EQ(json["d_loss_real"].get<double>(), record.d_loss_real);
   EXPECT_EQ(json["g_loss"].get<double>(), *record.g_loss);
+  EXPECT_EQ(json["gradient_wait_share"].get<double>(),
+            *record.gradient_wait_share);
   EXPECT_EQ(json["r1"].get<double>(), *record.r1);
   EXPECT_EQ(json["grad_norm_d"].get<double>(), *record.grad_norm_d);
   EXPECT_EQ(json["grad_norm_g"].get<double>(), 0);

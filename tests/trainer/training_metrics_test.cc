@@ -21,6 +21,10 @@ TrainingMetrics::Step FullStep() {
   step.duration = absl::Milliseconds(150);
   step.data_wait_seconds = 0.5;
   step.damaged_images = 2;
+  step.gradient_wait_seconds = 0.25;
+  step.gradient_bytes = 4096;
+  step.gradient_sums = 8;
+  step.early_gradient_sums = 5;
   step.discriminator_real_loss = 0.25;
   step.discriminator_fake_loss = 0.75;
   step.discriminator_rate = 0.0625;
@@ -65,6 +69,12 @@ TEST(TrainingMetricsTest, TellsOfAStepAllThatItComputed) {
             HasSubstr("learning_rate{network=\"discriminator\"} 0.0625\n"),
             HasSubstr("learning_rate{network=\"generator\"} 0.125\n"),
             HasSubstr("\nddgan_training_ema_distance_ratio 0.5\n")));
+  EXPECT_THAT(
+      metrics.Text(),
+      AllOf(HasSubstr("\nddgan_training_gradient_wait_seconds_total 0.25\n"),
+            HasSubstr("\nddgan_training_gradient_bytes_total 4096\n"),
+            HasSubstr("sums_total{began=\"during_backward\"} 5\n"),
+            HasSubstr("sums_total{began=\"after_backward\"} 3\n")));
 }
 
 TEST(TrainingMetricsTest, KeepsTheLastValueOfWhatAStepDidNotCompute) {

@@ -44,7 +44,7 @@ class GradientReducer {
 
   // Since construction; all 0 with one process.
   struct Totals {
-    // Steps that were waited for without an error.
+    // Gradients that were waited for without an error.
     int64_t steps = 0;
     // Sums of buckets, and those of them that started while backward ran.
     int64_t sums = 0;
