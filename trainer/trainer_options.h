@@ -53,9 +53,9 @@ struct TrainerOptions {
   int64_t dataset_limit = 0;  // Only the first so many images; 0: all.
   int data_threads = 1;       // That decode images. [1, 64]
 
-  // Images per step of all processes together: at most 4 or a multiple of 4,
-  // and so is not less than 4 each part that processes and micro-batches make
-  // of it. [1, 65536]
+  // Images per step of all processes together: at most 4, or a multiple of 4.
+  // Split over processes and micro-batches, each part is a multiple of 4.
+  // [1, 65536]
   int batch_size = 128;
   // Micro-batches per step and process, whose gradients add up: less memory,
   // the same step but for rounding. [1, 1024]

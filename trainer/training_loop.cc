@@ -12,11 +12,11 @@
 #include <filesystem>
 #include <numeric>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "engine/checkpoint/checkpoint_format.h"
@@ -88,10 +88,9 @@ absl::StatusOr<Parameters> ReadInitFrom(const TrainerOptions& options,
 
 // For comparisons between processes.
 int64_t HashOf(const std::string& text) {
-  uint64_t hash = 0;
-  return absl::SimpleHexAtoi(Sha256Hex(text).substr(0, 16), &hash)
-             ? static_cast<int64_t>(hash)
-             : 0;
+  constexpr int kHex = 16;
+  return static_cast<int64_t>(
+      std::stoull(Sha256Hex(text).substr(0, 16), nullptr, kHex));
 }
 
 // A mean over the steps since the last time somebody looked.

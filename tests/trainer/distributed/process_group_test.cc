@@ -103,12 +103,10 @@ TEST(ProcessGroupJoinTest, MeetsInTheStoreOfTheLauncherAgainAfterARestart) {
   options.waitWorkers = false;
   const c10d::TCPStore launcher("127.0.0.1", options);
   for (const char* restart_count : {"0", "1"}) {
-    for (const WorkerResult& result :
-         RunWorkers("collectives", 2, launcher.getPort(),
-                    {"TORCHELASTIC_USE_AGENT_STORE=True",
-                     "TORCHELASTIC_RUN_ID=run",
-                     std::string("TORCHELASTIC_RESTART_COUNT=") +
-                         restart_count})) {
+    for (const WorkerResult& result : RunWorkers(
+             "collectives", 2, launcher.getPort(),
+             {"TORCHELASTIC_USE_AGENT_STORE=True", "TORCHELASTIC_RUN_ID=run",
+              std::string("TORCHELASTIC_RESTART_COUNT=") + restart_count})) {
       EXPECT_TRUE(result.Succeeded()) << result.output;
     }
   }
