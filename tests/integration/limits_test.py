@@ -14,7 +14,9 @@ import argparse
 import os
 import pathlib
 import resource
+import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -430,7 +432,111 @@ class SlowReadersTest(unittest.TestCase):
       readers.close()
 
 
+class HalfSender(threading.Thread):
+  """A connection of calls that are sent as far as the server gives room, but for
+  their last byte. Ends when the connection does.
+  """
+
+  SIZE = 1 << 20
+  CHUNK = 1 << 14
+
+  def __init__(self, server, calls):
+    super().__init__()
+    self._caller = RawHttp2(server.grpc_address, ATTACKER)
+    self._window = 65535
+    self._windows = {}
+    self._left = {}
+    self.sent = 0
+    self.reset = 0
+    self._body = struct.pack('>BI', 0, self.SIZE) + b'\0' * self.CHUNK
+    for _ in range(calls):
+      stream = self._caller.begin(GENERATE)
+      self._windows[stream] = 65535
+      self._left[stream] = self.SIZE + 5 - 1
+    self.start()
+
+  def run(self):
+    try:
+      while True:
+        while any([self._send(stream) for stream in self._left]):
+          continue
+        received = self._caller.read_frame(limit_s=LIMIT_S)
+        if received is None:
+          return
+        self._handle(*received)
+    except (OSError, TimeoutError):
+      return
+
+  def _send(self, stream):
+    size = min(self._left[stream], self._windows[stream], self._window,
+               self.CHUNK)
+    if size <= 0:
+      return False
+    begun = self._left[stream] < self.SIZE + 4
+    body = self._body[5:5 + size] if begun else self._body[:size]
+    self._caller.socket.sendall(raw_http2.frame(raw_http2.DATA, 0, stream, body))
+    self.sent += size
+    self._left[stream] -= size
+    self._windows[stream] -= size
+    self._window -= size
+    return True
+
+  def _handle(self, kind, flags, stream, payload):
+    if kind == raw_http2.WINDOW_UPDATE:
+      more = struct.unpack('>I', payload)[0]
+      if stream == 0:
+        self._window += more
+      elif stream in self._windows:
+        self._windows[stream] += more
+    elif kind == raw_http2.SETTINGS and not flags & raw_http2.ACK:
+      for at in range(0, len(payload), 6):
+        name, value = struct.unpack('>HI', payload[at:at + 6])
+        if name == raw_http2.INITIAL_WINDOW_SIZE:
+          for known in self._windows:
+            self._windows[known] += value - self._initial_window(value)
+      self._caller.socket.sendall(
+          raw_http2.frame(raw_http2.SETTINGS, raw_http2.ACK, 0))
+    elif kind == raw_http2.PING and not flags & raw_http2.ACK:
+      self._caller.socket.sendall(
+          raw_http2.frame(raw_http2.PING, raw_http2.ACK, 0, payload))
+    elif kind == raw_http2.RST_STREAM:
+      self.reset += 1
+      self._left[stream] = 0
+
+  def _initial_window(self, new):
+    old, self._initial = getattr(self, '_initial', 65535), new
+    return old
+
+  def close(self):
+    # Wakes the thread, too.
+    self._caller.socket.shutdown(socket.SHUT_RDWR)
+    self.join()
+    self._caller.close()
+
+
 class SizesTest(unittest.TestCase):
+
+  def test_half_sent_requests_do_not_keep_good_callers_from_being_answered(self):
+    with start('--max_receive_mib=32') as server, \
+         channel_to(server) as channel:
+      generate(channel)
+      before = server.memory_mib()
+      senders = [HalfSender(server, calls=64) for _ in range(4)]
+      peak = 0
+      end = time.monotonic() + 10
+      while time.monotonic() < end:
+        peak = max(peak, server.memory_mib())
+        time.sleep(0.1)
+      sent = sum(sender.sent for sender in senders) / 2**20
+      print(f'256 requests of 1 MiB but for the last byte: {sent:.0f} MiB '
+            f'sent, {sum(sender.reset for sender in senders)} reset, '
+            f'{peak - before:.0f} MiB of memory')
+      self.assertEqual(len(generate(channel).images), 4)
+      for sender in senders:
+        sender.close()
+      self.assertGreater(sent, 200)
+      self.assertLess(peak - before, 320)
+      self.assertEqual(server.terminate(), 0)
 
   def test_too_much_metadata_and_too_large_a_request_get_clear_codes(self):
     with start('--max_metadata_kib=8', '--max_request_kib=64') as server:
