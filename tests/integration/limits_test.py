@@ -35,6 +35,7 @@ from server_process import ServerProcess
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LIMIT_S = 60  # For what happens soon.
 ATTACK_LIMIT_S = 240  # For thousands of it.
+HELD_S = 20  # How long thousands of silent connections stay.
 ATTACKER = '127.0.0.2'
 GENERATE = '/ddgan.v1.ImageGeneration/Generate'
 STREAM = '/ddgan.v1.ImageGeneration/GenerateStream'
@@ -140,12 +141,14 @@ class GoodCaller:
   def report(self, begin_s, end_s):
     """Of the calls that began in between."""
     took = sorted(s for at, s in self._calls if begin_s <= at < end_s)
+    if not took:
+      return f'no good call began within {end_s - begin_s:.1f} s'
     return (f'{len(took)} good calls: median {1000 * took[len(took) // 2]:.1f} '
             f'ms, p99 {1000 * took[int(0.99 * (len(took) - 1))]:.1f} ms')
 
 
 def call_until_told(address):
-  """The process of a GoodCaller: a line for each call, until stdin ends."""
+  """The process of a GoodCaller: once stdin ends, a line for each call."""
   stopping = threading.Event()
 
   def wait_for_end():
@@ -153,6 +156,7 @@ def call_until_told(address):
     stopping.set()
 
   threading.Thread(target=wait_for_end, daemon=True).start()
+  lines = []
   with grpc.insecure_channel(address) as channel:
     generate(channel)
     print('ready', flush=True)
@@ -163,7 +167,8 @@ def call_until_told(address):
         generate(channel)
       except grpc.RpcError as error:
         code = error.code().name
-      print(begin, time.monotonic() - begin, code, flush=True)
+      lines.append(f'{begin} {time.monotonic() - begin} {code}')
+  print('\n'.join(lines))
 
 
 def is_closed(connection):
@@ -235,8 +240,10 @@ class ConnectionsTest(unittest.TestCase):
 
   def test_silent_half_open_and_slow_connections_are_closed_in_time(self):
     count = 3000
-    with start('--handshake_timeout=5s', '--keepalive_time=3s',
-               '--keepalive_timeout=2s') as server:
+    # All are open together for a while: nothing is closed before HELD_S.
+    with start(f'--handshake_timeout={HELD_S + 10}s',
+               f'--keepalive_time={HELD_S + 5}s',
+               '--keepalive_timeout=5s') as server:
       good = GoodCaller(server)
       quiet = time.monotonic()
       time.sleep(options.quiet)
@@ -254,7 +261,11 @@ class ConnectionsTest(unittest.TestCase):
                              + raw_http2.frame(raw_http2.SETTINGS, 0, 0))
         held.append(connection)
       connected = time.monotonic()
-      peak = 0
+      wait_for(server, lambda m: m.sum('ddgan_connections') == count + 1,
+               'all are taken')
+      time.sleep(max(0, begin + HELD_S - connected))
+      closing = time.monotonic()
+      peak = server.memory_mib()
       open_now = count
       deadline = time.monotonic() + ATTACK_LIMIT_S
       while open_now > 1 and time.monotonic() < deadline:
@@ -269,10 +280,12 @@ class ConnectionsTest(unittest.TestCase):
       good.stop()
       self.assertEqual(good.failures, 0)
       print(f'{count} connections that do not speak: opened in '
-            f'{connected - begin:.1f} s, all closed {gone - connected:.1f} s '
-            f'later, {peak - before:.0f} MiB\n'
+            f'{connected - begin:.1f} s, all closed {gone - begin:.1f} s after '
+            f'the first, {peak - before:.0f} MiB\n'
             f'  quiet, {good.report(quiet, begin)}\n'
-            f'  under attack, {good.report(begin, gone)}')
+            f'  as they come, {good.report(begin, connected)}\n'
+            f'  while they are there, {good.report(connected, closing)}\n'
+            f'  as they go, {good.report(closing, gone)}')
       # 64 KiB for each.
       self.assertLess(peak - before, count / 16)
       self.assertEqual(server.terminate(), 0)
