@@ -284,8 +284,14 @@ class ManifestsTest(unittest.TestCase):
       labels = labels_of_pods(job)
       self.assertTrue(selects(spec['selector']['matchLabels'], labels))
       self.assertEqual(labels[spec['jobLabel']], 'ddgan-train')
-      self.assertIn(spec['podMetricsEndpoints'][0]['port'],
-                    [p['name'] for p in container(job)['ports']])
+      endpoint, = spec['podMetricsEndpoints']
+      self.assertIn(endpoint['port'], [p['name'] for p in container(job)['ports']])
+      # The instance is the run, which goes on in another pod: see training_alerts.yaml.
+      source, = (r['sourceLabels'] for r in endpoint['relabelings']
+                 if r.get('targetLabel') == 'instance')
+      self.assertIn(source[0], {
+          '__meta_kubernetes_pod_label_' + re.sub(r'\W', '_', name) for name in labels
+          if labels[name] == job['metadata']['name']})
 
   def test_rules_for_the_operator_are_those_of_prometheus(self):
     written = [d['spec'] for d in manifests.documents(manifests.prometheus_rules())]
