@@ -361,7 +361,9 @@ class ManifestsTest(unittest.TestCase):
             self.assertTrue((manifests.DEPLOY / volume.split(':')[0]).exists(), volume)
     self.assertEqual(
         services['server']['ports'],
-        [f'127.0.0.1:{p}:{p}' for p in (manifests.port(server[f]) for f in SERVER_PORTS)])
+        [f'127.0.0.1:{p}:{p}' for p in (manifests.port(server[f]) for f in ('listen', 'http'))])
+    # Whoever reaches the admin port may pin and roll back: the container alone.
+    self.assertRegex(server['admin_listen'], r'^127\.0\.0\.1:')
     self.assertIn(f'--server=127.0.0.1:{manifests.port(server["admin_listen"])}',
                   services['server']['healthcheck']['test'])
     self.assertGreater(
