@@ -1,11 +1,12 @@
 # Compiler and pinned dependencies, for developers, CI and the other images.
+# Target `build` is what the programs are built with; tests/images builds it:
+#
+#   docker build -f docker/toolchain.Dockerfile --target build -t ddgan-toolchain:build .
+#
+# The default target also has what the tests use [untried: it was never built]:
 #
 #   docker build -f docker/toolchain.Dockerfile -t ddgan-toolchain .
 #   docker run --rm -it -v "$PWD:/src" ddgan-toolchain tests/run.sh -LE slow
-#
-# Target `build` is the smaller one, without what only the tests use:
-#
-#   docker build -f docker/toolchain.Dockerfile --target build -t ddgan-toolchain:build .
 #
 # Build arguments:
 #   FLAVOUR      cpu (default) or cuda: full LibTorch, and the CUDA compiler

@@ -62,6 +62,7 @@ FileReload::Result FileReload::Poll() {
   if (status.ok()) {
     if (*found == in_force_) {
       bad_.reset();
+      refused_ = false;
       return {};
     }
     // Also what was refused before: a certificate may have become valid.
@@ -69,6 +70,7 @@ FileReload::Result FileReload::Poll() {
     if (status.ok()) {
       in_force_ = *std::move(found);
       bad_.reset();
+      refused_ = false;
       return {Outcome::kTaken, absl::OkStatus()};
     }
   }
@@ -79,6 +81,7 @@ FileReload::Result FileReload::Poll() {
     return {};
   }
   if (std::exchange(bad_was_reported_, true)) return {};
+  refused_ = true;
   return {Outcome::kRefused, std::move(status)};
 }
 

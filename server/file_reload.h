@@ -50,6 +50,11 @@ class FileReload {
   // half written, or one file may be the new one and the other still the old.
   Result Poll();
 
+  // From a Poll that refused the files until one that takes them, or finds the
+  // contents that are in force: also while others that are bad take their
+  // place.
+  bool refused() const { return refused_; }
+
  private:
   // Of all files, or why one of them could not be read.
   absl::StatusOr<std::vector<std::string>> ReadAll() const;
@@ -61,6 +66,7 @@ class FileReload {
   // What was found last, if that was bad.
   std::optional<absl::StatusOr<std::vector<std::string>>> bad_;
   bool bad_was_reported_ = false;
+  bool refused_ = false;
 };
 
 }  // namespace ddgan

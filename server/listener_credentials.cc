@@ -71,9 +71,12 @@ grpc_ssl_certificate_config_reload_status ListenerCredentials::FetchIdentity(
   }
   const grpc_ssl_pem_key_cert_pair pair = {current->key.c_str(),
                                            current->cert_chain.c_str()};
-  *config = grpc_ssl_server_certificate_config_create(
-      current->client_ca.empty() ? nullptr : current->client_ca.c_str(), &pair,
-      1);
+  // gRPC aborts without authorities, also where it asks for no certificate;
+  // then it verifies none, so that it makes no difference which these are.
+  const std::string& client_ca =
+      current->client_ca.empty() ? current->cert_chain : current->client_ca;
+  *config =
+      grpc_ssl_server_certificate_config_create(client_ca.c_str(), &pair, 1);
   self->given = std::move(current);
   return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
 }

@@ -186,11 +186,12 @@ void ListenerSecurity::Poll() {
   const auto poll = [this](std::optional<FileReload>& files, bool tls) {
     if (!files.has_value()) return;
     const FileReload::Result result = files->Poll();
+    const auto which = tls ? PrometheusObserver::SecurityFiles::kTls
+                           : PrometheusObserver::SecurityFiles::kTokens;
+    metrics_->OnSecurityFilesRefused(which, files->refused());
     if (result.outcome == FileReload::Outcome::kUnchanged) return;
     const bool taken = result.outcome == FileReload::Outcome::kTaken;
-    metrics_->OnSecurityReload(tls ? PrometheusObserver::SecurityFiles::kTls
-                                   : PrometheusObserver::SecurityFiles::kTokens,
-                               taken);
+    metrics_->OnSecurityReload(which, taken);
     if (taken) {
       spdlog::info("{}: the new content is in force", FlagsOf(options_, tls));
     } else {

@@ -97,6 +97,16 @@ const char* LabelOf(QuotaRefusal reason) {
 constexpr char kTakenLabel[] = "taken";
 constexpr char kRefusedLabel[] = "refused";
 
+const char* LabelOf(PrometheusObserver::SecurityFiles files) {
+  switch (files) {
+    case PrometheusObserver::SecurityFiles::kTls:
+      return "tls";
+    case PrometheusObserver::SecurityFiles::kTokens:
+      return "tokens";
+  }
+  return "unknown";
+}
+
 const char* LabelOf(WasteReason reason) {
   switch (reason) {
     case WasteReason::kCancelled:
@@ -292,6 +302,10 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
       token_reloads_(Counters(*registry_, "ddgan_token_reloads_total",
                               "New token files found, and whether they were "
                               "taken or the old one kept.")),
+      security_files_refused_(Gauges(
+          *registry_, "ddgan_security_files_refused",
+          "1 while the certificate or token files on disk are refused and "
+          "older ones are in force.")),
       certificate_expiry_(
           Gauges(*registry_, "ddgan_tls_certificate_expiry_timestamp_seconds",
                  "When the certificate for new connections expires, since "
@@ -548,12 +562,18 @@ void PrometheusObserver::ExpectReloads(SecurityFiles files) {
       files == SecurityFiles::kTls ? tls_reloads_ : token_reloads_;
   reloads.Add({{"result", kTakenLabel}});
   reloads.Add({{"result", kRefusedLabel}});
+  OnSecurityFilesRefused(files, false);
 }
 
 void PrometheusObserver::OnSecurityReload(SecurityFiles files, bool taken) {
   prometheus::Family<prometheus::Counter>& reloads =
       files == SecurityFiles::kTls ? tls_reloads_ : token_reloads_;
   reloads.Add({{"result", taken ? kTakenLabel : kRefusedLabel}}).Increment();
+}
+
+void PrometheusObserver::OnSecurityFilesRefused(SecurityFiles files,
+                                                bool refused) {
+  security_files_refused_.Add({{"files", LabelOf(files)}}).Set(refused ? 1 : 0);
 }
 
 void PrometheusObserver::OnCertificate(absl::Time expires) {

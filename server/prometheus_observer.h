@@ -96,10 +96,12 @@ class PrometheusObserver final : public EngineObserver {
 
   // Files that are read again while the server runs.
   enum class SecurityFiles { kTls, kTokens };
-  // There are such files: their counters begin at 0.
+  // There are such files: their series begin at 0.
   void ExpectReloads(SecurityFiles files);
   // New contents were found, and taken or refused.
   void OnSecurityReload(SecurityFiles files, bool taken);
+  // Whether what is on disk now is refused, and older contents are in force.
+  void OnSecurityFilesRefused(SecurityFiles files, bool refused);
   // The certificate for new connections.
   void OnCertificate(absl::Time expires);
 
@@ -189,6 +191,7 @@ class PrometheusObserver final : public EngineObserver {
   prometheus::Family<prometheus::Counter>& access_denied_;
   prometheus::Family<prometheus::Counter>& tls_reloads_;
   prometheus::Family<prometheus::Counter>& token_reloads_;
+  prometheus::Family<prometheus::Gauge>& security_files_refused_;
   prometheus::Family<prometheus::Gauge>& certificate_expiry_;
 
   absl::Mutex mu_;

@@ -61,9 +61,9 @@ constexpr absl::Duration kDrainPollInterval = absl::Milliseconds(50);
 // A request to the admin port is a name and a number.
 constexpr int kMaxAdminRequestBytes = 64 << 10;
 
-// Operators and probes.
-constexpr ConnectionBudget::Limits kAdminConnections = {.total = 256,
-                                                        .per_peer = 256};
+// Operators and probes. Nobody who can reach the port takes it from the others.
+constexpr ConnectionBudget::Limits kAdminConnections = {.total = 64,
+                                                        .per_peer = 32};
 
 // What the watchdog allows on top of all other time limits of a stop.
 constexpr absl::Duration kHangTimeout = absl::Seconds(5);
@@ -95,9 +95,10 @@ absl::Status EngineReady(const Engine& engine) {
       " model versions is live; ModelService.ListModels says why"));
 }
 
-// `wanted`, unless the process may not have descriptors enough.
+// `wanted`, unless the process may not have descriptors enough. `others` will
+// be open besides, and cost as much.
 ConnectionBudget::Limits AffordableConnections(
-    const ConnectionBudget::Limits& wanted) {
+    const ConnectionBudget::Limits& wanted, int others) {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   std::error_code error;
@@ -106,7 +107,7 @@ ConnectionBudget::Limits AffordableConnections(
                     std::filesystem::directory_iterator());
   const ConnectionBudget::Limits affordable = FitToDescriptors(
       wanted, static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, INT_MAX)),
-      in_use);
+      in_use + 2 * others);
   if (affordable.total < wanted.total) {
     spdlog::warn(
         "the limit of {} file descriptors allows {} connections, {} of one "
@@ -287,8 +288,11 @@ absl::Status Server::StartEndpoint() {
 
 absl::Status Server::StartGrpc() {
   const GrpcLimits& limits = options_.limits;
+  const int admin_connections =
+      options_.admin_listen.has_value() ? kAdminConnections.total : 0;
   absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> acceptor = Listen(
-      options_.listen, AffordableConnections(limits.connections), &metrics_);
+      options_.listen,
+      AffordableConnections(limits.connections, admin_connections), &metrics_);
   if (!acceptor.ok()) return acceptor.status();
   acceptor_ = *std::move(acceptor);
   grpc_port_ = acceptor_->port();

@@ -376,11 +376,13 @@ std::vector<Flag> BuildFlags() {
        SetBytes([](ServerOptions* o) { return &o->limits.max_metadata_bytes; },
                 10, 1, 1024)},
       {"max_receive_mib", "N",
-       absl::StrCat(
-           "What incoming data of all connections, half-sent requests among\n"
-           "them, may take, in MiB, 16 to 1048576. Near it gRPC ends calls.\n"
-           "Default ",
-           defaults.limits.max_receive_bytes >> 20, "."),
+       absl::StrCat("What incoming data of all connections should take at "
+                    "most, in MiB,\n"
+                    "16 to 1048576. Above it gRPC resets calls: no bound, "
+                    "since it takes\n"
+                    "their bytes first.\n"
+                    "Default ",
+                    defaults.limits.max_receive_bytes >> 20, "."),
        SetMebibytes(
            [](ServerOptions* o) { return &o->limits.max_receive_bytes; }, 16)},
       {"max_reply_mib", "N",

@@ -347,13 +347,14 @@ def serving():
                 (mean('ddgan_reload_duration_seconds', 'phase'), '{{phase}}'),
                 width=12),
 
-          row('Certificates and connections'),
+          row('Certificates, tokens and connections'),
           lines('Time until the certificate expires', 's',
                 ('min by (instance) (ddgan_tls_certificate_expiry_timestamp_'
                  f'seconds{{{CHOSEN}}}) - time()', '{{instance}}'), width=6),
-          lines('Certificates taken and refused', 'none',
-                (f'sum by (result) (increase(ddgan_tls_reloads_total{{{CHOSEN}'
-                 f'}}{RANGE}))', '{{result}}'), width=6),
+          lines('Certificates and tokens taken and refused', 'none',
+                *((f'sum by (result) (increase(ddgan_{files}_reloads_total'
+                   f'{{{CHOSEN}}}{RANGE}))', f'{files} {{{{result}}}}')
+                  for files in ('tls', 'token')), width=6),
           lines('Connections', 'none',
                 (gauge('ddgan_connections', 'instance'), '{{instance}}'),
                 (rate('ddgan_connections_refused_total', 'reason'),
@@ -361,6 +362,22 @@ def serving():
           lines('Bytes of replies that are not read yet', 'bytes',
                 (gauge('ddgan_reply_bytes', 'instance'), '{{instance}}'),
                 width=6),
+          lines('Files on disk that are refused', 'none',
+                (gauge('ddgan_security_files_refused', 'instance, files', 'max'),
+                 '{{files}} {{instance}}'), width=6, largest=1,
+                description='While it is 1, the certificate or the tokens of '
+                'before are in force.'),
+          lines('Calls without the right token, by reason', 'reqps',
+                (rate('ddgan_access_denied_total', 'reason'), '{{reason}}'),
+                width=6),
+          lines('Replies that are not read in time', 'suffix: /s',
+                (rate('ddgan_write_timeouts_total', 'what'), '{{what}}'),
+                width=6, description='Calls that are ended, and connections '
+                'that are cut, since their peer does not read.'),
+          lines('Access log lines that are lost', 'suffix: /s',
+                (rate('ddgan_access_log_lines_lost_total', 'instance'),
+                 '{{instance}}'), width=6,
+                description='Whoever reads the log is too slow.'),
       ])
 
 

@@ -64,8 +64,8 @@ def filled(text, variables):
   return text
 
 
-def with_unit(value, unit):
-  """A number as Grafana would print it."""
+def with_unit(value, unit, narrow=False):
+  """A number as Grafana would print it, or narrow enough for an axis."""
   if not math.isfinite(value):
     return '∞'
   if unit == 'percentunit':
@@ -86,6 +86,8 @@ def with_unit(value, unit):
   if unit == 'reqps':
     return f'{value:.3g} req/s'
   suffix = unit.removeprefix('suffix:') if unit.startswith('suffix:') else ''
+  if narrow and abs(value) >= 1000:
+    return f'{value / 1000:.3g}k{suffix}'
   return (f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.3g}') + suffix
 
 
@@ -109,8 +111,10 @@ def draw_lines(axes, panel, variables):
       axes.plot(times, values, color=colour, linewidth=1.1, label=legend)
   if 'scaleDistribution' in custom:
     axes.set_yscale('log')
-    axes.yaxis.set_major_locator(
-        matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    low, high = axes.get_ylim()
+    # There is room for ten labels.
+    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(
+        subs=(1, 2, 5) if high < 1000 * low else (1,)))
     axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
   else:
     low, high = axes.get_ylim()
@@ -122,15 +126,17 @@ def draw_lines(axes, panel, variables):
     axes.set_ylim(low, (high if high > low else low + 1) * 1.08)
   unit = defaults['unit']
   axes.yaxis.set_major_formatter(
-      lambda value, position: with_unit(value, unit))
+      lambda value, position: with_unit(value, unit, narrow=True))
   if any(legend for legend, _, _ in lines):
     handles, names = axes.get_legend_handles_labels()
     if len(names) > 6:
       names[5] += f', and {len(names) - 6} more'
-    axes.legend(handles[:6], names[:6], loc='upper center', bbox_to_anchor=(0.5, -0.13),
-                        ncol=3, fontsize=5.8, frameon=False,
-                        labelcolor=TEXT, handlelength=1.2, columnspacing=1.0,
-                        borderaxespad=0, labelspacing=0.25)
+    # A column of the grid has room for 13 letters, a line's colour takes 8.
+    fitting = 13 * panel['gridPos']['w'] // (8 + max(map(len, names[:6])))
+    axes.legend(handles[:6], names[:6], loc='upper center',
+                bbox_to_anchor=(0.5, -0.13), ncol=max(1, min(3, fitting)),
+                fontsize=5.8, frameon=False, labelcolor=TEXT, handlelength=1.2,
+                columnspacing=1.0, borderaxespad=0, labelspacing=0.25)
   if not lines:
     axes.text(0.5, 0.5, 'No data', transform=axes.transAxes, color='#8e8e8e',
               ha='center', fontsize=9)
@@ -238,14 +244,7 @@ def draw(dashboard):
   choices = values_of(dashboard)
   everything = {'__rate_interval': options.rate_interval,
                 **{name: '.*' for name in choices}}
-  skipping = False
-  panels = []
-  for panel in dashboard['panels']:
-    if panel['type'] == 'row':
-      skipping = panel['title'] in options.without
-    if not skipping:
-      panels.append(panel)
-  places = list(with_repeats(panels, choices))
+  places = list(with_repeats(dashboard['panels'], choices))
   height = max(y + (1 if panel['type'] == 'row' else panel['gridPos']['h'])
                for panel, _, _, y in places)
   figure = plt.figure(figsize=(24 * COLUMN, height * ROW + 0.5), dpi=100,
@@ -303,8 +302,6 @@ def main():
   parser.add_argument('--end', type=float, default=time.time(),
                       help='since 1970; default: now')
   parser.add_argument('--rate_interval', default='1m')
-  parser.add_argument('--without', action='append', default=[],
-                      help='a row to leave out, by its title')
   options = parser.parse_args()
   with open(options.dashboard) as file:
     draw(json.load(file))

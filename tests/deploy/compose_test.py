@@ -40,6 +40,9 @@ class ComposeTest(unittest.TestCase):
     self.assertEqual((result.returncode, result.stderr), (0, ''))
     services = json.loads(result.stdout)['services']
     self.assertEqual(services['server']['image'], 'ddgan-server:9.9.9')
+    for name in ('server', 'trainer'):
+      # Else label and bill of materials would name another release.
+      self.assertEqual(services[name]['build']['args'], {'VERSION': '9.9.9'})
     self.assertIn('--cpu_threads=6', services['server']['command'])
     self.assertEqual(services['server']['deploy']['resources']['limits']['cpus'], 6)
     for name in ('server', 'trainer'):

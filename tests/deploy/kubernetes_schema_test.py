@@ -6,11 +6,8 @@ Run by CTest, or by hand:
 """
 
 import copy
-import os
 import pathlib
-import re
 import sys
-import tempfile
 import unittest
 
 import kubernetes_validate
@@ -60,20 +57,27 @@ class KubernetesSchemaTest(unittest.TestCase):
         checked.add(document['kind'])
     self.assertEqual(checked, {'ServiceMonitor', 'PodMonitor', 'PrometheusRule'})
 
-  def test_the_readmes_overlay_renders_with_ones_own_images(self):
-    readme = (manifests.DEPLOY / 'README.md').read_text()
-    overlay = re.search(r'```yaml\n(# site/.*?)```', readme, re.DOTALL)[1]
-    with tempfile.TemporaryDirectory(prefix='ddgan-site-') as folder:
-      here = os.path.relpath(manifests.DEPLOY, folder)
-      (pathlib.Path(folder) / 'kustomization.yaml').write_text(
-          overlay.replace('../deploy/', here + '/'))
-      documents = manifests.documents(manifests.kustomize(KUBECTL, folder))
-    by_kind = {d['kind']: d for d in documents}
-    for document in documents:
+  def check_readme_overlay(self, workload, image, *overlay):
+    """By kind; each is what Kubernetes takes, with one's own image and storage."""
+    by_kind = {}
+    for document in manifests.kustomize_readme_overlay(KUBECTL, *overlay):
       kubernetes_validate.validate(document, VERSIONS[0], strict=True)
-    image = manifests.pod_spec(by_kind['Deployment'])['containers'][0]['image']
-    self.assertRegex(image, '^REGISTRY/ddgan-server@sha256:0{64}$')
-    self.assertEqual(by_kind['PersistentVolumeClaim']['spec']['storageClassName'], 'YOUR_CLASS')
+      by_kind.setdefault(document['kind'], []).append(document)
+    (pod,) = map(manifests.pod_spec, by_kind[workload])
+    self.assertRegex(pod['containers'][0]['image'], f'^REGISTRY/{image}@sha256:0{{64}}$')
+    for claim in by_kind['PersistentVolumeClaim']:
+      self.assertEqual(claim['spec']['storageClassName'], 'YOUR_CLASS')
+    return by_kind
+
+  def test_the_readmes_overlays_render_with_ones_own_images_and_storage(self):
+    self.check_readme_overlay('Deployment', 'ddgan-server', 'site')
+    for trainer in manifests.TRAINERS:
+      with self.subTest(trainer):
+        by_kind = self.check_readme_overlay('Job', 'ddgan-trainer', 'site-trainer', trainer)
+        # What the README applies first, by this label.
+        labelled = [d for ds in by_kind.values() for d in ds
+                    if d['metadata'].get('labels', {}).get('ddgan-volume') == 'true']
+        self.assertEqual(labelled, by_kind['PersistentVolumeClaim'])
 
   def test_a_mistake_is_noticed(self):
     """So that silence above means something."""

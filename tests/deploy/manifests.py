@@ -58,6 +58,31 @@ def rendered_documents(kubectl):
             for name, text in render_all(kubectl, scratch).items()}
 
 
+def from_readme(language, text):
+  """The example of deploy/README.md that is in this language and has this text."""
+  readme = (DEPLOY / 'README.md').read_text()
+  example, = (block for block in re.findall(
+      rf'^```{language}\n(.*?)^```', readme, re.DOTALL | re.MULTILINE) if text in block)
+  return example
+
+
+def kustomize_readme_overlay(kubectl, name, begins_with=None):
+  """The documents of an overlay of deploy/README.md.
+
+  `begins_with`: another folder of kubernetes/ in the place of the one that it names.
+  """
+  overlay = from_readme('yaml', f'# {name}/')
+  if begins_with is not None:
+    overlay, changes = re.subn(r'(?<=resources:\n  - \.\./deploy/kubernetes/).*',
+                               begins_with, overlay)
+    if changes != 1:
+      raise AssertionError(f'{name}: one resource wanted')
+  with tempfile.TemporaryDirectory(prefix='ddgan-site-') as folder:
+    (pathlib.Path(folder) / 'kustomization.yaml').write_text(
+        overlay.replace('../deploy/', os.path.relpath(DEPLOY, folder) + '/'))
+    return documents(kustomize(kubectl, folder))
+
+
 def prometheus_rules():
   script = KUBERNETES / 'monitoring' / 'prometheus_rules.sh'
   return subprocess.run([script], capture_output=True, text=True, check=True,

@@ -284,8 +284,14 @@ class ManifestsTest(unittest.TestCase):
       labels = labels_of_pods(job)
       self.assertTrue(selects(spec['selector']['matchLabels'], labels))
       self.assertEqual(labels[spec['jobLabel']], 'ddgan-train')
-      self.assertIn(spec['podMetricsEndpoints'][0]['port'],
-                    [p['name'] for p in container(job)['ports']])
+      endpoint, = spec['podMetricsEndpoints']
+      self.assertIn(endpoint['port'], [p['name'] for p in container(job)['ports']])
+      # The instance is the run, which goes on in another pod: see training_alerts.yaml.
+      source, = (r['sourceLabels'] for r in endpoint['relabelings']
+                 if r.get('targetLabel') == 'instance')
+      self.assertIn(source[0], {
+          '__meta_kubernetes_pod_label_' + re.sub(r'\W', '_', name) for name in labels
+          if labels[name] == job['metadata']['name']})
 
   def test_rules_for_the_operator_are_those_of_prometheus(self):
     written = [d['spec'] for d in manifests.documents(manifests.prometheus_rules())]
@@ -355,7 +361,9 @@ class ManifestsTest(unittest.TestCase):
             self.assertTrue((manifests.DEPLOY / volume.split(':')[0]).exists(), volume)
     self.assertEqual(
         services['server']['ports'],
-        [f'127.0.0.1:{p}:{p}' for p in (manifests.port(server[f]) for f in SERVER_PORTS)])
+        [f'127.0.0.1:{p}:{p}' for p in (manifests.port(server[f]) for f in ('listen', 'http'))])
+    # Whoever reaches the admin port may pin and roll back: the container alone.
+    self.assertRegex(server['admin_listen'], r'^127\.0\.0\.1:')
     self.assertIn(f'--server=127.0.0.1:{manifests.port(server["admin_listen"])}',
                   services['server']['healthcheck']['test'])
     self.assertGreater(

@@ -1,6 +1,7 @@
 """The server of the manifests, as a real process: started with the Deployment's
 own arguments it answers the Deployment's probes, and compose.yaml's health
-check, as they expect: before it has a model, with one, and while it drains.
+check, as they expect: before it has a model, with one, and while it drains. And
+with the Secrets of README.md it obeys who calls it as README.md says.
 
 Mounted folders and ports are other ones here, nothing else.
 
@@ -10,7 +11,11 @@ Run by CTest, or by hand:
 """
 
 import argparse
+import base64
+import json
+import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -166,11 +171,108 @@ class ProbesTest(unittest.TestCase):
     self.assertEqual(pod.process.wait(manifests.seconds(server['stop_grace_period'])), 0)
 
 
+class OrdersTest(unittest.TestCase):
+  """README.md's overlay, Secrets and flags, letter by letter."""
+
+  def setUp(self):
+    folder = tempfile.TemporaryDirectory(prefix='ddgan-orders-')
+    self.addCleanup(folder.cleanup)
+    self.folder = pathlib.Path(folder.name)
+    self.certify('server.crt', 'server.key', 'ddgan-server.ddgan.svc')
+    shutil.copy(self.folder / 'server.crt', self.folder / 'ca.crt')
+    self.certify('me.crt', 'me.key', 'operator')
+    shutil.copy(self.folder / 'me.crt', self.folder / 'clients_ca.crt')
+    for name in ('models', 'state'):
+      (self.folder / name).mkdir()
+    shutil.copytree(MODELS / 'mnist', self.folder / 'models' / 'mnist')
+
+  def certify(self, certificate, key, name):
+    """A certificate that vouches for itself."""
+    subprocess.run(
+        ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+         '-nodes', '-days', '2', '-subj', f'/CN={name}', '-addext',
+         f'subjectAltName=DNS:{name}', '-keyout', key, '-out', certificate],
+        check=True, capture_output=True, cwd=self.folder)
+
+  def bash(self, script, programs):
+    return subprocess.run(
+        ['bash', '-euc', script], capture_output=True, text=True, timeout=120, cwd=self.folder,
+        env={'PATH': f'{pathlib.Path(programs).resolve()}:{os.environ["PATH"]}'})
+
+  def secrets(self, script):
+    """{name: {key: bytes}} of the Secrets that a script would create."""
+    result = self.bash(
+        'kubectl() { command kubectl "$@" --dry-run=client --output=json; }\n' + script,
+        KUBECTL.parent)
+    self.assertEqual((result.returncode, result.stderr), (0, ''))
+    found, rest = {}, result.stdout.strip()
+    while rest:
+      document, end = json.JSONDecoder().raw_decode(rest)
+      rest = rest[end:].strip()
+      if document['kind'] == 'Secret':
+        self.assertEqual(document['metadata']['namespace'], 'ddgan')
+        found[document['metadata']['name']] = {
+            key: base64.b64decode(value) for key, value in document['data'].items()}
+    return found
+
+  def start(self, deployment, secrets):
+    """The Deployment's server, with the Secrets mounted where it says."""
+    spec = manifests.pod_spec(deployment)
+    container = spec['containers'][0]
+    mounts = {m['name']: m['mountPath'] for m in container['volumeMounts']}
+    folders = {'model_root': self.folder / 'models', 'state_dir': self.folder / 'state'}
+    for volume in spec['volumes']:
+      if 'secret' not in volume:
+        continue
+      mounted = self.folder / volume['name']
+      mounted.mkdir()
+      for key, content in secrets[volume['secret']['secretName']].items():
+        (mounted / key).write_bytes(content)
+      inside = mounts[volume['name']] + '/'
+      for flag, value in manifests.flags(container['args']).items():
+        if value.startswith(inside):
+          folders[flag] = mounted / value.removeprefix(inside)
+    pod = Pod(container['args'], folders)
+    self.addCleanup(pod.stop)
+    ready = container['readinessProbe']['httpGet']['path']
+    wait_until(lambda: pod.http(50052, ready) == 200, 'readinessProbe succeeds')
+    return pod
+
+  def check_orders(self, pod, access):
+    """Whoever calls by `access` may look and pin; without it, nobody may."""
+    look = re.search(r'^ddgan models .*', manifests.from_readme('sh', '\nddgan models --server'),
+                     re.MULTILINE)[0]
+    self.assertIn('localhost:50053', look)
+    for command in (look, look.replace('models', 'models pin mnist 12060', 1)):
+      command = command.replace('localhost:50053', pod.address(50053))
+      result = self.bash(f'{access}\n{command}', options.client.parent)
+      self.assertEqual(result.returncode, 0, result.stderr)
+      self.assertIn('12060', result.stdout)
+      result = self.bash(f'access=()\n{command} --timeout=5s', options.client.parent)
+      self.assertNotEqual(result.returncode, 0)
+
+  def test_orders_to_a_server_with_tls_and_tokens(self):
+    deployment = next(d for d in manifests.kustomize_readme_overlay(KUBECTL, 'site')
+                      if d['kind'] == 'Deployment')
+    pod = self.start(deployment, self.secrets(manifests.from_readme('sh', 'create secret tls')))
+    self.check_orders(pod, manifests.from_readme('sh', 'access=('))
+
+  def test_orders_to_a_server_that_asks_for_certificates(self):
+    everything = manifests.rendered_documents(KUBECTL)
+    deployment = next(d for d in everything['overlays/cpu+tls+mutual_tls+tokens']
+                      if d['kind'] == 'Deployment')
+    secrets = self.secrets(manifests.from_readme('sh', 'create secret tls'))
+    secrets |= self.secrets(manifests.from_readme('sh', '--from-file=ca.crt'))
+    self.check_orders(self.start(deployment, secrets),
+                      manifests.from_readme('sh', 'access=(')
+                      + 'access+=(--tls_cert=me.crt --tls_key=me.key)\n')
+
+
 def main():
   global options
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--server', required=True, help='the ddgan-server binary')
-  parser.add_argument('--client', required=True, help='the ddgan binary')
+  parser.add_argument('--client', type=pathlib.Path, required=True, help='the ddgan binary')
   options, rest = parser.parse_known_args()
   unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
 

@@ -18,11 +18,15 @@ import fcntl
 import os
 import pathlib
 import re
+import shutil
+import socket
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
+from certificates import Authority
 import hot_reload
 import monitoring
 import version_damage
@@ -109,9 +113,9 @@ class AlertsTest(unittest.TestCase):
     self.watch('ddgan-server', [server.http_address for server in servers],
                SERVING_RULES, **arguments)
 
-  def start_server(self, *flags):
+  def start_server(self, *flags, root=None):
     return self.enterContext(ServerProcess(
-        options.server, self.root, [*SERVER_FLAGS, *flags]))
+        options.server, root or self.root, [*SERVER_FLAGS, *flags]))
 
   def load(self, server, *flags):
     return self.enterContext(hot_reload.Load(options.client, server, *flags))
@@ -158,6 +162,18 @@ class ServingAlertsTest(AlertsTest):
     self.assertNotIn('page', {told for _, told in self.receiver.names()})
     other.close()
     self.expect('DdganAllServersDown', 'page')
+
+  def test_one_server_of_two_has_no_model(self):
+    self.publisher.publish(1)
+    root = self.folder / 'empty'
+    root.mkdir()
+    bare = self.start_server(root=root)
+    self.watch_servers(self.start_server(), bare)
+    self.expect('DdganServerWithoutModel', 'ticket', instance=bare.http_address)
+    self.assertNotIn('page', {told for _, told in self.receiver.names()})
+    shutil.copytree(self.root / MODEL, root / MODEL)
+    self.receiver.wait_for('DdganServerWithoutModel', 'ticket',
+                           status='resolved')
 
   def test_devices_fail(self):
     if options.sanitized:
@@ -207,6 +223,80 @@ class ServingAlertsTest(AlertsTest):
                      {name for name, _ in self.receiver.names()})
 
 
+class SecurityAlertsTest(AlertsTest):
+
+  def setUp(self):
+    super().setUp()
+    self.authority = Authority(self.folder, 'authority')
+    self.publisher.publish(1)
+
+  def start_with_tls(self, days, *flags):
+    """A server whose certificate is valid for so long."""
+    self.certificate = self.folder / 'tls.crt'
+    self.key = self.folder / 'tls.key'
+    self.put(*self.authority.sign(days=days))
+    return self.start_server(f'--tls_cert={self.certificate}',
+                             f'--tls_key={self.key}', *flags)
+
+  def put(self, certificate, key):
+    shutil.copy(certificate, self.certificate)
+    shutil.copy(key, self.key)
+
+  def expect_resolved(self, name):
+    self.receiver.wait_for(name, 'ticket', status='resolved')
+
+  def test_certificates_and_tokens_go_bad(self):
+    tokens = self.folder / 'tokens.json'
+    tokens.write_text('{"tenants": []}')
+    server = self.start_with_tls(30, f'--token_file={tokens}')
+    here = {'instance': server.http_address}
+    self.watch_servers(server)
+    self.expect_silence()
+
+    # A key that is another certificate's, and then tokens that are no JSON.
+    good = self.authority.sign(days=30)
+    self.put(good[0], self.authority.sign(days=30)[1])
+    self.expect('DdganCertificateRefused', 'ticket', **here)
+    tokens.write_text('{"tenants": [')
+    self.expect('DdganTokensRefused', 'ticket', **here)
+    # For as long as they lie there, an hour and more.
+    time.sleep(1.2 * 3600 / DIVISOR)
+    self.assertEqual(
+        {(alert['labels']['alertname'], alert['state'])
+         for alert in self.prometheus.get('alerts')['alerts']},
+        {('DdganCertificateRefused', 'firing'),
+         ('DdganTokensRefused', 'firing')})
+    self.put(*good)
+    tokens.write_text('{"tenants": [ ]}')
+    self.expect_resolved('DdganCertificateRefused')
+    self.expect_resolved('DdganTokensRefused')
+    self.assertNotIn('page', {told for _, told in self.receiver.names()})
+
+    # Good ones, but for a few days, and for less than one.
+    self.put(*self.authority.sign(days=3))
+    self.expect('DdganCertificateNotRenewed', 'ticket', **here)
+    self.put(*self.authority.sign(days=1))
+    self.expect('DdganCertificateExpiresSoon', 'page', **here)
+
+  def test_connections_are_refused(self):
+    server = self.start_with_tls(30, '--max_connections_per_peer=8',
+                                 '--handshake_timeout=5s')
+    self.watch_servers(server)
+    self.expect_silence()
+    over = threading.Event()
+    flood = threading.Thread(target=keep_connecting,
+                             args=(server.grpc_address, over))
+    flood.start()
+    try:
+      self.expect('DdganConnectionsRefused', 'ticket', reason='peer',
+                  instance=server.http_address)
+    finally:
+      over.set()
+      flood.join()
+    self.expect_resolved('DdganConnectionsRefused')
+    self.assertNotIn('page', {told for _, told in self.receiver.names()})
+
+
 class TrainingAlertsTest(AlertsTest):
 
   def test_training_stalls_cannot_publish_and_is_killed(self):
@@ -235,6 +325,17 @@ class TrainingAlertsTest(AlertsTest):
     trainer.kill()
     self.expect('DdganTrainingEnded', 'ticket', instance=trainer.http_address)
     self.assertEqual({told for _, told in self.receiver.names()}, {'ticket'})
+
+
+def keep_connecting(address, over):
+  """Forty silent connections at a time, again and again, until `over`."""
+  host, port = address.split(':')
+  while not over.is_set():
+    with contextlib.ExitStack() as silent:
+      for _ in range(40):
+        silent.enter_context(socket.create_connection((host, int(port)),
+                                                      monitoring.LIMIT_S))
+      over.wait(0.5)
 
 
 @contextlib.contextmanager

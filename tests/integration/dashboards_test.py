@@ -31,8 +31,10 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 GRAFANA = REPOSITORY / 'deploy' / 'grafana'
 DASHBOARDS = ('serving', 'training')
 MODEL = 'tiny'
-# What these tests do not bring about: running out of a device's memory, TLS.
-NOT_SHOWN = {'ddgan_device_batch_limit_images',
+# What these tests do not bring about: running out of a device's memory, TLS,
+# tokens.
+NOT_SHOWN = {'ddgan_device_batch_limit_images', 'ddgan_security_files_refused',
+             'ddgan_token_reloads_total',
              'ddgan_tls_certificate_expiry_timestamp_seconds',
              'ddgan_tls_reloads_total'}
 

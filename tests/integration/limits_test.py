@@ -14,7 +14,9 @@ import argparse
 import os
 import pathlib
 import resource
+import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,7 @@ from server_process import ServerProcess
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LIMIT_S = 60  # For what happens soon.
 ATTACK_LIMIT_S = 240  # For thousands of it.
+HELD_S = 20  # How long thousands of silent connections stay.
 ATTACKER = '127.0.0.2'
 GENERATE = '/ddgan.v1.ImageGeneration/Generate'
 STREAM = '/ddgan.v1.ImageGeneration/GenerateStream'
@@ -138,12 +141,14 @@ class GoodCaller:
   def report(self, begin_s, end_s):
     """Of the calls that began in between."""
     took = sorted(s for at, s in self._calls if begin_s <= at < end_s)
+    if not took:
+      return f'no good call began within {end_s - begin_s:.1f} s'
     return (f'{len(took)} good calls: median {1000 * took[len(took) // 2]:.1f} '
             f'ms, p99 {1000 * took[int(0.99 * (len(took) - 1))]:.1f} ms')
 
 
 def call_until_told(address):
-  """The process of a GoodCaller: a line for each call, until stdin ends."""
+  """The process of a GoodCaller: once stdin ends, a line for each call."""
   stopping = threading.Event()
 
   def wait_for_end():
@@ -151,6 +156,7 @@ def call_until_told(address):
     stopping.set()
 
   threading.Thread(target=wait_for_end, daemon=True).start()
+  lines = []
   with grpc.insecure_channel(address) as channel:
     generate(channel)
     print('ready', flush=True)
@@ -161,7 +167,8 @@ def call_until_told(address):
         generate(channel)
       except grpc.RpcError as error:
         code = error.code().name
-      print(begin, time.monotonic() - begin, code, flush=True)
+      lines.append(f'{begin} {time.monotonic() - begin} {code}')
+  print('\n'.join(lines))
 
 
 def is_closed(connection):
@@ -233,8 +240,10 @@ class ConnectionsTest(unittest.TestCase):
 
   def test_silent_half_open_and_slow_connections_are_closed_in_time(self):
     count = 3000
-    with start('--handshake_timeout=5s', '--keepalive_time=3s',
-               '--keepalive_timeout=2s') as server:
+    # All are open together for a while: nothing is closed before HELD_S.
+    with start(f'--handshake_timeout={HELD_S + 10}s',
+               f'--keepalive_time={HELD_S + 5}s',
+               '--keepalive_timeout=5s') as server:
       good = GoodCaller(server)
       quiet = time.monotonic()
       time.sleep(options.quiet)
@@ -252,7 +261,11 @@ class ConnectionsTest(unittest.TestCase):
                              + raw_http2.frame(raw_http2.SETTINGS, 0, 0))
         held.append(connection)
       connected = time.monotonic()
-      peak = 0
+      wait_for(server, lambda m: m.sum('ddgan_connections') == count + 1,
+               'all are taken')
+      time.sleep(max(0, begin + HELD_S - connected))
+      closing = time.monotonic()
+      peak = server.memory_mib()
       open_now = count
       deadline = time.monotonic() + ATTACK_LIMIT_S
       while open_now > 1 and time.monotonic() < deadline:
@@ -267,10 +280,12 @@ class ConnectionsTest(unittest.TestCase):
       good.stop()
       self.assertEqual(good.failures, 0)
       print(f'{count} connections that do not speak: opened in '
-            f'{connected - begin:.1f} s, all closed {gone - connected:.1f} s '
-            f'later, {peak - before:.0f} MiB\n'
+            f'{connected - begin:.1f} s, all closed {gone - begin:.1f} s after '
+            f'the first, {peak - before:.0f} MiB\n'
             f'  quiet, {good.report(quiet, begin)}\n'
-            f'  under attack, {good.report(begin, gone)}')
+            f'  as they come, {good.report(begin, connected)}\n'
+            f'  while they are there, {good.report(connected, closing)}\n'
+            f'  as they go, {good.report(closing, gone)}')
       # 64 KiB for each.
       self.assertLess(peak - before, count / 16)
       self.assertEqual(server.terminate(), 0)
@@ -430,7 +445,111 @@ class SlowReadersTest(unittest.TestCase):
       readers.close()
 
 
+class HalfSender(threading.Thread):
+  """A connection of calls that are sent as far as the server gives room, but for
+  their last byte. Ends when the connection does.
+  """
+
+  SIZE = 1 << 20
+  CHUNK = 1 << 14
+
+  def __init__(self, server, calls):
+    super().__init__()
+    self._caller = RawHttp2(server.grpc_address, ATTACKER)
+    self._window = 65535
+    self._windows = {}
+    self._left = {}
+    self.sent = 0
+    self.reset = 0
+    self._body = struct.pack('>BI', 0, self.SIZE) + b'\0' * self.CHUNK
+    for _ in range(calls):
+      stream = self._caller.begin(GENERATE)
+      self._windows[stream] = 65535
+      self._left[stream] = self.SIZE + 5 - 1
+    self.start()
+
+  def run(self):
+    try:
+      while True:
+        while any([self._send(stream) for stream in self._left]):
+          continue
+        received = self._caller.read_frame(limit_s=LIMIT_S)
+        if received is None:
+          return
+        self._handle(*received)
+    except (OSError, TimeoutError):
+      return
+
+  def _send(self, stream):
+    size = min(self._left[stream], self._windows[stream], self._window,
+               self.CHUNK)
+    if size <= 0:
+      return False
+    begun = self._left[stream] < self.SIZE + 4
+    body = self._body[5:5 + size] if begun else self._body[:size]
+    self._caller.socket.sendall(raw_http2.frame(raw_http2.DATA, 0, stream, body))
+    self.sent += size
+    self._left[stream] -= size
+    self._windows[stream] -= size
+    self._window -= size
+    return True
+
+  def _handle(self, kind, flags, stream, payload):
+    if kind == raw_http2.WINDOW_UPDATE:
+      more = struct.unpack('>I', payload)[0]
+      if stream == 0:
+        self._window += more
+      elif stream in self._windows:
+        self._windows[stream] += more
+    elif kind == raw_http2.SETTINGS and not flags & raw_http2.ACK:
+      for at in range(0, len(payload), 6):
+        name, value = struct.unpack('>HI', payload[at:at + 6])
+        if name == raw_http2.INITIAL_WINDOW_SIZE:
+          for known in self._windows:
+            self._windows[known] += value - self._initial_window(value)
+      self._caller.socket.sendall(
+          raw_http2.frame(raw_http2.SETTINGS, raw_http2.ACK, 0))
+    elif kind == raw_http2.PING and not flags & raw_http2.ACK:
+      self._caller.socket.sendall(
+          raw_http2.frame(raw_http2.PING, raw_http2.ACK, 0, payload))
+    elif kind == raw_http2.RST_STREAM:
+      self.reset += 1
+      self._left[stream] = 0
+
+  def _initial_window(self, new):
+    old, self._initial = getattr(self, '_initial', 65535), new
+    return old
+
+  def close(self):
+    # Wakes the thread, too.
+    self._caller.socket.shutdown(socket.SHUT_RDWR)
+    self.join()
+    self._caller.close()
+
+
 class SizesTest(unittest.TestCase):
+
+  def test_half_sent_requests_do_not_keep_good_callers_from_being_answered(self):
+    with start('--max_receive_mib=32') as server, \
+         channel_to(server) as channel:
+      generate(channel)
+      before = server.memory_mib()
+      senders = [HalfSender(server, calls=64) for _ in range(4)]
+      peak = 0
+      end = time.monotonic() + 10
+      while time.monotonic() < end:
+        peak = max(peak, server.memory_mib())
+        time.sleep(0.1)
+      sent = sum(sender.sent for sender in senders) / 2**20
+      print(f'256 requests of 1 MiB but for the last byte: {sent:.0f} MiB '
+            f'sent, {sum(sender.reset for sender in senders)} reset, '
+            f'{peak - before:.0f} MiB of memory')
+      self.assertEqual(len(generate(channel).images), 4)
+      for sender in senders:
+        sender.close()
+      self.assertGreater(sent, 200)
+      self.assertLess(peak - before, 320)
+      self.assertEqual(server.terminate(), 0)
 
   def test_too_much_metadata_and_too_large_a_request_get_clear_codes(self):
     with start('--max_metadata_kib=8', '--max_request_kib=64') as server:

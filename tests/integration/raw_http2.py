@@ -61,15 +61,20 @@ class RawHttp2:
 
   def call(self, method, message, metadata=()):
     """Starts a call of one message; returns its stream."""
+    stream = self.begin(method, metadata)
+    body = struct.pack('>BI', 0, len(message)) + message
+    self.socket.sendall(frame(DATA, END_STREAM, stream, body))
+    return stream
+
+  def begin(self, method, metadata=()):
+    """Starts a call without a message; returns its stream."""
     stream = self._next_stream
     self._next_stream += 2
     headers = [(':method', 'POST'), (':scheme', 'http'), (':path', method),
                (':authority', 'test'), ('te', 'trailers'),
                ('content-type', 'application/grpc'), *metadata]
-    body = struct.pack('>BI', 0, len(message)) + message
     self.socket.sendall(
-        frame(HEADERS, END_HEADERS, stream, header_block(headers))
-        + frame(DATA, END_STREAM, stream, body))
+        frame(HEADERS, END_HEADERS, stream, header_block(headers)))
     return stream
 
   def ping(self):

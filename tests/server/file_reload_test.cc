@@ -76,6 +76,32 @@ TEST_F(FileReloadTest, BadContentIsReportedOnceWhenItStaysAndTheOldIsKept) {
   EXPECT_EQ(files.Poll().outcome, Outcome::kTaken);
 }
 
+TEST_F(FileReloadTest, IsRefusedUntilSomethingGoodIsFound) {
+  Write("a", "1");
+  FileReload files = Watch({Path("a")});
+  ASSERT_TRUE(files.Load().ok());
+  Write("a", "bad");
+  files.Poll();
+  EXPECT_FALSE(files.refused());
+  // For as long as it lies there, and while other bad content replaces it.
+  for (const char* bad : {"bad", "bad", "bad again", "bad again"}) {
+    Write("a", bad);
+    files.Poll();
+    EXPECT_TRUE(files.refused()) << bad;
+  }
+  Write("a", "2");
+  files.Poll();
+  EXPECT_FALSE(files.refused());
+
+  std::filesystem::remove(Path("a"));
+  files.Poll();
+  files.Poll();
+  EXPECT_TRUE(files.refused());
+  Write("a", "2");
+  files.Poll();
+  EXPECT_FALSE(files.refused());
+}
+
 TEST_F(FileReloadTest, WhatIsBadForAMomentIsNobodysBusiness) {
   Write("a", "1");
   FileReload files = Watch({Path("a")});

@@ -158,6 +158,33 @@ TEST_F(ListenerSecurityTest, CountsReloadsAndTellsWhenTheCertificateExpires) {
               HasSubstr("expiry_timestamp_seconds 4100000000"));
 }
 
+TEST_F(ListenerSecurityTest, TellsForHowLongTheFilesAreRefused) {
+  const TestCertificate authority = TestCertificate::Authority("authority");
+  const TestCertificate first = authority.Sign();
+  options_.tls_cert = Write("cert.pem", first.certificate());
+  options_.tls_key = Write("key.pem", first.key());
+  options_.token_file = Write("tokens.json", R"({"tenants": []})");
+  const auto security = Start();
+  ASSERT_TRUE(security.ok()) << security.status();
+  constexpr char kTls[] = "ddgan_security_files_refused{files=\"tls\"} ";
+  constexpr char kTokens[] = "ddgan_security_files_refused{files=\"tokens\"} ";
+  const auto both = [&](int tls, int tokens) {
+    return AllOf(HasSubstr(absl::StrCat(kTls, tls)),
+                 HasSubstr(absl::StrCat(kTokens, tokens)));
+  };
+  EXPECT_THAT(metrics_.Text(), both(0, 0));
+
+  Write("key.pem", authority.Sign().key());
+  EXPECT_THAT(MetricsWith(absl::StrCat(kTls, 1)), both(1, 0));
+  Write("tokens.json", "{");
+  EXPECT_THAT(MetricsWith(absl::StrCat(kTokens, 1)), both(1, 1));
+  // Ends with files that are taken, and with those that are in force anyway.
+  Write("tokens.json", R"({"tenants": [ ]})");
+  EXPECT_THAT(MetricsWith(absl::StrCat(kTokens, 0)), both(1, 0));
+  Write("key.pem", first.key());
+  EXPECT_THAT(MetricsWith(absl::StrCat(kTls, 0)), both(0, 0));
+}
+
 TEST_F(ListenerSecurityTest, ABadTokenFileKeepsTheTokensThatThereWere) {
   constexpr char kSha256OfA[] =
       "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";

@@ -93,6 +93,7 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
                            "ddgan_device_memory_bytes",
                            "ddgan_device_healthy",
                            "ddgan_device_batch_limit_images",
+                           "ddgan_security_files_refused",
                            "ddgan_build_info"}) {
     EXPECT_THAT(text, HasSubstr(absl::StrCat("\n", name)));
   }

@@ -76,8 +76,9 @@ struct Outcome {
   std::vector<std::string> messages;
 };
 
-// Parameter: whether there is TLS, and client certificates with it.
-class SecuredServerTest : public ::testing::TestWithParam<bool> {
+enum class Transport { kLoopback, kTls, kMutualTls };
+
+class SecuredServerTest : public ::testing::TestWithParam<Transport> {
  protected:
   SecuredServerTest() {
     logger_before_ = spdlog::default_logger();
@@ -101,18 +102,20 @@ class SecuredServerTest : public ::testing::TestWithParam<bool> {
     options_.engine.max_queued_images = 64;
     options_.security.token_file = Write("tokens.json", TokenFile());
     client_.token_file = Write("token", "token-generate\n");
-    if (GetParam()) {
+    if (GetParam() != Transport::kLoopback) {
       WriteServerCertificate(authority_.Sign());
       options_.security.tls_cert = Path("cert.pem");
       options_.security.tls_key = Path("key.pem");
-      options_.security.tls_client_ca =
-          Write("client_ca.pem", client_authority_.certificate());
       client_.tls = true;
       client_.ca_file = Write("ca.pem", authority_.certificate());
+      client_.server_name = "localhost";
+    }
+    if (GetParam() == Transport::kMutualTls) {
+      options_.security.tls_client_ca =
+          Write("client_ca.pem", client_authority_.certificate());
       const TestCertificate client = client_authority_.Sign();
       client_.cert_file = Write("client_cert.pem", client.certificate());
       client_.key_file = Write("client_key.pem", client.key());
-      client_.server_name = "localhost";
     }
     absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
         options_, [this](const EngineOptions&, EngineObserver*, Clock*) {
@@ -262,8 +265,12 @@ class SecuredServerTest : public ::testing::TestWithParam<bool> {
   std::unique_ptr<grpc::ClientContext> context_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Loopback, SecuredServerTest, ::testing::Values(false));
-INSTANTIATE_TEST_SUITE_P(MutualTls, SecuredServerTest, ::testing::Values(true));
+INSTANTIATE_TEST_SUITE_P(Loopback, SecuredServerTest,
+                         ::testing::Values(Transport::kLoopback));
+INSTANTIATE_TEST_SUITE_P(Tls, SecuredServerTest,
+                         ::testing::Values(Transport::kTls));
+INSTANTIATE_TEST_SUITE_P(MutualTls, SecuredServerTest,
+                         ::testing::Values(Transport::kMutualTls));
 
 // Generated from the descriptors of whatever services the running server has: a
 // new RPC without a rule fails here.
@@ -496,9 +503,17 @@ class TlsServerTest : public SecuredServerTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(MutualTls, TlsServerTest, ::testing::Values(true));
+INSTANTIATE_TEST_SUITE_P(Tls, TlsServerTest,
+                         ::testing::Values(Transport::kTls));
+INSTANTIATE_TEST_SUITE_P(MutualTls, TlsServerTest,
+                         ::testing::Values(Transport::kMutualTls));
 
-TEST_P(TlsServerTest, OnlyGoodCertificatesGetThrough) {
+class MutualTlsServerTest : public TlsServerTest {};
+
+INSTANTIATE_TEST_SUITE_P(MutualTls, MutualTlsServerTest,
+                         ::testing::Values(Transport::kMutualTls));
+
+TEST_P(MutualTlsServerTest, OnlyGoodCertificatesGetThrough) {
   EXPECT_TRUE(GenerateWith(client_).ok());
 
   ConnectionSecurity plaintext;
@@ -557,7 +572,7 @@ TEST_P(TlsServerTest, ABadPairLeavesTheOldOneInForce) {
   EXPECT_THAT(log_.str(), Not(HasSubstr("PRIVATE KEY")));
 }
 
-TEST_P(TlsServerTest, NewClientAuthoritiesHoldForNewConnections) {
+TEST_P(MutualTlsServerTest, NewClientAuthoritiesHoldForNewConnections) {
   const TestCertificate other = TestCertificate::Authority("other");
   Write("client_ca.pem", other.certificate());
   MetricsWith("ddgan_tls_reloads_total{result=\"taken\"} 1");
