@@ -558,13 +558,6 @@ double BatchScheduler::WeightOf(const GenerationRequest& request) const {
 
 size_t BatchScheduler::FlowOf(const GenerationRequest& request) {
   const auto request_class = static_cast<size_t>(request.request_class);
-  const size_t other_class = 1 - request_class;
-  if (shares_.active_weight[request_class] == 0 &&
-      shares_.active_weight[other_class] > 0) {
-    shares_.class_service[request_class] =
-        ServiceOnReturn(shares_.class_service[request_class],
-                        shares_.class_service[other_class]);
-  }
   const double virtual_time = shares_.virtual_time[request_class];
   const double weight = WeightOf(request);
   std::pair<RequestClass, std::string> key(
@@ -611,8 +604,6 @@ void BatchScheduler::LeaveFlow(size_t flow) {
   double& weight =
       shares_.active_weight[static_cast<size_t>(share.request_class)];
   weight = std::max(weight - share.weight, 0.0);
-  // Rounding must not keep a class alive that has no work.
-  if (weight < 1e-6) weight = 0;
 }
 
 bool BatchScheduler::IsSameModel(size_t a, size_t b) const {
