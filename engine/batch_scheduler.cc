@@ -274,13 +274,17 @@ absl::Duration BatchScheduler::CollectDeadlines() {
               return std::tie(a->steps_deadline, a->id) <
                      std::tie(b->steps_deadline, b->id);
             });
-  absl::Duration busy;
   const int places = queued_images_ + inflight_images_;
+  absl::Duration busy;
+  for (const VersionSlot& slot : slots_) {
+    if (slot.version == nullptr) continue;
+    busy = std::max(
+        busy, TickTime(*slot.version, places).value_or(absl::ZeroDuration()));
+  }
   const int rows = std::max(std::min(places, RowsPerTick()), 1);
   for (const Request* request : deadline_requests_) {
     const absl::Duration tick =
         TickTime(*request->version, places).value_or(absl::ZeroDuration());
-    busy = std::max(busy, tick);
     int longest = 0;
     for (const Trajectory& trajectory : request->trajectories) {
       if (trajectory.state == Trajectory::State::kDone) continue;

@@ -259,7 +259,8 @@ class BatchScheduler {
                                 uint32_t count) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Those of the requests in flight, earliest first, into deadline_work_; the
-  // requests themselves into deadline_requests_. The tick under way at most.
+  // requests themselves into deadline_requests_. Returns the longest that the
+  // tick under way may take, be it of a model without deadlines.
   absl::Duration CollectDeadlines() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MarkUrgent(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Ends what was cancelled or has expired, and everything after an outage that

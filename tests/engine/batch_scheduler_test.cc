@@ -670,6 +670,23 @@ TEST_F(BatchSchedulerTest, ADeadlineThatCannotBeMetIsRefusedOnArrival) {
   Submit(1, clock_.Now() + absl::Milliseconds(150));
 }
 
+TEST_F(BatchSchedulerTest, ADeadlineBehindASlowTickOfAnotherModelIsRefused) {
+  Scheduler(/*max_batch_size=*/1);
+  version_->costs->Record(1, absl::Milliseconds(10));
+  const auto slow = SharedServableVersion("faces", 1);
+  slow->costs->Record(1, absl::Milliseconds(100));
+  const auto none = Submit(1, slow);
+  const LaneBatch running = Next();
+  // 4 steps of 10 ms with a margin of a half come after the 100 ms; a tenth is
+  // for the rest.
+  EXPECT_EQ(TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(176))
+                .status()
+                .code(),
+            absl::StatusCode::kDeadlineExceeded);
+  Submit(1, clock_.Now() + absl::Milliseconds(178));
+  Succeed(running);
+}
+
 TEST_F(BatchSchedulerTest, ADeadlineAheadOfAnotherMustNotSpoilIt) {
   Scheduler(/*max_batch_size=*/1);
   version_->costs->Record(1, absl::Milliseconds(10));
