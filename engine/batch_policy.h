@@ -49,8 +49,8 @@ struct RunnableTrajectory {
   absl::Time deadline = absl::InfiniteFuture();
   // Would miss the deadline it was promised if it had to wait for its share.
   bool urgent = false;
-  // A step with it failed before, so it runs by itself until it is known which
-  // row was to blame.
+  // This step failed with it before, so it runs by itself until it is known
+  // which row was to blame.
   bool alone = false;
 };
 

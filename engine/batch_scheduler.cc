@@ -425,6 +425,7 @@ LaneHealth::Action BatchScheduler::FinishBatch(
       case LaneHealth::Action::kTakeOut:
         for (Trajectory* row : self.running) {
           ++row->attempts;
+          row->failed_step = row->step;
           PutBack(*row);
         }
         TakeOut(lane, now, &report);
@@ -464,6 +465,11 @@ bool BatchScheduler::AnyRowFailedForGood(const Request& request) {
                      [](const Trajectory& trajectory) {
                        return trajectory.attempts >= kMaxAttempts;
                      });
+}
+
+bool BatchScheduler::RunsAlone(const Trajectory& trajectory) {
+  return trajectory.step == trajectory.failed_step ||
+         trajectory.attempts == kMaxAttempts - 1;
 }
 
 void BatchScheduler::PutBack(Trajectory& trajectory) {
@@ -694,7 +700,7 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
                                .finish = finish,
                                .deadline = request.deadline,
                                .urgent = request.urgent,
-                               .alone = trajectory.attempts > 0});
+                               .alone = RunsAlone(trajectory)});
     }
   }
   BatchLimits limits = self.limits;

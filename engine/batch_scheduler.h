@@ -112,9 +112,10 @@ class BatchScheduler {
   //   kRetrySmaller  the rows run again on this lane, in smaller batches
   //   kTakeOut       whatever the lane holds starts again elsewhere. The caller
   //                  gives up its runner and calls AwaitRetry.
-  // Only a trajectory whose step fails kMaxAttempts times, the later ones with
-  // no other row beside it, takes its request with it: Internal, or
-  // ResourceExhausted if that is what it was.
+  // Only a trajectory that loses kMaxAttempts batches takes its request with
+  // it: Internal, or ResourceExhausted if that is what it was. After the first
+  // it runs with no other row beside it at the step that failed, after the
+  // second at every step, so that it is not ended for a neighbour's sake.
   LaneHealth::Action FinishBatch(size_t lane,
                                  absl::StatusOr<StepOutcome> outcome);
   static constexpr int kMaxAttempts = 3;
@@ -149,8 +150,9 @@ class BatchScheduler {
     TrajectoryId id = 0;
     uint32_t image_index = 0;
     int step = 0;  // The t that runs next or now; T - 1 - step steps were run.
-    size_t lane = 0;   // Meaningful once it has started.
-    int attempts = 0;  // Steps of it that failed.
+    size_t lane = 0;       // Meaningful once it has started.
+    int attempts = 0;      // Steps of it that failed.
+    int failed_step = -1;  // The t of the last of them.
     State state = State::kQueued;
   };
 
@@ -268,6 +270,7 @@ class BatchScheduler {
   absl::Time SweepRequests(absl::Time now, Report* report)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static bool AnyRowFailedForGood(const Request& request);
+  static bool RunsAlone(const Trajectory& trajectory);
   // A row whose step failed has not moved.
   void PutBack(Trajectory& trajectory) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Everything on the lane starts again elsewhere.

@@ -429,12 +429,13 @@ TEST_F(BatchSchedulerTest, WhatALostLaneHeldStartsAgainOnAnother) {
   EXPECT_THAT(observer_.events().wasted_steps,
               ElementsAre(Pair(WasteReason::kReplayed, 4)));
   EXPECT_EQ(observer_.events().queue_state.queued_images, 2);
-  // What was in the failed step runs by itself, lest one row spoils it for all.
-  for (int image = 0; image < 2; ++image) {
-    for (int step = 3; step >= 0; --step) {
-      EXPECT_THAT(Tick(1), ElementsAre(step));
-    }
-  }
+  // The step that failed runs row by row, lest one row spoils it for all.
+  EXPECT_THAT(Tick(1), ElementsAre(3, 3));
+  EXPECT_THAT(Tick(1), ElementsAre(2, 2));
+  EXPECT_THAT(Tick(1), ElementsAre(1));
+  EXPECT_THAT(Tick(1), ElementsAre(0));
+  EXPECT_THAT(Tick(1), ElementsAre(1));
+  EXPECT_THAT(Tick(1), ElementsAre(0));
   EXPECT_EQ(sink->status(), absl::OkStatus());
   EXPECT_THAT(sink->images(), SizeIs(2));
 }
@@ -465,6 +466,31 @@ TEST_F(BatchSchedulerTest, ALaneComesBackAfterItsBackoffWithAnEmptyHand) {
   Succeed(batch);
   for (int step = 2; step >= 0; --step) Tick();
   EXPECT_EQ(sink->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest, WhatLostTwoBatchesRunsByItselfUntilAThirdEndsIt) {
+  static_assert(BatchScheduler::kMaxAttempts == 3);
+  Scheduler();
+  const auto sink = Submit(2);
+  const auto lose = [&] {
+    EXPECT_EQ(scheduler_->FinishBatch(0, absl::InternalError("device lost")),
+              LaneHealth::Action::kTakeOut);
+    scheduler_->ReturnLane(0);
+  };
+  EXPECT_THAT(Tick(), ElementsAre(3, 3));
+  EXPECT_THAT(Next().rows, SizeIs(2));
+  lose();
+  EXPECT_THAT(Next().rows, SizeIs(2));
+  lose();
+  EXPECT_THAT(Tick(), ElementsAre(3));
+  EXPECT_THAT(Next().rows, SizeIs(1));
+  EXPECT_FALSE(sink->finished());
+  lose();
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(sink->status().message()), HasSubstr("device lost"));
+  // The step before the first loss, twice, and the one before the third.
+  EXPECT_THAT(observer_.events().wasted_steps,
+              ElementsAre(Pair(WasteReason::kReplayed, 3)));
 }
 
 TEST_F(BatchSchedulerTest, ARowThatFailsAgainAndAgainEndsItsRequestAndNoOther) {
