@@ -120,7 +120,8 @@ absl::StatusOr<BatchScheduler::Ticket> BatchScheduler::Submit(
                                  : StepsDeadline(now, request.deadline);
       added.unfinished = request.count;
       added.steps_left = int64_t{request.count} * (first_step + 1);
-      added.outbox = std::make_shared<ResultOutbox>(std::move(sink));
+      added.outbox =
+          std::make_shared<ResultOutbox>(std::move(sink), request.count);
       added.trajectories.resize(request.count);
       for (uint32_t i = 0; i < request.count; ++i) {
         Trajectory& trajectory = added.trajectories[i];
@@ -361,9 +362,9 @@ bool BatchScheduler::NextBatch(size_t lane, LaneBatch* batch) {
   batch->forget.clear();
   batch->rows.clear();
   batch->version.reset();
-  Report report;
   mu_.Lock();
   Lane& self = lanes_[lane];
+  Report& report = *self.report;
   while (true) {
     const absl::Time now = clock_->Now();
     const absl::Time next_deadline = SweepRequests(now, &report);
@@ -392,13 +393,14 @@ bool BatchScheduler::NextBatch(size_t lane, LaneBatch* batch) {
 }
 
 LaneHealth::Action BatchScheduler::FinishBatch(
-    size_t lane, absl::StatusOr<StepOutcome> outcome) {
-  Report report;
+    size_t lane, absl::StatusOr<StepOutcome*> outcome) {
+  Report* report = nullptr;
   LaneHealth::Action action;
   {
     absl::MutexLock lock(&mu_);
     const absl::Time now = clock_->Now();
     Lane& self = lanes_[lane];
+    report = self.report.get();
     self.touched.clear();
     self.steps.clear();
     for (const Trajectory* row : self.running) {
@@ -409,14 +411,14 @@ LaneHealth::Action BatchScheduler::FinishBatch(
       }
     }
     const absl::Status status = outcome.ok()
-                                    ? CheckFinishedRows(self.steps, *outcome)
+                                    ? CheckFinishedRows(self.steps, **outcome)
                                     : outcome.status();
     action = self.health.OnStep(status, static_cast<int>(self.running.size()));
     switch (action) {
       case LaneHealth::Action::kGoOn:
         self.running.front()->request->version->costs->Record(
-            static_cast<int>(self.running.size()), outcome->device_time);
-        AdvanceRows(self.running, *std::move(outcome), &report);
+            static_cast<int>(self.running.size()), (*outcome)->device_time);
+        AdvanceRows(self.running, **outcome, report);
         break;
       case LaneHealth::Action::kRetrySmaller:
         // No row has moved.
@@ -428,7 +430,7 @@ LaneHealth::Action BatchScheduler::FinishBatch(
           row->failed_step = row->step;
           PutBack(*row);
         }
-        TakeOut(lane, now, &report);
+        TakeOut(lane, now, report);
         break;
     }
     self.running.clear();
@@ -440,23 +442,23 @@ LaneHealth::Action BatchScheduler::FinishBatch(
         for (Trajectory& trajectory : request.trajectories) {
           if (trajectory.state == Trajectory::State::kReady ||
               trajectory.state == Trajectory::State::kQueued) {
-            Drop(trajectory, request.waste_reason, &report);
+            Drop(trajectory, request.waste_reason, report);
           }
         }
       } else if (action == LaneHealth::Action::kTakeOut &&
                  AnyRowFailedForGood(request)) {
         EndEarly(request, StepFailure(status), WasteReason::kStepFailed, now,
-                 &report);
+                 report);
       } else if (request.unfinished == 0) {
-        PostFinish(request, absl::OkStatus(), now, &report);
+        PostFinish(request, absl::OkStatus(), now, report);
       }
       EraseIfDone(it);
     }
-    report.queue_changed = true;
+    report->queue_changed = true;
     // Lanes that found nothing to run may find it now.
     if (action != LaneHealth::Action::kGoOn) work_.SignalAll();
   }
-  Emit(&report);
+  Emit(report);
   return action;
 }
 
@@ -509,8 +511,8 @@ void BatchScheduler::TakeOut(size_t lane, absl::Time now, Report* report) {
 }
 
 bool BatchScheduler::AwaitRetry(size_t lane) {
-  Report report;
   mu_.Lock();
+  Report& report = *lanes_[lane].report;
   while (true) {
     const absl::Time now = clock_->Now();
     const absl::Time next_deadline = SweepRequests(now, &report);
@@ -750,7 +752,7 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
 }
 
 void BatchScheduler::AdvanceRows(const std::vector<Trajectory*>& rows,
-                                 StepOutcome outcome, Report* report) {
+                                 StepOutcome& outcome, Report* report) {
   for (FinishedImage& preview : outcome.previews) {
     const Trajectory& row = *rows[preview.row];
     Request& request = *row.request;

@@ -108,7 +108,8 @@ class BatchScheduler {
   bool NextBatch(size_t lane, LaneBatch* batch);
 
   // What came of `lane`'s last batch, whose rows were not empty, and what
-  // becomes of the lane (lane_health.h). No request ends because a step failed:
+  // becomes of the lane (lane_health.h). Takes the pixels out of `outcome`. No
+  // request ends because a step failed:
   //   kRetrySmaller  the rows run again on this lane, in smaller batches
   //   kTakeOut       whatever the lane holds starts again elsewhere. The caller
   //                  gives up its runner and calls AwaitRetry.
@@ -117,7 +118,7 @@ class BatchScheduler {
   // it runs with no other row beside it at the step that failed, after the
   // second at every step, so that it is not ended for a neighbour's sake.
   LaneHealth::Action FinishBatch(size_t lane,
-                                 absl::StatusOr<StepOutcome> outcome);
+                                 absl::StatusOr<StepOutcome*> outcome);
   static constexpr int kMaxAttempts = 3;
 
   // For a lane that was taken out: blocks until it may try again. False:
@@ -227,6 +228,9 @@ class BatchScheduler {
     BatchDecision decision;
     std::vector<RequestId> touched;  // Requests with rows in the batch.
     std::vector<int> steps;          // Of the batch's rows.
+    // Of the call that the lane's thread is in; used by that alone, with and
+    // without the lock. Empty between calls.
+    std::unique_ptr<Report> report = std::make_unique<Report>();
   };
 
   using RequestMap = std::map<RequestId, Request>;
@@ -280,7 +284,7 @@ class BatchScheduler {
   void ChooseRows(size_t lane, absl::Time now, LaneBatch* batch, Report* report)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Moves the rows of a step that went well one step on.
-  void AdvanceRows(const std::vector<Trajectory*>& rows, StepOutcome outcome,
+  void AdvanceRows(const std::vector<Trajectory*>& rows, StepOutcome& outcome,
                    Report* report) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The trajectory gives up its place.
   void Retire(Trajectory& trajectory) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -117,12 +117,12 @@ class BatchSchedulerTest : public ::testing::Test {
       const StepRow& row = batch.rows[i];
       if (row.step == 0) {
         outcome.finished.push_back(
-            {i, ScriptedPixels(row.seed, row.image_index)});
+            {i, PixelBuffer(ScriptedPixels(row.seed, row.image_index))});
       }
     }
     // A runner may return them in any order.
     std::reverse(outcome.finished.begin(), outcome.finished.end());
-    scheduler_->FinishBatch(lane, std::move(outcome));
+    scheduler_->FinishBatch(lane, &outcome);
   }
 
   // One tick that goes well; the steps t of its rows.
@@ -553,8 +553,7 @@ TEST_F(BatchSchedulerTest, ARunnerThatLosesAnImageFailsTheStep) {
   Next();
   StepOutcome outcome;
   outcome.finished.push_back({1, {}});
-  EXPECT_EQ(scheduler_->FinishBatch(0, std::move(outcome)),
-            LaneHealth::Action::kTakeOut);
+  EXPECT_EQ(scheduler_->FinishBatch(0, &outcome), LaneHealth::Action::kTakeOut);
   scheduler_->ReturnLane(0);
   Tick();
   Tick();
@@ -603,9 +602,9 @@ TEST_F(BatchSchedulerTest, PreviewsGoToWhoAskedForThem) {
     ASSERT_THAT(batch.rows, SizeIs(1));
     EXPECT_EQ(batch.rows[0].preview, step > 0);
     StepOutcome outcome;
-    if (step > 0) outcome.previews.push_back({0, {1}});
-    if (step == 0) outcome.finished.push_back({0, {2}});
-    scheduler_->FinishBatch(0, std::move(outcome));
+    if (step > 0) outcome.previews.push_back({0, {}});
+    if (step == 0) outcome.finished.push_back({0, {}});
+    scheduler_->FinishBatch(0, &outcome);
   }
   EXPECT_THAT(sink->previews, ElementsAre(Pair(9, 3), Pair(9, 2), Pair(9, 1)));
   EXPECT_EQ(sink->status(), absl::OkStatus());
@@ -740,7 +739,7 @@ TEST_F(BatchSchedulerTest, AnAcceptedDeadlineIsMetAgainstTheShareOfOthers) {
     StepOutcome outcome;
     outcome.device_time = absl::Milliseconds(10);
     if (batch.rows[0].step == 0) outcome.finished.push_back({0, {}});
-    scheduler_->FinishBatch(0, std::move(outcome));
+    scheduler_->FinishBatch(0, &outcome);
   }
   EXPECT_EQ(sink->status(), absl::OkStatus());
 }
@@ -1075,12 +1074,11 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
                             ? absl::InternalError("scripted")
                             : absl::ResourceExhaustedError("scripted"));
       }
-      absl::StatusOr<StepOutcome> outcome =
+      const absl::StatusOr<StepOutcome*> outcome =
           lane.runner->RunStep(lane.batch.version->model, lane.batch.rows);
       if (outcome.ok()) rows_run += static_cast<int>(lane.batch.rows.size());
       lane.batch.rows.clear();
-      if (scheduler.FinishBatch(i, std::move(outcome)) ==
-          LaneHealth::Action::kTakeOut) {
+      if (scheduler.FinishBatch(i, outcome) == LaneHealth::Action::kTakeOut) {
         // Its runner goes, with all that it holds.
         lane.runner = std::make_unique<ScriptedBatchRunner>(&script);
         lane.up = false;
