@@ -110,8 +110,8 @@ struct Acceptance {
   // Images accepted before that had not started.
   int images_ahead = 0;
   // From acceptance to the first step's expected start if everything accepted
-  // ran in order of arrival, whatever its class and caller; unset while the cost
-  // of a step has not been measured.
+  // ran in order of arrival, whatever its class and caller; unset while the
+  // cost of a step has not been measured.
   std::optional<absl::Duration> expected_start;
 };
 
