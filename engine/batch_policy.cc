@@ -185,13 +185,55 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
 
 void ChargeRows(absl::Span<const RunnableTrajectory> runnable,
                 absl::Span<const size_t> rows, Shares* shares) {
-  for (size_t row : rows) {
-    FlowShare& flow = shares->flows[runnable[row].flow];
+  for (FlowShare& flow : shares->flows) {
+    flow.waits = false;
+    flow.behind =
+        std::max(shares->virtual_time[ClassIndex(flow)] - flow.service, 0.0);
+  }
+  std::array<double, 2>& service = shares->class_service;
+  const std::array<double, 2> class_behind = {
+      std::max(service[1] - service[0], 0.0),
+      std::max(service[0] - service[1], 0.0)};
+
+  auto taken = rows.begin();
+  for (size_t i = 0; i < runnable.size(); ++i) {
+    FlowShare& flow = shares->flows[runnable[i].flow];
+    if (taken == rows.end() || *taken != i) {
+      flow.waits = true;
+      continue;
+    }
+    ++taken;
     const size_t c = ClassIndex(flow);
     flow.service += 1 / flow.weight;
-    shares->class_service[c] += 1 / kClassWeights[c];
+    service[c] += 1 / kClassWeights[c];
     shares->virtual_time[c] +=
         1 / std::max(shares->active_weight[c], flow.weight);
+  }
+
+  // Virtual time is not less than what each of those who wait has had, nor, if
+  // nobody waits, than what anybody has had.
+  std::array<std::optional<double>, 2> least_waiting;
+  std::array<double, 2> most = {};
+  for (const RunnableTrajectory& row : runnable) {
+    const FlowShare& flow = shares->flows[row.flow];
+    const size_t c = ClassIndex(flow);
+    most[c] = std::max(most[c], flow.service);
+    if (!flow.waits) continue;
+    least_waiting[c] =
+        std::min(least_waiting[c].value_or(flow.service), flow.service);
+  }
+  const std::array<double, 2> charged = service;
+  for (size_t c = 0; c < service.size(); ++c) {
+    shares->virtual_time[c] =
+        std::max(shares->virtual_time[c], least_waiting[c].value_or(most[c]));
+    if (!least_waiting[c]) {
+      service[c] = std::max(service[c], charged[1 - c] - class_behind[c]);
+    }
+  }
+  for (FlowShare& flow : shares->flows) {
+    if (flow.waits) continue;
+    flow.service = std::max(
+        flow.service, shares->virtual_time[ClassIndex(flow)] - flow.behind);
   }
 }
 

@@ -49,8 +49,8 @@ struct RunnableTrajectory {
   absl::Time deadline = absl::InfiniteFuture();
   // Would miss the deadline it was promised if it had to wait for its share.
   bool urgent = false;
-  // A step with it failed before, so it runs by itself until it is known which
-  // row was to blame.
+  // This step failed with it before, so it runs by itself until it is known
+  // which row was to blame.
   bool alone = false;
 };
 
@@ -59,6 +59,10 @@ struct FlowShare {
   RequestClass request_class = RequestClass::kInteractive;
   double weight = 1;   // > 0
   double service = 0;  // Rows that it got, each 1 / weight.
+  // Memory of ChargeRows: whether it had rows left over, and what it was owed
+  // before.
+  bool waits = false;
+  double behind = 0;
 };
 
 // Weighted fair queueing (Demers, Keshav, Shenker, SIGCOMM 1989) with requests
@@ -68,9 +72,13 @@ struct FlowShare {
 // first, and is then finished in one go. So callers get their shares, a small
 // request does not wait for a large one of somebody else, and yet large ones do
 // not all get done late, as they would if their rows took turns.
+//
+// Only who waits comes to be owed anything: a class or caller that is given all
+// that it asks for saves up nothing of its share, and who used what it left
+// over owes nothing for it.
 struct Shares {
   std::array<double, 2> class_service = {};  // By RequestClass, as `service`.
-  // The service of a caller that always had work and always got its share.
+  // The service of a caller that always waited and always got its share.
   std::array<double, 2> virtual_time = {};
   // Sum of the weights of callers that have work.
   std::array<double, 2> active_weight = {};
@@ -130,8 +138,9 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
                  const BatchLimits& limits, absl::Time now,
                  BatchDecision* decision);
 
-// Adds `rows` of `runnable` to what their callers and classes got, and moves
-// virtual time on.
+// Adds `rows` of `runnable`, ascending, to what their callers and classes got,
+// and moves virtual time on. Whoever had no row left over falls no further
+// behind.
 void ChargeRows(absl::Span<const RunnableTrajectory> runnable,
                 absl::Span<const size_t> rows, Shares* shares);
 

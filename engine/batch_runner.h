@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/generation.h"
+#include "engine/pixel_buffer.h"
 
 namespace ddgan {
 
@@ -36,20 +37,30 @@ struct StepRow {
 };
 
 struct FinishedImage {
-  size_t row = 0;               // Position in the batch.
-  std::vector<uint8_t> pixels;  // In the row's pixel format.
+  size_t row = 0;      // Position in the batch.
+  PixelBuffer pixels;  // In the row's pixel format.
 };
 
 struct StepOutcome {
   absl::Duration device_time;
-  // What weights and trajectories hold on the device after the step; 0 if the
-  // runner does not know.
+  // What the weights of the models that were run and are still loaded, the
+  // trajectories, and memory for more of them hold on the device after the
+  // step; 0 if the runner does not know.
   int64_t device_memory_bytes = 0;
   std::vector<FinishedImage> finished;  // The rows that were at step 0.
   std::vector<FinishedImage> previews;  // x0' of the rows that asked for it.
+
+  // Ready for another step, in the same memory.
+  void Clear() {
+    device_time = absl::ZeroDuration();
+    device_memory_bytes = 0;
+    finished.clear();
+    previews.clear();
+  }
 };
 
-// Thread-compatible: one lane thread calls it.
+// Thread-compatible: one lane thread calls it. Neither method lets an exception
+// out.
 class BatchRunner {
  public:
   virtual ~BatchRunner() = default;
@@ -57,11 +68,12 @@ class BatchRunner {
   // Runs one denoising step for every row, which may be at different steps.
   // Keeps x_t of each trajectory on its device between calls; a row at step
   // T-1 or with a guide starts a new one, a row at step 0 ends it. Blocks until
-  // the device is done.
-  //   ResourceExhausted  out of device memory
+  // the device is done. The outcome is the runner's and stays until the next
+  // call; the caller may take the pixels out of it.
+  //   ResourceExhausted  out of device or host memory
   //   Internal           anything else that went wrong, NaN included
   // After an error no row has moved: the same rows may be run again.
-  virtual absl::StatusOr<StepOutcome> RunStep(
+  virtual absl::StatusOr<StepOutcome*> RunStep(
       const std::shared_ptr<const Model>& model,
       absl::Span<const StepRow> rows) = 0;
 

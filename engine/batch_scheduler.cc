@@ -120,7 +120,8 @@ absl::StatusOr<BatchScheduler::Ticket> BatchScheduler::Submit(
                                  : StepsDeadline(now, request.deadline);
       added.unfinished = request.count;
       added.steps_left = int64_t{request.count} * (first_step + 1);
-      added.outbox = std::make_shared<ResultOutbox>(std::move(sink));
+      added.outbox =
+          std::make_shared<ResultOutbox>(std::move(sink), request.count);
       added.trajectories.resize(request.count);
       for (uint32_t i = 0; i < request.count; ++i) {
         Trajectory& trajectory = added.trajectories[i];
@@ -274,13 +275,17 @@ absl::Duration BatchScheduler::CollectDeadlines() {
               return std::tie(a->steps_deadline, a->id) <
                      std::tie(b->steps_deadline, b->id);
             });
-  absl::Duration busy;
   const int places = queued_images_ + inflight_images_;
+  absl::Duration busy;
+  for (const VersionSlot& slot : slots_) {
+    if (slot.version == nullptr) continue;
+    busy = std::max(
+        busy, TickTime(*slot.version, places).value_or(absl::ZeroDuration()));
+  }
   const int rows = std::max(std::min(places, RowsPerTick()), 1);
   for (const Request* request : deadline_requests_) {
     const absl::Duration tick =
         TickTime(*request->version, places).value_or(absl::ZeroDuration());
-    busy = std::max(busy, tick);
     int longest = 0;
     for (const Trajectory& trajectory : request->trajectories) {
       if (trajectory.state == Trajectory::State::kDone) continue;
@@ -357,9 +362,9 @@ bool BatchScheduler::NextBatch(size_t lane, LaneBatch* batch) {
   batch->forget.clear();
   batch->rows.clear();
   batch->version.reset();
-  Report report;
   mu_.Lock();
   Lane& self = lanes_[lane];
+  Report& report = *self.report;
   while (true) {
     const absl::Time now = clock_->Now();
     const absl::Time next_deadline = SweepRequests(now, &report);
@@ -388,13 +393,14 @@ bool BatchScheduler::NextBatch(size_t lane, LaneBatch* batch) {
 }
 
 LaneHealth::Action BatchScheduler::FinishBatch(
-    size_t lane, absl::StatusOr<StepOutcome> outcome) {
-  Report report;
+    size_t lane, absl::StatusOr<StepOutcome*> outcome) {
+  Report* report = nullptr;
   LaneHealth::Action action;
   {
     absl::MutexLock lock(&mu_);
     const absl::Time now = clock_->Now();
     Lane& self = lanes_[lane];
+    report = self.report.get();
     self.touched.clear();
     self.steps.clear();
     for (const Trajectory* row : self.running) {
@@ -405,14 +411,14 @@ LaneHealth::Action BatchScheduler::FinishBatch(
       }
     }
     const absl::Status status = outcome.ok()
-                                    ? CheckFinishedRows(self.steps, *outcome)
+                                    ? CheckFinishedRows(self.steps, **outcome)
                                     : outcome.status();
     action = self.health.OnStep(status, static_cast<int>(self.running.size()));
     switch (action) {
       case LaneHealth::Action::kGoOn:
         self.running.front()->request->version->costs->Record(
-            static_cast<int>(self.running.size()), outcome->device_time);
-        AdvanceRows(self.running, *std::move(outcome), &report);
+            static_cast<int>(self.running.size()), (*outcome)->device_time);
+        AdvanceRows(self.running, **outcome, report);
         break;
       case LaneHealth::Action::kRetrySmaller:
         // No row has moved.
@@ -421,9 +427,10 @@ LaneHealth::Action BatchScheduler::FinishBatch(
       case LaneHealth::Action::kTakeOut:
         for (Trajectory* row : self.running) {
           ++row->attempts;
+          row->failed_step = row->step;
           PutBack(*row);
         }
-        TakeOut(lane, now, &report);
+        TakeOut(lane, now, report);
         break;
     }
     self.running.clear();
@@ -435,23 +442,23 @@ LaneHealth::Action BatchScheduler::FinishBatch(
         for (Trajectory& trajectory : request.trajectories) {
           if (trajectory.state == Trajectory::State::kReady ||
               trajectory.state == Trajectory::State::kQueued) {
-            Drop(trajectory, request.waste_reason, &report);
+            Drop(trajectory, request.waste_reason, report);
           }
         }
       } else if (action == LaneHealth::Action::kTakeOut &&
                  AnyRowFailedForGood(request)) {
         EndEarly(request, StepFailure(status), WasteReason::kStepFailed, now,
-                 &report);
+                 report);
       } else if (request.unfinished == 0) {
-        PostFinish(request, absl::OkStatus(), now, &report);
+        PostFinish(request, absl::OkStatus(), now, report);
       }
       EraseIfDone(it);
     }
-    report.queue_changed = true;
+    report->queue_changed = true;
     // Lanes that found nothing to run may find it now.
     if (action != LaneHealth::Action::kGoOn) work_.SignalAll();
   }
-  Emit(&report);
+  Emit(report);
   return action;
 }
 
@@ -460,6 +467,11 @@ bool BatchScheduler::AnyRowFailedForGood(const Request& request) {
                      [](const Trajectory& trajectory) {
                        return trajectory.attempts >= kMaxAttempts;
                      });
+}
+
+bool BatchScheduler::RunsAlone(const Trajectory& trajectory) {
+  return trajectory.step == trajectory.failed_step ||
+         trajectory.attempts == kMaxAttempts - 1;
 }
 
 void BatchScheduler::PutBack(Trajectory& trajectory) {
@@ -499,8 +511,8 @@ void BatchScheduler::TakeOut(size_t lane, absl::Time now, Report* report) {
 }
 
 bool BatchScheduler::AwaitRetry(size_t lane) {
-  Report report;
   mu_.Lock();
+  Report& report = *lanes_[lane].report;
   while (true) {
     const absl::Time now = clock_->Now();
     const absl::Time next_deadline = SweepRequests(now, &report);
@@ -558,13 +570,6 @@ double BatchScheduler::WeightOf(const GenerationRequest& request) const {
 
 size_t BatchScheduler::FlowOf(const GenerationRequest& request) {
   const auto request_class = static_cast<size_t>(request.request_class);
-  const size_t other_class = 1 - request_class;
-  if (shares_.active_weight[request_class] == 0 &&
-      shares_.active_weight[other_class] > 0) {
-    shares_.class_service[request_class] =
-        ServiceOnReturn(shares_.class_service[request_class],
-                        shares_.class_service[other_class]);
-  }
   const double virtual_time = shares_.virtual_time[request_class];
   const double weight = WeightOf(request);
   std::pair<RequestClass, std::string> key(
@@ -611,8 +616,6 @@ void BatchScheduler::LeaveFlow(size_t flow) {
   double& weight =
       shares_.active_weight[static_cast<size_t>(share.request_class)];
   weight = std::max(weight - share.weight, 0.0);
-  // Rounding must not keep a class alive that has no work.
-  if (weight < 1e-6) weight = 0;
 }
 
 bool BatchScheduler::IsSameModel(size_t a, size_t b) const {
@@ -699,7 +702,7 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
                                .finish = finish,
                                .deadline = request.deadline,
                                .urgent = request.urgent,
-                               .alone = trajectory.attempts > 0});
+                               .alone = RunsAlone(trajectory)});
     }
   }
   BatchLimits limits = self.limits;
@@ -749,7 +752,7 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
 }
 
 void BatchScheduler::AdvanceRows(const std::vector<Trajectory*>& rows,
-                                 StepOutcome outcome, Report* report) {
+                                 StepOutcome& outcome, Report* report) {
   for (FinishedImage& preview : outcome.previews) {
     const Trajectory& row = *rows[preview.row];
     Request& request = *row.request;

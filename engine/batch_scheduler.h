@@ -108,15 +108,17 @@ class BatchScheduler {
   bool NextBatch(size_t lane, LaneBatch* batch);
 
   // What came of `lane`'s last batch, whose rows were not empty, and what
-  // becomes of the lane (lane_health.h). No request ends because a step failed:
+  // becomes of the lane (lane_health.h). Takes the pixels out of `outcome`. No
+  // request ends because a step failed:
   //   kRetrySmaller  the rows run again on this lane, in smaller batches
   //   kTakeOut       whatever the lane holds starts again elsewhere. The caller
   //                  gives up its runner and calls AwaitRetry.
-  // Only a trajectory whose step fails kMaxAttempts times, the later ones with
-  // no other row beside it, takes its request with it: Internal, or
-  // ResourceExhausted if that is what it was.
+  // Only a trajectory that loses kMaxAttempts batches takes its request with
+  // it: Internal, or ResourceExhausted if that is what it was. After the first
+  // it runs with no other row beside it at the step that failed, after the
+  // second at every step, so that it is not ended for a neighbour's sake.
   LaneHealth::Action FinishBatch(size_t lane,
-                                 absl::StatusOr<StepOutcome> outcome);
+                                 absl::StatusOr<StepOutcome*> outcome);
   static constexpr int kMaxAttempts = 3;
 
   // For a lane that was taken out: blocks until it may try again. False:
@@ -149,8 +151,9 @@ class BatchScheduler {
     TrajectoryId id = 0;
     uint32_t image_index = 0;
     int step = 0;  // The t that runs next or now; T - 1 - step steps were run.
-    size_t lane = 0;   // Meaningful once it has started.
-    int attempts = 0;  // Steps of it that failed.
+    size_t lane = 0;       // Meaningful once it has started.
+    int attempts = 0;      // Steps of it that failed.
+    int failed_step = -1;  // The t of the last of them.
     State state = State::kQueued;
   };
 
@@ -225,6 +228,9 @@ class BatchScheduler {
     BatchDecision decision;
     std::vector<RequestId> touched;  // Requests with rows in the batch.
     std::vector<int> steps;          // Of the batch's rows.
+    // Of the call that the lane's thread is in; used by that alone, with and
+    // without the lock. Empty between calls.
+    std::unique_ptr<Report> report = std::make_unique<Report>();
   };
 
   using RequestMap = std::map<RequestId, Request>;
@@ -259,7 +265,8 @@ class BatchScheduler {
                                 uint32_t count) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Those of the requests in flight, earliest first, into deadline_work_; the
-  // requests themselves into deadline_requests_. The tick under way at most.
+  // requests themselves into deadline_requests_. Returns the longest that the
+  // tick under way may take, be it of a model without deadlines.
   absl::Duration CollectDeadlines() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MarkUrgent(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Ends what was cancelled or has expired, and everything after an outage that
@@ -267,6 +274,7 @@ class BatchScheduler {
   absl::Time SweepRequests(absl::Time now, Report* report)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static bool AnyRowFailedForGood(const Request& request);
+  static bool RunsAlone(const Trajectory& trajectory);
   // A row whose step failed has not moved.
   void PutBack(Trajectory& trajectory) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Everything on the lane starts again elsewhere.
@@ -276,7 +284,7 @@ class BatchScheduler {
   void ChooseRows(size_t lane, absl::Time now, LaneBatch* batch, Report* report)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Moves the rows of a step that went well one step on.
-  void AdvanceRows(const std::vector<Trajectory*>& rows, StepOutcome outcome,
+  void AdvanceRows(const std::vector<Trajectory*>& rows, StepOutcome& outcome,
                    Report* report) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The trajectory gives up its place.
   void Retire(Trajectory& trajectory) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -102,21 +102,21 @@ absl::Status DevicePool::RunBatches(size_t lane, const LaneOptions& options,
   while (scheduler_->NextBatch(lane, &batch)) {
     if (!batch.forget.empty()) runner.Forget(batch.forget);
     if (!batch.rows.empty()) {
-      absl::StatusOr<StepOutcome> outcome =
+      const absl::StatusOr<StepOutcome*> outcome =
           runner.RunStep(batch.version->model, batch.rows);
       // Before the scheduler tells the callers, so that who has a result finds
       // its steps in the metrics.
       if (outcome.ok()) {
-        ReportStep(options.device, batch, outcome->device_time);
-        if (outcome->device_memory_bytes != memory_bytes) {
-          memory_bytes = outcome->device_memory_bytes;
+        const StepOutcome& step = **outcome;
+        ReportStep(options.device, batch, step.device_time);
+        if (step.device_memory_bytes != memory_bytes) {
+          memory_bytes = step.device_memory_bytes;
           observer_->OnDeviceMemory(options.device, memory_bytes);
         }
+        owed_to_batches -= step.device_time;
       }
-      if (outcome.ok()) owed_to_batches -= outcome->device_time;
       const absl::Status status = outcome.status();
-      const LaneHealth::Action action =
-          scheduler_->FinishBatch(lane, std::move(outcome));
+      const LaneHealth::Action action = scheduler_->FinishBatch(lane, outcome);
       if (action == LaneHealth::Action::kTakeOut) {
         return status.ok()
                    ? absl::InternalError("the runner's results make no sense")

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "engine/pixel_buffer.h"
 
 namespace ddgan {
 
@@ -51,8 +52,8 @@ struct Picture {
 enum class GuideFit { kRefuse, kResize };
 
 // Stroke-based synthesis (Xiao, Kreis, Vahdat, ICLR 2022, section 5.4): the
-// picture is diffused to x_s, s = `steps`, with the noise of NoiseStream::kGuide,
-// and denoised from there: t = s-1, ..., 0.
+// picture is diffused to x_s, s = `steps`, with the noise of
+// NoiseStream::kGuide, and denoised from there: t = s-1, ..., 0.
 struct Guide {
   std::shared_ptr<const Picture> picture;  // Not null.
   int steps = 0;                           // s, [1, T]
@@ -67,9 +68,9 @@ struct GenerationRequest {
   std::string model;
   // Unset: the live version when the request is accepted.
   std::optional<int64_t> version;
-  uint32_t count = 1;         // [1, kMaxCount]
-  uint64_t seed = 0;          // Any value.
-  uint32_t first_index = 0;   // first_index + count - 1 must fit 32 bits.
+  uint32_t count = 1;        // [1, kMaxCount]
+  uint64_t seed = 0;         // Any value.
+  uint32_t first_index = 0;  // first_index + count - 1 must fit 32 bits.
   PixelFormat pixel_format = PixelFormat::kUint8;
   // After this moment nobody waits for the result.
   absl::Time deadline = absl::InfiniteFuture();
@@ -90,7 +91,7 @@ struct GeneratedImage {
   uint32_t index = 0;  // first_index + position in the request
   ImageShape shape;
   PixelFormat pixel_format = PixelFormat::kUint8;
-  std::vector<uint8_t> pixels;
+  PixelBuffer pixels;
 };
 
 struct GenerationTimings {
@@ -108,8 +109,9 @@ struct Acceptance {
   int num_timesteps = 0;
   // Images accepted before that had not started.
   int images_ahead = 0;
-  // From acceptance to the first step's expected start; unset while the cost of
-  // a step has not been measured.
+  // From acceptance to the first step's expected start if everything accepted
+  // ran in order of arrival, whatever its class and caller; unset while the
+  // cost of a step has not been measured.
   std::optional<absl::Duration> expected_start;
 };
 
@@ -119,11 +121,12 @@ struct Acceptance {
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
-  // Once per image, in any order of index.
+  // Once per image, in any order of index. Its pixels come out of the lane's
+  // pool: a sink that keeps them for long makes the lane allocate others.
   virtual void OnImage(GeneratedImage image) = 0;
-  // If GenerationRequest::previews: after each step t > 0 of each image, its x0'
-  // in the request's pixel format. A trajectory that is replayed after a lane
-  // was lost previews again, from its first step on.
+  // If GenerationRequest::previews: after each step t > 0 of each image, its
+  // x0' in the request's pixel format. A trajectory that is replayed after a
+  // lane was lost previews again, from its first step on.
   virtual void OnPreview(GeneratedImage /*x0*/, int /*t*/) {}
   // Exactly once, last. OK if every image was delivered; Cancelled after
   // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down;

@@ -23,6 +23,7 @@ struct ImageBatchRunnerOptions {
 
 //   InvalidArgument  an option out of its range
 //   Unimplemented    another device
+//   Internal         a thread could not be started
 absl::StatusOr<std::unique_ptr<BatchRunner>> CreateImageBatchRunner(
     const ImageBatchRunnerOptions& options);
 

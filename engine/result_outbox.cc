@@ -4,8 +4,12 @@
 
 namespace ddgan {
 
-ResultOutbox::ResultOutbox(std::shared_ptr<GenerationSink> sink)
-    : sink_(std::move(sink)) {}
+ResultOutbox::ResultOutbox(std::shared_ptr<GenerationSink> sink,
+                           size_t capacity)
+    : sink_(std::move(sink)) {
+  items_.reserve(capacity);
+  in_delivery_.reserve(capacity);
+}
 
 void ResultOutbox::PostImage(GeneratedImage image) {
   absl::MutexLock lock(&mu_);
@@ -24,7 +28,6 @@ void ResultOutbox::PostFinish(const absl::Status& status,
 }
 
 bool ResultOutbox::Deliver() {
-  std::vector<Item> items;
   std::optional<Finish> finish;
   std::shared_ptr<GenerationSink> sink;
   {
@@ -33,27 +36,27 @@ bool ResultOutbox::Deliver() {
     delivering_ = true;
   }
   while (true) {
-    items.clear();
     {
       absl::MutexLock lock(&mu_);
       if (items_.empty() && !finish_) {
         delivering_ = false;
         return false;
       }
-      items.swap(items_);
+      items_.swap(in_delivery_);
       finish.swap(finish_);
       sink = sink_;
       // Nothing comes after the end: let the receiver go with the last call,
       // not with the last row that a lane still holds.
       if (finish) sink_.reset();
     }
-    for (Item& item : items) {
+    for (Item& item : in_delivery_) {
       if (item.preview_of_step) {
         sink->OnPreview(std::move(item.image), *item.preview_of_step);
       } else {
         sink->OnImage(std::move(item.image));
       }
     }
+    in_delivery_.clear();
     if (finish) {
       sink->OnFinished(finish->status, finish->timings);
       // Stays "delivering": a late call finds nothing to do.

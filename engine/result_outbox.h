@@ -2,6 +2,7 @@
 #ifndef DDGAN_ENGINE_RESULT_OUTBOX_H_
 #define DDGAN_ENGINE_RESULT_OUTBOX_H_
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -19,7 +20,9 @@ namespace ddgan {
 // whichever thread finds the sink idle delivers for all. Thread-safe.
 class ResultOutbox {
  public:
-  explicit ResultOutbox(std::shared_ptr<GenerationSink> sink);
+  // Posting and delivering allocate nothing while no more than `capacity`
+  // results wait.
+  ResultOutbox(std::shared_ptr<GenerationSink> sink, size_t capacity);
 
   // Not after PostFinish.
   void PostImage(GeneratedImage image);
@@ -48,6 +51,9 @@ class ResultOutbox {
   std::vector<Item> items_ ABSL_GUARDED_BY(mu_);
   std::optional<Finish> finish_ ABSL_GUARDED_BY(mu_);
   bool delivering_ ABSL_GUARDED_BY(mu_) = false;
+
+  // Of the thread that is delivering.
+  std::vector<Item> in_delivery_;
 };
 
 }  // namespace ddgan

@@ -91,16 +91,15 @@ class Sampler::Threads {
  public:
   explicit Threads(int count) {
     at::set_num_threads(1);
-    for (int i = 0; i < count; ++i) threads_.emplace_back([this] { Work(); });
+    try {
+      for (int i = 0; i < count; ++i) threads_.emplace_back([this] { Work(); });
+    } catch (...) {
+      Stop();
+      throw;
+    }
   }
 
-  ~Threads() {
-    {
-      absl::MutexLock lock(&mutex_);
-      stop_ = true;
-    }
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~Threads() { Stop(); }
 
   absl::Status Run(const Model& model, absl::Span<const SamplerRow> rows) {
     absl::MutexLock lock(&mutex_);
@@ -115,6 +114,14 @@ class Sampler::Threads {
   }
 
  private:
+  void Stop() {
+    {
+      absl::MutexLock lock(&mutex_);
+      stop_ = true;
+    }
+    for (std::thread& thread : threads_) thread.join();
+  }
+
   bool Done() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return done_ == rows_.size();
   }

@@ -36,7 +36,7 @@ struct SamplerRow {
 class Sampler {
  public:
   // Images of a batch run side by side on `num_threads` threads, each image on
-  // one. >= 1
+  // one. >= 1. Throws std::system_error if they cannot be started.
   explicit Sampler(int num_threads);
   ~Sampler();
 

@@ -6,12 +6,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -20,6 +21,8 @@
 #include "engine/device/slot_pool.h"
 #include "engine/libtorch_errors.h"
 #include "engine/model/model.h"
+#include "engine/pixel_buffer.h"
+#include "engine/trajectory_map.h"
 
 namespace ddgan {
 namespace {
@@ -39,7 +42,7 @@ struct Resident {
   const int64_t numel;
   PinnedStep step;
   SlotPool slots;
-  absl::flat_hash_map<TrajectoryId, float*> in_flight;  // x_{t+1} of each
+  TrajectoryMap<float*> in_flight;  // x_{t+1} of each
 };
 
 // Where a batch's pixels come to lie in host memory: of each kind that some row
@@ -99,43 +102,43 @@ class TensorBatchRunner : public BatchRunner {
     host_pixels_ = ops_->HostMemory(0);  // Grows when pixels are asked for.
   }
 
-  absl::StatusOr<StepOutcome> RunStep(const std::shared_ptr<const Model>& model,
-                                      absl::Span<const StepRow> rows) override {
+  absl::StatusOr<StepOutcome*> RunStep(
+      const std::shared_ptr<const Model>& model,
+      absl::Span<const StepRow> rows) override {
     DropUnusedModels();
-    if (absl::Status status = Validate(*model, rows); !status.ok()) {
-      return status;
-    }
+    outcome_.Clear();
     Resident* resident = nullptr;
-    StepOutcome outcome;
-    absl::Status status = CatchingLibTorch("denoising step", [&] {
+    // All memory is taken before the step, so that nothing can fail after it.
+    const absl::Status status = CatchingLibTorch("denoising step", [&] {
+      absl::Status valid = Validate(*model, rows);
+      if (!valid.ok()) return valid;
       const c10::NoGradGuard no_grad;
       resident = &ResidentOf(model);
-      outcome.device_time = ops_->Run([&] {
+      outcome_.device_time = ops_->Run([&] {
         Allot(*resident, rows);
         Step(*model, *resident, rows);
       });
-      return absl::OkStatus();
+      return CheckFinite(*model, rows);
     });
-    if (status.ok()) status = CheckFinite(*model, rows);
     if (!status.ok()) {
-      if (resident != nullptr) Return(*resident);
+      if (resident != nullptr) Return(*resident, rows);
       return status;
     }
 
     Commit(*resident, rows);
-    TakePixels(*resident, rows, outcome);
-    outcome.device_memory_bytes = DeviceMemory();
-    return outcome;
+    FillPixels(*resident, rows);
+    outcome_.device_memory_bytes = DeviceMemory();
+    return &outcome_;
   }
 
   void Forget(absl::Span<const TrajectoryId> ids) override {
     DropUnusedModels();
     for (auto& [model, resident] : residents_) {
       for (const TrajectoryId id : ids) {
-        const auto found = resident->in_flight.find(id);
-        if (found == resident->in_flight.end()) continue;
-        resident->slots.Give(found->second);
-        resident->in_flight.erase(found);
+        float** const x = resident->in_flight.Find(id);
+        if (x == nullptr) continue;
+        resident->slots.Give(*x);
+        resident->in_flight.Remove(id);
       }
     }
   }
@@ -147,6 +150,7 @@ class TensorBatchRunner : public BatchRunner {
   struct RowSlots {
     float* guide = nullptr;  // The picture, where there is one.
     float* next = nullptr;   // For x_t, where the trajectory goes on.
+    bool added = false;      // The trajectory is new in in_flight.
   };
 
   int64_t PaddedRows(int64_t rows) const {
@@ -179,7 +183,7 @@ class TensorBatchRunner : public BatchRunner {
     }
     for (const StepRow& row : rows) {
       const bool known = found != residents_.end() &&
-                         found->second->in_flight.contains(row.id);
+                         found->second->in_flight.Find(row.id) != nullptr;
       if (row.step < 0 || row.step > first_step ||
           (!Starts(row, first_step) && !known)) {
         return absl::InternalError(absl::StrCat("trajectory ", row.id,
@@ -214,20 +218,39 @@ class TensorBatchRunner : public BatchRunner {
   // Takes memory for everything that the step will write, so that a step that
   // fails has changed nothing.
   void Allot(Resident& resident, absl::Span<const StepRow> rows) {
+    const auto numel = static_cast<size_t>(resident.numel);
+    // Twice what a batch takes: an image and a preview of every row.
+    pixel_pool_.Keep(4 * static_cast<size_t>(options_.max_batch_size) * numel *
+                     sizeof(float));
     row_slots_.clear();
-    for (const StepRow& row : rows) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const StepRow& row = rows[i];
+      const size_t bytes = row.pixel_format == PixelFormat::kUint8
+                               ? numel
+                               : numel * sizeof(float);
       RowSlots& slots = row_slots_.emplace_back();
       if (row.guide != nullptr) slots.guide = resident.slots.Take();
-      if (row.step > 0) slots.next = resident.slots.Take();
+      if (row.preview) {
+        outcome_.previews.push_back({i, pixel_pool_.Take(bytes)});
+      }
+      if (row.step == 0) {
+        outcome_.finished.push_back({i, pixel_pool_.Take(bytes)});
+        continue;
+      }
+      slots.next = resident.slots.Take();
+      slots.added = resident.in_flight.Add(row.id);
     }
   }
 
-  void Return(Resident& resident) {
-    for (const RowSlots& slots : row_slots_) {
+  void Return(Resident& resident, absl::Span<const StepRow> rows) {
+    for (size_t i = 0; i < row_slots_.size(); ++i) {
+      const RowSlots& slots = row_slots_[i];
       resident.slots.Give(slots.guide);
       resident.slots.Give(slots.next);
+      if (slots.added) resident.in_flight.Remove(rows[i].id);
     }
     row_slots_.clear();
+    outcome_.Clear();
   }
 
   // Enqueues the batch as steps of the pinned shape, and the copies back.
@@ -277,7 +300,7 @@ class TensorBatchRunner : public BatchRunner {
         to.from_scale = schedule.ac[t + 1];
         to.noise_scale = schedule.sc[t + 1];
       } else if (t != first_step) {
-        to.from = resident.in_flight.at(row.id);
+        to.from = *resident.in_flight.Find(row.id);
         to.from_scale = 1;
         to.noise_scale = 0;
       }
@@ -310,38 +333,35 @@ class TensorBatchRunner : public BatchRunner {
     return absl::OkStatus();
   }
 
-  // Every row moves.
+  // Every row moves. Needs no memory.
   void Commit(Resident& resident, absl::Span<const StepRow> rows) {
     for (size_t i = 0; i < rows.size(); ++i) {
       resident.slots.Give(row_slots_[i].guide);
-      const auto found = resident.in_flight.find(rows[i].id);
-      if (found != resident.in_flight.end()) {
-        resident.slots.Give(found->second);
-        resident.in_flight.erase(found);
-      }
-      if (row_slots_[i].next != nullptr) {
-        resident.in_flight[rows[i].id] = row_slots_[i].next;
-      }
+      float** const x = resident.in_flight.Find(rows[i].id);
+      if (x == nullptr) continue;  // One step was all.
+      resident.slots.Give(*x);
+      *x = row_slots_[i].next;
+      if (*x == nullptr) resident.in_flight.Remove(rows[i].id);
     }
     row_slots_.clear();
   }
 
-  void TakePixels(const Resident& resident, absl::Span<const StepRow> rows,
-                  StepOutcome& outcome) {
+  // The pixels have come to pinned memory in one piece for all rows.
+  void FillPixels(const Resident& resident, absl::Span<const StepRow> rows) {
     const int64_t padded = PaddedRows(static_cast<int64_t>(rows.size()));
     const PixelLayout layout(rows, padded, resident.numel);
     const uint8_t* host = host_pixels_.const_data_ptr<uint8_t>();
-    const auto take = [&](size_t i, bool preview) {
-      const PixelLayout::Kind kind =
-          PixelLayout::KindOf(rows[i].pixel_format, preview);
-      const uint8_t* from = host + layout.Offset(kind, static_cast<int64_t>(i));
-      return FinishedImage{
-          i, std::vector<uint8_t>(from, from + layout.RowBytes(kind))};
+    const auto fill = [&](std::vector<FinishedImage>& images, bool preview) {
+      for (FinishedImage& image : images) {
+        const PixelLayout::Kind kind =
+            PixelLayout::KindOf(rows[image.row].pixel_format, preview);
+        const int64_t offset =
+            layout.Offset(kind, static_cast<int64_t>(image.row));
+        std::memcpy(image.pixels.data(), host + offset, image.pixels.size());
+      }
     };
-    for (size_t i = 0; i < rows.size(); ++i) {
-      if (rows[i].step == 0) outcome.finished.push_back(take(i, false));
-      if (rows[i].preview) outcome.previews.push_back(take(i, true));
-    }
+    fill(outcome_.finished, false);
+    fill(outcome_.previews, true);
   }
 
   int64_t DeviceMemory() const {
@@ -353,7 +373,7 @@ class TensorBatchRunner : public BatchRunner {
   }
 
   void DropUnusedModels() {
-    absl::erase_if(residents_, [](const auto& entry) {
+    std::erase_if(residents_, [](const auto& entry) {
       return entry.second->model.expired();
     });
   }
@@ -362,8 +382,11 @@ class TensorBatchRunner : public BatchRunner {
   const std::unique_ptr<DeviceOps> ops_;
   // By address: an entry whose model is gone leaves before anyone looks for a
   // new model at that address.
-  absl::flat_hash_map<const Model*, std::unique_ptr<Resident>> residents_;
-  std::vector<RowSlots> row_slots_;  // Of the step that is running.
+  std::map<const Model*, std::unique_ptr<Resident>> residents_;
+  PixelPool pixel_pool_;
+  // Of the step that is running; their memory is reused from step to step.
+  std::vector<RowSlots> row_slots_;
+  StepOutcome outcome_;
   // Host memory that the device copies from and to, reused from step to step.
   at::Tensor host_rows_;        // DeviceRow [padded rows], as uint8
   at::Tensor host_not_finite_;  // int32 [padded rows]

@@ -34,11 +34,12 @@ void ForgetRows(BatchRunner& runner, const std::vector<StepRow>& rows) {
 }
 
 // Runs `rows` at `step`; what cannot go on is forgotten.
-absl::StatusOr<StepOutcome> RunRows(const ServableVersion& version, int step,
-                                    const char* what, BatchRunner& runner,
-                                    std::vector<StepRow>& rows) {
+absl::StatusOr<StepOutcome*> RunRows(const ServableVersion& version, int step,
+                                     const char* what, BatchRunner& runner,
+                                     std::vector<StepRow>& rows) {
   for (StepRow& row : rows) row.step = step;
-  absl::StatusOr<StepOutcome> outcome = runner.RunStep(version.model, rows);
+  const absl::StatusOr<StepOutcome*> outcome =
+      runner.RunStep(version.model, rows);
   if (outcome.ok()) return outcome;
   ForgetRows(runner, rows);
   return absl::Status(
@@ -73,11 +74,12 @@ std::vector<int> WarmUpSizes(int max_batch_size, bool every_bucket) {
 absl::StatusOr<DevicePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
   const int size = sizes_[next_];
   if (steps_done_ == 0) StartRows(size, 0, 0, PixelFormat::kUint8, &rows_);
-  const absl::StatusOr<StepOutcome> outcome =
+  const absl::StatusOr<StepOutcome*> outcome =
       RunRows(version_, version_.num_timesteps - 1 - steps_done_, "warm-up",
               runner, rows_);
   if (!outcome.ok()) return outcome.status();
-  fastest_ = std::min(fastest_, outcome->device_time);
+  const absl::Duration device_time = (*outcome)->device_time;
+  fastest_ = std::min(fastest_, device_time);
   if (++steps_done_ == std::min(kWarmUpSteps, version_.num_timesteps)) {
     if (steps_done_ < version_.num_timesteps) ForgetRows(runner, rows_);
     version_.costs->Record(size, fastest_);
@@ -85,7 +87,7 @@ absl::StatusOr<DevicePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
     steps_done_ = 0;
     fastest_ = absl::InfiniteDuration();
   }
-  return DevicePool::Slice{next_ < sizes_.size(), outcome->device_time};
+  return DevicePool::Slice{next_ < sizes_.size(), device_time};
 }
 
 absl::Status WarmUp::RunAll(BatchRunner& runner) {
@@ -101,7 +103,7 @@ absl::StatusOr<DevicePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
   if (steps_done_ == 0) {
     StartRows(count, kCanarySeed, images_done_, PixelFormat::kFloat32, &rows_);
   }
-  const absl::StatusOr<StepOutcome> outcome =
+  const absl::StatusOr<StepOutcome*> outcome =
       RunRows(version_, version_.num_timesteps - 1 - steps_done_, "canary",
               runner, rows_);
   if (!outcome.ok()) return outcome.status();
@@ -110,7 +112,7 @@ absl::StatusOr<DevicePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
     const size_t numel =
         size_t{1} * shape.channels * shape.height * shape.width;
     pixels_.resize(numel * kCanaryImages);
-    for (const FinishedImage& image : outcome->finished) {
+    for (const FinishedImage& image : (*outcome)->finished) {
       if (image.row >= rows_.size() ||
           image.pixels.size() != numel * sizeof(float)) {
         return absl::InternalError(
@@ -122,7 +124,8 @@ absl::StatusOr<DevicePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
     images_done_ += count;
     steps_done_ = 0;
   }
-  return DevicePool::Slice{images_done_ < kCanaryImages, outcome->device_time};
+  return DevicePool::Slice{images_done_ < kCanaryImages,
+                           (*outcome)->device_time};
 }
 
 VersionTrial::VersionTrial(std::vector<BatchLimits> lane_limits,

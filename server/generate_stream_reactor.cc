@@ -119,6 +119,18 @@ void GenerateStreamReactor::OnCancel() {
   Advance();
 }
 
+void GenerateStreamReactor::OnDone() {
+  // Images that were never written need not wait for the last reference. The
+  // lock also orders a call that ended just before, OnCancel or OnWriteDone,
+  // before the destructor where a tool can see it: what gRPC orders by is
+  // hidden in its own library.
+  {
+    absl::MutexLock lock(&mu_);
+    queue_.Abandon();
+  }
+  LetGo();
+}
+
 void GenerateStreamReactor::Advance() {
   bool write = false;
   bool encode = false;

@@ -39,7 +39,7 @@ class GenerateStreamReactor final
   // grpc::ServerWriteReactor, on a gRPC thread:
   void OnWriteDone(bool ok) override ABSL_LOCKS_EXCLUDED(mu_);
   void OnCancel() override ABSL_LOCKS_EXCLUDED(mu_);
-  void OnDone() override { LetGo(); }
+  void OnDone() override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   GenerateStreamReactor(const Parts& parts,

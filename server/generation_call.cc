@@ -282,7 +282,8 @@ void GenerationCall::RunOnEncoder(EncodePool::Task work) {
 absl::StatusOr<std::string> GenerationCall::Encode(
     const GeneratedImage& image, std::optional<int> preview_step) {
   if (converted_.format != v1::OUTPUT_FORMAT_PNG) {
-    return std::string(image.pixels.begin(), image.pixels.end());
+    return std::string(reinterpret_cast<const char*>(image.pixels.data()),
+                       image.pixels.size());
   }
   const absl::Time start = absl::Now();
   PngOptions options;

@@ -26,7 +26,7 @@ class SlotPool {
     return slot;
   }
 
-  // `slot` came from Take(); null is ignored.
+  // `slot` came from Take(); null is ignored. Needs no memory.
   void Give(float* slot) {
     if (slot != nullptr) free_.push_back(slot);
   }
@@ -37,6 +37,7 @@ class SlotPool {
 
  private:
   void Grow() {
+    free_.reserve((slabs_.size() + 1) * static_cast<size_t>(slab_));
     slabs_.push_back(
         at::empty({slab_, numel_}, at::dtype(at::kFloat).device(device_)));
     float* slots = slabs_.back().mutable_data_ptr<float>();

@@ -46,7 +46,7 @@ absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
     const int last = checkpoint.config.model_config.num_timesteps - 1;
     for (int step = last; step >= 0; --step) {
       for (StepRow& row : rows) row.step = step;
-      const absl::StatusOr<StepOutcome> outcome =
+      const absl::StatusOr<StepOutcome*> outcome =
           (*runner)->RunStep(loaded->model, rows);
       if (!outcome.ok()) return outcome.status();
     }

@@ -60,7 +60,7 @@ void BM_SchedulerTick(benchmark::State& state) {
     for (size_t row = 0; row < batch.rows.size(); ++row) {
       if (batch.rows[row].step == 0) outcome.finished.push_back({row, {}});
     }
-    scheduler.FinishBatch(0, std::move(outcome));
+    scheduler.FinishBatch(0, &outcome);
   }
 }
 BENCHMARK(BM_SchedulerTick)->RangeMultiplier(8)->Range(64, 32768);

@@ -40,10 +40,10 @@ absl::StatusOr<absl::Duration> MakeImages(BatchRunner& runner,
   const int steps = CifarModel()->config().num_timesteps;
   for (int step = steps - 1; step >= 0; --step) {
     for (StepRow& row : rows) row.step = step;
-    const absl::StatusOr<StepOutcome> outcome =
+    const absl::StatusOr<StepOutcome*> outcome =
         runner.RunStep(CifarModel(), rows);
     if (!outcome.ok()) return outcome.status();
-    device_time += outcome->device_time;
+    device_time += (*outcome)->device_time;
   }
   return device_time;
 }

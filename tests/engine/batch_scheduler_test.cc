@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -116,12 +117,12 @@ class BatchSchedulerTest : public ::testing::Test {
       const StepRow& row = batch.rows[i];
       if (row.step == 0) {
         outcome.finished.push_back(
-            {i, ScriptedPixels(row.seed, row.image_index)});
+            {i, PixelBuffer(ScriptedPixels(row.seed, row.image_index))});
       }
     }
     // A runner may return them in any order.
     std::reverse(outcome.finished.begin(), outcome.finished.end());
-    scheduler_->FinishBatch(lane, std::move(outcome));
+    scheduler_->FinishBatch(lane, &outcome);
   }
 
   // One tick that goes well; the steps t of its rows.
@@ -428,12 +429,13 @@ TEST_F(BatchSchedulerTest, WhatALostLaneHeldStartsAgainOnAnother) {
   EXPECT_THAT(observer_.events().wasted_steps,
               ElementsAre(Pair(WasteReason::kReplayed, 4)));
   EXPECT_EQ(observer_.events().queue_state.queued_images, 2);
-  // What was in the failed step runs by itself, lest one row spoils it for all.
-  for (int image = 0; image < 2; ++image) {
-    for (int step = 3; step >= 0; --step) {
-      EXPECT_THAT(Tick(1), ElementsAre(step));
-    }
-  }
+  // The step that failed runs row by row, lest one row spoils it for all.
+  EXPECT_THAT(Tick(1), ElementsAre(3, 3));
+  EXPECT_THAT(Tick(1), ElementsAre(2, 2));
+  EXPECT_THAT(Tick(1), ElementsAre(1));
+  EXPECT_THAT(Tick(1), ElementsAre(0));
+  EXPECT_THAT(Tick(1), ElementsAre(1));
+  EXPECT_THAT(Tick(1), ElementsAre(0));
   EXPECT_EQ(sink->status(), absl::OkStatus());
   EXPECT_THAT(sink->images(), SizeIs(2));
 }
@@ -464,6 +466,31 @@ TEST_F(BatchSchedulerTest, ALaneComesBackAfterItsBackoffWithAnEmptyHand) {
   Succeed(batch);
   for (int step = 2; step >= 0; --step) Tick();
   EXPECT_EQ(sink->status(), absl::OkStatus());
+}
+
+TEST_F(BatchSchedulerTest, WhatLostTwoBatchesRunsByItselfUntilAThirdEndsIt) {
+  static_assert(BatchScheduler::kMaxAttempts == 3);
+  Scheduler();
+  const auto sink = Submit(2);
+  const auto lose = [&] {
+    EXPECT_EQ(scheduler_->FinishBatch(0, absl::InternalError("device lost")),
+              LaneHealth::Action::kTakeOut);
+    scheduler_->ReturnLane(0);
+  };
+  EXPECT_THAT(Tick(), ElementsAre(3, 3));
+  EXPECT_THAT(Next().rows, SizeIs(2));
+  lose();
+  EXPECT_THAT(Next().rows, SizeIs(2));
+  lose();
+  EXPECT_THAT(Tick(), ElementsAre(3));
+  EXPECT_THAT(Next().rows, SizeIs(1));
+  EXPECT_FALSE(sink->finished());
+  lose();
+  EXPECT_EQ(sink->status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(sink->status().message()), HasSubstr("device lost"));
+  // The step before the first loss, twice, and the one before the third.
+  EXPECT_THAT(observer_.events().wasted_steps,
+              ElementsAre(Pair(WasteReason::kReplayed, 3)));
 }
 
 TEST_F(BatchSchedulerTest, ARowThatFailsAgainAndAgainEndsItsRequestAndNoOther) {
@@ -526,8 +553,7 @@ TEST_F(BatchSchedulerTest, ARunnerThatLosesAnImageFailsTheStep) {
   Next();
   StepOutcome outcome;
   outcome.finished.push_back({1, {}});
-  EXPECT_EQ(scheduler_->FinishBatch(0, std::move(outcome)),
-            LaneHealth::Action::kTakeOut);
+  EXPECT_EQ(scheduler_->FinishBatch(0, &outcome), LaneHealth::Action::kTakeOut);
   scheduler_->ReturnLane(0);
   Tick();
   Tick();
@@ -576,9 +602,9 @@ TEST_F(BatchSchedulerTest, PreviewsGoToWhoAskedForThem) {
     ASSERT_THAT(batch.rows, SizeIs(1));
     EXPECT_EQ(batch.rows[0].preview, step > 0);
     StepOutcome outcome;
-    if (step > 0) outcome.previews.push_back({0, {1}});
-    if (step == 0) outcome.finished.push_back({0, {2}});
-    scheduler_->FinishBatch(0, std::move(outcome));
+    if (step > 0) outcome.previews.push_back({0, {}});
+    if (step == 0) outcome.finished.push_back({0, {}});
+    scheduler_->FinishBatch(0, &outcome);
   }
   EXPECT_THAT(sink->previews, ElementsAre(Pair(9, 3), Pair(9, 2), Pair(9, 1)));
   EXPECT_EQ(sink->status(), absl::OkStatus());
@@ -669,6 +695,23 @@ TEST_F(BatchSchedulerTest, ADeadlineThatCannotBeMetIsRefusedOnArrival) {
   Submit(1, clock_.Now() + absl::Milliseconds(150));
 }
 
+TEST_F(BatchSchedulerTest, ADeadlineBehindASlowTickOfAnotherModelIsRefused) {
+  Scheduler(/*max_batch_size=*/1);
+  version_->costs->Record(1, absl::Milliseconds(10));
+  const auto slow = SharedServableVersion("faces", 1);
+  slow->costs->Record(1, absl::Milliseconds(100));
+  const auto none = Submit(1, slow);
+  const LaneBatch running = Next();
+  // 4 steps of 10 ms with a margin of a half come after the 100 ms; a tenth is
+  // for the rest.
+  EXPECT_EQ(TrySubmit(1, version_, clock_.Now() + absl::Milliseconds(176))
+                .status()
+                .code(),
+            absl::StatusCode::kDeadlineExceeded);
+  Submit(1, clock_.Now() + absl::Milliseconds(178));
+  Succeed(running);
+}
+
 TEST_F(BatchSchedulerTest, ADeadlineAheadOfAnotherMustNotSpoilIt) {
   Scheduler(/*max_batch_size=*/1);
   version_->costs->Record(1, absl::Milliseconds(10));
@@ -696,7 +739,7 @@ TEST_F(BatchSchedulerTest, AnAcceptedDeadlineIsMetAgainstTheShareOfOthers) {
     StepOutcome outcome;
     outcome.device_time = absl::Milliseconds(10);
     if (batch.rows[0].step == 0) outcome.finished.push_back({0, {}});
-    scheduler_->FinishBatch(0, std::move(outcome));
+    scheduler_->FinishBatch(0, &outcome);
   }
   EXPECT_EQ(sink->status(), absl::OkStatus());
 }
@@ -767,6 +810,118 @@ TEST_F(BatchSchedulerTest, CallersShareTheDevicesByTheirWeights) {
   for (int tick = 0; tick < 4000; ++tick) Tick();
   const double bronze = ImagesOf("bronze") - head_start;
   EXPECT_NEAR(ImagesOf("gold") / bronze, 3, 0.15);
+}
+
+TEST_F(BatchSchedulerTest, AClassThatHadTheDeviceToItselfIsNotHeldBackForIt) {
+  Scheduler();
+  const auto submit = [&](RequestClass request_class) {
+    GenerationRequest request;
+    request.count = 32;
+    request.seed = static_cast<uint64_t>(request_class);
+    request.request_class = request_class;
+    const auto sink = std::make_shared<RecordingSink>();
+    ASSERT_TRUE(scheduler_->Submit(version_, request, sink).ok());
+  };
+  // Much work of one class, and nothing after it.
+  for (int i = 0; i < 50; ++i) {
+    submit(RequestClass::kInteractive);
+    while (!Tick().empty()) {
+    }
+  }
+  submit(RequestClass::kBatch);
+  submit(RequestClass::kInteractive);
+  int batch_rows = 0;
+  for (int tick = 0; tick < 12; ++tick) {
+    const LaneBatch batch = Next();
+    ASSERT_THAT(batch.rows, SizeIs(8));
+    for (const StepRow& row : batch.rows) {
+      batch_rows += row.seed == static_cast<uint64_t>(RequestClass::kBatch);
+    }
+    Succeed(batch);
+  }
+  EXPECT_NEAR(batch_rows, 12 * 8 / 17.0, 1);
+}
+
+// Callers of both classes come and go at random. Whatever they had before: as
+// long as all of them have work, each gets its share.
+TEST_F(BatchSchedulerTest, AfterAnyHistoryNoClassAndNoCallerStarves) {
+  struct Caller {
+    RequestClass request_class;
+    std::string name;
+    double weight;
+    double share;  // Of its class.
+    std::deque<std::shared_ptr<RecordingSink>> sinks = {};
+    int rows = 0;
+
+    bool busy() {
+      while (!sinks.empty() && sinks.front()->finished()) sinks.pop_front();
+      return !sinks.empty();
+    }
+  };
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const auto pick = [&](int low, int high) {
+      return std::uniform_int_distribution<int>(low, high)(random);
+    };
+    Scheduler(/*max_batch_size=*/pick(1, 8), /*max_queued_images=*/1000);
+    std::vector<Caller> callers = {{RequestClass::kInteractive, "a", 1, 0.25},
+                                   {RequestClass::kInteractive, "b", 3, 0.75},
+                                   {RequestClass::kBatch, "a", 1, 1 / 3.0},
+                                   {RequestClass::kBatch, "c", 2, 2 / 3.0}};
+    const auto submit = [&](size_t caller) {
+      GenerationRequest request;
+      request.count = pick(1, 8);
+      request.seed = caller;  // Tells its rows from others.
+      request.caller = callers[caller].name;
+      request.caller_weight = callers[caller].weight;
+      request.request_class = callers[caller].request_class;
+      callers[caller].sinks.push_back(std::make_shared<RecordingSink>());
+      ASSERT_TRUE(
+          scheduler_->Submit(version_, request, callers[caller].sinks.back())
+              .ok());
+    };
+    const auto tick = [&] {
+      const LaneBatch batch = Next();
+      for (const StepRow& row : batch.rows) ++callers[row.seed].rows;
+      if (!batch.rows.empty()) Succeed(batch);
+      return static_cast<int>(batch.rows.size());
+    };
+    for (int phase = pick(1, 8); phase > 0; --phase) {
+      std::vector<size_t> present;
+      for (size_t c = 0; c < callers.size(); ++c) {
+        if (pick(0, 1) == 0) present.push_back(c);
+      }
+      for (int left = pick(0, 8000); left > 0 && !present.empty();) {
+        for (size_t c : present) {
+          if (!callers[c].busy()) submit(c);
+        }
+        left -= tick();
+      }
+      if (pick(0, 1) == 0) {
+        while (tick() > 0) {
+        }
+      }
+    }
+
+    for (Caller& caller : callers) caller.rows = 0;
+    int total = 0;
+    while (total < 17 * 1000) {
+      for (size_t c = 0; c < callers.size(); ++c) {
+        while (!callers[c].busy() || callers[c].sinks.size() < 3) submit(c);
+      }
+      total += tick();
+    }
+    for (const Caller& caller : callers) {
+      const double fair =
+          total * caller.share *
+          kClassWeights[static_cast<int>(caller.request_class)] / 17;
+      // A request is finished in one go: one of them, of 32 rows, may have been
+      // ahead at each end.
+      EXPECT_NEAR(caller.rows, fair, 0.02 * fair + 64) << caller.name;
+    }
+    if (HasFailure()) return;
+  }
 }
 
 TEST_F(BatchSchedulerTest, ARequestMaySetItsCallersWeightAnewWhileItHasWork) {
@@ -919,12 +1074,11 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
                             ? absl::InternalError("scripted")
                             : absl::ResourceExhaustedError("scripted"));
       }
-      absl::StatusOr<StepOutcome> outcome =
+      const absl::StatusOr<StepOutcome*> outcome =
           lane.runner->RunStep(lane.batch.version->model, lane.batch.rows);
       if (outcome.ok()) rows_run += static_cast<int>(lane.batch.rows.size());
       lane.batch.rows.clear();
-      if (scheduler.FinishBatch(i, std::move(outcome)) ==
-          LaneHealth::Action::kTakeOut) {
+      if (scheduler.FinishBatch(i, outcome) == LaneHealth::Action::kTakeOut) {
         // Its runner goes, with all that it holds.
         lane.runner = std::make_unique<ScriptedBatchRunner>(&script);
         lane.up = false;

@@ -51,6 +51,10 @@ class FastClock : public Clock {
   const absl::Time start_ = RealClock()->Now();
 };
 
+std::vector<uint8_t> Bytes(absl::Span<const uint8_t> pixels) {
+  return {pixels.begin(), pixels.end()};
+}
+
 // A lane's runner that loses its device, or its memory, now and then.
 class UnreliableRunner : public BatchRunner {
  public:
@@ -58,8 +62,9 @@ class UnreliableRunner : public BatchRunner {
                    uint64_t seed)
       : next_(std::move(next)), losses_(losses), random_(seed) {}
 
-  absl::StatusOr<StepOutcome> RunStep(const std::shared_ptr<const Model>& model,
-                                      absl::Span<const StepRow> rows) override {
+  absl::StatusOr<StepOutcome*> RunStep(
+      const std::shared_ptr<const Model>& model,
+      absl::Span<const StepRow> rows) override {
     if (*losses_ > 0 && random_() % 8 == 0) {
       --*losses_;
       if (rows.size() > 1 && random_() % 3 == 0) {
@@ -138,10 +143,10 @@ class ByteEqualityTest : public ::testing::Test {
       row.image_index = index;
       row.step = step;
       if (guide_steps > 0 && step == steps - 1) row.guide = planes_.data();
-      absl::StatusOr<StepOutcome> outcome =
+      absl::StatusOr<StepOutcome*> outcome =
           alone_->RunStep(version_.model, {&row, 1});
       EXPECT_TRUE(outcome.ok()) << outcome.status();
-      if (step == 0) entry->second = outcome->finished.at(0).pixels;
+      if (step == 0) entry->second = Bytes((*outcome)->finished.at(0).pixels);
     }
     return entry->second;
   }
@@ -234,7 +239,7 @@ TEST_F(ByteEqualityTest, AThousandInterleavingsGiveTheBytesOfAnImageAlone) {
     for (const auto& [request, sink] : calls) {
       ASSERT_EQ(sink->Await(), absl::OkStatus());
       ASSERT_EQ(sink->images().size(), request.count);
-      for (const GeneratedImage& image : sink->images()) {
+      for (const RecordingSink::Delivered& image : sink->images()) {
         const int steps = request.guide ? request.guide->steps : 0;
         ASSERT_EQ(image.pixels, Expected({request.seed, image.index, steps}));
         ++images;

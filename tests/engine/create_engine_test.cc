@@ -76,7 +76,7 @@ TEST_F(CreateEngineTest, AnImageDependsOnItsSeedAndIndexAlone) {
   ASSERT_EQ(together->Await(), absl::OkStatus());
   ASSERT_THAT(together->images(), SizeIs(10));
   std::map<uint32_t, std::vector<uint8_t>> pixels;
-  for (const GeneratedImage& image : together->images()) {
+  for (const RecordingSink::Delivered& image : together->images()) {
     EXPECT_EQ(image.shape, (ImageShape{1, 8, 8}));
     EXPECT_THAT(image.pixels, SizeIs(8 * 8 * sizeof(float)));
     pixels[image.index] = image.pixels;

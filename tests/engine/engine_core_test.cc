@@ -394,7 +394,7 @@ TEST_F(EngineCoreTest, ManyThreadsSubmitAndCancelOnSeveralLanes) {
           EXPECT_EQ(status, absl::OkStatus());
           EXPECT_THAT(sink->images(), SizeIs(request.count));
         }
-        for (const GeneratedImage& image : sink->images()) {
+        for (const RecordingSink::Delivered& image : sink->images()) {
           EXPECT_EQ(image.pixels, ScriptedPixels(request.seed, image.index));
           ++images;
         }

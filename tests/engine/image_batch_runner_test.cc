@@ -53,6 +53,10 @@ std::unique_ptr<BatchRunner> Runner(int threads) {
 
 using Pixels = std::vector<uint8_t>;
 
+std::vector<uint8_t> Bytes(absl::Span<const uint8_t> pixels) {
+  return {pixels.begin(), pixels.end()};
+}
+
 StepRow Row(TrajectoryId id, uint64_t seed, uint32_t index, int step,
             PixelFormat format) {
   StepRow row;
@@ -68,10 +72,10 @@ Pixels Alone(BatchRunner& runner, const std::shared_ptr<const Model>& model,
              uint64_t seed, uint32_t index, PixelFormat format) {
   for (int step = 3; step >= 0; --step) {
     const StepRow row = Row(1'000'000, seed, index, step, format);
-    absl::StatusOr<StepOutcome> outcome = runner.RunStep(model, {&row, 1});
+    absl::StatusOr<StepOutcome*> outcome = runner.RunStep(model, {&row, 1});
     EXPECT_TRUE(outcome.ok()) << outcome.status();
-    if (step == 0) return outcome->finished.at(0).pixels;
-    EXPECT_TRUE(outcome->finished.empty());
+    if (step == 0) return Bytes((*outcome)->finished.at(0).pixels);
+    EXPECT_TRUE((*outcome)->finished.empty());
   }
   return {};
 }
@@ -105,10 +109,10 @@ TEST_P(ImageBatchRunnerTest, BytesDoNotDependOnTheBatch) {
       }
     }
     if (rows.empty()) continue;
-    absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, rows);
+    absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, rows);
     ASSERT_TRUE(outcome.ok()) << outcome.status();
-    for (FinishedImage& image : outcome->finished) {
-      finished[rows[image.row].id] = std::move(image.pixels);
+    for (const FinishedImage& image : (*outcome)->finished) {
+      finished[rows[image.row].id] = Bytes(image.pixels);
     }
     for (const StepRow& row : rows) {
       if (row.step == 0) {
@@ -154,10 +158,35 @@ TEST(ImageBatchRunnerMemoryTest, CountsWeightsAndImagesInFlight) {
   const std::unique_ptr<BatchRunner> runner = Runner(1);
   const StepRow first = Row(1, 5, 0, 3, PixelFormat::kUint8);
   const StepRow second = Row(2, 5, 1, 3, PixelFormat::kUint8);
-  const int64_t one = runner->RunStep(model, {&first, 1})->device_memory_bytes;
+  const int64_t one =
+      runner->RunStep(model, {&first, 1}).value()->device_memory_bytes;
   EXPECT_GT(one, model->bytes());
-  const int64_t two = runner->RunStep(model, {&second, 1})->device_memory_bytes;
+  const int64_t two =
+      runner->RunStep(model, {&second, 1}).value()->device_memory_bytes;
   EXPECT_EQ(two - one, 3 * 16 * 16 * 4);
+}
+
+TEST(ImageBatchRunnerMemoryTest, CountsEveryModelThatItRanAndIsStillLoaded) {
+  std::shared_ptr<const Model> small = TinyModel(3);
+  ModelConfig config = TinyConfig();
+  config.image_size = 32;
+  const auto large = std::make_shared<const Model>(
+      ModelIdentity{"large", 1, "digest"},
+      Generator(config, VisibleParameters(config, 4)));
+  const std::unique_ptr<BatchRunner> runner = Runner(1);
+  const auto memory_after = [&](const std::shared_ptr<const Model>& model,
+                                TrajectoryId id) {
+    const StepRow row = Row(id, 5, 0, 3, PixelFormat::kUint8);
+    return runner->RunStep(model, {&row, 1}).value()->device_memory_bytes;
+  };
+  constexpr int64_t kSmall = 3 * 16 * 16 * 4, kLarge = 3 * 32 * 32 * 4;
+  EXPECT_EQ(memory_after(small, 1), small->bytes() + kSmall);
+  EXPECT_EQ(memory_after(large, 2),
+            small->bytes() + kSmall + large->bytes() + kLarge);
+  small.reset();
+  // What was for its images serves for others.
+  runner->Forget({{TrajectoryId{1}}});
+  EXPECT_EQ(memory_after(large, 3), large->bytes() + kSmall + 2 * kLarge);
 }
 
 TEST(ImageBatchRunnerGuideTest, IsDiffusedByTheForwardProcess) {
@@ -170,9 +199,9 @@ TEST(ImageBatchRunnerGuideTest, IsDiffusedByTheForwardProcess) {
   StepRow row = Row(1, 5, 2, 1, PixelFormat::kFloat32);  // s = 2 steps to run.
   row.guide = guide.data();
   row.preview = true;
-  absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&row, 1});
+  absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, {&row, 1});
   ASSERT_TRUE(outcome.ok()) << outcome.status();
-  ASSERT_EQ(outcome->previews.size(), 1u);
+  ASSERT_EQ((*outcome)->previews.size(), 1u);
 
   // The same by hand: x_2 = ac[2] guide + sc[2] n, then one generator step.
   std::vector<float> x2(guide.size()), z(TinyConfig().nz);
@@ -185,8 +214,8 @@ TEST(ImageBatchRunnerGuideTest, IsDiffusedByTheForwardProcess) {
   std::vector<float> x0(guide.size());
   model->generator().Run(x2.data(), 1, z.data(), x0.data());
   std::vector<float> preview(guide.size());
-  ASSERT_EQ(outcome->previews[0].pixels.size(), preview.size() * 4);
-  std::memcpy(preview.data(), outcome->previews[0].pixels.data(),
+  ASSERT_EQ((*outcome)->previews[0].pixels.size(), preview.size() * 4);
+  std::memcpy(preview.data(), (*outcome)->previews[0].pixels.data(),
               preview.size() * 4);
   for (size_t i = 0; i < x0.size(); ++i) {
     ASSERT_NEAR(preview[i], x0[i], 1e-6) << i;
@@ -196,7 +225,7 @@ TEST(ImageBatchRunnerGuideTest, IsDiffusedByTheForwardProcess) {
   const StepRow last = Row(1, 5, 2, 0, PixelFormat::kFloat32);
   outcome = runner->RunStep(model, {&last, 1});
   ASSERT_TRUE(outcome.ok()) << outcome.status();
-  EXPECT_EQ(outcome->finished.size(), 1u);
+  EXPECT_EQ((*outcome)->finished.size(), 1u);
 }
 
 TEST(ImageBatchRunnerPreviewTest, ChangesNoByteOfTheImage) {
@@ -206,10 +235,10 @@ TEST(ImageBatchRunnerPreviewTest, ChangesNoByteOfTheImage) {
   for (int step = 3; step >= 0; --step) {
     StepRow row = Row(1, 5, 0, step, PixelFormat::kFloat32);
     row.preview = step > 0;
-    absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&row, 1});
+    absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, {&row, 1});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
-    EXPECT_EQ(outcome->previews.size(), step > 0 ? 1u : 0u);
-    if (step == 0) pixels = outcome->finished.at(0).pixels;
+    EXPECT_EQ((*outcome)->previews.size(), step > 0 ? 1u : 0u);
+    if (step == 0) pixels = Bytes((*outcome)->finished.at(0).pixels);
   }
   EXPECT_EQ(pixels, Alone(*runner, model, 5, 0, PixelFormat::kFloat32));
 }
@@ -229,9 +258,9 @@ TEST(ImageBatchRunnerErrorTest, AFailedStepMovesNoRow) {
   Pixels pixels;
   for (int step = 2; step >= 0; --step) {
     const StepRow row = Row(1, 5, 0, step, PixelFormat::kUint8);
-    absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&row, 1});
+    absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, {&row, 1});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
-    if (step == 0) pixels = outcome->finished.at(0).pixels;
+    if (step == 0) pixels = Bytes((*outcome)->finished.at(0).pixels);
   }
   EXPECT_EQ(pixels, Alone(*runner, model, 5, 0, PixelFormat::kUint8));
 }

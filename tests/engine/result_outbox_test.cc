@@ -23,7 +23,7 @@ GeneratedImage Image(uint32_t index) {
 
 TEST(ResultOutboxTest, DeliversInOrderWithTheEndLast) {
   const auto sink = std::make_shared<RecordingSink>();
-  ResultOutbox outbox(sink);
+  ResultOutbox outbox(sink, 4);
   EXPECT_FALSE(outbox.Deliver());
   outbox.PostImage(Image(1));
   outbox.PostImage(Image(0));
@@ -42,7 +42,7 @@ TEST(ResultOutboxTest, DeliversInOrderWithTheEndLast) {
 TEST(ResultOutboxTest, LetsTheSinkGoOnceItHasTheEnd) {
   auto sink = std::make_shared<RecordingSink>();
   const std::weak_ptr<RecordingSink> watch = sink;
-  ResultOutbox outbox(std::move(sink));
+  ResultOutbox outbox(std::move(sink), 1);
   outbox.PostFinish(absl::CancelledError(""), {});
   EXPECT_FALSE(watch.expired());
   outbox.Deliver();
@@ -62,7 +62,7 @@ TEST(ResultOutboxTest, WhatASinkCausesToBePostedComesAfterItsCall) {
     ResultOutbox* outbox = nullptr;
   };
   const auto sink = std::make_shared<PostingSink>();
-  ResultOutbox outbox(sink);
+  ResultOutbox outbox(sink, 4);
   sink->outbox = &outbox;
   outbox.PostImage(Image(0));
   outbox.Deliver();
@@ -74,7 +74,7 @@ TEST(ResultOutboxTest, ManyThreadsDeliverEachResultOnce) {
   constexpr int kThreads = 4;
   constexpr int kImages = 200;
   const auto sink = std::make_shared<RecordingSink>();
-  ResultOutbox outbox(sink);
+  ResultOutbox outbox(sink, 4);
   std::atomic<int> ends = 0;
   std::atomic<int> posting = kThreads;
   std::vector<std::thread> threads;

@@ -67,6 +67,10 @@ std::shared_ptr<const Model> GoldenModel(const std::string& name) {
       ModelUse::kAllLanes);
 }
 
+std::vector<uint8_t> Bytes(absl::Span<const uint8_t> pixels) {
+  return {pixels.begin(), pixels.end()};
+}
+
 StepRow Row(TrajectoryId id, uint64_t seed, uint32_t index, int step,
             PixelFormat format = PixelFormat::kFloat32) {
   StepRow row;
@@ -87,11 +91,11 @@ Pixels Alone(BatchRunner& runner, const std::shared_ptr<const Model>& model,
     StepRow now = row;
     now.step = step;
     if (step == row.step && guide != nullptr) now.guide = guide->data();
-    absl::StatusOr<StepOutcome> outcome = runner.RunStep(model, {&now, 1});
+    absl::StatusOr<StepOutcome*> outcome = runner.RunStep(model, {&now, 1});
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     if (!outcome.ok()) return {};
-    if (step == 0) return outcome->finished.at(0).pixels;
-    EXPECT_TRUE(outcome->finished.empty());
+    if (step == 0) return Bytes((*outcome)->finished.at(0).pixels);
+    EXPECT_TRUE((*outcome)->finished.empty());
   }
   return {};
 }
@@ -276,11 +280,11 @@ TEST_P(TensorBatchRunnerTest, BytesDoNotDependOnTheBatch) {
       const size_t position = below(static_cast<int>(size));
       rows.insert(rows.begin() + position, now);
 
-      absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, rows);
+      absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, rows);
       ASSERT_TRUE(outcome.ok()) << outcome.status();
-      for (FinishedImage& image : outcome->finished) {
+      for (const FinishedImage& image : (*outcome)->finished) {
         EXPECT_EQ(rows[image.row].step, 0);
-        if (image.row == position) pixels = std::move(image.pixels);
+        if (image.row == position) pixels = Bytes(image.pixels);
       }
       // Those that ran go on.
       for (size_t i = 0; i + 1 < size; ++i) {
@@ -325,22 +329,22 @@ TEST_P(TensorBatchRunnerTest, PreviewsAreTheGeneratorsOutput) {
       row.step = step;
       row.preview = step > 0 && row.id != 2;
     }
-    absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, rows);
+    absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, rows);
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     const Reference::Step expected = reference.Run(rows[0], x);
     x = expected.x;
     if (step == 0) {
-      EXPECT_TRUE(outcome->previews.empty());
-      EXPECT_EQ(outcome->finished.size(), 3u);
+      EXPECT_TRUE((*outcome)->previews.empty());
+      EXPECT_EQ((*outcome)->finished.size(), 3u);
       continue;
     }
-    EXPECT_TRUE(outcome->finished.empty());
-    ASSERT_EQ(outcome->previews.size(), 2u);
-    EXPECT_EQ(outcome->previews[0].row, 0u);
-    EXPECT_EQ(outcome->previews[1].row, 2u);
-    const Planes planes = ToPlanes(outcome->previews[0].pixels);
+    EXPECT_TRUE((*outcome)->finished.empty());
+    ASSERT_EQ((*outcome)->previews.size(), 2u);
+    EXPECT_EQ((*outcome)->previews[0].row, 0u);
+    EXPECT_EQ((*outcome)->previews[1].row, 2u);
+    const Planes planes = ToPlanes(Bytes((*outcome)->previews[0].pixels));
     EXPECT_LT(LargestDifference(planes, expected.x0), 1e-4);
-    const Pixels& bytes = outcome->previews[1].pixels;
+    const Pixels bytes = Bytes((*outcome)->previews[1].pixels);
     ASSERT_EQ(bytes.size(), planes.size());
     for (size_t c = 0; c < 3; ++c) {
       for (size_t p = 0; p < 256; ++p) {
@@ -381,9 +385,9 @@ TEST_P(TensorBatchRunnerTest, AFailedStepMovesNoRow) {
 
   Pixels pixels;
   for (good.step = 2; good.step >= 0; --good.step) {
-    absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&good, 1});
+    absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, {&good, 1});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
-    if (good.step == 0) pixels = outcome->finished.at(0).pixels;
+    if (good.step == 0) pixels = Bytes((*outcome)->finished.at(0).pixels);
   }
   EXPECT_EQ(pixels, expected);
 }
@@ -425,16 +429,16 @@ TEST_P(TensorBatchRunnerTest, ForgetMakesRoomAndMemoryDoesNotGrow) {
   EXPECT_EQ(runner->RunStep(model, {&fifth, 1}).status().code(),
             absl::StatusCode::kResourceExhausted);
   runner->Forget({{TrajectoryId{0}, TrajectoryId{77}}});
-  absl::StatusOr<StepOutcome> outcome = runner->RunStep(model, {&fifth, 1});
+  absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, {&fifth, 1});
   ASSERT_TRUE(outcome.ok()) << outcome.status();
-  const int64_t bytes = outcome->device_memory_bytes;
+  const int64_t bytes = (*outcome)->device_memory_bytes;
   EXPECT_GT(bytes, 0);
   runner->Forget({{TrajectoryId{1}, TrajectoryId{2}, TrajectoryId{3}}});
   for (TrajectoryId id = 100; id < 130; ++id) {
     const StepRow row = Row(id, 5, 0, 3);
     outcome = runner->RunStep(model, {&row, 1});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
-    EXPECT_LE(outcome->device_memory_bytes, bytes);
+    EXPECT_LE((*outcome)->device_memory_bytes, bytes);
     runner->Forget({{id}});
   }
 }
@@ -448,12 +452,12 @@ TEST_P(TensorBatchRunnerTest, FreesAModelThatNobodyHolds) {
   ASSERT_TRUE(runner->RunStep(old_model, {&row, 1}).ok());
   row.id = 2;
   const int64_t both =
-      runner->RunStep(new_model, {&row, 1})->device_memory_bytes;
+      runner->RunStep(new_model, {&row, 1}).value()->device_memory_bytes;
   old_model.reset();
   EXPECT_EQ(Alone(*runner, new_model, Row(0, 5, 0, 3)), expected);
   row.id = 3;
   const int64_t one =
-      runner->RunStep(new_model, {&row, 1})->device_memory_bytes;
+      runner->RunStep(new_model, {&row, 1}).value()->device_memory_bytes;
   EXPECT_LT(one, both * 2 / 3);
 }
 
@@ -483,10 +487,10 @@ TEST_P(TensorBatchRunnerTest, Bfloat16IsCloseAndEqualInEveryBatch) {
   }
   for (int step = 3; step >= 0; --step) {
     for (StepRow& row : rows) row.step = step;
-    absl::StatusOr<StepOutcome> outcome = narrow->RunStep(model, rows);
+    absl::StatusOr<StepOutcome*> outcome = narrow->RunStep(model, rows);
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     if (step == 0) {
-      EXPECT_EQ(outcome->finished.at(1).pixels, alone);
+      EXPECT_EQ(Bytes((*outcome)->finished.at(1).pixels), alone);
     }
   }
 }

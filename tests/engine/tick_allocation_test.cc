@@ -1,5 +1,7 @@
 // A tick allocates nothing once it is warm: neither the decision, nor the
-// bookkeeping around it. Counts every call of operator new in the process.
+// bookkeeping around it, nor what is delivered. What a runner and its sinks do
+// is not looked at here: see runner_memory_test.cc. Counts every call of
+// operator new in the process.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "engine/batch_scheduler.h"
+#include "engine/pixel_buffer.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/scripted_version_source.h"
 #include "tests/fakes/silent_engine_parts.h"
@@ -43,34 +46,51 @@ TEST(TickAllocationTest, AWarmTickAllocatesNothing) {
   ManualClock clock;
   BatchScheduler::Options options;
   options.lane_limits[0].max_batch_size = 32;
+  options.max_queued_images = 2048;
   options.caller_weights = {{"a", 2}};
   BatchScheduler scheduler(options, &observer, &clock);
-  // So many steps that no image is finished meanwhile.
-  const auto version = SharedServableVersion("digits", 1, 1000);
+  const auto version = SharedServableVersion("digits", 1, 4);
   version->costs->Record(32, absl::Milliseconds(1));
   for (const char* caller : {"a", "b", "c"}) {
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < 20; ++i) {
       GenerationRequest request;
-      request.count = 16;
+      request.count = 32;
       request.caller = caller;
+      request.previews = i % 2 == 0;
       if (i == 0) request.deadline = clock.Now() + absl::Hours(1);
       ASSERT_TRUE(
           scheduler.Submit(version, request, std::make_shared<SilentSink>())
               .ok());
     }
   }
+  // Images and requests begin and end, and sinks let their pixels go.
+  PixelPool pool;
+  pool.Keep(1 << 20);
   LaneBatch batch;
+  StepOutcome outcome;
+  int finished = 0;
+  int previews = 0;
   const auto tick = [&] {
     ASSERT_TRUE(scheduler.NextBatch(0, &batch));
     ASSERT_EQ(batch.rows.size(), 32u);
-    StepOutcome outcome;
+    outcome.Clear();
     outcome.device_time = absl::Milliseconds(1);
-    scheduler.FinishBatch(0, std::move(outcome));
+    for (size_t i = 0; i < batch.rows.size(); ++i) {
+      const StepRow& row = batch.rows[i];
+      if (row.step == 0) outcome.finished.push_back({i, pool.Take(64)});
+      if (row.preview) outcome.previews.push_back({i, pool.Take(64)});
+    }
+    finished += static_cast<int>(outcome.finished.size());
+    previews += static_cast<int>(outcome.previews.size());
+    scheduler.FinishBatch(0, &outcome);
   };
-  for (int i = 0; i < 100; ++i) tick();  // Every request has started.
+  for (int i = 0; i < 100; ++i) tick();
+  finished = previews = 0;
   const int64_t before = allocations;
   for (int i = 0; i < 100; ++i) tick();
   EXPECT_EQ(allocations - before, 0);
+  EXPECT_GT(finished, 500);
+  EXPECT_GT(previews, 500);
 }
 
 }  // namespace

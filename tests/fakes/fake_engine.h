@@ -509,11 +509,12 @@ class FakeEngine : public Engine {
 
   void Deliver(const Held& held, uint32_t position) const {
     const uint32_t index = held.request.first_index + position;
-    held.sink->OnImage({.index = index,
-                        .shape = shape_,
-                        .pixel_format = held.request.pixel_format,
-                        .pixels = FakePixels(held.request.seed, index, shape_,
-                                             held.request.pixel_format)});
+    held.sink->OnImage(
+        {.index = index,
+         .shape = shape_,
+         .pixel_format = held.request.pixel_format,
+         .pixels = PixelBuffer(FakePixels(held.request.seed, index, shape_,
+                                          held.request.pixel_format))});
   }
 
   void DeliverPreview(const Held& held, uint32_t position, int t) const {
@@ -522,8 +523,8 @@ class FakeEngine : public Engine {
         {.index = index,
          .shape = shape_,
          .pixel_format = held.request.pixel_format,
-         .pixels = FakePreviewPixels(held.request.seed, index, t, shape_,
-                                     held.request.pixel_format)},
+         .pixels = PixelBuffer(FakePreviewPixels(
+             held.request.seed, index, t, shape_, held.request.pixel_format))},
         t);
   }
 

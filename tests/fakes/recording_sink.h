@@ -6,12 +6,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdint>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "engine/generation.h"
 
 namespace ddgan {
@@ -19,11 +20,20 @@ namespace ddgan {
 // Thread-safe.
 class RecordingSink : public GenerationSink {
  public:
+  // What there is to know of a GeneratedImage, copied out of the lane's memory.
+  struct Delivered {
+    uint32_t index = 0;
+    ImageShape shape;
+    std::vector<uint8_t> pixels;
+  };
+
   void OnImage(GeneratedImage image) override {
     const Call call(*this);
     absl::MutexLock lock(&mu_);
     EXPECT_FALSE(status_) << "image " << image.index << " after OnFinished";
-    images_.push_back(std::move(image));
+    const absl::Span<const uint8_t> pixels = image.pixels;
+    images_.push_back(
+        {image.index, image.shape, {pixels.begin(), pixels.end()}});
   }
 
   void OnFinished(const absl::Status& status,
@@ -56,7 +66,7 @@ class RecordingSink : public GenerationSink {
     return timings_;
   }
   // In order of arrival.
-  std::vector<GeneratedImage> images() const {
+  std::vector<Delivered> images() const {
     absl::MutexLock lock(&mu_);
     return images_;
   }
@@ -82,7 +92,7 @@ class RecordingSink : public GenerationSink {
   mutable absl::Mutex mu_;
   std::optional<absl::Status> status_ ABSL_GUARDED_BY(mu_);
   GenerationTimings timings_ ABSL_GUARDED_BY(mu_);
-  std::vector<GeneratedImage> images_ ABSL_GUARDED_BY(mu_);
+  std::vector<Delivered> images_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

@@ -102,9 +102,9 @@ class RunnerScript {
  private:
   friend class ScriptedBatchRunner;
 
-  absl::StatusOr<StepOutcome> RunStep(const BatchRunner* runner,
-                                      const std::shared_ptr<const Model>& model,
-                                      absl::Span<const StepRow> rows) {
+  absl::Status RunStep(const BatchRunner* runner,
+                       const std::shared_ptr<const Model>& model,
+                       absl::Span<const StepRow> rows, StepOutcome& outcome) {
     absl::MutexLock lock(&mu_);
     ++blocked_;
     mu_.Await(absl::Condition(
@@ -120,7 +120,7 @@ class RunnerScript {
         broken != broken_models_.end()) {
       return broken->second;
     }
-    StepOutcome outcome;
+    outcome.Clear();
     outcome.device_time = absl::Milliseconds(5);
     outcome.device_memory_bytes = 1000;
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -132,15 +132,15 @@ class RunnerScript {
       if (row.step == 0) {
         next_step_[runner].erase(next);
         outcome.finished.push_back(
-            {i, row.pixel_format == PixelFormat::kFloat32
-                    ? ScriptedFloats(row.seed, row.image_index,
-                                     means_[model.get()])
-                    : ScriptedPixels(row.seed, row.image_index)});
+            {i, PixelBuffer(row.pixel_format == PixelFormat::kFloat32
+                                ? ScriptedFloats(row.seed, row.image_index,
+                                                 means_[model.get()])
+                                : ScriptedPixels(row.seed, row.image_index))});
       } else {
         next->second = row.step - 1;
       }
     }
-    return outcome;
+    return absl::OkStatus();
   }
 
   void Forget(const BatchRunner* runner, absl::Span<const TrajectoryId> ids) {
@@ -169,9 +169,12 @@ class ScriptedBatchRunner : public BatchRunner {
   explicit ScriptedBatchRunner(RunnerScript* script) : script_(script) {}
   ~ScriptedBatchRunner() override { script_->Remove(this); }
 
-  absl::StatusOr<StepOutcome> RunStep(const std::shared_ptr<const Model>& model,
-                                      absl::Span<const StepRow> rows) override {
-    return script_->RunStep(this, model, rows);
+  absl::StatusOr<StepOutcome*> RunStep(
+      const std::shared_ptr<const Model>& model,
+      absl::Span<const StepRow> rows) override {
+    absl::Status status = script_->RunStep(this, model, rows, outcome_);
+    if (!status.ok()) return status;
+    return &outcome_;
   }
   void Forget(absl::Span<const TrajectoryId> ids) override {
     script_->Forget(this, ids);
@@ -179,6 +182,7 @@ class ScriptedBatchRunner : public BatchRunner {
 
  private:
   RunnerScript* const script_;
+  StepOutcome outcome_;
 };
 
 }  // namespace ddgan

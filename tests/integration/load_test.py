@@ -10,7 +10,9 @@ Run by CTest, or by hand:
 """
 
 import argparse
+import concurrent.futures
 import json
+import pathlib
 import re
 import subprocess
 import sys
@@ -18,23 +20,71 @@ import tempfile
 import time
 import unittest
 
+import grpc
+
 from server_metrics import Metrics
 from server_process import ServerProcess
+from server_process import generate_stubs
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 LIMIT_S = 60  # For values that follow soon after the last reply.
 
+# What dashboards and alerts are promised, whatever else there is.
+PROMISED_METRICS = {
+    'ddgan_requests_total', 'ddgan_request_duration_seconds',
+    'ddgan_queue_duration_seconds', 'ddgan_step_duration_seconds',
+    'ddgan_step_batch_size', 'ddgan_images_total',
+    'ddgan_time_to_first_preview_seconds', 'ddgan_encode_duration_seconds',
+    'ddgan_queue_depth', 'ddgan_queue_oldest_age_seconds',
+    'ddgan_inflight_images', 'ddgan_wasted_steps_total', 'ddgan_rejected_total',
+    'ddgan_reloads_total', 'ddgan_reload_duration_seconds', 'ddgan_model_info',
+    'ddgan_device_memory_bytes', 'ddgan_device_healthy', 'ddgan_build_info'}
+
 options = None  # Set by main().
+pb = images_grpc = None  # Set by main().
 
 
-def bench(server, *flags):
-  """The JSON report of one load."""
+def bench(server, *flags, on_poll=lambda: None):
+  """The JSON report of one load; calls on_poll again and again meanwhile."""
   with tempfile.NamedTemporaryFile(suffix='.json') as report:
-    subprocess.run(
+    with subprocess.Popen(
         [options.client, 'bench', f'--server={server.grpc_address}',
          f'--json={report.name}', '--warmup=0s', *flags],
-        check=True, stdout=subprocess.DEVNULL, timeout=500)
+        stdout=subprocess.DEVNULL) as load:
+      deadline = time.monotonic() + 500
+      while load.poll() is None:
+        if time.monotonic() > deadline:
+          load.kill()
+          raise AssertionError('the load has not ended')
+        on_poll()
+        time.sleep(0.05)
+    if load.returncode != 0:
+      raise AssertionError(f'ddgan bench ended with {load.returncode}')
     with open(report.name) as file:
       return json.load(file)
+
+
+def cancel_streams(server, streams):
+  """Begins so many streams with previews side by side; every other one is
+  cancelled after its first events. Returns how many were."""
+  def run(number):
+    with grpc.insecure_channel(server.grpc_address) as channel:
+      call = images_grpc.ImageGenerationStub(channel).GenerateStream(
+          pb.GenerateStreamRequest(
+              request=pb.GenerateRequest(count=8, seed=number), previews=True),
+          timeout=LIMIT_S)
+      try:
+        for events, _ in enumerate(call):
+          if number % 2 == 0 and events == number % 6:
+            call.cancel()
+      except grpc.RpcError as error:
+        if error.code() != grpc.StatusCode.CANCELLED:
+          raise
+        return 1
+      return 0
+  with concurrent.futures.ThreadPoolExecutor(16) as threads:
+    return sum(threads.map(run, range(streams)))
 
 
 def wait_until_idle(server):
@@ -55,9 +105,19 @@ class LoadTest(unittest.TestCase):
   def test_metrics_agree_with_what_the_caller_counted(self):
     with ServerProcess(options.server, options.model_root,
                        ['--devices=cpu:2']) as server:
+      scrapes = []
       report = bench(server, '--concurrency=8', '--calls=300', '--counts=1-16',
                      '--classes=interactive:0.5,batch:0.5', '--client_ids=3',
-                     '--seed_pool=5', '--verify', '--standalone_calls=0')
+                     '--seed_pool=5', '--verify', '--standalone_calls=0',
+                     on_poll=lambda: scrapes.append(Metrics(server)))
+      # A scrape in the middle of it sees work, and counts that only grow.
+      self.assertGreater(
+          max(scrape.sum('ddgan_inflight_images') for scrape in scrapes), 0)
+      for name in ('ddgan_images_total', 'ddgan_requests_total',
+                   'ddgan_step_duration_seconds_count'):
+        values = [scrape.sum(name) for scrape in scrapes]
+        self.assertEqual(values, sorted(values))
+        self.assertTrue(any(0 < value < values[-1] for value in values), name)
       self.assertEqual(report['calls']['ok'], 300)
       self.assertEqual(report['errors'], {})
       # Equal seeds gave equal bytes in any company.
@@ -85,10 +145,16 @@ class LoadTest(unittest.TestCase):
                      '--cancel=0.5', '--standalone_calls=1')
       calls = report['calls']
       self.assertEqual(calls['scheduled'], 1000)
-      self.assertGreater(calls['cancelled'], 100)
+      # About half of those that were not refused before.
+      taken = calls['scheduled'] - calls['refused']
+      self.assertGreater(taken, 200)
+      self.assertAlmostEqual(calls['cancelled'] / taken, 0.5, delta=0.15)
       self.assertEqual(calls['failed'] + calls['unanswered'], 0)
+      self.assertEqual(cancel_streams(server, streams=64), 32)
       metrics = wait_until_idle(server)
       # What was run and not delivered is waste, step by step.
+      self.assertGreater(
+          metrics.sum('ddgan_wasted_steps_total', reason='cancelled'), 0)
       self.assertEqual(
           metrics.sum('ddgan_step_batch_size_sum'),
           4 * metrics.sum('ddgan_images_total')
@@ -110,12 +176,17 @@ class LoadTest(unittest.TestCase):
                     '--standalone_calls=0')
       self.assertEqual(after['calls']['ok'], 5)
 
-  def test_every_metric_is_documented(self):
-    with ServerProcess(options.server, options.model_root) as server:
-      bench(server, '--concurrency=1', '--calls=2', '--counts=1',
+  def test_every_metric_is_documented_and_those_promised_are_there(self):
+    with ServerProcess(options.server, options.model_root,
+                       ['--max_queued_images=64']) as server:
+      # One call too many at a time, and streams that are cancelled.
+      bench(server, '--concurrency=3', '--calls=9', '--counts=64',
             '--standalone_calls=0')
+      cancel_streams(server, streams=2)
+      wait_until_idle(server)
       names = {re.sub('_(bucket|sum|count)$', '', name)
                for name in Metrics(server).names()}
+    self.assertEqual(PROMISED_METRICS - names, set())
     with open(options.readme) as file:
       documented = set(re.findall(r'`(ddgan_\w+)`', file.read()))
     self.assertEqual({n for n in names if n.startswith('ddgan_')} - documented,
@@ -123,13 +194,14 @@ class LoadTest(unittest.TestCase):
 
 
 def main():
-  global options
+  global options, pb, images_grpc
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--server', required=True, help='the ddgan-server binary')
   parser.add_argument('--client', required=True, help='the ddgan binary')
   parser.add_argument('--model_root', required=True)
   parser.add_argument('--readme', required=True, help='server/README.md')
   options, rest = parser.parse_known_args()
+  pb, images_grpc, _, _ = generate_stubs(REPOSITORY / 'proto')
   unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
 
 

@@ -72,12 +72,13 @@ absl::StatusOr<std::vector<uint8_t>> ModelPictures::Next(int64_t count) {
   std::vector<uint8_t> pictures;
   for (int step = num_timesteps_ - 1; step >= 0; --step) {
     for (StepRow& row : rows) row.step = step;
-    const absl::StatusOr<StepOutcome> outcome = runner_->RunStep(model_, rows);
+    const absl::StatusOr<StepOutcome*> outcome = runner_->RunStep(model_, rows);
     if (!outcome.ok()) return outcome.status();
-    device_time_ += outcome->device_time;
+    device_time_ += (*outcome)->device_time;
     // Row by row, so in order of the index.
-    for (const FinishedImage& image : outcome->finished) {
-      pictures.insert(pictures.end(), image.pixels.begin(), image.pixels.end());
+    for (const FinishedImage& image : (*outcome)->finished) {
+      const absl::Span<const uint8_t> pixels = image.pixels;
+      pictures.insert(pictures.end(), pixels.begin(), pixels.end());
     }
   }
   next_index_ += static_cast<uint32_t>(count);
