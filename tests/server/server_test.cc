@@ -1401,7 +1401,16 @@ TEST_F(ServerTest, DrainFinishesAcceptedWorkAndRefusesMore) {
   EXPECT_EQ(Get("/readyz")->status, 503);
   EXPECT_EQ(Get("/readyz")->body, "draining\n");
   EXPECT_EQ(Get("/livez")->status, 200);
-  EXPECT_EQ(Generate(RequestFor(1)).error_code(),
+  // On a connection of its own: on the old one a call may still come in before
+  // the client has heard, and would be served.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto other = v1::ImageGeneration::NewStub(grpc::CreateCustomChannel(
+      absl::StrCat("127.0.0.1:", server_->grpc_port()),
+      grpc::InsecureChannelCredentials(), arguments));
+  grpc::ClientContext context;
+  v1::GenerateResponse response;
+  EXPECT_EQ(other->Generate(&context, RequestFor(1), &response).error_code(),
             grpc::StatusCode::UNAVAILABLE);
 
   engine_->DeliverHeld(id, 0);
