@@ -191,7 +191,10 @@ def _configuration(alertmanager):
       'rule_files': ['rules*.yaml'],
       'scrape_configs': [
           {'job_name': job,
-           'file_sd_configs': [{'files': [f'targets-{job}.json']}]}
+           # Not the default of five minutes: an event of the folder may be
+           # missed, on a machine with few inotify instances all of them.
+           'file_sd_configs': [{'files': [f'targets-{job}.json'],
+                                'refresh_interval': '1s'}]}
           for job in re.findall(r'job_name: (\S+)', text)],
   }
   if alertmanager:
