@@ -260,10 +260,10 @@ class ConnectionsTest(unittest.TestCase):
           connection.sendall(raw_http2.PREFACE
                              + raw_http2.frame(raw_http2.SETTINGS, 0, 0))
         held.append(connection)
-      connected = time.monotonic()
       wait_for(server, lambda m: m.sum('ddgan_connections') == count + 1,
                'all are taken')
-      time.sleep(max(0, begin + HELD_S - connected))
+      taken = time.monotonic()
+      time.sleep(max(0, begin + HELD_S - taken))
       closing = time.monotonic()
       peak = server.memory_mib()
       open_now = count
@@ -279,12 +279,12 @@ class ConnectionsTest(unittest.TestCase):
         connection.close()
       good.stop()
       self.assertEqual(good.failures, 0)
-      print(f'{count} connections that do not speak: opened in '
-            f'{connected - begin:.1f} s, all closed {gone - begin:.1f} s after '
+      print(f'{count} connections that do not speak: taken in '
+            f'{taken - begin:.1f} s, all closed {gone - begin:.1f} s after '
             f'the first, {peak - before:.0f} MiB\n'
             f'  quiet, {good.report(quiet, begin)}\n'
-            f'  as they come, {good.report(begin, connected)}\n'
-            f'  while they are there, {good.report(connected, closing)}\n'
+            f'  as they come, {good.report(begin, taken)}\n'
+            f'  while they are there, {good.report(taken, closing)}\n'
             f'  as they go, {good.report(closing, gone)}')
       # 64 KiB for each.
       self.assertLess(peak - before, count / 16)
