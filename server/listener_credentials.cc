@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace ddgan {
 namespace {
@@ -20,6 +21,16 @@ absl::string_view View(const grpc_slice& slice) {
   return absl::string_view(
       reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)),
       GRPC_SLICE_LENGTH(slice));
+}
+
+TraceEvidence TraceOf(absl::Span<const grpc_metadata> metadata) {
+  TraceEvidence trace;
+  for (const grpc_metadata& entry : metadata) {
+    const absl::string_view key = View(entry.key);
+    if (key == kTraceParentKey) trace.parents.emplace_back(View(entry.value));
+    if (key == kTraceStateKey) trace.states.emplace_back(View(entry.value));
+  }
+  return trace;
 }
 
 }  // namespace
@@ -91,28 +102,20 @@ void ListenerCredentials::CheckMetadata(void* credentials,
                                         grpc_process_auth_metadata_done_cb done,
                                         void* done_data) {
   auto* const self = static_cast<ListenerCredentials*>(credentials);
-  const auto values = [metadata, size](absl::string_view key) {
-    std::vector<absl::string_view> found;
-    for (size_t i = 0; i < size; ++i) {
-      if (View(metadata[i].key) == key) {
-        found.push_back(View(metadata[i].value));
-      }
+  absl::string_view path;
+  std::vector<absl::string_view> authorization;
+  for (size_t i = 0; i < size; ++i) {
+    const absl::string_view key = View(metadata[i].key);
+    if (key == kPathKey) path = View(metadata[i].value);
+    if (key == kAuthorizationKey) {
+      authorization.push_back(View(metadata[i].value));
     }
-    return found;
-  };
-  const std::vector<absl::string_view> paths = values(kPathKey);
-  const absl::string_view path = paths.empty() ? "" : paths.back();
-  const AccessDecision decision =
-      self->access_->Decide(path, values(kAuthorizationKey));
+  }
+  const AccessDecision decision = self->access_->Decide(path, authorization);
   if (decision.denial.has_value()) {
-    const auto copies = [&values](absl::string_view key) {
-      const std::vector<absl::string_view> views = values(key);
-      return std::vector<std::string>(views.begin(), views.end());
-    };
     self->on_denial_({.decision = decision,
                       .path = path,
-                      .trace = {.parents = copies(kTraceParentKey),
-                                .states = copies(kTraceStateKey)}});
+                      .trace = TraceOf(absl::MakeSpan(metadata, size))});
   }
   // Both libraries number the codes alike.
   done(done_data, nullptr, 0, nullptr, 0,
