@@ -226,13 +226,10 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateImageBatchRunner(
                    options.max_batch_size, 1'000'000)}) {
     if (!status.ok()) return status;
   }
-  std::unique_ptr<BatchRunner> runner;
-  const absl::Status status = CatchingLibTorch(options.device, [&] {
-    runner = std::make_unique<ImageBatchRunner>(options);
-    return absl::OkStatus();
+  using Created = absl::StatusOr<std::unique_ptr<BatchRunner>>;
+  return CatchingLibTorch(options.device, [&]() -> Created {
+    return std::make_unique<ImageBatchRunner>(options);
   });
-  if (!status.ok()) return status;
-  return runner;
 }
 
 }  // namespace ddgan

@@ -20,10 +20,11 @@ bool IsOutOfHostMemory(const c10::Error& error) {
 
 }  // namespace
 
-absl::Status CatchingLibTorch(absl::string_view doing,
-                              absl::FunctionRef<absl::Status()> work) {
+absl::Status CatchThrown(absl::string_view doing,
+                         absl::FunctionRef<void()> work) {
   try {
-    return work();
+    work();
+    return absl::OkStatus();
   } catch (const c10::OutOfMemoryError& e) {
     return absl::ResourceExhaustedError(
         absl::StrCat(doing, ": ", e.what_without_backtrace()));

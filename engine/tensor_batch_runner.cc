@@ -426,15 +426,12 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateTensorBatchRunner(
     return absl::InvalidArgumentError(
         "precision is tf32, which the cpu does not have");
   }
-  std::unique_ptr<BatchRunner> runner;
-  absl::Status status = CatchingLibTorch(options.device, [&] {
+  using Created = absl::StatusOr<std::unique_ptr<BatchRunner>>;
+  return CatchingLibTorch(options.device, [&]() -> Created {
     absl::StatusOr<std::unique_ptr<DeviceOps>> ops = OpsOf(options.device);
     if (!ops.ok()) return ops.status();
-    runner = std::make_unique<TensorBatchRunner>(options, *std::move(ops));
-    return absl::OkStatus();
+    return std::make_unique<TensorBatchRunner>(options, *std::move(ops));
   });
-  if (!status.ok()) return status;
-  return runner;
 }
 
 }  // namespace ddgan

@@ -19,8 +19,7 @@ absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
                                       ModelUse use) {
   const ModelIdentity& identity = checkpoint.identity;
   const std::string name = absl::StrCat(identity.model, "/", identity.version);
-  LoadedModel loaded;
-  const absl::Status status = CatchingLibTorch(name, [&] {
+  return CatchingLibTorch(name, [&]() -> absl::StatusOr<LoadedModel> {
     // Weights are packed for the number of threads that the calling thread
     // uses; that of a new thread is not the process's unless it asks.
     at::init_num_threads();
@@ -34,11 +33,8 @@ absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
                               *std::move(parameters));
     auto model = std::make_shared<const Model>(identity, generator, use);
     const int64_t bytes = model->bytes();
-    loaded = {std::move(model), bytes};
-    return absl::OkStatus();
+    return LoadedModel{std::move(model), bytes};
   });
-  if (!status.ok()) return status;
-  return loaded;
 }
 
 }  // namespace ddgan

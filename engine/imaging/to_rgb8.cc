@@ -74,16 +74,11 @@ absl::StatusOr<at::Tensor> Convert(const at::Tensor& images) {
 }  // namespace
 
 absl::StatusOr<at::Tensor> ToRgb8(const at::Tensor& images) {
-  absl::StatusOr<at::Tensor> rows;
-  const absl::Status status =
-      CatchingLibTorch("converting images to pixels", [&] {
-        absl::Status valid = Validate(images);
-        if (!valid.ok()) return valid;
-        rows = Convert(images);
-        return rows.status();
+  return CatchingLibTorch(
+      "converting images to pixels", [&]() -> absl::StatusOr<at::Tensor> {
+        if (absl::Status valid = Validate(images); !valid.ok()) return valid;
+        return Convert(images);
       });
-  if (!status.ok()) return status;
-  return rows;
 }
 
 }  // namespace ddgan

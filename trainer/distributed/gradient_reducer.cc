@@ -200,17 +200,15 @@ absl::StatusOr<std::unique_ptr<GradientReducer>> GradientReducer::Create(
   if (group->size() == 1) {
     return std::unique_ptr<GradientReducer>(new GradientReducer(nullptr));
   }
-  std::unique_ptr<GradientReducer> reducer;
-  const absl::Status status = CatchingLibTorch("gradient reducer", [&] {
+  using Created = absl::StatusOr<std::unique_ptr<GradientReducer>>;
+  return CatchingLibTorch("gradient reducer", [&]() -> Created {
     auto reduction =
         std::make_unique<Reduction>(group, parameters, options, clock);
     absl::Status hooked = reduction->HookParameters();
     if (!hooked.ok()) return hooked;
-    reducer.reset(new GradientReducer(std::move(reduction)));
-    return absl::OkStatus();
+    return std::unique_ptr<GradientReducer>(
+        new GradientReducer(std::move(reduction)));
   });
-  if (!status.ok()) return status;
-  return reducer;
 }
 
 GradientReducer::GradientReducer(std::unique_ptr<Reduction> reduction)

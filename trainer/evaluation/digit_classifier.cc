@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <exception>
 #include <string>
 #include <utility>
 
@@ -39,6 +38,8 @@ constexpr int64_t kSide = 32;
 constexpr size_t kPlane = size_t{kSide} * kSide;
 // Pictures per forward pass where the caller has all of them.
 constexpr size_t kEvaluationBatch = 250;
+
+constexpr char kDoing[] = "the digit classifier";  // In LibTorch's errors.
 
 constexpr char kKindKey[] = "kind";
 constexpr char kKind[] = "ddgan digit classifier 1";
@@ -120,12 +121,6 @@ absl::Status CheckTraining(const DigitClassifier::Training& training) {
   return absl::OkStatus();
 }
 
-// Of the exception that is being handled.
-absl::Status LibTorchError() {
-  return CatchingLibTorch("the digit classifier",
-                          []() -> absl::Status { throw; });
-}
-
 TensorView View(const std::string& name, const at::Tensor& tensor) {
   return {name,
           DType::kFloat32,
@@ -186,44 +181,43 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Train(
   const size_t batch = std::min<size_t>(training.batch_size, pictures.size());
   const int64_t steps_per_epoch = static_cast<int64_t>(pictures.size() / batch);
   const int64_t steps = training.epochs * steps_per_epoch;
-  try {
-    at::set_num_threads(1);
-    FlatParameters parameters(
-        InitialParameters(PlanClassifier(), training.seed), at::kCPU);
-    Adam adam(parameters.values());
-    std::vector<uint32_t> order;
-    std::vector<uint8_t> pixels(batch * kPlane);
-    const at::Tensor targets =
-        at::empty({static_cast<int64_t>(batch)}, at::kLong);
-    for (int64_t step = 0; step < steps; ++step) {
-      const int64_t place = step % steps_per_epoch;
-      if (place == 0) {
-        order =
-            EpochOrder(training.seed, step / steps_per_epoch, pictures.size());
-      }
-      for (size_t row = 0; row < batch; ++row) {
-        const uint32_t index = order[place * batch + row];
-        if (absl::Status s = pictures.Image(
-                index, absl::MakeSpan(&pixels[row * kPlane], kPlane));
-            !s.ok()) {
-          return s;
+  return CatchingLibTorch(
+      kDoing, [&]() -> absl::StatusOr<std::unique_ptr<DigitClassifier>> {
+        at::set_num_threads(1);
+        FlatParameters parameters(
+            InitialParameters(PlanClassifier(), training.seed), at::kCPU);
+        Adam adam(parameters.values());
+        std::vector<uint32_t> order;
+        std::vector<uint8_t> pixels(batch * kPlane);
+        const at::Tensor targets =
+            at::empty({static_cast<int64_t>(batch)}, at::kLong);
+        for (int64_t step = 0; step < steps; ++step) {
+          const int64_t place = step % steps_per_epoch;
+          if (place == 0) {
+            order = EpochOrder(training.seed, step / steps_per_epoch,
+                               pictures.size());
+          }
+          for (size_t row = 0; row < batch; ++row) {
+            const uint32_t index = order[place * batch + row];
+            if (absl::Status s = pictures.Image(
+                    index, absl::MakeSpan(&pixels[row * kPlane], kPlane));
+                !s.ok()) {
+              return s;
+            }
+            targets.mutable_data_ptr<int64_t>()[row] = labels[index];
+          }
+          parameters.ZeroGradient();
+          torch::autograd::backward({at::cross_entropy_loss(
+              Logits(parameters.tensors(), ToInput(pixels)), targets)});
+          adam.Step(parameters, training.learning_rate *
+                                    static_cast<double>(steps - step) /
+                                    static_cast<double>(steps));
+          progress(step + 1, steps);
         }
-        targets.mutable_data_ptr<int64_t>()[row] = labels[index];
-      }
-      parameters.ZeroGradient();
-      torch::autograd::backward({at::cross_entropy_loss(
-          Logits(parameters.tensors(), ToInput(pixels)), targets)});
-      adam.Step(parameters, training.learning_rate *
-                                static_cast<double>(steps - step) /
-                                static_cast<double>(steps));
-      progress(step + 1, steps);
-    }
-    parameters.SetRequiresGrad(false);
-    return std::unique_ptr<DigitClassifier>(new DigitClassifier(
-        std::make_unique<const Network>(Network{parameters.tensors()})));
-  } catch (const std::exception&) {
-    return LibTorchError();
-  }
+        parameters.SetRequiresGrad(false);
+        return std::unique_ptr<DigitClassifier>(new DigitClassifier(
+            std::make_unique<const Network>(Network{parameters.tensors()})));
+      });
 }
 
 absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
@@ -247,24 +241,23 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
   if (const std::string why = WhyNoClassifier(*file); !why.empty()) {
     return damaged(why);
   }
-  try {
-    at::set_num_threads(1);
-    Network network;
-    for (const ParameterPlan& parameter : PlanClassifier()) {
-      const TensorView& view = *file->Find(parameter.name);
-      at::Tensor tensor = at::empty(view.shape, at::kFloat);
-      std::memcpy(tensor.mutable_data_ptr(), view.data.data(),
-                  view.data.size());
-      if (!tensor.isfinite().all().item<bool>()) {
-        return damaged(absl::StrCat(view.name, " is not finite"));
-      }
-      network.parameters.push_back(std::move(tensor));
-    }
-    return std::unique_ptr<DigitClassifier>(new DigitClassifier(
-        std::make_unique<const Network>(std::move(network))));
-  } catch (const std::exception&) {
-    return LibTorchError();
-  }
+  return CatchingLibTorch(
+      kDoing, [&]() -> absl::StatusOr<std::unique_ptr<DigitClassifier>> {
+        at::set_num_threads(1);
+        Network network;
+        for (const ParameterPlan& parameter : PlanClassifier()) {
+          const TensorView& view = *file->Find(parameter.name);
+          at::Tensor tensor = at::empty(view.shape, at::kFloat);
+          std::memcpy(tensor.mutable_data_ptr(), view.data.data(),
+                      view.data.size());
+          if (!tensor.isfinite().all().item<bool>()) {
+            return damaged(absl::StrCat(view.name, " is not finite"));
+          }
+          network.parameters.push_back(std::move(tensor));
+        }
+        return std::unique_ptr<DigitClassifier>(new DigitClassifier(
+            std::make_unique<const Network>(std::move(network))));
+      });
 }
 
 absl::Status DigitClassifier::Save(const std::filesystem::path& path) const {
@@ -288,20 +281,20 @@ absl::StatusOr<std::vector<DigitGuess>> DigitClassifier::Classify(
   }
   std::vector<DigitGuess> guesses;
   if (pixels.empty()) return guesses;
-  try {
-    const at::NoGradGuard no_grad;
-    const at::Tensor probabilities =
-        at::softmax(Logits(network_->parameters, ToInput(pixels)), 1)
-            .contiguous();
-    const float* row = probabilities.const_data_ptr<float>();
-    for (size_t i = 0; i < pixels.size() / kPlane; ++i, row += kDigitCount) {
-      const float* const best = std::max_element(row, row + kDigitCount);
-      guesses.push_back({static_cast<uint8_t>(best - row), *best});
-    }
-    return guesses;
-  } catch (const std::exception&) {
-    return LibTorchError();
-  }
+  return CatchingLibTorch(
+      kDoing, [&]() -> absl::StatusOr<std::vector<DigitGuess>> {
+        const at::NoGradGuard no_grad;
+        const at::Tensor probabilities =
+            at::softmax(Logits(network_->parameters, ToInput(pixels)), 1)
+                .contiguous();
+        const float* row = probabilities.const_data_ptr<float>();
+        for (size_t i = 0; i < pixels.size() / kPlane;
+             ++i, row += kDigitCount) {
+          const float* const best = std::max_element(row, row + kDigitCount);
+          guesses.push_back({static_cast<uint8_t>(best - row), *best});
+        }
+        return guesses;
+      });
 }
 
 absl::StatusOr<double> DigitClassifier::Accuracy(
