@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "engine/device_list.h"
 #include "engine/engine.h"
 #include "engine/engine_core.h"
+#include "engine/engine_observer.h"
 #include "engine/host_memory.h"
 #include "engine/image_batch_runner.h"
 #include "engine/model/model_use.h"
@@ -54,8 +56,8 @@ BatchLimits LimitsOfLane(const EngineOptions& options, const LaneDevice& device,
 }
 
 std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
-    const EngineOptions& options, const LaneDevice& device,
-    int max_batch_size) {
+    const EngineOptions& options, const LaneDevice& device, int max_batch_size,
+    EngineObserver* observer) {
   // More than the queue admits are never in flight, and beside them a version
   // that is tried out fills one batch.
   const int max_trajectories = options.max_queued_images + max_batch_size;
@@ -72,6 +74,9 @@ std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
   runner.pinned_batch = options.pinned_batch;
   runner.max_batch_size = max_batch_size;
   runner.max_trajectories = max_trajectories;
+  runner.on_notice = [observer, name = device.name](const std::string& notice) {
+    observer->OnDeviceNotice(name, notice);
+  };
   return [runner] { return CreateTensorBatchRunner(runner); };
 }
 
@@ -104,7 +109,8 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
     const BatchLimits limits = LimitsOfLane(options, device, i);
     core_options.lane_limits.push_back(limits);
     lanes.push_back(
-        {device.name, RunnerFactory(options, device, limits.max_batch_size)});
+        {device.name,
+         RunnerFactory(options, device, limits.max_batch_size, observer)});
   }
   core_options.max_queued_images = options.max_queued_images;
   core_options.max_queued_bytes = options.max_queued_bytes;

@@ -143,11 +143,10 @@ struct EngineOptions {
   // above. Empty: not at all. Each [0 s, 1 s]
   std::vector<absl::Duration> max_batch_waits;
   Batching batching = Batching::kStep;
-  // Of lanes on GPUs: the number format, and the one batch shape that a GPU
-  // computes, which keeps an image's bytes independent of its company
-  // (tensor_batch_runner.h). [1, 256]
+  // Of lanes on GPUs: the number format, and the batch shape that decides the
+  // bytes, whose equals other shapes must be (tensor_batch_runner.h). [1, 256]
   Precision precision = Precision::kFloat32;
-  int pinned_batch = 16;
+  int pinned_batch = 64;
   // Images accepted and not finished; more is ResourceExhausted. [64, 1e6]
   int max_queued_images = 1024;
   // What these and their results take; more is ResourceExhausted. At least

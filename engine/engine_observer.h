@@ -108,6 +108,9 @@ class EngineObserver {
   // A lane takes batches of at most `max_batch_size` from now on: fewer than
   // before after it ran out of memory, more when that is a while ago.
   virtual void OnBatchLimit(const std::string& device, int max_batch_size) = 0;
+  // Something that the operator should know of a lane that works; a sentence.
+  virtual void OnDeviceNotice(const std::string& device,
+                              const std::string& notice) = 0;
   // Bytes that weights and trajectories hold on the device.
   virtual void OnDeviceMemory(const std::string& device, int64_t bytes) = 0;
 };

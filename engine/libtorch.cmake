@@ -48,4 +48,11 @@ if(DDGAN_ENABLE_CUDA)
   target_link_libraries(ddgan_torch INTERFACE
     -Wl,--no-as-needed ${DDGAN_TORCH_ROOT}/lib/libtorch_cuda.so -Wl,--as-needed
     ${DDGAN_TORCH_ROOT}/lib/libc10_cuda.so CUDA::cudart)
+
+  # That which LibTorch itself loads.
+  set(_cudnn ${DDGAN_TORCH_ROOT}/../nvidia/cudnn)
+  add_library(ddgan_cudnn INTERFACE)
+  add_library(ddgan::cudnn ALIAS ddgan_cudnn)
+  target_include_directories(ddgan_cudnn SYSTEM INTERFACE ${_cudnn}/include)
+  target_link_libraries(ddgan_cudnn INTERFACE ${_cudnn}/lib/libcudnn.so.9)
 endif()

@@ -1,6 +1,9 @@
 #include "engine/tensor_batch_runner.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
 
@@ -19,28 +22,53 @@
 #include "engine/device/device_ops.h"
 #include "engine/device/pinned_step.h"
 #include "engine/device/slot_pool.h"
+#include "engine/device/step_shapes.h"
 #include "engine/libtorch_errors.h"
+#include "engine/model/convolutions.h"
 #include "engine/model/model.h"
+#include "engine/model/tensor_model.h"
 #include "engine/pixel_buffer.h"
 #include "engine/trajectory_map.h"
 
 namespace ddgan {
 namespace {
 
+constexpr int64_t kRowBytes = sizeof(DeviceRow);
+// Images by which a shape is compared with the pinned one.
+constexpr int64_t kMostProbes = 64;
+constexpr uint64_t kProbeSeed = 0x70726f6265;
+
 // What the lane holds of one model.
 struct Resident {
-  Resident(const std::shared_ptr<const Model>& model,
-           const TensorBatchRunnerOptions& options, DeviceOps& ops)
+  Resident(const std::shared_ptr<const Model>& model, Precision precision,
+           int64_t pinned_batch, int64_t largest_batch, c10::Device device)
       : model(model),
         shape(model->shape()),
         numel(int64_t{1} * shape.channels * shape.height * shape.width),
-        step(*model, options.precision, options.pinned_batch, ops),
-        slots(ops.device(), numel, options.pinned_batch) {}
+        tensor_model(*model, device, precision),
+        memory(shape, model->config().nz, largest_batch, device),
+        slots(device, numel, pinned_batch) {}
+
+  // A step of one batch shape, and what became of the attempt to record it.
+  struct Shape {
+    int rows = 0;
+    bool tried = false;
+    double cost = 0;
+    std::unique_ptr<PinnedStep> step;  // Null: not to be used.
+  };
 
   const std::weak_ptr<const Model> model;
   const ImageShape shape;
   const int64_t numel;
-  PinnedStep step;
+  const TensorModel tensor_model;
+  const StepMemory memory;
+  std::vector<Shape> shapes;  // Ascending.
+  // Of those that may be used, and the position that n rows run first as.
+  std::vector<PinnedStep*> steps;
+  std::vector<int> first_step;
+  // x0' and x_t of the probes by the pinned shape, [probes, C, S, S] each.
+  at::Tensor probe_x0;
+  at::Tensor probe_x;
   SlotPool slots;
   TrajectoryMap<float*> in_flight;  // x_{t+1} of each
 };
@@ -93,8 +121,15 @@ class TensorBatchRunner : public BatchRunner {
  public:
   TensorBatchRunner(const TensorBatchRunnerOptions& options,
                     std::unique_ptr<DeviceOps> ops)
-      : options_(options), ops_(std::move(ops)) {
-    const int64_t rows = PaddedRows(options_.max_batch_size);
+      : options_(options),
+        ops_(std::move(ops)),
+        shape_rows_(
+            ShapesToRecord(options.max_batch_size, options.pinned_batch)),
+        convolutions_(ops_->NewConvolutions(options.precision)) {
+    // The last shape of a batch may be padded.
+    const int64_t rows =
+        std::max<int64_t>(options_.max_batch_size, kMostProbes) +
+        shape_rows_.back();
     host_rows_ = ops_->HostMemory(rows * kRowBytes);
     host_not_finite_ =
         ops_->HostMemory(rows * static_cast<int64_t>(sizeof(int32_t)))
@@ -114,6 +149,7 @@ class TensorBatchRunner : public BatchRunner {
       if (!valid.ok()) return valid;
       const c10::NoGradGuard no_grad;
       resident = &ResidentOf(model);
+      RecordShapes(*model, *resident, static_cast<int>(rows.size()));
       outcome_.device_time = ops_->Run([&] {
         Allot(*resident, rows);
         Step(*model, *resident, rows);
@@ -144,19 +180,12 @@ class TensorBatchRunner : public BatchRunner {
   }
 
  private:
-  static constexpr int64_t kRowBytes = sizeof(DeviceRow);
-
   // Device memory that one row of the batch holds until the step is done.
   struct RowSlots {
     float* guide = nullptr;  // The picture, where there is one.
     float* next = nullptr;   // For x_t, where the trajectory goes on.
     bool added = false;      // The trajectory is new in in_flight.
   };
-
-  int64_t PaddedRows(int64_t rows) const {
-    const int64_t pinned = options_.pinned_batch;
-    return (rows + pinned - 1) / pinned * pinned;
-  }
 
   static bool Starts(const StepRow& row, int first_step) {
     return row.step == first_step || row.guide != nullptr;
@@ -205,14 +234,129 @@ class TensorBatchRunner : public BatchRunner {
     if (resident == nullptr) {
       try {
         ops_->Run([&] {
-          resident = std::make_unique<Resident>(model, options_, *ops_);
+          resident = std::make_unique<Resident>(
+              model, options_.precision, options_.pinned_batch,
+              shape_rows_.back(), ops_->device());
         });
+        RecordPinnedShape(*model, *resident);
       } catch (...) {
         residents_.erase(model.get());
         throw;
       }
     }
     return *resident;
+  }
+
+  void RecordPinnedShape(const Model& model, Resident& resident) {
+    for (const int rows : shape_rows_) {
+      Resident::Shape& shape = resident.shapes.emplace_back();
+      shape.rows = rows;
+      if (rows != options_.pinned_batch) continue;
+      Record(resident, shape, nullptr);
+      RunProbes(model, resident, shape, &resident.probe_x0, &resident.probe_x);
+    }
+    ChooseShapes(resident);
+  }
+
+  // Those that a batch of `rows` may run as and that were not tried before: up
+  // to the smallest that holds it.
+  void RecordShapes(const Model& model, Resident& resident, int rows) {
+    bool any = false;
+    for (size_t i = 0; i < resident.shapes.size(); ++i) {
+      Resident::Shape& shape = resident.shapes[i];
+      if (i > 0 && resident.shapes[i - 1].rows >= rows) break;
+      if (shape.tried) continue;
+      any = true;
+      const absl::Status recorded =
+          CatchingLibTorch("recording", [&] {
+            return TryShape(model, resident, shape);
+          });
+      if (recorded.ok()) continue;
+      shape.step = nullptr;
+      if (options_.on_notice) {
+        options_.on_notice(absl::StrCat(
+            model.identity().model, "/", model.identity().version,
+            ": batches of ", shape.rows, " run as other shapes: ",
+            recorded.message()));
+      }
+    }
+    if (any) ChooseShapes(resident);
+  }
+
+  absl::Status TryShape(const Model& model, Resident& resident,
+                        Resident::Shape& shape) {
+    Record(resident, shape, resident.steps.front());
+    at::Tensor x0, x;
+    RunProbes(model, resident, shape, &x0, &x);
+    bool equal = false;
+    ops_->Run([&] {
+      equal = SameBytes(x0, resident.probe_x0) &&
+              SameBytes(x, resident.probe_x);
+    });
+    if (equal) return absl::OkStatus();
+    return absl::InternalError(
+        absl::StrCat("they give other bytes than batches of ",
+                     options_.pinned_batch));
+  }
+
+  void Record(Resident& resident, Resident::Shape& shape,
+              const PinnedStep* neighbour) {
+    shape.tried = true;
+    ops_->Run([&] {
+      shape.step = std::make_unique<PinnedStep>(
+          resident.tensor_model, *convolutions_, options_.precision, shape.rows,
+          resident.memory, neighbour, *ops_);
+    });
+  }
+
+  // Leaves x0' and x_t of fixed noise at every step, and measures the shape's
+  // cost.
+  void RunProbes(const Model& model, const Resident& resident,
+                 Resident::Shape& shape, at::Tensor* x0, at::Tensor* x) {
+    // A few million values tell any two orders of summation apart.
+    constexpr int64_t kProbeValues = int64_t{1} << 22;
+    const int64_t probes =
+        std::clamp<int64_t>(kProbeValues / resident.numel, 1, kMostProbes);
+    const int64_t batches = (probes + shape.rows - 1) / shape.rows;
+    const int steps = model.schedule().num_timesteps();
+    DeviceRow* rows = static_cast<DeviceRow*>(host_rows_.mutable_data_ptr());
+    for (int64_t i = 0; i < batches * shape.rows; ++i) {
+      const auto probe = static_cast<uint32_t>(i % probes);
+      rows[i] = DrawnRow(model.schedule(), kProbeSeed, probe,
+                         static_cast<int>(probe) % steps);
+    }
+    // Twice: the first replay of a recording takes longer.
+    for (int run = 0; run < 2; ++run) {
+      const absl::Duration time = ops_->Run([&] {
+        const auto images = at::dtype(at::kFloat).device(ops_->device());
+        const ImageShape s = resident.shape;
+        *x0 = at::empty({probes, s.channels, s.height, s.width}, images);
+        *x = at::empty_like(*x0);
+        for (int64_t first = 0; first < batches * shape.rows;
+             first += shape.rows) {
+          shape.step->Enqueue(host_rows_.narrow(0, first * kRowBytes,
+                                                shape.rows * kRowBytes));
+          const int64_t count = std::min<int64_t>(shape.rows, probes - first);
+          x0->narrow(0, first, count)
+              .copy_(resident.memory.x0.narrow(0, 0, count));
+          x->narrow(0, first, count)
+              .copy_(resident.memory.x.narrow(0, 0, count));
+        }
+      });
+      shape.cost = absl::ToDoubleSeconds(time) / static_cast<double>(batches);
+    }
+  }
+
+  void ChooseShapes(Resident& resident) {
+    std::vector<StepShape> usable;
+    resident.steps.clear();
+    for (const Resident::Shape& shape : resident.shapes) {
+      if (shape.step == nullptr) continue;
+      usable.push_back({shape.rows, shape.cost});
+      resident.steps.push_back(shape.step.get());
+    }
+    resident.first_step =
+        CheapestFirstShapes(usable, options_.max_batch_size);
   }
 
   // Takes memory for everything that the step will write, so that a step that
@@ -253,31 +397,55 @@ class TensorBatchRunner : public BatchRunner {
     outcome_.Clear();
   }
 
-  // Enqueues the batch as steps of the pinned shape, and the copies back.
+  // Enqueues the batch as steps of the recorded shapes, and the copies back.
   void Step(const Model& model, Resident& resident,
             absl::Span<const StepRow> rows) {
-    const int64_t pinned = options_.pinned_batch;
-    const int64_t padded = PaddedRows(static_cast<int64_t>(rows.size()));
-    FillRows(model, resident, rows, padded);
-    const PixelLayout layout(rows, padded, resident.numel);
+    batch_steps_.clear();
+    padded_rows_ = 0;
+    for (int64_t left = static_cast<int64_t>(rows.size()); left > 0;) {
+      PinnedStep* step = resident.steps[resident.first_step[left]];
+      batch_steps_.push_back(step);
+      padded_rows_ += step->rows();
+      left -= step->rows();
+    }
+    FillRows(model, resident, rows);
+    const PixelLayout layout(rows, padded_rows_, resident.numel);
     if (host_pixels_.numel() < layout.size()) {
       host_pixels_ = ops_->HostMemory(layout.size());
     }
-    const PinnedStep& step = resident.step;
-    for (int64_t first = 0; first < padded; first += pinned) {
-      resident.step.Enqueue(
-          host_rows_.narrow(0, first * kRowBytes, pinned * kRowBytes));
-      host_not_finite_.narrow(0, first, pinned)
-          .copy_(step.not_finite(), /*non_blocking=*/true);
-      CopyBack(layout, PixelLayout::kX8, first, step.x_rgb8());
-      CopyBack(layout, PixelLayout::kX32, first, step.x());
-      CopyBack(layout, PixelLayout::kPreview8, first, step.x0_rgb8());
-      CopyBack(layout, PixelLayout::kPreview32, first, step.x0());
+    int64_t first = 0;
+    for (PinnedStep* step : batch_steps_) {
+      const int64_t count = step->rows();
+      const StepMemory& memory = resident.memory;
+      step->Enqueue(
+          host_rows_.narrow(0, first * kRowBytes, count * kRowBytes));
+      host_not_finite_.narrow(0, first, count)
+          .copy_(memory.not_finite.narrow(0, 0, count), /*non_blocking=*/true);
+      CopyBack(layout, PixelLayout::kX8, first, count, memory.x_rgb8);
+      CopyBack(layout, PixelLayout::kX32, first, count, memory.x);
+      CopyBack(layout, PixelLayout::kPreview8, first, count, memory.x0_rgb8);
+      CopyBack(layout, PixelLayout::kPreview32, first, count, memory.x0);
+      first += count;
     }
   }
 
+  // A row that begins at x_{t+1} = noise.
+  static DeviceRow DrawnRow(const NoiseSchedule& schedule, uint64_t seed,
+                            uint32_t image_index, int t) {
+    return {seed,
+            image_index,
+            t,
+            /*from=*/nullptr,
+            /*from_scale=*/0,
+            /*noise_scale=*/1,
+            schedule.c1[t],
+            schedule.c2[t],
+            schedule.stddev[t],
+            /*to=*/nullptr};
+  }
+
   void FillRows(const Model& model, Resident& resident,
-                absl::Span<const StepRow> rows, int64_t padded) {
+                absl::Span<const StepRow> rows) {
     const NoiseSchedule& schedule = model.schedule();
     const int first_step = schedule.num_timesteps() - 1;
     DeviceRow* device_rows =
@@ -286,10 +454,8 @@ class TensorBatchRunner : public BatchRunner {
       const StepRow& row = rows[i];
       const int t = row.step;
       DeviceRow& to = device_rows[i];
-      to = {row.seed,         row.image_index,    t,
-            /*from=*/nullptr,
-            /*from_scale=*/0, /*noise_scale=*/1,  schedule.c1[t],
-            schedule.c2[t],   schedule.stddev[t], row_slots_[i].next};
+      to = DrawnRow(schedule, row.seed, row.image_index, t);
+      to.to = row_slots_[i].next;
       if (row.guide != nullptr) {
         const auto floats = at::dtype(at::kFloat);
         at::from_blob(row_slots_[i].guide, {resident.numel},
@@ -308,17 +474,22 @@ class TensorBatchRunner : public BatchRunner {
     // Padding computes the last row again, for nobody.
     DeviceRow padding = device_rows[rows.size() - 1];
     padding.to = nullptr;
-    std::fill(device_rows + rows.size(), device_rows + padded, padding);
+    std::fill(device_rows + rows.size(), device_rows + padded_rows_, padding);
   }
 
+  // `count` rows of a step's results, for the batch's rows from `first` on.
   void CopyBack(const PixelLayout& layout, PixelLayout::Kind kind,
-                int64_t first, const at::Tensor& from) {
+                int64_t first, int64_t count, const at::Tensor& from) {
     if (!layout.Wanted(kind)) return;
     host_pixels_
-        .narrow(0, layout.Offset(kind, first),
-                options_.pinned_batch * layout.RowBytes(kind))
+        .narrow(0, layout.Offset(kind, first), count * layout.RowBytes(kind))
         .view(from.scalar_type())
-        .copy_(from.view({-1}), /*non_blocking=*/true);
+        .copy_(from.narrow(0, 0, count).view({-1}), /*non_blocking=*/true);
+  }
+
+  // A NaN equals itself.
+  static bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
+    return at::equal(a.view(at::kInt), b.view(at::kInt));
   }
 
   absl::Status CheckFinite(const Model& model, absl::Span<const StepRow> rows) {
@@ -348,8 +519,7 @@ class TensorBatchRunner : public BatchRunner {
 
   // The pixels have come to pinned memory in one piece for all rows.
   void FillPixels(const Resident& resident, absl::Span<const StepRow> rows) {
-    const int64_t padded = PaddedRows(static_cast<int64_t>(rows.size()));
-    const PixelLayout layout(rows, padded, resident.numel);
+    const PixelLayout layout(rows, padded_rows_, resident.numel);
     const uint8_t* host = host_pixels_.const_data_ptr<uint8_t>();
     const auto fill = [&](std::vector<FinishedImage>& images, bool preview) {
       for (FinishedImage& image : images) {
@@ -367,7 +537,8 @@ class TensorBatchRunner : public BatchRunner {
   int64_t DeviceMemory() const {
     int64_t bytes = 0;
     for (const auto& [model, resident] : residents_) {
-      bytes += resident->step.bytes() + resident->slots.bytes();
+      bytes += resident->tensor_model.bytes() + resident->memory.bytes() +
+               resident->slots.bytes();
     }
     return bytes;
   }
@@ -380,12 +551,16 @@ class TensorBatchRunner : public BatchRunner {
 
   const TensorBatchRunnerOptions options_;
   const std::unique_ptr<DeviceOps> ops_;
+  const std::vector<int> shape_rows_;  // Ascending.
+  const std::unique_ptr<Convolutions> convolutions_;
   // By address: an entry whose model is gone leaves before anyone looks for a
   // new model at that address.
   std::map<const Model*, std::unique_ptr<Resident>> residents_;
   PixelPool pixel_pool_;
   // Of the step that is running; their memory is reused from step to step.
   std::vector<RowSlots> row_slots_;
+  std::vector<PinnedStep*> batch_steps_;
+  int64_t padded_rows_ = 0;
   StepOutcome outcome_;
   // Host memory that the device copies from and to, reused from step to step.
   at::Tensor host_rows_;        // DeviceRow [padded rows], as uint8

@@ -1,22 +1,24 @@
 // A BatchRunner on LibTorch tensors of one device, for GPUs: keeps the images
-// in flight of one lane on the device and steps them with the general generator
-// in batches of one pinned shape. No LibTorch in this header.
+// in flight of one lane on the device and steps them in batches of a few
+// recorded shapes. No LibTorch in this header.
 //
-// Pinned shape: a step of n rows runs as ceil(n / P) steps of exactly P rows,
-// P = `pinned_batch`, one after the other; the last is filled up with rows
-// whose results are thrown away. Libraries choose kernels and their order of
-// summation by shape, so with one shape every image is computed by the same
-// kernels in the same order, whatever the load. That is how an image's bytes
-// stay independent of its company. It costs time at both ends: a single image
-// waits for a step of P rows, and a device that could take more than P rows at
-// once is not given them. P is part of what an image depends on: lanes of
-// another P, precision or kind of device agree to float rounding only.
+// Shapes: a step computes exactly 1, 4, 16, ... or P rows, P = `pinned_batch`;
+// a batch of n rows runs as the shapes that measured cheapest, the last one
+// filled up with rows whose results are thrown away. Libraries choose kernels
+// and their order of summation by shape, so results of different shapes may
+// differ in the last digits. Here they may not: the pinned shape decides the
+// bytes, convolutions of other shapes run on kernels that were found to sum as
+// those do (model/convolutions.h), and a shape is used for a model only after
+// it has made up to 64 images at every step in the bytes of the pinned one. One
+// that fails is reported (on_notice), and its rows run as others. That is how an image's bytes stay independent of its company. P is part of what an
+// image depends on: lanes of another P, precision or kind of device agree to
+// float rounding only.
 //
-// On a GPU the step of each model is recorded as a CUDA graph when the lane
-// first runs that model, with the lane's own copy of the weights; after that
-// nothing is allocated on the device for a step, except memory for more images
-// in flight than ever before. All of a model's memory goes when nobody holds
-// the Model any more, at the next call to this runner.
+// On a GPU each shape is a CUDA graph per model, recorded when a batch first
+// calls for it; after that nothing is allocated on the device for a step,
+// except memory for more images in flight than ever before. All of a model's
+// memory goes when nobody holds the Model any more, at the next call to this
+// runner.
 //
 // On "cpu" the same steps are plain calls on one thread, that which created the
 // runner. It is the twin that the tests run, not a way to serve on a CPU: that
@@ -24,6 +26,7 @@
 #ifndef DDGAN_ENGINE_TENSOR_BATCH_RUNNER_H_
 #define DDGAN_ENGINE_TENSOR_BATCH_RUNNER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -37,11 +40,14 @@ struct TensorBatchRunnerOptions {
   std::string device = "cuda:0";  // "cuda:N", or "cpu" for tests.
   // "cpu" has no kTf32.
   Precision precision = Precision::kFloat32;
-  int pinned_batch = 16;    // P, rows computed at once. [1, 256]
+  int pinned_batch = 64;    // P, the shape that decides the bytes. [1, 256]
   int max_batch_size = 64;  // Rows of one step. [1, 4096]
   // Images in flight; a row that would start one more is refused. Each holds
   // one float32 image on the device. [max_batch_size, 1e6]
   int max_trajectories = 1024;
+  // Told in a sentence which batch shapes are not used for a model, and why;
+  // called by RunStep on its thread. May be empty.
+  std::function<void(const std::string&)> on_notice;
 };
 
 // Models must have been loaded for tensor lanes (engine/model/model_use.h);

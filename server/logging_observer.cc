@@ -123,6 +123,12 @@ void LoggingObserver::OnBatchLimit(const std::string& device,
   next_->OnBatchLimit(device, max_batch_size);
 }
 
+void LoggingObserver::OnDeviceNotice(const std::string& device,
+                                     const std::string& notice) {
+  spdlog::warn("device {}: {}", device, notice);
+  next_->OnDeviceNotice(device, notice);
+}
+
 void LoggingObserver::OnDeviceMemory(const std::string& device, int64_t bytes) {
   next_->OnDeviceMemory(device, bytes);
 }

@@ -48,6 +48,8 @@ class LoggingObserver final : public EngineObserver {
                       const absl::Status& health) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void OnBatchLimit(const std::string& device, int max_batch_size) override;
+  void OnDeviceNotice(const std::string& device,
+                      const std::string& notice) override;
   void OnDeviceMemory(const std::string& device, int64_t bytes) override;
 
  private:

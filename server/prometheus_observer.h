@@ -76,6 +76,8 @@ class PrometheusObserver final : public EngineObserver {
   void OnDeviceHealth(const std::string& device,
                       const absl::Status& health) override;
   void OnBatchLimit(const std::string& device, int max_batch_size) override;
+  // Text is for the log.
+  void OnDeviceNotice(const std::string&, const std::string&) override {}
   void OnDeviceMemory(const std::string& device, int64_t bytes) override;
 
   // A call ended, `duration` after it came in. `model` is the name of the model

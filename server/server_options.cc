@@ -500,9 +500,9 @@ std::vector<Flag> BuildFlags() {
        SetPrecision},
       {"pinned_batch", "N",
        absl::StrCat(
-           "The one batch shape that a GPU computes, 1 to 256, so that an\n"
-           "image's bytes do not depend on the load; larger batches run as\n"
-           "several of it. Part of what the bytes depend on. Default ",
+           "The batch shape that decides an image's bytes on a GPU, 1 to 256.\n"
+           "Other shapes (1, 4, 16, ...) run where a check at load finds\n"
+           "their bytes equal to it. Default ",
            defaults.engine.pinned_batch, "."),
        SetInt([](ServerOptions* o) { return &o->engine.pinned_batch; }, 1,
               256)},

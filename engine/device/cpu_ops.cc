@@ -37,9 +37,14 @@ class CpuOps : public DeviceOps {
     return absl::Now() - start;
   }
 
-  std::unique_ptr<Recording> Record(Precision,
+  std::unique_ptr<Recording> Record(Precision, const Recording*,
                                     std::function<void()> work) override {
+    work();
     return std::make_unique<Call>(std::move(work));
+  }
+
+  std::unique_ptr<Convolutions> NewConvolutions(Precision) override {
+    return NewLibTorchConvolutions();
   }
 
   void StartRows(const RowBuffers& buffers) override {

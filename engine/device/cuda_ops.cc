@@ -25,13 +25,15 @@ class Graph : public DeviceOps::Recording {
  public:
   // Runs `work` twice before it records: libraries initialise themselves and
   // choose kernels then, which a graph cannot record.
-  explicit Graph(const std::function<void()>& work) {
+  Graph(const std::function<void()>& work, const Graph* neighbour) {
     const c10::cuda::CUDAStream stream = c10::cuda::getCurrentCUDAStream();
     for (int i = 0; i < 2; ++i) work();
     stream.synchronize();
     // Thread-local: what other lanes do meanwhile is none of this graph's
     // business.
-    graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+    graph_.capture_begin(
+        neighbour == nullptr ? at::cuda::MempoolId_t{0, 0} : neighbour->pool_,
+        cudaStreamCaptureModeThreadLocal);
     try {
       work();
     } catch (...) {
@@ -39,6 +41,7 @@ class Graph : public DeviceOps::Recording {
       throw;
     }
     graph_.capture_end();
+    pool_ = graph_.pool();
     // What the runs before the recording left behind.
     c10::cuda::CUDACachingAllocator::emptyCache();
   }
@@ -55,6 +58,7 @@ class Graph : public DeviceOps::Recording {
   }
 
   at::cuda::CUDAGraph graph_;
+  at::cuda::MempoolId_t pool_;
 };
 
 class CudaOps : public DeviceOps {
@@ -88,6 +92,7 @@ class CudaOps : public DeviceOps {
   }
 
   std::unique_ptr<Recording> Record(Precision precision,
+                                    const Recording* neighbour,
                                     std::function<void()> work) override {
     // LibTorch's number formats are the process's, but only recording reads
     // them: replays do what was recorded.
@@ -99,7 +104,11 @@ class CudaOps : public DeviceOps {
     context.setAllowTF32CuBLAS(tf32);
     context.setBenchmarkCuDNN(false);
     context.setDeterministicCuDNN(true);
-    return std::make_unique<Graph>(work);
+    return std::make_unique<Graph>(work, static_cast<const Graph*>(neighbour));
+  }
+
+  std::unique_ptr<Convolutions> NewConvolutions(Precision precision) override {
+    return NewCudnnConvolutions(precision);
   }
 
   void StartRows(const RowBuffers& buffers) override { StartRowsGpu(buffers); }

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/device/row_kernels.h"
+#include "engine/model/convolutions.h"
 #include "engine/precision.h"
 
 namespace ddgan {
@@ -44,11 +45,18 @@ class DeviceOps {
   virtual absl::Duration Run(absl::FunctionRef<void()> work) = 0;
 
   // Records what `work` does on the device in the given number format, as a
-  // CUDA graph; may run it, too. `work` copies nothing between host and device,
-  // and the memory that it uses and did not make must outlive the recording.
-  // Only inside Run.
+  // CUDA graph; runs it first, at least once. When it is recorded, `work` copies
+  // nothing between host and device; the memory that it uses and did not make
+  // must outlive the recording. Memory that it makes, and holds until it ends
+  // at most, is shared with `neighbour`, a recording that is never replayed at
+  // the same time, if that is not null. Only inside Run.
   virtual std::unique_ptr<Recording> Record(Precision precision,
+                                            const Recording* neighbour,
                                             std::function<void()> work) = 0;
+
+  // Convolutions for work that is recorded in the given number format.
+  virtual std::unique_ptr<Convolutions> NewConvolutions(
+      Precision precision) = 0;
 
   // The functions of row_kernels.h for every block of every row. Only inside
   // Run.

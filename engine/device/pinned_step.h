@@ -1,4 +1,4 @@
-// One denoising step of one model, always for the same number of rows P: from
+// One denoising step of one model for batches of exactly P rows: from
 // DeviceRows to x_t, x0' and their pixels, in memory that is allocated once and
 // recorded once (a CUDA graph).
 #ifndef DDGAN_ENGINE_DEVICE_PINNED_STEP_H_
@@ -11,19 +11,41 @@
 
 #include "engine/device/device_ops.h"
 #include "engine/device/row_kernels.h"
-#include "engine/model/model.h"
+#include "engine/model/convolutions.h"
 #include "engine/model/tensor_model.h"
 #include "engine/precision.h"
 
 namespace ddgan {
 
+// What a step reads and leaves, on the device, for up to `rows` rows. Steps of
+// several shapes use the same: each its first rows.
+struct StepMemory {
+  // Throws c10::OutOfMemoryError.
+  StepMemory(ImageShape shape, int64_t nz, int64_t rows, c10::Device device);
+
+  int64_t bytes() const;
+
+  // See RowBuffers.
+  at::Tensor rows;    // [rows] DeviceRows as uint8
+  at::Tensor x_next;  // [rows, C, S, S]
+  at::Tensor t;
+  at::Tensor z;
+  at::Tensor x0;
+  at::Tensor x;
+  at::Tensor not_finite;  // [rows] int32, 1 where x has an infinity or a NaN
+  at::Tensor x_rgb8;      // [rows, S, S, C], uint8
+  at::Tensor x0_rgb8;
+};
+
 // Thread-compatible: one lane's. Throws what LibTorch throws.
 class PinnedStep {
  public:
-  // Copies the weights and records the step. `rows` is P. `ops` outlives this.
-  // Only inside ops.Run.
-  PinnedStep(const Model& model, Precision precision, int64_t rows,
-             DeviceOps& ops);
+  // Records the step; may block on the device. `rows` is P, at most the
+  // memory's. All but `neighbour` (DeviceOps::Record) outlive this. Only inside
+  // ops.Run.
+  PinnedStep(const TensorModel& model, Convolutions& convolutions,
+             Precision precision, int64_t rows, const StepMemory& memory,
+             const PinnedStep* neighbour, DeviceOps& ops);
 
   PinnedStep(const PinnedStep&) = delete;
   PinnedStep& operator=(const PinnedStep&) = delete;
@@ -32,32 +54,17 @@ class PinnedStep {
   // must stay until the device is done. Only inside ops.Run.
   void Enqueue(const at::Tensor& rows);
 
-  // What the last step enqueued leaves, on the device until the next one.
-  const at::Tensor& x() const { return x_; }            // [P, C, S, S]
-  const at::Tensor& x0() const { return x0_; }          // [P, C, S, S]
-  const at::Tensor& x_rgb8() const { return x_rgb8_; }  // [P, S, S, C], uint8
-  const at::Tensor& x0_rgb8() const { return x0_rgb8_; }
-  // [P] int32, 1 where x_t has a value that is infinite or NaN.
-  const at::Tensor& not_finite() const { return not_finite_; }
-
-  // Device memory of weights and of this step's rows.
-  int64_t bytes() const;
+  // Leaves its results in the memory's first P rows until the next step.
+  int64_t rows() const { return rows_; }
 
  private:
   void RunOnce();
 
   DeviceOps& ops_;
-  const TensorModel model_;
-  // All on the device; see RowBuffers.
-  at::Tensor rows_;
-  at::Tensor x_next_;
-  at::Tensor t_;
-  at::Tensor z_;
-  at::Tensor x0_;
-  at::Tensor x_;
-  at::Tensor not_finite_;
-  at::Tensor x_rgb8_;
-  at::Tensor x0_rgb8_;
+  const TensorModel& model_;
+  Convolutions& convolutions_;
+  const int64_t rows_;
+  const StepMemory memory_;  // The first P rows of it.
   RowBuffers buffers_;
   std::unique_ptr<DeviceOps::Recording> recording_;
 };

@@ -8,34 +8,45 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// One thread per output value. Neighbouring threads have neighbouring channels,
-// so that reads and writes are coalesced; a line of the grid is one line of one
-// image.
-template <typename T>
+// One thread per vector of output values. Neighbouring threads have
+// neighbouring channels, so that reads and writes are coalesced; a line of the
+// grid is one line of one image.
+template <typename T, int kWidth>
 __global__ void FirPassKernel(FirPass pass, const T* in, T* out) {
-  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (i >= pass.out_width * pass.channels) return;
-  const int64_t y = blockIdx.y;
+  const int columns = pass.channels / kWidth;
+  const int i = blockIdx.x * kThreads + threadIdx.x;
+  if (i >= pass.out_width * columns) return;
+  const int y = blockIdx.y;
+  const int x = i / columns, channel = i % columns * kWidth;
   for (int64_t image = blockIdx.z; image < pass.batch; image += gridDim.z) {
     const T* from = in + image * pass.height * pass.width * pass.channels;
     T* to =
         out + (image * pass.out_height + y) * pass.out_width * pass.channels;
-    to[i] = static_cast<T>(
-        FirValue(pass, from, y, i / pass.channels, i % pass.channels));
+    reinterpret_cast<ChannelVector<T, kWidth>*>(to)[i] =
+        FirValues<T, kWidth>(pass, from, y, x, channel);
   }
+}
+
+template <typename T, int kWidth>
+void LaunchVectors(const FirPass& pass, const T* in, T* out) {
+  constexpr int64_t kMaxDepth = 65535;  // Of a grid; the loop takes the rest.
+  const int threads = pass.out_width * (pass.channels / kWidth);
+  const dim3 grid(
+      static_cast<unsigned>((threads + kThreads - 1) / kThreads),
+      static_cast<unsigned>(pass.out_height),
+      static_cast<unsigned>(pass.batch < kMaxDepth ? pass.batch : kMaxDepth));
+  FirPassKernel<T, kWidth>
+      <<<grid, kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(pass, in, out);
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
 template <typename T>
 void Launch(const FirPass& pass, const T* in, T* out) {
-  constexpr int64_t kMaxDepth = 65535;  // Of a grid; the loop takes the rest.
-  const int64_t blocks =
-      (pass.out_width * pass.channels + kThreads - 1) / kThreads;
-  const dim3 grid(
-      static_cast<unsigned>(blocks), static_cast<unsigned>(pass.out_height),
-      static_cast<unsigned>(pass.batch < kMaxDepth ? pass.batch : kMaxDepth));
-  FirPassKernel<<<grid, kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
-      pass, in, out);
-  C10_CUDA_KERNEL_LAUNCH_CHECK();
+  if (pass.channels % kWidestChannelVector<T> == 0) {
+    LaunchVectors<T, kWidestChannelVector<T>>(pass, in, out);
+  } else {
+    LaunchVectors<T, 1>(pass, in, out);
+  }
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
-// A separable 4-tap filter over NHWC images, one output value at a time: what
-// each thread of the CUDA kernel does, compiled for the CPU too, where it is
-// tested against nhwc_kernels.h. Plain C++17, so that nvcc can read it.
+// A separable 4-tap filter over NHWC images, a few neighbouring channels of one
+// output pixel at a time: what each thread of the CUDA kernel does, compiled
+// for the CPU too, where it is tested against nhwc_kernels.h. Plain C++17, so
+// that nvcc can read it.
 #ifndef DDGAN_ENGINE_MODEL_FIR_PASS_H_
 #define DDGAN_ENGINE_MODEL_FIR_PASS_H_
 
 #include <cstdint>
 
 #include "engine/host_device.h"
+#include "engine/model/channel_vector.h"
 
 namespace ddgan {
 
@@ -16,20 +18,20 @@ enum class FirMode { kDown, kUp, kFilter };
 struct FirPass {
   FirMode mode;
   float taps[4];
-  int64_t pad;  // kFilter only
+  int pad;  // kFilter only
   int64_t batch;
-  int64_t height;  // Of the input.
-  int64_t width;
-  int64_t channels;
-  int64_t out_height;
-  int64_t out_width;
+  int height;  // Of the input. An image has fewer than 2^31 values.
+  int width;
+  int channels;
+  int out_height;
+  int out_width;
 };
 
 // The input position that tap j reads for output position `out`, in one
 // direction; -1 if it reads nothing.
-DDGAN_HOST_DEVICE inline int64_t FirSource(const FirPass& pass, int64_t out,
-                                           int64_t j, int64_t size) {
-  int64_t in = 0;
+DDGAN_HOST_DEVICE inline int FirSource(const FirPass& pass, int out, int j,
+                                       int size) {
+  int in = 0;
   switch (pass.mode) {
     case FirMode::kDown:
       in = 2 * out + j - 1;
@@ -45,25 +47,31 @@ DDGAN_HOST_DEVICE inline int64_t FirSource(const FirPass& pass, int64_t out,
   return in >= 0 && in < size ? in : -1;
 }
 
-// Output value (y, x, channel) of the image [height, width, channels] at `in`.
-template <typename T>
-DDGAN_HOST_DEVICE inline float FirValue(const FirPass& pass, const T* in,
-                                        int64_t y, int64_t x, int64_t channel) {
-  float sum = 0;
-  for (int64_t j = 0; j < 4; ++j) {
-    const int64_t row = FirSource(pass, y, j, pass.height);
+// Output (y, x) of the channels [channel, channel + kWidth) of the image
+// [height, width, channels] at `in`. kWidth divides `channel` and channels, and
+// `in` is aligned for a ChannelVector of that width.
+template <typename T, int kWidth>
+DDGAN_HOST_DEVICE inline ChannelVector<T, kWidth> FirValues(
+    const FirPass& pass, const T* in, int y, int x, int channel) {
+  float sum[kWidth] = {};
+  for (int j = 0; j < 4; ++j) {
+    const int row = FirSource(pass, y, j, pass.height);
     if (row < 0) continue;
-    float line = 0;
-    for (int64_t k = 0; k < 4; ++k) {
-      const int64_t column = FirSource(pass, x, k, pass.width);
+    float line[kWidth] = {};
+    for (int k = 0; k < 4; ++k) {
+      const int column = FirSource(pass, x, k, pass.width);
       if (column < 0) continue;
-      line += pass.taps[k] *
-              static_cast<float>(
-                  in[(row * pass.width + column) * pass.channels + channel]);
+      const auto from = *reinterpret_cast<const ChannelVector<T, kWidth>*>(
+          in + (row * pass.width + column) * pass.channels + channel);
+      for (int v = 0; v < kWidth; ++v) {
+        line[v] += pass.taps[k] * static_cast<float>(from.values[v]);
+      }
     }
-    sum += pass.taps[j] * line;
+    for (int v = 0; v < kWidth; ++v) sum[v] += pass.taps[j] * line[v];
   }
-  return sum;
+  ChannelVector<T, kWidth> out;
+  for (int v = 0; v < kWidth; ++v) out.values[v] = static_cast<T>(sum[v]);
+  return out;
 }
 
 }  // namespace ddgan

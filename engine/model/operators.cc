@@ -117,13 +117,13 @@ at::Tensor FirNhwc(const at::Tensor& input, const FirSpec& spec) {
     const nhwc::Taps taps = FloatTaps(spec.taps);
     FirOnGpu({spec.mode,
               {taps[0], taps[1], taps[2], taps[3]},
-              spec.pad,
+              static_cast<int>(spec.pad),
               batch,
-              height,
-              width,
-              channels,
-              out_height,
-              out_width},
+              static_cast<int>(height),
+              static_cast<int>(width),
+              static_cast<int>(channels),
+              static_cast<int>(out_height),
+              static_cast<int>(out_width)},
              x, out);
     return out;
   }

@@ -3,23 +3,21 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/addmv.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/mkldnn_reorder_conv2d_weight.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tanh.h>
 #include <c10/core/GradMode.h>
 
-#include <cmath>
 #include <cstring>
 #include <optional>
 #include <string_view>
+#include <utility>
 
+#include "engine/model/folded_generator.h"
 #include "engine/model/generator_walk.h"
 #include "engine/model/latent_mapping.h"
 #include "engine/model/nhwc_kernels.h"
@@ -63,91 +61,33 @@ PreparedGenerator::PreparedGenerator(const Generator& generator)
       plan_(generator.plan()),
       fir_(config_.fir_kernel) {
   const c10::NoGradGuard no_grad;
-  const Parameters& parameters = generator.parameters();
-  const auto pack = [](const at::Tensor& weight, const at::Tensor& bias,
-                       int64_t resolution, int64_t padding, int64_t stride) {
-    const at::Tensor packed = at::mkldnn_reorder_conv2d_weight(
-        weight.detach().contiguous().to_mkldnn(), {padding, padding},
-        {stride, stride}, {1, 1}, /*groups=*/1,
-        std::vector<int64_t>{1, weight.size(1), resolution, resolution});
-    return Conv{packed, bias.defined() ? bias.detach().clone() : at::Tensor(),
-                padding, stride};
+  // Nothing is shared with the generator: its parameters may be about to
+  // change.
+  const auto copy = [](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor.clone() : at::Tensor();
   };
-
-  const at::Tensor time = at::silu(generator.TimeFeatures(
-      at::arange(config_.num_timesteps, at::TensorOptions(at::kLong))));
-  std::vector<at::Tensor> style_weights, style_biases;
-  int64_t style_offset = 0;
-  const auto add_style = [&](const at::Tensor& weight, const at::Tensor& bias) {
-    style_weights.push_back(weight.detach());
-    style_biases.push_back(bias.detach());
-    style_offset += weight.size(0);
-  };
-
-  for (size_t i = 0; i < plan_.modules.size(); ++i) {
-    const ModulePlan& plan = plan_.modules[i];
-    const auto p = [&](size_t k) -> const at::Tensor& {
-      return parameters[generator.FirstParameter(i) + k];
-    };
+  FoldedGenerator folded = FoldGenerator(generator);
+  for (const FoldedGenerator::Module& from : folded.modules) {
     Module module;
-    switch (plan.kind) {
-      case ModuleKind::kLinear:
-        break;  // In the step biases.
-      case ModuleKind::kConv3x3:
-        module.convs = {pack(p(0), p(1), plan.resolution, 1, 1)};
-        break;
-      case ModuleKind::kResBlock:
-      case ModuleKind::kResBlockDown:
-      case ModuleKind::kResBlockUp: {
-        int64_t resolution = plan.resolution;
-        if (plan.kind == ModuleKind::kResBlockDown) resolution /= 2;
-        if (plan.kind == ModuleKind::kResBlockUp) resolution *= 2;
-        module.style_offset = style_offset;
-        add_style(p(0), p(1));
-        add_style(p(6), p(7));
-        module.step_biases =
-            (at::linear(time, p(4), p(5)) + p(3)).detach().contiguous();
-        module.convs = {pack(p(2), at::Tensor(), resolution, 1, 1),
-                        pack(p(8), p(9), resolution, 1, 1)};
-        if (HasSkipConv(plan)) {
-          module.convs.push_back(pack(p(10), p(11), resolution, 0, 1));
-        }
-        break;
-      }
-      case ModuleKind::kAttention: {
-        module.norm_scale = p(0).detach().clone();
-        module.norm_shift = p(1).detach().clone();
-        // One 1x1 convolution for q, k and v; NIN weights are (in, out). The
-        // softmax's scale goes into q.
-        const double scale = 1.0 / std::sqrt(plan.in_channels);
-        const at::Tensor weight =
-            at::cat({p(2).t() * scale, p(4).t(), p(6).t()})
-                .unsqueeze(-1)
-                .unsqueeze(-1);
-        const at::Tensor bias = at::cat({p(3) * scale, p(5), p(7)});
-        module.convs = {pack(weight, bias, plan.resolution, 0, 1),
-                        pack(p(8).t().unsqueeze(-1).unsqueeze(-1), p(9),
-                             plan.resolution, 0, 1)};
-        break;
-      }
-      case ModuleKind::kConvDown:
-        module.convs = {pack(p(0), p(1), plan.resolution + 1, 0, 2)};
-        break;
-      case ModuleKind::kCombine:
-        module.convs = {pack(p(0), p(1), plan.resolution, 0, 1)};
-        break;
-      case ModuleKind::kGroupNorm:
-        module.norm_scale = p(0).detach().clone();
-        module.norm_shift = p(1).detach().clone();
-        break;
+    for (const FoldedGenerator::Conv& conv : from.convs) {
+      const at::Tensor packed = at::mkldnn_reorder_conv2d_weight(
+          conv.weight.contiguous().to_mkldnn(), {conv.padding, conv.padding},
+          {conv.stride, conv.stride}, {1, 1}, /*groups=*/1,
+          std::vector<int64_t>{1, conv.weight.size(1), conv.resolution,
+                               conv.resolution});
+      module.convs.push_back(
+          {packed, copy(conv.bias), conv.padding, conv.stride});
     }
+    module.step_biases = from.step_biases;
+    module.style_offset = from.style_offset;
+    module.norm_scale = copy(from.norm_scale);
+    module.norm_shift = copy(from.norm_shift);
     modules_.push_back(std::move(module));
   }
-  style_weight_ = at::cat(style_weights).contiguous();
-  style_bias_ = at::cat(style_biases).contiguous();
-  for (size_t k = generator.FirstLatentParameter(); k < parameters.size();
-       ++k) {
-    latent_parameters_.push_back(parameters[k].detach().clone());
+  style_weight_ = std::move(folded.style_weight);
+  style_bias_ = std::move(folded.style_bias);
+  for (const at::Tensor& tensor : folded.latent_parameters) {
+    latent_parameters_.push_back(copy(tensor));
   }
 }
 

@@ -1,41 +1,219 @@
 #include "engine/model/tensor_model.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/tanh.h>
 #include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/model/folded_generator.h"
+#include "engine/model/fused_operators.h"
+#include "engine/model/generator_walk.h"
+#include "engine/model/latent_mapping.h"
 
 namespace ddgan {
 namespace {
 
-Parameters Move(const Parameters& parameters, c10::Device device,
-                c10::ScalarType dtype) {
-  Parameters moved;
-  moved.reserve(parameters.size());
-  for (const at::Tensor& parameter : parameters) {
-    const at::Tensor tensor = parameter.detach().to(device, dtype);
-    moved.push_back(tensor.dim() == 4
-                        ? tensor.contiguous(at::MemoryFormat::ChannelsLast)
-                        : tensor);
-  }
-  return moved;
+constexpr double kInverseSqrt2 = 0.70710678118654752440;
+
+// A copy even where device and dtype are right already.
+at::Tensor CopyTo(const at::Tensor& tensor, c10::Device device,
+                  c10::ScalarType dtype) {
+  if (!tensor.defined()) return tensor;
+  return tensor.to(at::dtype(dtype).device(device), /*non_blocking=*/false,
+                   /*copy=*/true);
 }
 
 }  // namespace
 
 TensorModel::TensorModel(const Model& model, c10::Device device,
                          Precision precision)
-    : dtype_(precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat),
-      generator_(model.config(), Move(model.parameters(), device, dtype_)) {}
+    : config_(model.config()),
+      plan_(PlanGenerator(config_)),
+      fir_(config_.fir_kernel),
+      dtype_(precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat) {
+  const c10::NoGradGuard no_grad;
+  const FoldedGenerator folded =
+      FoldGenerator(Generator(config_, model.parameters()));
+  for (const FoldedGenerator::Module& from : folded.modules) {
+    Module module;
+    for (const FoldedGenerator::Conv& conv : from.convs) {
+      module.convs.push_back({CopyTo(conv.weight, device, dtype_)
+                                  .contiguous(at::MemoryFormat::ChannelsLast),
+                              CopyTo(conv.bias, device, at::kFloat),
+                              conv.padding, conv.stride});
+    }
+    // The skip's bias and the second convolution's are added at once.
+    if (module.convs.size() > 2) {
+      module.convs[1].bias.add_(module.convs[2].bias);
+    }
+    module.style_offset = from.style_offset;
+    module.step_biases = CopyTo(from.step_biases, device, at::kFloat);
+    module.norm_scale = CopyTo(from.norm_scale, device, dtype_);
+    module.norm_shift = CopyTo(from.norm_shift, device, dtype_);
+    modules_.push_back(std::move(module));
+  }
+  style_weight_ = CopyTo(folded.style_weight, device, dtype_);
+  style_bias_ = CopyTo(folded.style_bias, device, dtype_);
+  for (const at::Tensor& tensor : folded.latent_parameters) {
+    latent_parameters_.push_back(CopyTo(tensor, device, dtype_));
+  }
+}
+
+// One forward pass: all blocks' styles, the step of each image, and each module
+// as few passes over memory.
+class TensorModel::Modules {
+ public:
+  using Value = at::Tensor;
+
+  Modules(const TensorModel& model, const at::Tensor& styles,
+          const at::Tensor& t, Convolutions& convolutions)
+      : model_(model), styles_(styles), t_(t), convolutions_(convolutions) {}
+
+  Value Conv(size_t i, const Value& x) {
+    return Run(Module(i).convs[0], x, /*add_bias=*/true);
+  }
+
+  Value ResBlock(size_t i, const Value& x) {
+    const TensorModel::Module& module = Module(i);
+    const ModulePlan& plan = model_.plan_.modules[i];
+    const int64_t in = plan.in_channels, out = plan.out_channels;
+    const int64_t style = module.style_offset;
+    Value h = BiasedGroupNormAct(x, nullptr, Style(style, in),
+                                 Style(style + in, in), NormActivation::kSilu);
+    Value skip = x;
+    if (plan.kind == ModuleKind::kResBlockDown) {
+      h = Downsample(h);
+      skip = Downsample(skip);
+    } else if (plan.kind == ModuleKind::kResBlockUp) {
+      h = Upsample(h);
+      skip = Upsample(skip);
+    }
+    h = Run(module.convs[0], h);
+    const StepBiases step_biases = {module.step_biases, t_};
+    h = BiasedGroupNormAct(
+        h, &step_biases, Style(style + 2 * in, out),
+        Style(style + 2 * in + out, out), NormActivation::kSilu);
+    h = Run(module.convs[1], h);
+    if (module.convs.size() > 2) skip = Run(module.convs[2], skip);
+    return AddBiasInto(h, skip, module.convs[1].bias, kInverseSqrt2);
+  }
+
+  Value Attention(size_t i, const Value& x) {
+    const TensorModel::Module& module = Module(i);
+    const int64_t channels = x.size(1);
+    const Value normed =
+        BiasedGroupNormAct(x, nullptr, module.norm_scale, module.norm_shift,
+                           NormActivation::kNone);
+    const Value qkv = Run(module.convs[0], normed, /*add_bias=*/true)
+                          .permute({0, 2, 3, 1})
+                          .view({x.size(0), 1, -1, 3 * channels});
+    // q holds the softmax's scale.
+    const Value mixed = at::scaled_dot_product_attention(
+        qkv.narrow(3, 0, channels), qkv.narrow(3, channels, channels),
+        qkv.narrow(3, 2 * channels, channels), /*attn_mask=*/{},
+        /*dropout_p=*/0, /*is_causal=*/false, /*scale=*/1);
+    const Value image =
+        mixed.reshape({x.size(0), x.size(2), x.size(3), channels})
+            .permute({0, 3, 1, 2})
+            .contiguous(at::MemoryFormat::ChannelsLast);
+    return AddBiasInto(Run(module.convs[1], image), x, module.convs[1].bias,
+                       kInverseSqrt2);
+  }
+
+  Value ConvDown(size_t i, const Value& x) {
+    return Run(Module(i).convs[0], FirSmooth(x, model_.fir_),
+               /*add_bias=*/true);
+  }
+  Value Combine(size_t i, const Value& pyramid, const Value& h) {
+    const TensorModel::Conv& conv = Module(i).convs[0];
+    return AddBiasInto(Run(conv, pyramid), h, conv.bias, 1);
+  }
+  Value NormSilu(size_t i, const Value& x) {
+    return BiasedGroupNormAct(x, nullptr, Module(i).norm_scale,
+                              Module(i).norm_shift, NormActivation::kSilu);
+  }
+  Value Concatenate(const Value& a, const Value& b) {
+    return at::cat({a, b}, 1);
+  }
+  Value RescaledSum(const Value& a, const Value& b) {
+    return ddgan::RescaledSum(a, b);
+  }
+  Value Sum(const Value& a, const Value& b) { return a + b; }
+  Value Upsample(const Value& x) { return FirUpsample(x, model_.fir_); }
+  Value Downsample(const Value& x) { return FirDownsample(x, model_.fir_); }
+
+ private:
+  const TensorModel::Module& Module(size_t i) const {
+    return model_.modules_[i];
+  }
+
+  // `count` values of every image's styles.
+  at::Tensor Style(int64_t first, int64_t count) const {
+    return styles_.narrow(1, first, count).narrow(0, 0, t_.size(0));
+  }
+
+  Value Run(const TensorModel::Conv& conv, const Value& x,
+            bool add_bias = false) {
+    const Value y =
+        convolutions_.Run(x, conv.weight, conv.stride, conv.padding);
+    return add_bias ? AddBiasInto(y, {}, conv.bias, 1) : y;
+  }
+
+  const TensorModel& model_;
+  const at::Tensor styles_;  // [B or more, sum]
+  const at::Tensor t_;
+  Convolutions& convolutions_;
+};
+
+// Always of kStyleRows rows at once, so that the same kernels run for every
+// batch: these matrices are small beside the network.
+at::Tensor TensorModel::Styles(const at::Tensor& z) const {
+  constexpr int64_t kStyleRows = 256;
+  std::vector<at::Tensor> styles;
+  for (int64_t first = 0; first < z.size(0); first += kStyleRows) {
+    const int64_t count = std::min(kStyleRows, z.size(0) - first);
+    const at::Tensor rows = at::constant_pad_nd(
+        z.narrow(0, first, count), {0, 0, 0, kStyleRows - count}, 1);
+    styles.push_back(at::linear(MapLatent(rows, latent_parameters_),
+                                style_weight_, style_bias_));
+  }
+  return styles.size() == 1 ? styles[0] : at::cat(styles);
+}
 
 at::Tensor TensorModel::Run(const at::Tensor& x, const at::Tensor& t,
-                            const at::Tensor& z) const {
+                            const at::Tensor& z,
+                            Convolutions& convolutions) const {
   const c10::NoGradGuard no_grad;
-  return generator_.Forward(x.to(dtype_), t, z.to(dtype_));
+  Modules modules(*this, Styles(z.to(dtype_)), t, convolutions);
+  const at::Tensor image =
+      x.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
+  return at::tanh(
+      WalkGenerator(config_, plan_, image, modules).to(at::kFloat));
 }
 
 int64_t TensorModel::bytes() const {
   int64_t bytes = 0;
-  for (const at::Tensor& tensor : generator_.parameters()) {
-    bytes += static_cast<int64_t>(tensor.nbytes());
+  const auto add = [&bytes](const at::Tensor& tensor) {
+    if (tensor.defined()) bytes += static_cast<int64_t>(tensor.nbytes());
+  };
+  for (const Module& module : modules_) {
+    for (const Conv& conv : module.convs) {
+      add(conv.weight);
+      add(conv.bias);
+    }
+    add(module.step_biases);
+    add(module.norm_scale);
+    add(module.norm_shift);
   }
+  add(style_weight_);
+  add(style_bias_);
+  for (const at::Tensor& tensor : latent_parameters_) add(tensor);
   return bytes;
 }
 

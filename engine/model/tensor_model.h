@@ -1,5 +1,6 @@
-// A model's generator as a tensor lane runs it: weights on the lane's device,
-// in the lane's number format.
+// A model's generator as a tensor lane runs it: weights folded
+// (folded_generator.h) and on the lane's device in the lane's number format,
+// between the convolutions one pass over memory each (fused_operators.h).
 #ifndef DDGAN_ENGINE_MODEL_TENSOR_MODEL_H_
 #define DDGAN_ENGINE_MODEL_TENSOR_MODEL_H_
 
@@ -7,8 +8,9 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <vector>
 
-#include "engine/model/generator.h"
+#include "engine/model/convolutions.h"
 #include "engine/model/model.h"
 #include "engine/precision.h"
 
@@ -17,23 +19,49 @@ namespace ddgan {
 // Immutable, thread-safe.
 class TensorModel {
  public:
-  // `model` has parameters(). They are copied, convolutions in channels_last;
-  // on the CPU what is right already is shared. Does not keep `model`. Throws
+  // `model` has parameters(); they are copied. Does not keep `model`. Throws
   // c10::Error, c10::OutOfMemoryError if the device's memory runs out.
   TensorModel(const Model& model, c10::Device device, Precision precision);
 
-  // x0' = G(x, t, z), [B, C, S, S], in the number format. x [B, C, S, S] and z
-  // [B, nz] are float32, t [B] int64 in [0, T), all on the device. Copies
-  // nothing between host and device. Throws c10::Error.
-  at::Tensor Run(const at::Tensor& x, const at::Tensor& t,
-                 const at::Tensor& z) const;
+  // x0' = G(x, t, z), [B, C, S, S] float32. x [B, C, S, S] and z [B, nz] are
+  // float32, t [B] int64 in [0, T), all on the device. Copies nothing between
+  // host and device, unless `convolutions` do. Throws c10::Error.
+  at::Tensor Run(const at::Tensor& x, const at::Tensor& t, const at::Tensor& z,
+                 Convolutions& convolutions) const;
 
   // Device memory that the weights hold.
   int64_t bytes() const;
 
  private:
+  class Modules;
+
+  // As FoldedGenerator's. Weights are in the number format and channels_last,
+  // biases are float32.
+  struct Conv {
+    at::Tensor weight;
+    at::Tensor bias;
+    int64_t padding = 0;
+    int64_t stride = 1;
+  };
+  struct Module {
+    std::vector<Conv> convs;
+    at::Tensor step_biases;
+    int64_t style_offset = -1;
+    at::Tensor norm_scale;
+    at::Tensor norm_shift;
+  };
+
+  // z [B, nz] -> [B or more, sum]: FoldedGenerator's style_weight.
+  at::Tensor Styles(const at::Tensor& z) const;
+
+  const ModelConfig config_;
+  const GeneratorPlan plan_;
+  const FirKernel fir_;
   const c10::ScalarType dtype_;
-  const Generator generator_;
+  std::vector<Module> modules_;
+  at::Tensor style_weight_;
+  at::Tensor style_bias_;
+  Parameters latent_parameters_;
 };
 
 }  // namespace ddgan

@@ -2,7 +2,8 @@
 // batches, with no queue, no server and no encoding around it. What
 // serving_benchmark.py holds the server against.
 // Run: build/release/tests/benchmark/bare_sampler MODEL_ROOT MODEL BATCH
-// SECONDS
+// SECONDS [DEVICE [PRECISION]], DEVICE cpu (all cores) or cuda:N, PRECISION as
+// ddgan-server's
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -16,23 +17,46 @@
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/image_batch_runner.h"
+#include "engine/precision.h"
+#include "engine/tensor_batch_runner.h"
 
 namespace ddgan {
 namespace {
 
-absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
-                                       int batch_size, absl::Duration span) {
-  ImageBatchRunnerOptions options;
-  options.threads =
-      std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+absl::StatusOr<std::unique_ptr<BatchRunner>> CreateRunner(
+    const std::string& device, const std::string& precision, int batch_size) {
+  if (device == "cpu") {
+    ImageBatchRunnerOptions options;
+    options.threads =
+        std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    options.max_batch_size = batch_size;
+    return CreateImageBatchRunner(options);
+  }
+  TensorBatchRunnerOptions options;
+  options.device = device;
   options.max_batch_size = batch_size;
+  if (precision == "tf32") {
+    options.precision = Precision::kTf32;
+  } else if (precision == "bfloat16") {
+    options.precision = Precision::kBfloat16;
+  } else if (precision != "float32") {
+    return absl::InvalidArgumentError("no such precision: " + precision);
+  }
+  return CreateTensorBatchRunner(options);
+}
+
+absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
+                                       const std::string& device,
+                                       const std::string& precision,
+                                       int batch_size, absl::Duration span) {
   absl::StatusOr<std::unique_ptr<BatchRunner>> runner =
-      CreateImageBatchRunner(options);
+      CreateRunner(device, precision, batch_size);
   if (!runner.ok()) return runner.status();
   // After the runner, as in a server: LibTorch then packs the weights for the
   // one thread on which a row runs.
-  const absl::StatusOr<LoadedModel> loaded =
-      LoadModel(checkpoint, ModelUse::kCpuLanes);
+  const absl::StatusOr<LoadedModel> loaded = LoadModel(
+      checkpoint,
+      device == "cpu" ? ModelUse::kCpuLanes : ModelUse::kTensorLanes);
   if (!loaded.ok()) return loaded.status();
 
   std::vector<StepRow> rows(batch_size);
@@ -67,10 +91,11 @@ absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
 int main(int argc, char** argv) {
   int batch = 0;
   double seconds = 0;
-  if (argc != 5 || !absl::SimpleAtoi(argv[3], &batch) ||
+  if (argc < 5 || argc > 7 || !absl::SimpleAtoi(argv[3], &batch) ||
       !absl::SimpleAtod(argv[4], &seconds)) {
     std::fprintf(stderr,
-                 "usage: bare_sampler MODEL_ROOT MODEL BATCH SECONDS\n");
+                 "usage: bare_sampler MODEL_ROOT MODEL BATCH SECONDS "
+                 "[DEVICE [PRECISION]]\n");
     return 2;
   }
   const auto versions = ddgan::ListVersions(argv[1], argv[2]);
@@ -83,7 +108,9 @@ int main(int argc, char** argv) {
       ddgan::ReadCheckpoint(argv[1], argv[2], versions->front());
   const absl::StatusOr<double> rate =
       checkpoint.ok()
-          ? ddgan::ImagesPerSecond(*checkpoint, batch, absl::Seconds(seconds))
+          ? ddgan::ImagesPerSecond(*checkpoint, argc > 5 ? argv[5] : "cpu",
+                                   argc > 6 ? argv[6] : "float32", batch,
+                                   absl::Seconds(seconds))
           : checkpoint.status();
   if (!rate.ok()) {
     std::fprintf(stderr, "bare_sampler: %s\n",

@@ -11,6 +11,8 @@
 Run, on an otherwise idle machine:
   ~/.cache/ddgan/python/bin/python tests/benchmark/serving_benchmark.py \
       --build=build/release [--seconds=60] [--only=poisson]
+On a GPU, with larger batches and as many calls at once as fill them:
+      --build=build/cuda --device=cuda:0 --precision=bfloat16 --batch=64
 """
 
 import argparse
@@ -26,29 +28,38 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tests' / 'integration'))
 from server_process import ServerProcess  # pylint: disable=g-import-not-at-top
 
-# The largest batch of both kinds of server in the Poisson runs.
-POISSON_BATCH = 16
 CALLERS = 8
 
 
 class Bench:
   """The binaries, and one way to run each."""
 
-  def __init__(self, build, model_root, model, seconds):
-    self.build = pathlib.Path(build)
-    self.model_root = str(model_root)
-    self.model = model
-    self.seconds = seconds
+  def __init__(self, arguments):
+    self.build = pathlib.Path(arguments.build)
+    self.model_root = str(arguments.model_root)
+    self.model = arguments.model
+    self.seconds = arguments.seconds
+    self.device = arguments.device
+    self.precision = arguments.precision
+    # The largest batch of both kinds of server in the Poisson runs.
+    self.batch = arguments.batch
+    self.rounds = arguments.rounds
+    self.shares = [float(share) for share in arguments.shares.split(',')]
+    # Of a closed loop: calls of 16 images that fill a batch and the next.
+    self.concurrency = 4 if self.device == 'cpu' else self.batch // 4
 
   def server(self, *flags):
-    return ServerProcess(str(self.build / 'server' / 'ddgan-server'),
-                         self.model_root, ['--log_level=error', *flags])
+    return ServerProcess(
+        str(self.build / 'server' / 'ddgan-server'), self.model_root,
+        [f'--devices={"auto" if self.device == "cpu" else self.device}',
+         f'--precision={self.precision}', '--log_level=error', *flags])
 
   def bare(self, batch):
     """Images/s of the sampler alone."""
     result = subprocess.run(
         [str(self.build / 'tests' / 'benchmark' / 'bare_sampler'),
-         self.model_root, self.model, str(batch), str(self.seconds / 3)],
+         self.model_root, self.model, str(batch), str(self.seconds / 3),
+         self.device, self.precision],
         check=True, capture_output=True, text=True,
         env={**os.environ, 'OMP_WAIT_POLICY': 'PASSIVE'})
     return float(result.stdout)
@@ -83,11 +94,13 @@ def ms(seconds):
 
 def saturation(bench):
   """Returns the server's capacity in images/s."""
-  closed = ['--concurrency=4', '--counts=16', '--standalone_calls=1']
-  batch = 2 * len(os.sched_getaffinity(0))
+  closed = [f'--concurrency={bench.concurrency}', '--counts=16',
+            '--standalone_calls=1']
+  batch = (2 * len(os.sched_getaffinity(0)) if bench.device == 'cpu' else
+           bench.batch)
   rates = {'bare': [], 'raw8': [], 'png': []}
   with bench.server() as server:
-    for _ in range(3):
+    for _ in range(bench.rounds):
       rates['bare'].append(bench.bare(batch))
       for form in ('raw8', 'png'):
         report = bench.load(server, f'--format={form}', *closed,
@@ -106,10 +119,10 @@ def saturation(bench):
 def poisson(bench, capacity):
   mean_count = 8.5
   head('load', 'batches', 'p50', 'p99', 'within 3x', 'images/s', 'errors')
-  for share in (0.5, 0.8, 0.95):
+  for share in bench.shares:
     for batching in ('step', 'request'):
       with bench.server(f'--batching={batching}',
-                        f'--max_batch_size={POISSON_BATCH}') as server:
+                        f'--max_batch_size={bench.batch}') as server:
         report = bench.load(
             server, f'--rate={share * capacity / mean_count:.3f}',
             '--counts=1-16', '--seed=1', f'--client_ids={CALLERS}')
@@ -130,8 +143,8 @@ def overload(bench, capacity):
         '--deadlines=2s', f'--client_ids={CALLERS}')
     peak = server.memory_mib('VmHWM')
     time.sleep(2)
-    after = bench.load(server, '--concurrency=4', '--counts=16',
-                       '--standalone_calls=1', seconds=10)
+    after = bench.load(server, f'--concurrency={bench.concurrency}',
+                       '--counts=16', '--standalone_calls=1', seconds=10)
   calls = report['calls']
   latency = report['latency']
   refused = latency['refused'] if isinstance(latency, dict) else next(
@@ -157,9 +170,16 @@ def main():
   parser.add_argument('--model', default='mnist')
   parser.add_argument('--seconds', type=float, default=60)
   parser.add_argument('--only', choices=['saturation', 'poisson', 'overload'])
+  parser.add_argument('--device', default='cpu', help='cpu or cuda:N')
+  parser.add_argument('--precision', default='float32')
+  parser.add_argument('--batch', type=int, default=16,
+                      help='largest batch of the Poisson runs')
+  parser.add_argument('--rounds', type=int, default=3,
+                      help='of the saturation runs')
+  parser.add_argument('--shares', default='0.5,0.8,0.95',
+                      help='loads of the Poisson runs, of capacity')
   arguments = parser.parse_args()
-  bench = Bench(arguments.build, arguments.model_root, arguments.model,
-                arguments.seconds)
+  bench = Bench(arguments)
   capacity = saturation(bench)
   if arguments.only in (None, 'poisson'):
     poisson(bench, capacity)

@@ -234,13 +234,16 @@ TEST_P(TensorBatchRunnerTest, PixelsAreThoseOfTheCpuLane) {
   }
 }
 
-// In 200 random schedules an image takes its steps in batches of 1 to 3 P rows,
-// at any position, among rows at any step, some of them new, some guided, some
-// with previews.
-TEST_P(TensorBatchRunnerTest, BytesDoNotDependOnTheBatch) {
-  constexpr int kPinned = 4;
+// In 200 random schedules an image takes its steps in batches of 1 to
+// `largest_batch` rows, at any position, among rows at any step, some of them
+// new, some guided, some with previews.
+void ExpectBytesDoNotDependOnTheBatch(const TensorBatchRunnerOptions& options,
+                                      int largest_batch) {
   const std::shared_ptr<const Model> model = TinyModel(3);
-  const std::unique_ptr<BatchRunner> runner = Runner(kPinned);
+  absl::StatusOr<std::unique_ptr<BatchRunner>> created =
+      CreateTensorBatchRunner(options);
+  ASSERT_TRUE(created.ok()) << created.status();
+  const std::unique_ptr<BatchRunner> runner = *std::move(created);
   const Planes picture = Picture(kTinyNumel);
   const StepRow drawn = Row(0, 77, 5, 3);
   const StepRow guided = Row(0, 78, 6, 2);
@@ -258,7 +261,7 @@ TEST_P(TensorBatchRunnerTest, BytesDoNotDependOnTheBatch) {
     std::vector<StepRow> others;  // As they take their next step.
     Pixels pixels;
     for (int step = subject.step; step >= 0; --step) {
-      const size_t size = 1 + below(3 * kPinned);
+      const size_t size = 1 + below(largest_batch);
       while (others.size() + 1 < size) {
         StepRow other = Row(next_id++, random(), random(), 3);
         if (below(2) == 0) {
@@ -296,6 +299,23 @@ TEST_P(TensorBatchRunnerTest, BytesDoNotDependOnTheBatch) {
     ASSERT_EQ(pixels, with_guide ? expected_guided : expected_drawn)
         << "schedule " << schedule;
     for (const StepRow& row : others) runner->Forget({{row.id}});
+  }
+}
+
+TEST_P(TensorBatchRunnerTest, BytesDoNotDependOnTheBatch) {
+  if (std::string(GetParam()) == "cpu") {
+    ExpectBytesDoNotDependOnTheBatch(Options(4), 12);
+    return;
+  }
+  for (const Precision precision :
+       {Precision::kFloat32, Precision::kTf32, Precision::kBfloat16}) {
+    for (const int pinned_batch : {4, 16}) {
+      SCOPED_TRACE(testing::Message() << static_cast<int>(precision)
+                                      << " pinned " << pinned_batch);
+      TensorBatchRunnerOptions options = Options(pinned_batch);
+      options.precision = precision;
+      ExpectBytesDoNotDependOnTheBatch(options, 64);
+    }
   }
 }
 

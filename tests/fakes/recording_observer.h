@@ -55,6 +55,7 @@ class RecordingObserver : public EngineObserver {
     std::map<std::string, std::array<int, kNumReloadResults>> refused_versions;
     std::vector<std::pair<std::string, bool>> device_health;
     std::vector<std::pair<std::string, int>> batch_limits;
+    std::vector<std::pair<std::string, std::string>> device_notices;
     std::map<std::string, int64_t> device_memory;  // The last ones.
   };
 
@@ -131,6 +132,11 @@ class RecordingObserver : public EngineObserver {
   void OnBatchLimit(const std::string& device, int max_batch_size) override {
     absl::MutexLock lock(&mu_);
     events_.batch_limits.emplace_back(device, max_batch_size);
+  }
+  void OnDeviceNotice(const std::string& device,
+                      const std::string& notice) override {
+    absl::MutexLock lock(&mu_);
+    events_.device_notices.emplace_back(device, notice);
   }
   void OnDeviceMemory(const std::string& device, int64_t bytes) override {
     absl::MutexLock lock(&mu_);

@@ -33,6 +33,7 @@ class SilentObserver : public EngineObserver {
   void OnModelDirectory(const absl::Status&) override {}
   void OnDeviceHealth(const std::string&, const absl::Status&) override {}
   void OnBatchLimit(const std::string&, int) override {}
+  void OnDeviceNotice(const std::string&, const std::string&) override {}
   void OnDeviceMemory(const std::string&, int64_t) override {}
 };
 

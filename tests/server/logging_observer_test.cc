@@ -99,5 +99,12 @@ TEST_F(LoggingObserverTest, PassesOnHowManyVersionsAreRefused) {
   EXPECT_EQ(next_.events().refused_versions["digits"][1], 2);
 }
 
+TEST_F(LoggingObserverTest, TellsWhatIsOddAboutADevice) {
+  observer_.OnDeviceNotice("cuda:1", "digits/3: batches of 4 run as others");
+  EXPECT_EQ(Logged(),
+            "warning device cuda:1: digits/3: batches of 4 run as others\n");
+  EXPECT_THAT(next_.events().device_notices, SizeIs(1));
+}
+
 }  // namespace
 }  // namespace ddgan

@@ -8,6 +8,7 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linspace.h>
+#include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
@@ -177,7 +178,8 @@ TEST_P(DeviceOpsTest, ARecordingReadsItsInputsAnewEachTime) {
   ops_->Run([&] {
     from = at::full({8}, 1, Options(at::kFloat));
     to = at::zeros({8}, Options(at::kFloat));
-    recording = ops_->Record(Precision::kFloat32, [&] { to.copy_(from * 2); });
+    recording = ops_->Record(Precision::kFloat32, nullptr,
+                             [&] { to.copy_(from * 2); });
   });
   for (const float value : {3.0f, 5.0f}) {
     EXPECT_GE(ops_->Run([&] {
@@ -187,6 +189,38 @@ TEST_P(DeviceOpsTest, ARecordingReadsItsInputsAnewEachTime) {
               absl::ZeroDuration());
     EXPECT_EQ(to[7].item<float>(), 2 * value);
   }
+}
+
+TEST_P(DeviceOpsTest, NeighboursShareMemoryAndReplayInAnyOrder) {
+  at::Tensor from, sums;
+  std::unique_ptr<DeviceOps::Recording> large, small;
+  ops_->Run([&] {
+    from = at::full({1 << 20}, 1, Options(at::kFloat));
+    sums = at::zeros({2}, Options(at::kFloat));
+    large = ops_->Record(Precision::kFloat32, nullptr, [&] {
+      sums.narrow(0, 0, 1).copy_((from * 2).square().sum());
+    });
+    small = ops_->Record(Precision::kFloat32, large.get(), [&] {
+      sums.narrow(0, 1, 1).copy_(
+          (from.narrow(0, 0, 1 << 10) * 3).square().sum());
+    });
+  });
+  for (const bool large_first : {true, false, true}) {
+    ops_->Run([&] {
+      sums.zero_();
+      (large_first ? large : small)->Replay();
+      (large_first ? small : large)->Replay();
+    });
+    EXPECT_EQ(sums[0].item<float>(), 4 << 20);
+    EXPECT_EQ(sums[1].item<float>(), 9 << 10);
+  }
+  // The one that made the memory may go first.
+  large.reset();
+  ops_->Run([&] {
+    sums.zero_();
+    small->Replay();
+  });
+  EXPECT_EQ(sums[1].item<float>(), 9 << 10);
 }
 
 TEST_P(DeviceOpsTest, RunPassesOnWhatItsWorkThrows) {

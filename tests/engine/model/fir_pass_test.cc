@@ -1,5 +1,5 @@
-// The filter's value by value form, which the GPU runs, against the CPU
-// kernels, which are held against the reference.
+// The filter as a thread of the GPU runs it, against the CPU kernels, which are held
+// against the reference.
 #include "engine/model/fir_pass.h"
 
 #include <gtest/gtest.h>
@@ -20,9 +20,10 @@ std::vector<float> Values(int64_t count) {
   return values;
 }
 
-void ExpectEqualsCpuKernel(const FirPass& pass) {
+template <int kWidth>
+void ExpectValuesEqualCpuKernel(const FirPass& pass) {
   const std::vector<float> in =
-      Values(pass.height * pass.width * pass.channels);
+      Values(int64_t{1} * pass.height * pass.width * pass.channels);
   std::vector<float> expected(pass.out_height * pass.out_width * pass.channels);
   const nhwc::Taps taps = {pass.taps[0], pass.taps[1], pass.taps[2],
                            pass.taps[3]};
@@ -41,14 +42,23 @@ void ExpectEqualsCpuKernel(const FirPass& pass) {
       break;
   }
   size_t i = 0;
-  for (int64_t y = 0; y < pass.out_height; ++y) {
-    for (int64_t x = 0; x < pass.out_width; ++x) {
-      for (int64_t c = 0; c < pass.channels; ++c, ++i) {
-        EXPECT_NEAR(FirValue(pass, in.data(), y, x, c), expected[i], 1e-6)
-            << y << ' ' << x << ' ' << c;
+  for (int y = 0; y < pass.out_height; ++y) {
+    for (int x = 0; x < pass.out_width; ++x) {
+      for (int c = 0; c < pass.channels; c += kWidth) {
+        const auto values = FirValues<float, kWidth>(pass, in.data(), y, x, c);
+        for (const float value : values.values) {
+          EXPECT_NEAR(value, expected[i++], 1e-6) << y << ' ' << x << ' ' << c;
+        }
       }
     }
   }
+}
+
+// Of single channels, and of four at once.
+void ExpectEqualsCpuKernel(FirPass pass) {
+  ExpectValuesEqualCpuKernel<1>(pass);
+  pass.channels = 8;
+  ExpectValuesEqualCpuKernel<4>(pass);
 }
 
 TEST(FirPassTest, DownEqualsTheCpuKernel) {
