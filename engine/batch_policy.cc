@@ -178,7 +178,25 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
       }
     }
     if (!of_class) break;
-    take(scratch.candidates[*of_class][next[*of_class]++]);
+    const std::vector<size_t>& candidates = scratch.candidates[*of_class];
+    const size_t first = next[*of_class];
+    size_t count = 1;
+    if (limits.batching == Batching::kRequest) {
+      while (first + count < candidates.size() &&
+             runnable[candidates[first + count]].request ==
+                 runnable[candidates[first]].request) {
+        ++count;
+      }
+      const bool fits =
+          decision->rows.size() + count <= size &&
+          (runnable[candidates[first]].started ||
+           new_rows + static_cast<int64_t>(count) <= limits.max_new_rows);
+      if (!fits && !decision->rows.empty()) break;
+    }
+    next[*of_class] += count;
+    for (size_t i = first; i < first + count && !full(); ++i) {
+      take(candidates[i]);
+    }
   }
   std::sort(decision->rows.begin(), decision->rows.end());
 }

@@ -17,8 +17,10 @@ namespace ddgan {
 enum class Batching {
   // Whoever arrives takes any free row of the next tick.
   kStep,
-  // A batch runs all of its steps before another forms, as servers do that
-  // batch whole requests. Kept for comparison.
+  // A batch of whole requests runs all of its steps before another forms, as
+  // in servers that batch requests: what does not fit waits, and so does what
+  // comes after it. Only a request that is larger than a batch is split. Kept
+  // for comparison.
   kRequest,
 };
 
@@ -40,6 +42,9 @@ struct RunnableTrajectory {
   size_t version = 0;
   // Has run a step before; it is never held back.
   bool started = false;
+  // Its request: a number of that one's own. Rows of a request follow one
+  // another.
+  uint64_t request = 0;
   // When its request was accepted.
   absl::Time accepted_at;
   // Index into Shares::flows.

@@ -697,6 +697,7 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
       self.candidates.push_back(&trajectory);
       self.runnable.push_back({.version = request.version_slot,
                                .started = ready,
+                               .request = id,
                                .accepted_at = request.accepted_at,
                                .flow = request.flow,
                                .finish = finish,

@@ -21,6 +21,8 @@ constexpr size_t kMaxWaitingLines = 1024;
 struct Writer {
   absl::Mutex mu;
   std::shared_ptr<spdlog::details::thread_pool> thread ABSL_GUARDED_BY(mu);
+  // All that waited is written, and the thread has ended.
+  absl::Notification ended;
 };
 
 // Never destroyed: a thread may be at it when the process ends.
@@ -32,8 +34,14 @@ Writer& TheWriter() {
 }  // namespace
 
 void SetUpLog(LogFormat format, const std::string& level) {
-  auto thread =
-      std::make_shared<spdlog::details::thread_pool>(kMaxWaitingLines, 1);
+  Writer& writer = TheWriter();
+  // Whoever is logging holds it, too, so that the last to let go may be anyone.
+  std::shared_ptr<spdlog::details::thread_pool> thread(
+      new spdlog::details::thread_pool(kMaxWaitingLines, 1),
+      [&writer](spdlog::details::thread_pool* pool) {
+        delete pool;
+        writer.ended.Notify();
+      });
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   sink->set_formatter(MakeLogFormatter(format));
   auto logger = std::make_shared<spdlog::async_logger>(
@@ -41,23 +49,24 @@ void SetUpLog(LogFormat format, const std::string& level) {
       spdlog::async_overflow_policy::overrun_oldest);
   logger->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(std::move(logger));
-  Writer& writer = TheWriter();
   absl::MutexLock lock(&writer.mu);
   writer.thread = std::move(thread);
 }
 
 bool EndLog(absl::Duration limit) {
+  Writer& writer = TheWriter();
   std::shared_ptr<spdlog::details::thread_pool> thread;
   {
-    Writer& writer = TheWriter();
     absl::MutexLock lock(&writer.mu);
     thread.swap(writer.thread);
   }
   if (thread == nullptr) return true;
   // A logger without its thread would complain to stderr.
   spdlog::set_level(spdlog::level::off);
-  return EndsWithin(limit,
-                    [thread = std::move(thread)]() mutable { thread.reset(); });
+  return EndsWithin(limit, [&writer, thread = std::move(thread)]() mutable {
+    thread.reset();
+    writer.ended.WaitForNotification();
+  });
 }
 
 bool EndsWithin(absl::Duration limit, absl::AnyInvocable<void()> work) {

@@ -45,11 +45,11 @@ class DeviceOps {
   virtual absl::Duration Run(absl::FunctionRef<void()> work) = 0;
 
   // Records what `work` does on the device in the given number format, as a
-  // CUDA graph; runs it first, at least once. When it is recorded, `work` copies
-  // nothing between host and device; the memory that it uses and did not make
-  // must outlive the recording. Memory that it makes, and holds until it ends
-  // at most, is shared with `neighbour`, a recording that is never replayed at
-  // the same time, if that is not null. Only inside Run.
+  // CUDA graph; runs it first, at least once. When it is recorded, `work`
+  // copies nothing between host and device; the memory that it uses and did not
+  // make must outlive the recording. Memory that it makes, and holds until it
+  // ends at most, is shared with `neighbour`, a recording that is never
+  // replayed at the same time, if that is not null. Only inside Run.
   virtual std::unique_ptr<Recording> Record(Precision precision,
                                             const Recording* neighbour,
                                             std::function<void()> work) = 0;

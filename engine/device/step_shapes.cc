@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <limits>
+#include <tuple>
 
 namespace ddgan {
 
@@ -18,17 +18,19 @@ std::vector<int> CheapestFirstShapes(absl::Span<const StepShape> shapes,
                                      int max_rows) {
   const size_t entries = static_cast<size_t>(max_rows) + 1;
   std::vector<int> first(entries, 0);
-  std::vector<double> cost(entries, 0);
+  // Cost, rows with the padding, and minus the first shape's rows.
+  std::vector<std::tuple<double, int, int>> best(entries);
   for (size_t n = 1; n < entries; ++n) {
-    cost[n] = std::numeric_limits<double>::infinity();
     for (size_t s = 0; s < shapes.size(); ++s) {
       const size_t rows = static_cast<size_t>(shapes[s].rows);
-      const double with = shapes[s].cost + cost[n > rows ? n - rows : 0];
-      if (with < cost[n] ||
-          (with == cost[n] && shapes[s].rows > shapes[first[n]].rows)) {
-        cost[n] = with;
-        first[n] = static_cast<int>(s);
-      }
+      const auto& [cost_left, rows_left, unused] =
+          best[n > rows ? n - rows : 0];
+      const std::tuple<double, int, int> with = {shapes[s].cost + cost_left,
+                                                 shapes[s].rows + rows_left,
+                                                 -shapes[s].rows};
+      if (s > 0 && best[n] <= with) continue;
+      best[n] = with;
+      first[n] = static_cast<int>(s);
     }
   }
   return first;

@@ -20,8 +20,9 @@ std::vector<int> ShapesToRecord(int max_rows, int pinned);
 
 // For every n in [0, max_rows] the position in `shapes` of the shape that n
 // rows run first as, so that with those that follow for the rest they cost
-// least; of equals the larger. Only the last of a batch's shapes is larger than
-// what is left. Entry 0 means nothing. `shapes` is not empty.
+// least; of equals those of the fewest rows, then the largest first. Only the
+// last of a batch's shapes is larger than what is left. Entry 0 means nothing.
+// `shapes` is not empty.
 std::vector<int> CheapestFirstShapes(absl::Span<const StepShape> shapes,
                                      int max_rows);
 

@@ -168,9 +168,9 @@ class Graph {
       : x_(TensorDescriptor(
             kX, shape.dtype,
             {batch, shape.channels, shape.height, shape.width})),
-        weight_(TensorDescriptor(kWeight, shape.dtype,
-                                 {shape.out_channels, shape.channels,
-                                  shape.kernel, shape.kernel})),
+        weight_(TensorDescriptor(
+            kWeight, shape.dtype,
+            {shape.out_channels, shape.channels, shape.kernel, shape.kernel})),
         y_(TensorDescriptor(
             kY, shape.dtype,
             {batch, shape.out_channels, shape.OutSize(shape.height),
@@ -300,8 +300,7 @@ std::optional<Plan> MakePlan(cudnnHandle_t handle, const Graph& graph,
   std::vector<Descriptor> knobs;
   std::vector<cudnnBackendDescriptor_t> raw_knobs;
   for (const auto& [type, value] : engine.knobs) {
-    Descriptor& knob =
-        knobs.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
+    Descriptor& knob = knobs.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
     knob.Set(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
     knob.SetInt(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, value);
     knob.Finalise();
@@ -323,20 +322,18 @@ std::optional<Plan> MakePlan(cudnnHandle_t handle, const Graph& graph,
   if (cudnnBackendFinalize(plan.plan.get()) != CUDNN_STATUS_SUCCESS) {
     return std::nullopt;
   }
-  plan.workspace =
-      plan.plan.GetInt(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  plan.workspace = plan.plan.GetInt(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
   return plan;
 }
 
 void Execute(cudnnHandle_t handle, const Plan& plan, const at::Tensor& x,
              const at::Tensor& weight, const at::Tensor& y) {
-  const at::Tensor workspace =
-      at::empty({plan.workspace}, x.options().dtype(at::kByte).memory_format(
-                                      at::MemoryFormat::Contiguous));
-  const std::array<void*, 3> pointers = {const_cast<void*>(x.const_data_ptr()),
-                                         const_cast<void*>(
-                                             weight.const_data_ptr()),
-                                         y.mutable_data_ptr()};
+  const at::Tensor workspace = at::empty(
+      {plan.workspace},
+      x.options().dtype(at::kByte).memory_format(at::MemoryFormat::Contiguous));
+  const std::array<void*, 3> pointers = {
+      const_cast<void*>(x.const_data_ptr()),
+      const_cast<void*>(weight.const_data_ptr()), y.mutable_data_ptr()};
   void* const workspace_pointer = workspace.mutable_data_ptr();
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   pack.SetInts<3>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, {kX, kWeight, kY});
@@ -363,9 +360,8 @@ class CudnnConvolutions : public Convolutions {
     TORCH_CHECK(x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
                     weight.is_contiguous(at::MemoryFormat::ChannelsLast),
                 "images and weights must be channels_last");
-    const Shape shape = {x.size(1),      x.size(2), x.size(3),
-                         weight.size(0), weight.size(2),
-                         stride,         padding,   x.scalar_type()};
+    const Shape shape = {x.size(1),      x.size(2), x.size(3), weight.size(0),
+                         weight.size(2), stride,    padding,   x.scalar_type()};
     const int64_t batch = x.size(0);
     const cudnnHandle_t handle = at::native::getCudnnHandle();
     auto plan = plans_.find({shape, batch});
@@ -373,8 +369,9 @@ class CudnnConvolutions : public Convolutions {
       TORCH_CHECK(c10::cuda::currentStreamCaptureStatusMayInitCtx() ==
                       c10::cuda::CaptureStatus::None,
                   "a convolution of a new shape cannot be recorded");
-      plan = plans_.emplace(std::pair(shape, batch),
-                            Choose(handle, shape, batch, weight))
+      plan = plans_
+                 .emplace(std::pair(shape, batch),
+                          Choose(handle, shape, batch, weight))
                  .first;
     }
     const at::Tensor y =
@@ -466,9 +463,9 @@ class CudnnConvolutions : public Convolutions {
           std::max(sums, shape.channels * shape.height * shape.width);
       // 64 images, too, where they take not too much memory: that many may
       // split their sums as one does not.
-      const int64_t images =
-          std::max({batch, reference_batch, std::min<int64_t>(256, kSums / sums),
-                    std::min<int64_t>(64, kValues / values)});
+      const int64_t images = std::max(
+          {batch, reference_batch, std::min<int64_t>(256, kSums / sums),
+           std::min<int64_t>(64, kValues / values)});
       x_ = EmptyImages(images, shape.channels, shape.height, shape.width,
                        weight.options());
       at::Generator random =
@@ -495,8 +492,8 @@ class CudnnConvolutions : public Convolutions {
     // The last batch overlaps the one before where they do not divide.
     void RunAll(const Plan& plan, int64_t batch, const at::Tensor& y) const {
       // Parts of x_ and y may begin at an address that cuDNN does not take.
-      const at::Tensor x_part = EmptyImages(batch, x_.size(1), x_.size(2),
-                                            x_.size(3), x_.options());
+      const at::Tensor x_part =
+          EmptyImages(batch, x_.size(1), x_.size(2), x_.size(3), x_.options());
       const at::Tensor y_part =
           EmptyImages(batch, y.size(1), y.size(2), y.size(3), y.options());
       for (int64_t i = 0; i < images(); i += batch) {

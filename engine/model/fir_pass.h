@@ -51,8 +51,10 @@ DDGAN_HOST_DEVICE inline int FirSource(const FirPass& pass, int out, int j,
 // [height, width, channels] at `in`. kWidth divides `channel` and channels, and
 // `in` is aligned for a ChannelVector of that width.
 template <typename T, int kWidth>
-DDGAN_HOST_DEVICE inline ChannelVector<T, kWidth> FirValues(
-    const FirPass& pass, const T* in, int y, int x, int channel) {
+DDGAN_HOST_DEVICE inline ChannelVector<T, kWidth> FirValues(const FirPass& pass,
+                                                            const T* in, int y,
+                                                            int x,
+                                                            int channel) {
   float sum[kWidth] = {};
   for (int j = 0; j < 4; ++j) {
     const int row = FirSource(pass, y, j, pass.height);

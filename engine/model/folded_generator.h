@@ -18,8 +18,8 @@ namespace ddgan {
 // with the generator's parameters.
 struct FoldedGenerator {
   struct Conv {
-    at::Tensor weight;  // [out, in, K, K]
-    at::Tensor bias;    // [out], or undefined
+    at::Tensor weight;       // [out, in, K, K]
+    at::Tensor bias;         // [out], or undefined
     int64_t resolution = 0;  // Height and width of the input.
     int64_t padding = 0;
     int64_t stride = 1;
@@ -38,8 +38,8 @@ struct FoldedGenerator {
   std::vector<Module> modules;
   // style_weight x style + style_bias: from a block's style_offset on scale and
   // shift of its first norm, in each, then those of its second, out each.
-  at::Tensor style_weight;  // [sum, z_emb]
-  at::Tensor style_bias;    // [sum]
+  at::Tensor style_weight;       // [sum, z_emb]
+  at::Tensor style_bias;         // [sum]
   Parameters latent_parameters;  // For MapLatent.
 };
 

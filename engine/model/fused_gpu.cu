@@ -146,10 +146,9 @@ __device__ Affine ChannelAffine(const GroupNormPass& pass, const T* image,
   const float factor =
       rstd *
       static_cast<float>(scale[image_index * pass.scale_stride + channel]);
-  return {factor,
-          (offset - mean) * factor +
-              static_cast<float>(
-                  shift[image_index * pass.shift_stride + channel])};
+  return {factor, (offset - mean) * factor +
+                      static_cast<float>(
+                          shift[image_index * pass.shift_stride + channel])};
 }
 
 template <typename T, int kWidth>
@@ -182,8 +181,8 @@ __global__ void NormaliseKernel(GroupNormPass pass, const T* x, const T* scale,
     for (int part = 1; part < parts; ++part) {
       total = total + group_sums[part * pass.groups + group];
     }
-    affine[channel] = ChannelAffine(pass, image, offsets, scale, shift, channel,
-                                    total);
+    affine[channel] =
+        ChannelAffine(pass, image, offsets, scale, shift, channel, total);
   }
   __syncthreads();
 
@@ -192,8 +191,8 @@ __global__ void NormaliseKernel(GroupNormPass pass, const T* x, const T* scale,
   const int last = chunk.last * columns;
   using Vector = ChannelVector<T, kWidth>;
   const Vector* from = reinterpret_cast<const Vector*>(image);
-  Vector* to = reinterpret_cast<Vector*>(
-      y + image_index * pass.pixels * pass.channels);
+  Vector* to =
+      reinterpret_cast<Vector*>(y + image_index * pass.pixels * pass.channels);
   for (int i = chunk.first * columns + threadIdx.x; i < last; i += kThreads) {
     const int channel = i % columns * kWidth;
     Vector vector = from[i];
@@ -244,7 +243,7 @@ __global__ void __launch_bounds__(kSlabThreads)
   // Of every thread its sums by channel; the padding spreads them over banks.
   __shared__ Sums thread_sums[kWidth][kSlabThreads + 4];
   __shared__ Sums part_sums[kSlabThreads];  // [parts, slab]
-  extern __shared__ Affine affine[];  // [slab]
+  extern __shared__ Affine affine[];        // [slab]
   const int64_t image_index = blockIdx.y;
   const T* image = x + image_index * pass.pixels * pass.channels;
   const float* offsets = OffsetsOf(pass, image_index);
@@ -371,7 +370,8 @@ void GroupNorm(const GroupNormPass& pass, const T* x, const T* scale,
   if (const int slab = SlabChannels<T>(pass); slab > 0) {
     LaunchSlabs(pass, slab, x, scale, shift, y);
   } else if (pass.channels % kWidestChannelVector<T> == 0) {
-    LaunchGroupNorm<T, kWidestChannelVector<T>>(pass, x, scale, shift, workspace, y);
+    LaunchGroupNorm<T, kWidestChannelVector<T>>(pass, x, scale, shift,
+                                                workspace, y);
   } else {
     LaunchGroupNorm<T, 1>(pass, x, scale, shift, workspace, y);
   }

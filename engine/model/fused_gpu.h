@@ -38,9 +38,8 @@ int64_t GroupNormWorkspace(const GroupNormPass& pass);
 
 // y = act(scale * norm(x + offset) + shift); see nhwc::GroupNorm. y is not
 // x.
-void GroupNormGpu(const GroupNormPass& pass, const float* x,
-                  const float* scale, const float* shift, float* workspace,
-                  float* y);
+void GroupNormGpu(const GroupNormPass& pass, const float* x, const float* scale,
+                  const float* shift, float* workspace, float* y);
 void GroupNormGpu(const GroupNormPass& pass, const c10::BFloat16* x,
                   const c10::BFloat16* scale, const c10::BFloat16* shift,
                   float* workspace, c10::BFloat16* y);

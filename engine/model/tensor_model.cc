@@ -96,9 +96,9 @@ class TensorModel::Modules {
     }
     h = Run(module.convs[0], h);
     const StepBiases step_biases = {module.step_biases, t_};
-    h = BiasedGroupNormAct(
-        h, &step_biases, Style(style + 2 * in, out),
-        Style(style + 2 * in + out, out), NormActivation::kSilu);
+    h = BiasedGroupNormAct(h, &step_biases, Style(style + 2 * in, out),
+                           Style(style + 2 * in + out, out),
+                           NormActivation::kSilu);
     h = Run(module.convs[1], h);
     if (module.convs.size() > 2) skip = Run(module.convs[2], skip);
     return AddBiasInto(h, skip, module.convs[1].bias, kInverseSqrt2);
@@ -193,8 +193,7 @@ at::Tensor TensorModel::Run(const at::Tensor& x, const at::Tensor& t,
   Modules modules(*this, Styles(z.to(dtype_)), t, convolutions);
   const at::Tensor image =
       x.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
-  return at::tanh(
-      WalkGenerator(config_, plan_, image, modules).to(at::kFloat));
+  return at::tanh(WalkGenerator(config_, plan_, image, modules).to(at::kFloat));
 }
 
 int64_t TensorModel::bytes() const {

@@ -54,9 +54,9 @@ absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
   if (!runner.ok()) return runner.status();
   // After the runner, as in a server: LibTorch then packs the weights for the
   // one thread on which a row runs.
-  const absl::StatusOr<LoadedModel> loaded = LoadModel(
-      checkpoint,
-      device == "cpu" ? ModelUse::kCpuLanes : ModelUse::kTensorLanes);
+  const absl::StatusOr<LoadedModel> loaded =
+      LoadModel(checkpoint,
+                device == "cpu" ? ModelUse::kCpuLanes : ModelUse::kTensorLanes);
   if (!loaded.ok()) return loaded.status();
 
   std::vector<StepRow> rows(batch_size);

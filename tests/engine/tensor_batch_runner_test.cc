@@ -2,7 +2,9 @@
 // not depend on who else is in a batch, and must be those of the CPU lane.
 #include "engine/tensor_batch_runner.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <c10/core/GradMode.h>
@@ -14,11 +16,15 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/cuda_devices.h"
+#include "engine/device/device_batch_runner.h"
+#include "engine/device/device_ops.h"
 #include "engine/image_batch_runner.h"
+#include "engine/model/convolutions.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
 #include "engine/philox.h"
@@ -28,7 +34,10 @@
 namespace ddgan {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using Pixels = std::vector<uint8_t>;
 using Planes = std::vector<float>;
 
@@ -518,6 +527,158 @@ TEST_P(TensorBatchRunnerTest, Bfloat16IsCloseAndEqualInEveryBatch) {
 INSTANTIATE_TEST_SUITE_P(Cpu, TensorBatchRunnerTest, testing::Values("cpu"));
 INSTANTIATE_TEST_SUITE_P(Cuda, TensorBatchRunnerTest,
                          testing::Values("cuda:0"));
+
+// The CPU, but convolutions of `odd_batch` images are off in the last digit, as
+// another order of summation would make them, and those of `refused_batch` do
+// not run.
+class OddOps : public DeviceOps {
+ public:
+  OddOps(int64_t odd_batch, int64_t refused_batch,
+         std::vector<int64_t>* batches)
+      : odd_batch_(odd_batch),
+        refused_batch_(refused_batch),
+        batches_(batches),
+        cpu_(NewCpuOps()) {}
+
+  c10::Device device() const override { return cpu_->device(); }
+  at::Tensor HostMemory(int64_t bytes) const override {
+    return cpu_->HostMemory(bytes);
+  }
+  absl::Duration Run(absl::FunctionRef<void()> work) override {
+    work();
+    return absl::Milliseconds(1);
+  }
+  std::unique_ptr<Recording> Record(Precision precision,
+                                    const Recording* neighbour,
+                                    std::function<void()> work) override {
+    return cpu_->Record(precision, neighbour, std::move(work));
+  }
+  std::unique_ptr<Convolutions> NewConvolutions(Precision precision) override {
+    class OddConvolutions : public Convolutions {
+     public:
+      OddConvolutions(const OddOps& ops, std::unique_ptr<Convolutions> cpu)
+          : ops_(ops), cpu_(std::move(cpu)) {}
+      at::Tensor Run(const at::Tensor& x, const at::Tensor& weight,
+                     int64_t stride, int64_t padding) override {
+        const int64_t batch = x.size(0);
+        TORCH_CHECK(batch != ops_.refused_batch_, "no kernel");
+        // One image at a time, so that others are equal.
+        std::vector<at::Tensor> images;
+        for (int64_t i = 0; i < batch; ++i) {
+          images.push_back(
+              cpu_->Run(x.narrow(0, i, 1), weight, stride, padding));
+        }
+        ops_.batches_->push_back(batch);
+        const at::Tensor y =
+            at::cat(images).contiguous(at::MemoryFormat::ChannelsLast);
+        return batch == ops_.odd_batch_ ? y * (1 + 1e-7) : y;
+      }
+
+     private:
+      const OddOps& ops_;
+      const std::unique_ptr<Convolutions> cpu_;
+    };
+    return std::make_unique<OddConvolutions>(*this,
+                                             cpu_->NewConvolutions(precision));
+  }
+  void StartRows(const RowBuffers& buffers) override {
+    cpu_->StartRows(buffers);
+  }
+  void FinishRows(const RowBuffers& buffers) override {
+    cpu_->FinishRows(buffers);
+  }
+  void ToRgb8(const at::Tensor& images, const at::Tensor& rows) override {
+    cpu_->ToRgb8(images, rows);
+  }
+
+ private:
+  const int64_t odd_batch_;
+  const int64_t refused_batch_;
+  std::vector<int64_t>* const batches_;
+  const std::unique_ptr<DeviceOps> cpu_;
+};
+
+class BatchShapesTest : public testing::Test {
+ protected:
+  // Everything costs the same here, so that one shape is best for any batch.
+  std::unique_ptr<BatchRunner> Runner(int64_t odd_batch,
+                                      int64_t refused_batch) {
+    TensorBatchRunnerOptions options;
+    options.pinned_batch = 8;
+    options.max_batch_size = 16;
+    options.max_trajectories = 64;
+    options.on_notice = [this](const std::string& notice) {
+      notices_.push_back(notice);
+    };
+    return NewDeviceBatchRunner(
+        options, std::make_unique<OddOps>(odd_batch, refused_batch, &batches_));
+  }
+
+  // The sizes in which a step of `size` rows is computed, once its shapes are
+  // recorded.
+  std::set<int64_t> ShapesOf(BatchRunner& runner, int size) {
+    std::vector<StepRow> rows;
+    for (int i = 0; i < size; ++i) {
+      rows.push_back(Row(i, 5, static_cast<uint32_t>(i), 3));
+    }
+    for (int run = 0; run < 2; ++run) {
+      batches_.clear();
+      const absl::Status status = runner.RunStep(model_, rows).status();
+      EXPECT_TRUE(status.ok()) << status;
+    }
+    for (const StepRow& row : rows) runner.Forget({{row.id}});
+    return {batches_.begin(), batches_.end()};
+  }
+
+  const std::shared_ptr<const Model> model_ = TinyModel(3);
+  std::vector<int64_t> batches_;  // Of every convolution.
+  std::vector<std::string> notices_;
+};
+
+TEST_F(BatchShapesTest, ABatchRunsAsTheShapeThatHoldsIt) {
+  const std::unique_ptr<BatchRunner> runner = Runner(0, 0);
+  EXPECT_THAT(ShapesOf(*runner, 1), ElementsAre(1));
+  EXPECT_THAT(ShapesOf(*runner, 3), ElementsAre(4));
+  EXPECT_THAT(ShapesOf(*runner, 5), ElementsAre(8));
+  EXPECT_THAT(ShapesOf(*runner, 16), ElementsAre(16));
+  EXPECT_THAT(notices_, IsEmpty());
+}
+
+TEST_F(BatchShapesTest, ShapesAreRecordedWhenABatchCallsForThem) {
+  const std::unique_ptr<BatchRunner> runner = Runner(0, 0);
+  const StepRow row = Row(1, 5, 0, 3);
+  ASSERT_TRUE(runner->RunStep(model_, {&row, 1}).ok());
+  EXPECT_THAT(std::set<int64_t>(batches_.begin(), batches_.end()),
+              ElementsAre(1, 8));  // And the pinned one.
+}
+
+TEST_F(BatchShapesTest, AShapeOfOtherBytesIsNotUsedAndTheOperatorHears) {
+  const std::unique_ptr<BatchRunner> runner = Runner(4, 0);
+  EXPECT_THAT(ShapesOf(*runner, 3), ElementsAre(8));
+  EXPECT_THAT(notices_,
+              ElementsAre("tiny/1: batches of 4 run as other shapes: they give "
+                          "other bytes than batches of 8"));
+  EXPECT_THAT(ShapesOf(*runner, 1), ElementsAre(1));
+  EXPECT_THAT(ShapesOf(*runner, 3), ElementsAre(8));
+  EXPECT_THAT(notices_, SizeIs(1));  // Said once.
+}
+
+TEST_F(BatchShapesTest, AShapeThatDoesNotRunIsNotUsedAndTheOperatorHears) {
+  const std::unique_ptr<BatchRunner> runner = Runner(0, 16);
+  EXPECT_THAT(ShapesOf(*runner, 16), ElementsAre(8));
+  EXPECT_THAT(
+      notices_,
+      ElementsAre("tiny/1: batches of 16 run as other shapes: recording: no "
+                  "kernel"));
+}
+
+TEST_F(BatchShapesTest, APinnedShapeThatDoesNotRunIsAnError) {
+  const std::unique_ptr<BatchRunner> runner = Runner(0, 8);
+  const StepRow row = Row(1, 5, 0, 3);
+  const absl::Status status = runner->RunStep(model_, {&row, 1}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no kernel"));
+}
 
 TEST(CreateTensorBatchRunnerTest, NamesTheOptionThatIsOutOfRange) {
   TensorBatchRunnerOptions options;

@@ -145,10 +145,11 @@ class LoadTest(unittest.TestCase):
                      '--cancel=0.5', '--standalone_calls=1')
       calls = report['calls']
       self.assertEqual(calls['scheduled'], 1000)
-      # About half of those that were not refused before.
+      # About half of those that were not refused before; more where the server
+      # is slow, since calls that would have been done are cancelled, too.
       taken = calls['scheduled'] - calls['refused']
       self.assertGreater(taken, 200)
-      self.assertAlmostEqual(calls['cancelled'] / taken, 0.5, delta=0.15)
+      self.assertGreater(calls['cancelled'] / taken, 0.35)
       self.assertEqual(calls['failed'] + calls['unanswered'], 0)
       self.assertEqual(cancel_streams(server, streams=64), 32)
       metrics = wait_until_idle(server)

@@ -178,8 +178,8 @@ TEST_P(DeviceOpsTest, ARecordingReadsItsInputsAnewEachTime) {
   ops_->Run([&] {
     from = at::full({8}, 1, Options(at::kFloat));
     to = at::zeros({8}, Options(at::kFloat));
-    recording = ops_->Record(Precision::kFloat32, nullptr,
-                             [&] { to.copy_(from * 2); });
+    recording =
+        ops_->Record(Precision::kFloat32, nullptr, [&] { to.copy_(from * 2); });
   });
   for (const float value : {3.0f, 5.0f}) {
     EXPECT_GE(ops_->Run([&] {

@@ -52,6 +52,11 @@ TEST(CheapestFirstShapesTest, WhereRowsCostAllNothingIsPadded) {
   EXPECT_THAT(ShapesOf(shapes, 22), ElementsAre(16, 4, 1, 1));
 }
 
+TEST(CheapestFirstShapesTest, OfEqualsTheFewestRowsAndThenTheLargest) {
+  EXPECT_THAT(ShapesOf({{1, 5}, {4, 5}, {16, 5}}, 3), ElementsAre(4));
+  EXPECT_THAT(ShapesOf({{1, 1}, {4, 4}}, 4), ElementsAre(4));
+}
+
 TEST(CheapestFirstShapesTest, OneShapeIsRepeated) {
   EXPECT_THAT(ShapesOf({{16, 3}}, 33), ElementsAre(16, 16, 16));
 }

@@ -62,11 +62,11 @@ TEST_P(CudnnConvolutionsTest, AreRightAndTheSameForEveryBatchSize) {
       EXPECT_TRUE(y.is_contiguous(at::MemoryFormat::ChannelsLast));
       if (first == 0 && batch == 16) {
         const double rounding = precision == Precision::kFloat32 ? 1e-5 : 2e-2;
-        EXPECT_LT(MaxAbsDifference(
-                      y, at::conv2d(x.narrow(0, 0, 16).to(at::kDouble),
-                                    weight.to(at::kDouble), {}, c.stride,
-                                    c.padding)),
-                  rounding);
+        EXPECT_LT(
+            MaxAbsDifference(
+                y, at::conv2d(x.narrow(0, 0, 16).to(at::kDouble),
+                              weight.to(at::kDouble), {}, c.stride, c.padding)),
+            rounding);
         expected = y;
       }
       if (first + batch > 16) break;

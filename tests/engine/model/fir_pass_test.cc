@@ -1,5 +1,5 @@
-// The filter as a thread of the GPU runs it, against the CPU kernels, which are held
-// against the reference.
+// The filter as a thread of the GPU runs it, against the CPU kernels, which are
+// held against the reference.
 #include "engine/model/fir_pass.h"
 
 #include <gtest/gtest.h>

@@ -43,9 +43,9 @@ class FusedOperatorsTest
     return at::randn(shape).to(Dtype());
   }
   static at::Tensor OnDevice(const at::Tensor& tensor) {
-    return tensor.dim() == 4 ? tensor.to(Device()).contiguous(
-                                   at::MemoryFormat::ChannelsLast)
-                             : tensor.to(Device());
+    return tensor.dim() == 4
+               ? tensor.to(Device()).contiguous(at::MemoryFormat::ChannelsLast)
+               : tensor.to(Device());
   }
 
   struct NormCase {
@@ -60,18 +60,17 @@ class FusedOperatorsTest
   static at::Tensor Fused(const NormCase& c) {
     StepBiases biases;
     if (c.table.defined()) biases = {OnDevice(c.table), OnDevice(c.t)};
-    return BiasedGroupNormAct(OnDevice(c.x),
-                              c.table.defined() ? &biases : nullptr,
-                              OnDevice(c.scale), OnDevice(c.shift),
-                              c.activation)
+    return BiasedGroupNormAct(
+               OnDevice(c.x), c.table.defined() ? &biases : nullptr,
+               OnDevice(c.scale), OnDevice(c.shift), c.activation)
         .cpu();
   }
 
   static at::Tensor Exact(const NormCase& c) {
     at::Tensor x = c.x.to(at::kDouble);
     const auto on_images = [](const at::Tensor& channels) {
-      return channels.to(at::kDouble).view(
-          {channels.dim() == 2 ? channels.size(0) : 1, -1, 1, 1});
+      return channels.to(at::kDouble)
+          .view({channels.dim() == 2 ? channels.size(0) : 1, -1, 1, 1});
     };
     if (c.table.defined()) x = x + on_images(c.table.index_select(0, c.t));
     const at::Tensor y =
@@ -124,14 +123,13 @@ TEST_P(FusedOperatorsTest, StepBiasesAndStylesMayBePartsOfLongerRows) {
     c.scale = styles.narrow(1, 0, channels);
     c.shift = styles.narrow(1, 3 * channels, channels);
     // What the row of the device's tensor is part of travels, too.
-    const StepBiases biases = {
-        table.to(Device()).narrow(1, channels, channels), c.t.to(Device())};
+    const StepBiases biases = {table.to(Device()).narrow(1, channels, channels),
+                               c.t.to(Device())};
     const at::Tensor on_device = styles.to(Device());
     const at::Tensor actual =
-        BiasedGroupNormAct(OnDevice(c.x), &biases,
-                           on_device.narrow(1, 0, channels),
-                           on_device.narrow(1, 3 * channels, channels),
-                           NormActivation::kSilu)
+        BiasedGroupNormAct(
+            OnDevice(c.x), &biases, on_device.narrow(1, 0, channels),
+            on_device.narrow(1, 3 * channels, channels), NormActivation::kSilu)
             .cpu();
     const at::Tensor expected = Exact(c);
     EXPECT_LT(MaxAbsDifference(actual, expected),
@@ -182,11 +180,11 @@ TEST_P(FusedOperatorsTest, BiasesAreAdded) {
     const at::Tensor bias = at::randn({channels});
     const at::Tensor wide_bias = bias.to(at::kDouble).view({1, -1, 1, 1});
     const at::Tensor sum = x.to(at::kDouble) + wide_bias;
-    EXPECT_LT(MaxAbsDifference(
-                  AddBiasInto(OnDevice(x.clone()), {}, bias.to(Device()), 1)
-                      .cpu(),
-                  sum),
-              Rounding(4))
+    EXPECT_LT(
+        MaxAbsDifference(
+            AddBiasInto(OnDevice(x.clone()), {}, bias.to(Device()), 1).cpu(),
+            sum),
+        Rounding(4))
         << channels;
     EXPECT_LT(MaxAbsDifference(AddBiasInto(OnDevice(x.clone()), OnDevice(other),
                                            bias.to(Device()), 0.7)
@@ -197,11 +195,18 @@ TEST_P(FusedOperatorsTest, BiasesAreAdded) {
   }
 }
 
+std::string DtypeName(
+    const testing::TestParamInfo<FusedOperatorsTest::ParamType>& info) {
+  return std::get<1>(info.param) == at::kFloat ? "float32" : "bfloat16";
+}
+
 const auto kDtypes = testing::Values(at::kFloat, at::kBFloat16);
 INSTANTIATE_TEST_SUITE_P(Cpu, FusedOperatorsTest,
-                         testing::Combine(testing::Values("cpu"), kDtypes));
+                         testing::Combine(testing::Values("cpu"), kDtypes),
+                         DtypeName);
 INSTANTIATE_TEST_SUITE_P(Cuda, FusedOperatorsTest,
-                         testing::Combine(testing::Values("cuda:0"), kDtypes));
+                         testing::Combine(testing::Values("cuda:0"), kDtypes),
+                         DtypeName);
 
 }  // namespace
 }  // namespace ddgan
