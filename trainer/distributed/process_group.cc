@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
+#include <signal.h>
 
 #include <exception>
 #include <torch/csrc/distributed/c10d/Types.hpp>
@@ -123,6 +124,8 @@ absl::StatusOr<std::unique_ptr<ProcessGroup>> ProcessGroup::Join(
   if (environment.size == 1) {
     return std::unique_ptr<ProcessGroup>(new ProcessGroup(std::move(state)));
   }
+  // Gloo writes to connections that the other end may just have left.
+  signal(SIGPIPE, SIG_IGN);
   absl::StatusOr<Rendezvous> rendezvous = Meet(environment, timeout);
   if (!rendezvous.ok()) return rendezvous.status();
   state->store = rendezvous->store;

@@ -62,7 +62,9 @@ TEST_P(ProcessesTest, AKilledProcessMakesTheOthersFailWithUnavailable) {
   const int size = GetParam();
   const std::vector<WorkerResult> results = RunWorkers("last_is_killed", size);
   for (int rank = 0; rank < size - 1; ++rank) {
-    EXPECT_TRUE(results[rank].Succeeded()) << results[rank].output;
+    EXPECT_TRUE(results[rank].Succeeded())
+        << "status " << results[rank].wait_status << ": "
+        << results[rank].output;
     EXPECT_THAT(results[rank].output,
                 HasSubstr("UNAVAILABLE: process group: a process is gone: "));
   }
