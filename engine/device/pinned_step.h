@@ -51,11 +51,11 @@ class PinnedStep {
   PinnedStep& operator=(const PinnedStep&) = delete;
 
   // Enqueues the step for `rows`, P DeviceRows as uint8 in host memory that
-  // must stay until the device is done. Only inside ops.Run.
+  // must stay until the device is done. Leaves its results in the memory's
+  // first P rows until the next step of any shape. Only inside ops.Run.
   void Enqueue(const at::Tensor& rows);
 
-  // Leaves its results in the memory's first P rows until the next step.
-  int64_t rows() const { return rows_; }
+  int64_t rows() const { return rows_; }  // P
 
  private:
   void RunOnce();
