@@ -41,7 +41,9 @@ struct TensorBatchRunnerOptions {
   std::string device = "cuda:0";  // "cuda:N", or "cpu" for tests.
   // "cpu" has no kTf32.
   Precision precision = Precision::kFloat32;
-  int pinned_batch = 64;    // P, the shape that decides the bytes. [1, 256]
+  // P, the shape that decides the bytes; its memory is taken in any case.
+  // [1, 256]
+  int pinned_batch = 64;
   int max_batch_size = 64;  // Rows of one step. [1, 4096]
   // Images in flight; a row that would start one more is refused. Each holds
   // one float32 image on the device. [max_batch_size, 1e6]

@@ -502,7 +502,9 @@ std::vector<Flag> BuildFlags() {
        absl::StrCat(
            "The batch shape that decides an image's bytes on a GPU, 1 to 256.\n"
            "Other shapes (1, 4, 16, ...) run where a check at load finds\n"
-           "their bytes equal to it. Default ",
+           "their bytes equal to it. It takes that many rows' memory: less "
+           "for\n"
+           "large images on a small GPU. Default ",
            defaults.engine.pinned_batch, "."),
        SetInt([](ServerOptions* o) { return &o->engine.pinned_batch; }, 1,
               256)},
