@@ -22,22 +22,8 @@
 namespace ddgan {
 namespace {
 
-ModelConfig TinyConfig() {
-  ModelConfig config;
-  config.image_size = 16;
-  config.num_channels = 3;
-  config.num_channels_dae = 16;
-  config.ch_mult = {1, 2};
-  config.num_res_blocks = 1;
-  config.attn_resolutions = {8};
-  config.nz = 12;
-  config.z_emb_dim = 16;
-  config.n_mlp = 1;
-  return config;
-}
-
 std::shared_ptr<const Model> TinyModel(uint64_t seed) {
-  const ModelConfig config = TinyConfig();
+  const ModelConfig config = SmallRgbConfig();
   return std::make_shared<const Model>(
       ModelIdentity{"tiny", 1, "digest"},
       Generator(config, VisibleParameters(config, seed)));
@@ -168,7 +154,7 @@ TEST(ImageBatchRunnerMemoryTest, CountsWeightsAndImagesInFlight) {
 
 TEST(ImageBatchRunnerMemoryTest, CountsEveryModelThatItRanAndIsStillLoaded) {
   std::shared_ptr<const Model> small = TinyModel(3);
-  ModelConfig config = TinyConfig();
+  ModelConfig config = SmallRgbConfig();
   config.image_size = 32;
   const auto large = std::make_shared<const Model>(
       ModelIdentity{"large", 1, "digest"},
@@ -204,7 +190,7 @@ TEST(ImageBatchRunnerGuideTest, IsDiffusedByTheForwardProcess) {
   ASSERT_EQ((*outcome)->previews.size(), 1u);
 
   // The same by hand: x_2 = ac[2] guide + sc[2] n, then one generator step.
-  std::vector<float> x2(guide.size()), z(TinyConfig().nz);
+  std::vector<float> x2(guide.size()), z(SmallRgbConfig().nz);
   FillNormal({5, 2, 2, NoiseStream::kGuide}, x2.size(), x2.data());
   const NoiseSchedule& schedule = model->schedule();
   for (size_t i = 0; i < x2.size(); ++i) {
@@ -266,7 +252,7 @@ TEST(ImageBatchRunnerErrorTest, AFailedStepMovesNoRow) {
 }
 
 TEST(ImageBatchRunnerErrorTest, OutputThatIsNotFiniteIsAnError) {
-  const ModelConfig config = TinyConfig();
+  const ModelConfig config = SmallRgbConfig();
   Parameters parameters =
       InitialParameters(PlanGenerator(config).parameters, 1);
   parameters.back().fill_(std::numeric_limits<float>::quiet_NaN());

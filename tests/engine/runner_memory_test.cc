@@ -81,16 +81,7 @@ using ::testing::HasSubstr;
 using Pixels = std::vector<uint8_t>;
 
 std::shared_ptr<const Model> TinyModel(int image_size) {
-  ModelConfig config;
-  config.image_size = image_size;
-  config.num_channels = 3;
-  config.num_channels_dae = 16;
-  config.ch_mult = {1, 2};
-  config.num_res_blocks = 1;
-  config.attn_resolutions = {8};
-  config.nz = 12;
-  config.z_emb_dim = 16;
-  config.n_mlp = 1;
+  const ModelConfig config = SmallRgbConfig(image_size);
   return std::make_shared<const Model>(
       ModelIdentity{"tiny", image_size, "digest"},
       Generator(config, VisibleParameters(config, 3)), ModelUse::kAllLanes);

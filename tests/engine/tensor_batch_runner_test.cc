@@ -41,30 +41,17 @@ using ::testing::SizeIs;
 using Pixels = std::vector<uint8_t>;
 using Planes = std::vector<float>;
 
-ModelConfig TinyConfig() {
-  ModelConfig config;
-  config.image_size = 16;
-  config.num_channels = 3;
-  config.num_channels_dae = 16;
-  config.ch_mult = {1, 2};
-  config.num_res_blocks = 1;
-  config.attn_resolutions = {8};
-  config.nz = 13;
-  config.z_emb_dim = 16;
-  config.n_mlp = 1;
-  return config;
-}
 constexpr size_t kTinyNumel = 3 * 16 * 16;
 
 Parameters TinyParameters(uint64_t seed) {
-  return VisibleParameters(TinyConfig(), seed);
+  return VisibleParameters(SmallRgbConfig(), seed);
 }
 
 std::shared_ptr<const Model> TinyModel(uint64_t seed,
                                        ModelUse use = ModelUse::kAllLanes) {
   return std::make_shared<const Model>(
       ModelIdentity{"tiny", 1, "digest"},
-      Generator(TinyConfig(), TinyParameters(seed)), use);
+      Generator(SmallRgbConfig(), TinyParameters(seed)), use);
 }
 
 std::shared_ptr<const Model> GoldenModel(const std::string& name) {
@@ -425,7 +412,7 @@ TEST_P(TensorBatchRunnerTest, WeightsThatAreNotFiniteAreAnError) {
   Parameters parameters = TinyParameters(1);
   parameters.back().fill_(std::numeric_limits<float>::quiet_NaN());
   const auto model = std::make_shared<const Model>(
-      ModelIdentity{"broken", 4, ""}, Generator(TinyConfig(), parameters),
+      ModelIdentity{"broken", 4, ""}, Generator(SmallRgbConfig(), parameters),
       ModelUse::kTensorLanes);
   const StepRow row = Row(1, 5, 2, 3);
   EXPECT_THAT(
