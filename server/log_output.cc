@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "spdlog/async.h"
+#include "spdlog/sinks/sink.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -17,12 +19,26 @@ namespace {
 
 constexpr size_t kMaxWaitingLines = 1024;
 
-// Of the default logger, which itself does not keep it alive.
+// Tells when the thread that writes has come to its message.
+class MarkerSink : public spdlog::sinks::sink {
+ public:
+  explicit MarkerSink(absl::Notification* reached) : reached_(reached) {}
+  void log(const spdlog::details::log_msg&) override { reached_->Notify(); }
+  void flush() override {}
+  void set_pattern(const std::string&) override {}
+  void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
+
+ private:
+  absl::Notification* const reached_;
+};
+
+// Behind the default logger.
 struct Writer {
   absl::Mutex mu;
+  // Not ended by EndLog: whoever is logging at that moment still needs it.
   std::shared_ptr<spdlog::details::thread_pool> thread ABSL_GUARDED_BY(mu);
-  // All that waited is written, and the thread has ended.
-  absl::Notification ended;
+  bool ended ABSL_GUARDED_BY(mu) = false;
+  absl::Notification written;  // What was logged before the end.
 };
 
 // Never destroyed: a thread may be at it when the process ends.
@@ -34,14 +50,8 @@ Writer& TheWriter() {
 }  // namespace
 
 void SetUpLog(LogFormat format, const std::string& level) {
-  Writer& writer = TheWriter();
-  // Whoever is logging holds it, too, so that the last to let go may be anyone.
-  std::shared_ptr<spdlog::details::thread_pool> thread(
-      new spdlog::details::thread_pool(kMaxWaitingLines, 1),
-      [&writer](spdlog::details::thread_pool* pool) {
-        delete pool;
-        writer.ended.Notify();
-      });
+  auto thread =
+      std::make_shared<spdlog::details::thread_pool>(kMaxWaitingLines, 1);
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   sink->set_formatter(MakeLogFormatter(format));
   auto logger = std::make_shared<spdlog::async_logger>(
@@ -49,6 +59,7 @@ void SetUpLog(LogFormat format, const std::string& level) {
       spdlog::async_overflow_policy::overrun_oldest);
   logger->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(std::move(logger));
+  Writer& writer = TheWriter();
   absl::MutexLock lock(&writer.mu);
   writer.thread = std::move(thread);
 }
@@ -58,14 +69,20 @@ bool EndLog(absl::Duration limit) {
   std::shared_ptr<spdlog::details::thread_pool> thread;
   {
     absl::MutexLock lock(&writer.mu);
-    thread.swap(writer.thread);
+    if (writer.thread == nullptr) return true;
+    if (!std::exchange(writer.ended, true)) thread = writer.thread;
   }
-  if (thread == nullptr) return true;
-  // A logger without its thread would complain to stderr.
+  if (thread == nullptr) {  // Somebody else is ending it.
+    return writer.written.WaitForNotificationWithTimeout(limit);
+  }
   spdlog::set_level(spdlog::level::off);
-  return EndsWithin(limit, [&writer, thread = std::move(thread)]() mutable {
-    thread.reset();
-    writer.ended.WaitForNotification();
+  // Blocks while the queue is full and nobody reads.
+  return EndsWithin(limit, [&writer, thread = std::move(thread)] {
+    const auto marker = std::make_shared<spdlog::async_logger>(
+        "end", std::make_shared<MarkerSink>(&writer.written), thread,
+        spdlog::async_overflow_policy::block);
+    marker->critical("");
+    writer.written.WaitForNotification();
   });
 }
 

@@ -21,9 +21,9 @@ inline constexpr absl::Duration kLogEndTimeout = absl::Seconds(1);
 void SetUpLog(LogFormat format, const std::string& level);
 
 // Writes what waits and ends the log that SetUpLog has begun, after which
-// nothing is logged. Whether it took no longer than `limit`; if not, the
-// process is to end by _exit, since a thread may be stuck for ever.
-// Thread-safe; nothing happens the second time.
+// nothing is logged; others may be logging meanwhile. Whether it took no longer
+// than `limit`; if not, the process is to end by _exit, since a thread may be
+// stuck for ever. Thread-safe; a second call waits for the first.
 bool EndLog(absl::Duration limit = kLogEndTimeout);
 
 // Whether `work`, on a thread of its own, ends within `limit`. If not, it goes
