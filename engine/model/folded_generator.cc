@@ -19,6 +19,26 @@ at::Tensor AsConv1x1(const at::Tensor& matrix) {
 
 }  // namespace
 
+int64_t FoldedGenerator::bytes() const {
+  int64_t bytes = 0;
+  const auto add = [&bytes](const at::Tensor& tensor) {
+    if (tensor.defined()) bytes += static_cast<int64_t>(tensor.nbytes());
+  };
+  for (const Module& module : modules) {
+    for (const Conv& conv : module.convs) {
+      add(conv.weight);
+      add(conv.bias);
+    }
+    add(module.step_biases);
+    add(module.norm_scale);
+    add(module.norm_shift);
+  }
+  add(style_weight);
+  add(style_bias);
+  for (const at::Tensor& tensor : latent_parameters) add(tensor);
+  return bytes;
+}
+
 FoldedGenerator FoldGenerator(const Generator& generator) {
   const c10::NoGradGuard no_grad;
   const ModelConfig& config = generator.config();

@@ -14,8 +14,6 @@
 
 namespace ddgan {
 
-// All tensors are float32 on the CPU and hold no gradients; some share memory
-// with the generator's parameters.
 struct FoldedGenerator {
   struct Conv {
     at::Tensor weight;       // [out, in, K, K]
@@ -41,9 +39,14 @@ struct FoldedGenerator {
   at::Tensor style_weight;       // [sum, z_emb]
   at::Tensor style_bias;         // [sum]
   Parameters latent_parameters;  // For MapLatent.
+
+  // Memory that all tensors hold.
+  int64_t bytes() const;
 };
 
-// `generator`'s parameters are float32 on the CPU. Throws c10::Error.
+// All tensors are float32 on the CPU and hold no gradients; some share memory
+// with the generator's parameters, which are float32 on the CPU, too. A form
+// that serves goes on to put them into a format of its own. Throws c10::Error.
 FoldedGenerator FoldGenerator(const Generator& generator);
 
 }  // namespace ddgan

@@ -3,7 +3,6 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
@@ -20,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/model/generator_walk.h"
 #include "engine/model/latent_mapping.h"
+#include "engine/model/tensor_modules.h"
 #include "engine/model/time_embedding.h"
 
 namespace ddgan {
@@ -44,13 +44,12 @@ std::vector<size_t> FirstParameters(const GeneratorPlan& plan) {
 
 // One forward pass: style and time features of a batch, and each module as
 // LibTorch operators.
-class Generator::Modules {
+class Generator::Modules : public TensorModules {
  public:
-  using Value = at::Tensor;
-
   Modules(const Generator& generator, const at::Tensor& style,
           const at::Tensor& time_features, const ModuleHook& hook)
-      : generator_(generator),
+      : TensorModules(generator.fir_),
+        generator_(generator),
         style_(style),
         activated_time_(at::silu(time_features)),
         hook_(hook) {}
@@ -64,14 +63,8 @@ class Generator::Modules {
   Value ResBlock(size_t i, const Value& x) {
     const ModulePlan& plan = generator_.plan_.modules[i];
     Value h = AdaptiveNormSilu(x, P(i, 0), P(i, 1));
-    Value skip = x;
-    if (plan.kind == ModuleKind::kResBlockDown) {
-      h = Downsample(h);
-      skip = Downsample(skip);
-    } else if (plan.kind == ModuleKind::kResBlockUp) {
-      h = Upsample(h);
-      skip = Upsample(skip);
-    }
+    h = Resample(plan.kind, h);
+    Value skip = Resample(plan.kind, x);
     h = at::conv2d(h, P(i, 2), P(i, 3), 1, 1);
     const Value time = at::linear(activated_time_, P(i, 4), P(i, 5));
     h = h + time.unsqueeze(-1).unsqueeze(-1);
@@ -100,8 +93,7 @@ class Generator::Modules {
   }
 
   Value ConvDown(size_t i, const Value& x) {
-    return Reported(i, at::conv2d(FirSmooth(x, generator_.fir_), P(i, 0),
-                                  P(i, 1), /*stride=*/2));
+    return Reported(i, at::conv2d(Smooth(x), P(i, 0), P(i, 1), /*stride=*/2));
   }
   Value Combine(size_t i, const Value& pyramid, const Value& h) {
     return Reported(i, at::conv2d(pyramid, P(i, 0), P(i, 1)) + h);
@@ -113,15 +105,6 @@ class Generator::Modules {
     }
     return GroupNormAct(x, P(i, 0), P(i, 1), NormActivation::kSilu);
   }
-  Value Concatenate(const Value& a, const Value& b) {
-    return at::cat({a, b}, 1);
-  }
-  Value RescaledSum(const Value& a, const Value& b) {
-    return ddgan::RescaledSum(a, b);
-  }
-  Value Sum(const Value& a, const Value& b) { return a + b; }
-  Value Upsample(const Value& x) { return FirUpsample(x, generator_.fir_); }
-  Value Downsample(const Value& x) { return FirDownsample(x, generator_.fir_); }
 
  private:
   const at::Tensor& P(size_t module, size_t k) const {

@@ -29,7 +29,6 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 
 constexpr double kGroupNormEpsilon = 1e-6;
-constexpr double kInverseSqrt2 = 0.70710678118654752440;
 
 bool UsesNhwcKernels(const at::Tensor& x) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat;

@@ -47,6 +47,8 @@ using NormActivation = nhwc::Activation;
 at::Tensor GroupNormAct(const at::Tensor& x, const at::Tensor& scale,
                         const at::Tensor& shift, NormActivation activation);
 
+inline constexpr double kInverseSqrt2 = 0.70710678118654752440;
+
 // (a + b) / sqrt(2).
 at::Tensor RescaledSum(const at::Tensor& a, const at::Tensor& b);
 

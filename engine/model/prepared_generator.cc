@@ -4,7 +4,6 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/addmv.h>
 #include <ATen/ops/bmm.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mkldnn_reorder_conv2d_weight.h>
@@ -15,17 +14,15 @@
 #include <cstring>
 #include <optional>
 #include <string_view>
-#include <utility>
+#include <vector>
 
-#include "engine/model/folded_generator.h"
 #include "engine/model/generator_walk.h"
 #include "engine/model/latent_mapping.h"
 #include "engine/model/nhwc_kernels.h"
+#include "engine/model/tensor_modules.h"
 
 namespace ddgan {
 namespace {
-
-constexpr float kInverseSqrt2 = 0.70710678f;
 
 // The operator that torch.compile uses for packed convolutions; it has no C++
 // declaration, so it is looked up by name.
@@ -63,81 +60,52 @@ PreparedGenerator::PreparedGenerator(const Generator& generator)
   const c10::NoGradGuard no_grad;
   // Nothing is shared with the generator: its parameters may be about to
   // change.
-  const auto copy = [](const at::Tensor& tensor) {
-    return tensor.defined() ? tensor.clone() : at::Tensor();
+  const auto copy = [](at::Tensor& tensor) {
+    if (tensor.defined()) tensor = tensor.clone();
   };
-  FoldedGenerator folded = FoldGenerator(generator);
-  for (const FoldedGenerator::Module& from : folded.modules) {
-    Module module;
-    for (const FoldedGenerator::Conv& conv : from.convs) {
-      const at::Tensor packed = at::mkldnn_reorder_conv2d_weight(
+  weights_ = FoldGenerator(generator);
+  for (FoldedGenerator::Module& module : weights_.modules) {
+    for (FoldedGenerator::Conv& conv : module.convs) {
+      conv.weight = at::mkldnn_reorder_conv2d_weight(
           conv.weight.contiguous().to_mkldnn(), {conv.padding, conv.padding},
           {conv.stride, conv.stride}, {1, 1}, /*groups=*/1,
           std::vector<int64_t>{1, conv.weight.size(1), conv.resolution,
                                conv.resolution});
-      module.convs.push_back(
-          {packed, copy(conv.bias), conv.padding, conv.stride});
+      copy(conv.bias);
     }
-    module.step_biases = from.step_biases;
-    module.style_offset = from.style_offset;
-    module.norm_scale = copy(from.norm_scale);
-    module.norm_shift = copy(from.norm_shift);
-    modules_.push_back(std::move(module));
+    copy(module.norm_scale);
+    copy(module.norm_shift);
   }
-  style_weight_ = std::move(folded.style_weight);
-  style_bias_ = std::move(folded.style_bias);
-  for (const at::Tensor& tensor : folded.latent_parameters) {
-    latent_parameters_.push_back(copy(tensor));
-  }
-}
-
-int64_t PreparedGenerator::bytes() const {
-  int64_t numel = style_weight_.numel() + style_bias_.numel();
-  for (const Module& module : modules_) {
-    for (const Conv& conv : module.convs) {
-      numel += conv.weight.numel();
-      if (conv.bias.defined()) numel += conv.bias.numel();
-    }
-    for (const at::Tensor& tensor :
-         {module.step_biases, module.norm_scale, module.norm_shift}) {
-      if (tensor.defined()) numel += tensor.numel();
-    }
-  }
-  for (const at::Tensor& tensor : latent_parameters_) numel += tensor.numel();
-  return numel * static_cast<int64_t>(sizeof(float));
+  for (at::Tensor& tensor : weights_.latent_parameters) copy(tensor);
 }
 
 // Scale and shift of every adaptive norm for one latent.
 at::Tensor PreparedGenerator::Styles(const float* z) const {
   const at::Tensor latent =
       at::from_blob(const_cast<float*>(z), {1, config_.nz}, at::kFloat);
-  const at::Tensor style = MapLatent(latent, latent_parameters_);
-  return at::addmv(style_bias_, style_weight_, style.view({-1}));
+  const at::Tensor style = MapLatent(latent, weights_.latent_parameters);
+  return at::addmv(weights_.style_bias, weights_.style_weight,
+                   style.view({-1}));
 }
 
-class PreparedGenerator::Modules {
+class PreparedGenerator::Modules : public TensorModules {
  public:
-  using Value = at::Tensor;
-
   Modules(const PreparedGenerator& generator, const float* styles, int t)
-      : generator_(generator), styles_(styles), t_(t) {}
+      : TensorModules(generator.fir_),
+        generator_(generator),
+        styles_(styles),
+        t_(t) {}
 
   Value Conv(size_t i, const Value& x) { return Run(Module(i).convs[0], x); }
 
   Value ResBlock(size_t i, const Value& x) {
-    const PreparedGenerator::Module& module = Module(i);
+    const FoldedGenerator::Module& module = Module(i);
     const ModulePlan& plan = generator_.plan_.modules[i];
     const int64_t in = plan.in_channels, out = plan.out_channels;
     const float* style = styles_ + module.style_offset;
     Value h = Norm(x, style, style + in, nhwc::Activation::kSilu);
-    Value skip = x;
-    if (plan.kind == ModuleKind::kResBlockDown) {
-      h = Downsample(h);
-      skip = Downsample(skip);
-    } else if (plan.kind == ModuleKind::kResBlockUp) {
-      h = Upsample(h);
-      skip = Upsample(skip);
-    }
+    h = Resample(plan.kind, h);
+    Value skip = Resample(plan.kind, x);
     h = PackedConv(h, module.convs[0].weight, module.step_biases.select(0, t_),
                    1, 1);
     style += 2 * in;
@@ -148,7 +116,7 @@ class PreparedGenerator::Modules {
   }
 
   Value Attention(size_t i, const Value& x) {
-    const PreparedGenerator::Module& module = Module(i);
+    const FoldedGenerator::Module& module = Module(i);
     const int64_t channels = x.size(1), pixels = x.size(2) * x.size(3);
     const Value normed = Norm(x, module.norm_scale.const_data_ptr<float>(),
                               module.norm_shift.const_data_ptr<float>(),
@@ -168,7 +136,7 @@ class PreparedGenerator::Modules {
   }
 
   Value ConvDown(size_t i, const Value& x) {
-    return Run(Module(i).convs[0], FirSmooth(x, generator_.fir_));
+    return Run(Module(i).convs[0], Smooth(x));
   }
   Value Combine(size_t i, const Value& pyramid, const Value& h) {
     return AddInto(Run(Module(i).convs[0], pyramid), h, 1);
@@ -178,23 +146,18 @@ class PreparedGenerator::Modules {
                 Module(i).norm_shift.const_data_ptr<float>(),
                 nhwc::Activation::kSilu);
   }
-  Value Concatenate(const Value& a, const Value& b) {
-    return at::cat({a, b}, 1);
-  }
-  // `a` is fresh wherever the walk asks for these two.
+  // In place of the base's: `a` is fresh wherever the walk asks for these two.
   Value RescaledSum(const Value& a, const Value& b) {
     return AddInto(a, b, kInverseSqrt2);
   }
   Value Sum(const Value& a, const Value& b) { return AddInto(a, b, 1); }
-  Value Upsample(const Value& x) { return FirUpsample(x, generator_.fir_); }
-  Value Downsample(const Value& x) { return FirDownsample(x, generator_.fir_); }
 
  private:
-  const PreparedGenerator::Module& Module(size_t i) const {
-    return generator_.modules_[i];
+  const FoldedGenerator::Module& Module(size_t i) const {
+    return generator_.weights_.modules[i];
   }
 
-  static Value Run(const PreparedGenerator::Conv& conv, const Value& x) {
+  static Value Run(const FoldedGenerator::Conv& conv, const Value& x) {
     return PackedConv(x, conv.weight, conv.bias, conv.padding, conv.stride);
   }
 

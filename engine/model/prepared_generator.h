@@ -14,8 +14,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
 
+#include "engine/model/folded_generator.h"
 #include "engine/model/generator.h"
 
 namespace ddgan {
@@ -33,37 +33,17 @@ class PreparedGenerator {
   void Run(const float* x, int t, const float* z, float* x0) const;
 
   // Memory held by the prepared weights.
-  int64_t bytes() const;
+  int64_t bytes() const { return weights_.bytes(); }
 
  private:
   class Modules;
-
-  // A packed convolution. `bias` may be undefined.
-  struct Conv {
-    at::Tensor weight;
-    at::Tensor bias;
-    int64_t padding = 0;
-    int64_t stride = 1;
-  };
-  // One entry of all_modules; which fields are set depends on its kind.
-  struct Module {
-    std::vector<Conv> convs;
-    at::Tensor step_biases;  // ResBlock: [T, out], first convolution
-    int64_t style_offset =
-        -1;                 // ResBlock: of its two norms in the style vector
-    at::Tensor norm_scale;  // affine group norms
-    at::Tensor norm_shift;
-  };
 
   at::Tensor Styles(const float* z) const;
 
   const ModelConfig config_;
   const GeneratorPlan plan_;
   const FirKernel fir_;
-  std::vector<Module> modules_;
-  Parameters latent_parameters_;
-  at::Tensor style_weight_;  // [sum of 2 C, z_emb], all adaptive norms
-  at::Tensor style_bias_;
+  FoldedGenerator weights_;  // Convolutions packed; a bias may be undefined.
 };
 
 }  // namespace ddgan

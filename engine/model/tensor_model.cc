@@ -9,24 +9,21 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <utility>
+#include <vector>
 
-#include "engine/model/folded_generator.h"
 #include "engine/model/fused_operators.h"
 #include "engine/model/generator_walk.h"
 #include "engine/model/latent_mapping.h"
+#include "engine/model/tensor_modules.h"
 
 namespace ddgan {
 namespace {
 
-constexpr double kInverseSqrt2 = 0.70710678118654752440;
-
 // A copy even where device and dtype are right already.
-at::Tensor CopyTo(const at::Tensor& tensor, c10::Device device,
-                  c10::ScalarType dtype) {
-  if (!tensor.defined()) return tensor;
-  return tensor.to(at::dtype(dtype).device(device), /*non_blocking=*/false,
-                   /*copy=*/true);
+void Move(at::Tensor& tensor, c10::Device device, c10::ScalarType dtype) {
+  if (!tensor.defined()) return;
+  tensor = tensor.to(at::dtype(dtype).device(device), /*non_blocking=*/false,
+                     /*copy=*/true);
 }
 
 }  // namespace
@@ -38,62 +35,54 @@ TensorModel::TensorModel(const Model& model, c10::Device device,
       fir_(config_.fir_kernel),
       dtype_(precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat) {
   const c10::NoGradGuard no_grad;
-  const FoldedGenerator folded =
-      FoldGenerator(Generator(config_, model.parameters()));
-  for (const FoldedGenerator::Module& from : folded.modules) {
-    Module module;
-    for (const FoldedGenerator::Conv& conv : from.convs) {
-      module.convs.push_back({CopyTo(conv.weight, device, dtype_)
-                                  .contiguous(at::MemoryFormat::ChannelsLast),
-                              CopyTo(conv.bias, device, at::kFloat),
-                              conv.padding, conv.stride});
+  weights_ = FoldGenerator(Generator(config_, model.parameters()));
+  for (FoldedGenerator::Module& module : weights_.modules) {
+    for (FoldedGenerator::Conv& conv : module.convs) {
+      Move(conv.weight, device, dtype_);
+      conv.weight = conv.weight.contiguous(at::MemoryFormat::ChannelsLast);
+      Move(conv.bias, device, at::kFloat);
     }
     // The skip's bias and the second convolution's are added at once.
     if (module.convs.size() > 2) {
       module.convs[1].bias.add_(module.convs[2].bias);
     }
-    module.style_offset = from.style_offset;
-    module.step_biases = CopyTo(from.step_biases, device, at::kFloat);
-    module.norm_scale = CopyTo(from.norm_scale, device, dtype_);
-    module.norm_shift = CopyTo(from.norm_shift, device, dtype_);
-    modules_.push_back(std::move(module));
+    Move(module.step_biases, device, at::kFloat);
+    Move(module.norm_scale, device, dtype_);
+    Move(module.norm_shift, device, dtype_);
   }
-  style_weight_ = CopyTo(folded.style_weight, device, dtype_);
-  style_bias_ = CopyTo(folded.style_bias, device, dtype_);
-  for (const at::Tensor& tensor : folded.latent_parameters) {
-    latent_parameters_.push_back(CopyTo(tensor, device, dtype_));
+  Move(weights_.style_weight, device, dtype_);
+  Move(weights_.style_bias, device, dtype_);
+  for (at::Tensor& tensor : weights_.latent_parameters) {
+    Move(tensor, device, dtype_);
   }
+  bytes_ = weights_.bytes();
 }
 
 // One forward pass: all blocks' styles, the step of each image, and each module
 // as few passes over memory.
-class TensorModel::Modules {
+class TensorModel::Modules : public TensorModules {
  public:
-  using Value = at::Tensor;
-
   Modules(const TensorModel& model, const at::Tensor& styles,
           const at::Tensor& t, Convolutions& convolutions)
-      : model_(model), styles_(styles), t_(t), convolutions_(convolutions) {}
+      : TensorModules(model.fir_),
+        model_(model),
+        styles_(styles),
+        t_(t),
+        convolutions_(convolutions) {}
 
   Value Conv(size_t i, const Value& x) {
     return Run(Module(i).convs[0], x, /*add_bias=*/true);
   }
 
   Value ResBlock(size_t i, const Value& x) {
-    const TensorModel::Module& module = Module(i);
+    const FoldedGenerator::Module& module = Module(i);
     const ModulePlan& plan = model_.plan_.modules[i];
     const int64_t in = plan.in_channels, out = plan.out_channels;
     const int64_t style = module.style_offset;
     Value h = BiasedGroupNormAct(x, nullptr, Style(style, in),
                                  Style(style + in, in), NormActivation::kSilu);
-    Value skip = x;
-    if (plan.kind == ModuleKind::kResBlockDown) {
-      h = Downsample(h);
-      skip = Downsample(skip);
-    } else if (plan.kind == ModuleKind::kResBlockUp) {
-      h = Upsample(h);
-      skip = Upsample(skip);
-    }
+    h = Resample(plan.kind, h);
+    Value skip = Resample(plan.kind, x);
     h = Run(module.convs[0], h);
     const StepBiases step_biases = {module.step_biases, t_};
     h = BiasedGroupNormAct(h, &step_biases, Style(style + 2 * in, out),
@@ -105,7 +94,7 @@ class TensorModel::Modules {
   }
 
   Value Attention(size_t i, const Value& x) {
-    const TensorModel::Module& module = Module(i);
+    const FoldedGenerator::Module& module = Module(i);
     const int64_t channels = x.size(1);
     const Value normed =
         BiasedGroupNormAct(x, nullptr, module.norm_scale, module.norm_shift,
@@ -127,38 +116,28 @@ class TensorModel::Modules {
   }
 
   Value ConvDown(size_t i, const Value& x) {
-    return Run(Module(i).convs[0], FirSmooth(x, model_.fir_),
-               /*add_bias=*/true);
+    return Run(Module(i).convs[0], Smooth(x), /*add_bias=*/true);
   }
   Value Combine(size_t i, const Value& pyramid, const Value& h) {
-    const TensorModel::Conv& conv = Module(i).convs[0];
+    const FoldedGenerator::Conv& conv = Module(i).convs[0];
     return AddBiasInto(Run(conv, pyramid), h, conv.bias, 1);
   }
   Value NormSilu(size_t i, const Value& x) {
     return BiasedGroupNormAct(x, nullptr, Module(i).norm_scale,
                               Module(i).norm_shift, NormActivation::kSilu);
   }
-  Value Concatenate(const Value& a, const Value& b) {
-    return at::cat({a, b}, 1);
-  }
-  Value RescaledSum(const Value& a, const Value& b) {
-    return ddgan::RescaledSum(a, b);
-  }
-  Value Sum(const Value& a, const Value& b) { return a + b; }
-  Value Upsample(const Value& x) { return FirUpsample(x, model_.fir_); }
-  Value Downsample(const Value& x) { return FirDownsample(x, model_.fir_); }
 
  private:
-  const TensorModel::Module& Module(size_t i) const {
-    return model_.modules_[i];
+  const FoldedGenerator::Module& Module(size_t i) const {
+    return model_.weights_.modules[i];
   }
 
   // `count` values of every image's styles.
   at::Tensor Style(int64_t first, int64_t count) const {
-    return styles_.narrow(1, first, count).narrow(0, 0, t_.size(0));
+    return styles_.narrow(1, first, count);
   }
 
-  Value Run(const TensorModel::Conv& conv, const Value& x,
+  Value Run(const FoldedGenerator::Conv& conv, const Value& x,
             bool add_bias = false) {
     const Value y =
         convolutions_.Run(x, conv.weight, conv.stride, conv.padding);
@@ -166,7 +145,7 @@ class TensorModel::Modules {
   }
 
   const TensorModel& model_;
-  const at::Tensor styles_;  // [B or more, sum]
+  const at::Tensor styles_;  // [B, sum]
   const at::Tensor t_;
   Convolutions& convolutions_;
 };
@@ -180,8 +159,9 @@ at::Tensor TensorModel::Styles(const at::Tensor& z) const {
     const int64_t count = std::min(kStyleRows, z.size(0) - first);
     const at::Tensor rows = at::constant_pad_nd(
         z.narrow(0, first, count), {0, 0, 0, kStyleRows - count}, 1);
-    styles.push_back(at::linear(MapLatent(rows, latent_parameters_),
-                                style_weight_, style_bias_));
+    styles.push_back(at::linear(MapLatent(rows, weights_.latent_parameters),
+                                weights_.style_weight, weights_.style_bias)
+                         .narrow(0, 0, count));
   }
   return styles.size() == 1 ? styles[0] : at::cat(styles);
 }
@@ -194,26 +174,6 @@ at::Tensor TensorModel::Run(const at::Tensor& x, const at::Tensor& t,
   const at::Tensor image =
       x.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
   return at::tanh(WalkGenerator(config_, plan_, image, modules).to(at::kFloat));
-}
-
-int64_t TensorModel::bytes() const {
-  int64_t bytes = 0;
-  const auto add = [&bytes](const at::Tensor& tensor) {
-    if (tensor.defined()) bytes += static_cast<int64_t>(tensor.nbytes());
-  };
-  for (const Module& module : modules_) {
-    for (const Conv& conv : module.convs) {
-      add(conv.weight);
-      add(conv.bias);
-    }
-    add(module.step_biases);
-    add(module.norm_scale);
-    add(module.norm_shift);
-  }
-  add(style_weight_);
-  add(style_bias_);
-  for (const at::Tensor& tensor : latent_parameters_) add(tensor);
-  return bytes;
 }
 
 }  // namespace ddgan

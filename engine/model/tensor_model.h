@@ -8,9 +8,9 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
-#include <vector>
 
 #include "engine/model/convolutions.h"
+#include "engine/model/folded_generator.h"
 #include "engine/model/model.h"
 #include "engine/precision.h"
 
@@ -30,38 +30,22 @@ class TensorModel {
                  Convolutions& convolutions) const;
 
   // Device memory that the weights hold.
-  int64_t bytes() const;
+  int64_t bytes() const { return bytes_; }
 
  private:
   class Modules;
 
-  // As FoldedGenerator's. Weights are in the number format and channels_last,
-  // biases are float32.
-  struct Conv {
-    at::Tensor weight;
-    at::Tensor bias;
-    int64_t padding = 0;
-    int64_t stride = 1;
-  };
-  struct Module {
-    std::vector<Conv> convs;
-    at::Tensor step_biases;
-    int64_t style_offset = -1;
-    at::Tensor norm_scale;
-    at::Tensor norm_shift;
-  };
-
-  // z [B, nz] -> [B or more, sum]: FoldedGenerator's style_weight.
+  // z [B, nz] -> [B, sum]: FoldedGenerator's style_weight.
   at::Tensor Styles(const at::Tensor& z) const;
 
   const ModelConfig config_;
   const GeneratorPlan plan_;
   const FirKernel fir_;
   const c10::ScalarType dtype_;
-  std::vector<Module> modules_;
-  at::Tensor style_weight_;
-  at::Tensor style_bias_;
-  Parameters latent_parameters_;
+  // On the device in the number format, convolutions channels_last; biases and
+  // step_biases are float32, and a skip's bias is in its block's second one.
+  FoldedGenerator weights_;
+  int64_t bytes_ = 0;
 };
 
 }  // namespace ddgan
