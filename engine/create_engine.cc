@@ -9,19 +9,19 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "engine/batch_policy.h"
-#include "engine/checkpoint/folder_events.h"
+#include "engine/api/engine.h"
+#include "engine/api/engine_observer.h"
+#include "engine/base/cuda_devices.h"
+#include "engine/base/folder_events.h"
+#include "engine/base/host_memory.h"
 #include "engine/checkpoint/model_loader.h"
-#include "engine/checkpoint/version_source.h"
-#include "engine/cuda_devices.h"
-#include "engine/device_list.h"
-#include "engine/engine.h"
 #include "engine/engine_core.h"
-#include "engine/engine_observer.h"
-#include "engine/host_memory.h"
-#include "engine/image_batch_runner.h"
+#include "engine/lanes/image_batch_runner.h"
+#include "engine/lanes/tensor_batch_runner.h"
 #include "engine/model/model_use.h"
-#include "engine/tensor_batch_runner.h"
+#include "engine/scheduling/batch_policy.h"
+#include "engine/scheduling/device_list.h"
+#include "engine/versions/version_source.h"
 
 namespace ddgan {
 namespace {

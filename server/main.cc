@@ -18,12 +18,12 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/build_version.h"
-#include "server/listen_address.h"
-#include "server/log_output.h"
+#include "server/connections/listen_address.h"
 #include "server/server.h"
 #include "server/server_options.h"
+#include "server/telemetry/log_output.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {

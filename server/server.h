@@ -14,30 +14,30 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "engine/clock.h"
-#include "engine/engine.h"
-#include "server/access_log.h"
-#include "server/byte_ledger.h"
-#include "server/calls_in_flight.h"
-#include "server/connection_acceptor.h"
-#include "server/deadline_timer.h"
-#include "server/encode_pool.h"
-#include "server/health_reporter.h"
-#include "server/image_service.h"
-#include "server/listener_security.h"
-#include "server/logging_observer.h"
-#include "server/metrics_endpoint.h"
-#include "server/model_service.h"
-#include "server/prometheus_observer.h"
+#include "engine/api/engine.h"
+#include "engine/base/clock.h"
+#include "server/access/listener_security.h"
+#include "server/calls/encode_pool.h"
+#include "server/calls/image_service.h"
+#include "server/connections/byte_ledger.h"
+#include "server/connections/calls_in_flight.h"
+#include "server/connections/connection_acceptor.h"
+#include "server/connections/deadline_timer.h"
+#include "server/connections/write_watch.h"
+#include "server/models/model_service.h"
 #include "server/server_options.h"
-#include "server/write_watch.h"
+#include "server/telemetry/access_log.h"
+#include "server/telemetry/health_reporter.h"
+#include "server/telemetry/logging_observer.h"
+#include "server/telemetry/metrics_endpoint.h"
+#include "server/telemetry/prometheus_observer.h"
 
 namespace ddgan {
 
 // Start and Stop are called from one thread; the rest is thread-safe.
 class Server {
  public:
-  // CreateEngine of engine/engine.h; tests pass their own.
+  // CreateEngine of engine/api/engine.h; tests pass their own.
   using EngineFactory = std::function<absl::StatusOr<std::unique_ptr<Engine>>(
       const EngineOptions&, EngineObserver*, Clock*)>;
 

@@ -8,12 +8,12 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "engine/engine.h"
-#include "server/access_log.h"
-#include "server/grpc_limits.h"
-#include "server/listen_address.h"
-#include "server/listener_security.h"
-#include "server/log_format.h"
+#include "engine/api/engine.h"
+#include "server/access/listener_security.h"
+#include "server/connections/grpc_limits.h"
+#include "server/connections/listen_address.h"
+#include "server/telemetry/access_log.h"
+#include "server/telemetry/log_format.h"
 
 namespace ddgan {
 

@@ -1,9 +1,41 @@
-# Who may include whom (layout rules), checked on every source file, since one
-# include root lets any file include any other.
+# Who may include whom, checked on every source file of engine, server, trainer
+# and client, since one include root lets any file include any other. A room is
+# a folder; it may include itself and the rooms that its line names, nothing
+# else. Rooms stand in order: each names only rooms above its line, so includes
+# cannot run in a circle.
 # Run: cmake -DROOT=<repository> -P tests/include_direction.cmake
+cmake_minimum_required(VERSION 3.25)
+set(rooms "")
 set(violations "")
 
-# forbid(FOLDER REGEX WHY): no file in FOLDER includes what matches REGEX.
+# room(FOLDER [USES folder...])
+function(room folder)
+  cmake_parse_arguments(arg "" "" "USES" ${ARGN})
+  foreach(used IN LISTS arg_USES)
+    if(NOT used IN_LIST rooms)
+      message(FATAL_ERROR "${folder} names ${used}, which has no line before it")
+    endif()
+  endforeach()
+  file(GLOB files ${ROOT}/${folder}/*.h ${ROOT}/${folder}/*.cc ${ROOT}/${folder}/*.cu)
+  if(NOT files)
+    message(FATAL_ERROR "no source file in ${folder}: its line checks nothing")
+  endif()
+  foreach(file IN LISTS files)
+    file(STRINGS ${file} includes REGEX "^[ \t]*#[ \t]*include \"(engine|server|trainer|client)/")
+    foreach(line IN LISTS includes)
+      string(REGEX REPLACE "^[^\"]*\"([^\"]*)/[^/\"]*\".*$" "\\1" included "${line}")
+      if(NOT included STREQUAL folder AND NOT included IN_LIST arg_USES
+         AND NOT line MATCHES "server/build_version.h")
+        file(RELATIVE_PATH name ${ROOT} ${file})
+        string(APPEND violations "  ${name}: ${line}  (${folder} may not include ${included})\n")
+      endif()
+    endforeach()
+  endforeach()
+  set(rooms ${rooms} ${folder} PARENT_SCOPE)
+  set(violations "${violations}" PARENT_SCOPE)
+endfunction()
+
+# forbid(FOLDER REGEX WHY): no file below FOLDER includes what matches REGEX.
 function(forbid folder regex why)
   file(GLOB_RECURSE files ${ROOT}/${folder}/*.h ${ROOT}/${folder}/*.cc ${ROOT}/${folder}/*.cu)
   if(NOT files)
@@ -21,22 +53,79 @@ function(forbid folder regex why)
   set(violations "${violations}" PARENT_SCOPE)
 endfunction()
 
-forbid(engine "\"(server|trainer|client|proto|ddgan/v1)/|[<\"](grpc|grpcpp|google/protobuf|prometheus)/"
-       "engine knows no gRPC, protobuf, Prometheus, server, trainer or client")
-forbid(server "\"(trainer|client)/|[<\"](ATen|torch|c10)/"
-       "server meets the trainer on disk only, and sees no LibTorch")
-forbid(trainer "\"(server|client|proto)/" "the trainer serves nobody")
-forbid(client "\"(engine|server|trainer)/|[<\"](ATen|torch|c10)/"
-       "a client depends on proto alone")
+room(engine/base)
+room(engine/api USES engine/base)
+room(engine/diffusion USES engine/base)
+room(engine/imaging USES engine/api engine/base)
+room(engine/model USES engine/api engine/base engine/diffusion)
+room(engine/checkpoint USES engine/api engine/base engine/model)
+room(engine/lanes/cpu USES engine/api engine/base engine/diffusion engine/imaging engine/model)
+room(engine/lanes/gpu USES engine/api engine/base engine/diffusion engine/imaging engine/model)
+room(engine/lanes USES engine/api engine/base engine/diffusion engine/imaging engine/model
+     engine/lanes/cpu engine/lanes/gpu)
+room(engine/scheduling USES engine/api engine/base engine/lanes)
+room(engine/versions USES engine/api engine/base engine/checkpoint engine/lanes engine/scheduling)
+room(engine USES engine/api engine/base engine/checkpoint engine/imaging engine/lanes
+     engine/model engine/scheduling engine/versions)
 
-# Headers that server and tools include carry no LibTorch type.
-foreach(header engine/engine.h engine/generation.h engine/engine_observer.h
-        engine/batch_runner.h engine/image_batch_runner.h engine/sampler.h
-        engine/tensor_batch_runner.h engine/cuda_devices.h engine/precision.h
-        engine/checkpoint/checkpoint_format.h engine/checkpoint/model_loader.h)
+room(server/connections USES engine/base)
+room(server/access USES engine/api engine/base server/connections)
+room(server/calls USES engine/api engine/base engine/imaging server/access server/connections)
+room(server/models USES engine/api engine/base server/access server/calls server/connections)
+room(server/telemetry USES engine/api engine/base server/access server/calls
+     server/connections server/models)
+room(server USES engine/api engine/base engine/imaging server/access server/calls
+     server/connections server/models server/telemetry)
+
+room(trainer/options USES engine/api engine/base engine/checkpoint engine/model)
+room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging)
+room(trainer/networks USES engine/base engine/model)
+room(trainer/distributed USES engine/base trainer/networks)
+room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed
+     trainer/networks trainer/options)
+room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes engine/model
+     trainer/dataset trainer/step)
+room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
+     trainer/evaluation trainer/step)
+room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/options
+     trainer/step)
+room(trainer/import USES engine/api engine/base engine/checkpoint engine/model trainer/run)
+room(trainer USES engine/api engine/base engine/checkpoint trainer/dataset trainer/distributed
+     trainer/options trainer/pictures trainer/run trainer/step)
+
+room(client USES engine/base)
+room(client/load_generator USES client engine/base)
+room(client/command_line USES client client/load_generator engine/base)
+
+# A folder with sources and without a line above would be checked by nothing.
+file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/engine/*.cc ${ROOT}/engine/*.h
+  ${ROOT}/server/*.cc ${ROOT}/server/*.h ${ROOT}/trainer/*.cc ${ROOT}/trainer/*.h
+  ${ROOT}/client/*.cc ${ROOT}/client/*.h)
+foreach(file IN LISTS files)
+  get_filename_component(folder ${file} DIRECTORY)
+  if(NOT folder IN_LIST rooms)
+    string(APPEND violations "  ${file}: ${folder} has no line in tests/include_direction.cmake\n")
+  endif()
+endforeach()
+
+forbid(engine "\"(proto|ddgan/v1)/|[<\"](grpc|grpcpp|google/protobuf|prometheus)/"
+       "engine knows no gRPC, protobuf or Prometheus")
+forbid(server "[<\"](ATen|torch|c10)/" "server sees no LibTorch")
+forbid(client "[<\"](ATen|torch|c10)/" "a client depends on proto alone")
+foreach(folder server/access server/calls server/connections server/models)
+  forbid(${folder} "[<\"]prometheus/" "metrics are telemetry's")
+endforeach()
+forbid(engine/scheduling "[<\"](ATen|torch|c10)/" "decisions need no LibTorch")
+forbid(engine/api "[<\"](ATen|torch|c10)/" "no LibTorch in public headers")
+
+# Headers that LibTorch-free code includes carry no LibTorch type.
+foreach(header engine/lanes/batch_runner.h engine/lanes/image_batch_runner.h
+        engine/lanes/tensor_batch_runner.h engine/lanes/cpu/sampler.h
+        engine/base/cuda_devices.h engine/checkpoint/checkpoint_format.h
+        engine/checkpoint/model_loader.h)
   file(STRINGS ${ROOT}/${header} includes REGEX "#[ \t]*include[ \t]*[<\"](ATen|torch|c10)/")
   if(includes)
-    string(APPEND violations "  ${header}: ${includes}  (no LibTorch in public headers)\n")
+    string(APPEND violations "  ${header}: ${includes}  (no LibTorch in this header)\n")
   endif()
 endforeach()
 

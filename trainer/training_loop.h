@@ -8,12 +8,12 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "engine/clock.h"
-#include "trainer/batch_source.h"
+#include "engine/base/clock.h"
+#include "trainer/dataset/batch_source.h"
 #include "trainer/distributed/process_group.h"
-#include "trainer/progress_display.h"
-#include "trainer/trainer_options.h"
-#include "trainer/training_metrics.h"
+#include "trainer/options/trainer_options.h"
+#include "trainer/run/progress_display.h"
+#include "trainer/run/training_metrics.h"
 
 namespace ddgan {
 

@@ -22,7 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 #include "engine/model/model_config.h"
 
 namespace ddgan {

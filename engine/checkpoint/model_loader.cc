@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/libtorch_errors.h"
 #include "engine/checkpoint/parameter_loader.h"
-#include "engine/libtorch_errors.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
 

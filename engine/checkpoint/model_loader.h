@@ -3,12 +3,21 @@
 #ifndef DDGAN_ENGINE_CHECKPOINT_MODEL_LOADER_H_
 #define DDGAN_ENGINE_CHECKPOINT_MODEL_LOADER_H_
 
+#include <cstdint>
+#include <memory>
+
 #include "absl/status/statusor.h"
 #include "engine/checkpoint/checkpoint_format.h"
-#include "engine/checkpoint/version_source.h"
 #include "engine/model/model_use.h"
 
 namespace ddgan {
+
+class Model;  // engine/model/model.h
+
+struct LoadedModel {
+  std::shared_ptr<const Model> model;
+  int64_t bytes = 0;  // Host memory that it holds.
+};
 
 // Loads into host memory; a tensor lane makes the copy on its device. float16
 // weights are widened to float32.

@@ -1,5 +1,5 @@
-// A verified checkpoint's weights as tensors. Unlike model_loader.h, this header
-// is for code that knows LibTorch.
+// A verified checkpoint's weights as tensors. Unlike model_loader.h, this
+// header is for code that knows LibTorch.
 #ifndef DDGAN_ENGINE_CHECKPOINT_PARAMETER_LOADER_H_
 #define DDGAN_ENGINE_CHECKPOINT_PARAMETER_LOADER_H_
 

@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "engine/checkpoint/strict_json.h"
+#include "engine/base/strict_json.h"
 #include "nlohmann/json.hpp"
 
 namespace ddgan {

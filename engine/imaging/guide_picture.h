@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 
 namespace ddgan {
 

@@ -10,10 +10,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "engine/generation.h"
+#include "engine/api/generation.h"
+#include "engine/base/libtorch_errors.h"
 #include "engine/imaging/to_rgb8_cpu.h"
 #include "engine/imaging/to_rgb8_gpu.h"
-#include "engine/libtorch_errors.h"
 
 namespace ddgan {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 
 namespace ddgan {
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "engine/precision.h"
+#include "engine/api/precision.h"
 
 namespace ddgan {
 

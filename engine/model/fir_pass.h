@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "engine/host_device.h"
+#include "engine/base/host_device.h"
 #include "engine/model/channel_vector.h"
 
 namespace ddgan {

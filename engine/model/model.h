@@ -7,11 +7,11 @@
 #include <optional>
 #include <utility>
 
-#include "engine/generation.h"
+#include "engine/api/generation.h"
+#include "engine/diffusion/noise_schedule.h"
 #include "engine/model/model_config.h"
 #include "engine/model/model_use.h"
 #include "engine/model/prepared_generator.h"
-#include "engine/noise_schedule.h"
 
 namespace ddgan {
 
@@ -24,7 +24,7 @@ class Model {
         ModelUse use = ModelUse::kCpuLanes)
       : identity_(std::move(identity)),
         config_(generator.config()),
-        schedule_(ComputeNoiseSchedule(config_)) {
+        schedule_(ComputeNoiseSchedule(ProcessOf(config_))) {
     if (use != ModelUse::kTensorLanes) {
       generator_.emplace(generator);
       bytes_ += generator_->bytes();

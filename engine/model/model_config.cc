@@ -201,6 +201,13 @@ absl::Status CheckPlan(const ModelConfig& config) {
 
 }  // namespace
 
+DiffusionProcess ProcessOf(const ModelConfig& config) {
+  return {.num_timesteps = config.num_timesteps,
+          .beta_min = config.beta_min,
+          .beta_max = config.beta_max,
+          .use_geometric = config.use_geometric};
+}
+
 absl::Status ValidateModelConfig(const ModelConfig& config) {
   const absl::Status checks[] = {
       // First, since the numbers of another architecture mean something else.

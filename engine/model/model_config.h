@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "engine/diffusion/noise_schedule.h"
 
 namespace ddgan {
 
@@ -46,6 +47,9 @@ struct ModelConfig {
 
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
+
+// The diffusion process that `config` asks for.
+DiffusionProcess ProcessOf(const ModelConfig& config);
 
 // InvalidArgument that names the key, its value and what is allowed: for a
 // number out of its range, an option value that this build does not support,

@@ -9,10 +9,10 @@
 
 #include <cstdint>
 
+#include "engine/api/precision.h"
 #include "engine/model/convolutions.h"
 #include "engine/model/folded_generator.h"
 #include "engine/model/model.h"
-#include "engine/precision.h"
 
 namespace ddgan {
 

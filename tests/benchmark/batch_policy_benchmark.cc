@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/batch_policy.h"
-#include "engine/batch_scheduler.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
+#include "engine/scheduling/batch_policy.h"
+#include "engine/scheduling/batch_scheduler.h"
 #include "tests/fakes/silent_engine_parts.h"
 
 namespace ddgan {

@@ -18,9 +18,9 @@
 #include <thread>
 #include <vector>
 
+#include "engine/lanes/cpu/sampler.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
-#include "engine/sampler.h"
 
 namespace ddgan {
 namespace {
@@ -106,7 +106,8 @@ const Generator& CifarGenerator() {
 }
 
 void Report(benchmark::State& state, double seconds) {
-  const double images = static_cast<double>(state.iterations()) * state.range(0);
+  const double images =
+      static_cast<double>(state.iterations()) * state.range(0);
   const double rate = images * StepFlops(CifarGenerator().plan()) / seconds;
   state.counters["image_steps/s"] = images / seconds;
   state.counters["GFLOP/s"] = rate * 1e-9;
@@ -146,8 +147,12 @@ void BM_SamplerStep(benchmark::State& state) {
   }
   Report(state, SecondsSince(start));
 }
-BENCHMARK(BM_SamplerStep)->Arg(1)->Arg(4)->Arg(16)->UseRealTime()->Unit(
-    benchmark::kMillisecond);
+BENCHMARK(BM_SamplerStep)
+    ->Arg(1)
+    ->Arg(4)
+    ->Arg(16)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 // The general generator on the same cores, a batch as one tensor: LibTorch's
 // eager operators in channels_last, our FIR and group norm kernels.
@@ -167,8 +172,12 @@ void BM_GeneratorBatch(benchmark::State& state) {
   Report(state, SecondsSince(start));
   at::set_num_threads(1);
 }
-BENCHMARK(BM_GeneratorBatch)->Arg(1)->Arg(4)->Arg(16)->UseRealTime()->Unit(
-    benchmark::kMillisecond);
+BENCHMARK(BM_GeneratorBatch)
+    ->Arg(1)
+    ->Arg(4)
+    ->Arg(16)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace ddgan

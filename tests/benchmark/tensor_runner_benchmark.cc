@@ -22,10 +22,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "engine/cuda_devices.h"
+#include "engine/base/cuda_devices.h"
+#include "engine/lanes/tensor_batch_runner.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
-#include "engine/tensor_batch_runner.h"
 
 namespace ddgan {
 namespace {

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "tests/fakes/recording_observer.h"
 #include "tests/fakes/recording_sink.h"
 #include "tests/fakes/tiny_checkpoint.h"
-#include "trainer/checkpoint_publisher.h"
+#include "trainer/run/checkpoint_publisher.h"
 
 namespace ddgan {
 namespace {

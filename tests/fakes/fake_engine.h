@@ -19,8 +19,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "engine/engine.h"
-#include "engine/generation.h"
+#include "engine/api/engine.h"
+#include "engine/api/generation.h"
 
 namespace ddgan {
 

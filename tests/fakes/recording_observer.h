@@ -12,7 +12,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/engine_observer.h"
+#include "engine/api/engine_observer.h"
 
 namespace ddgan {
 

@@ -16,7 +16,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/batch_runner.h"
+#include "engine/lanes/batch_runner.h"
 
 namespace ddgan {
 

@@ -9,7 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/checkpoint/folder_events.h"
+#include "engine/base/folder_events.h"
 
 namespace ddgan {
 

@@ -14,8 +14,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/checkpoint/version_source.h"
-#include "engine/servable_version.h"
+#include "engine/scheduling/servable_version.h"
+#include "engine/versions/version_source.h"
 
 namespace ddgan {
 

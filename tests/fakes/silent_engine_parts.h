@@ -8,8 +8,8 @@
 #include <optional>
 #include <string>
 
-#include "engine/engine_observer.h"
-#include "engine/generation.h"
+#include "engine/api/engine_observer.h"
+#include "engine/api/generation.h"
 
 namespace ddgan {
 

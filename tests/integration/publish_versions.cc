@@ -25,8 +25,8 @@
 #include "absl/time/time.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/checkpoint/safetensors.h"
-#include "trainer/checkpoint_publisher.h"
-#include "trainer/publish_policy.h"
+#include "trainer/run/checkpoint_publisher.h"
+#include "trainer/run/publish_policy.h"
 
 ABSL_FLAG(std::string, source, "",
           "folder of the version to begin from, ROOT/MODEL/VERSION (required)");

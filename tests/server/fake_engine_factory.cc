@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "tests/fakes/fake_engine.h"
 
 namespace ddgan {

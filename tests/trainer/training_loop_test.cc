@@ -18,9 +18,9 @@
 #include "nlohmann/json.hpp"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/temporary_folder.h"
-#include "trainer/data_order.h"
-#include "trainer/state_files.h"
-#include "trainer/training_config.h"
+#include "trainer/dataset/data_order.h"
+#include "trainer/options/training_config.h"
+#include "trainer/run/state_files.h"
 
 namespace ddgan {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 #include "trainer/dataset/encoded_images.h"
 #include "trainer/dataset/image_dataset.h"
 

@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "engine/philox.h"
+#include "engine/diffusion/philox.h"
 
 namespace ddgan {
 namespace {

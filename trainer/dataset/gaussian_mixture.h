@@ -10,15 +10,16 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "engine/generation.h"
-#include "trainer/batch_source.h"
+#include "engine/api/generation.h"
+#include "trainer/dataset/batch_source.h"
 
 namespace ddgan {
 
-// In the units of the literature, in which networks see them too. Neighbours are
-// then 3.7 standard deviations of the first step's noise apart, and each step
-// is left a part of the choice between them. Scaled to unit variance, where
-// they are 1.3 apart, the discriminator had learnt nothing in 2,000 steps.
+// In the units of the literature, in which networks see them too. Neighbours
+// are then 3.7 standard deviations of the first step's noise apart, and each
+// step is left a part of the choice between them. Scaled to unit variance,
+// where they are 1.3 apart, the discriminator had learnt nothing in 2,000
+// steps.
 inline constexpr int kGaussianModes = 25;
 inline constexpr double kGaussianStd = 0.05;
 
@@ -35,9 +36,9 @@ constexpr PlanePoint GaussianMean(int mode) {
 // Draws points by counter: a point is a function of (seed, step, row of the
 // global batch) alone.
 //
-// Philox (engine/philox.h) with key `seed` and counter (block, row, step,
-// stream 0x100), a stream of no image's noise. Block 0 gives the two normals,
-// the first word of block 1 gives the mode as floor(word * 25 / 2^32).
+// Philox (engine/diffusion/philox.h) with key `seed` and counter (block, row,
+// step, stream 0x100), a stream of no image's noise. Block 0 gives the two
+// normals, the first word of block 1 gives the mode as floor(word * 25 / 2^32).
 class GaussianMixture final : public BatchSource {
  public:
   static constexpr uint32_t kStream = 0x100;

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 
 namespace ddgan {
 

@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 #include "trainer/dataset/cifar10_dataset.h"
 #include "trainer/dataset/encoded_dataset.h"
 #include "trainer/dataset/encoded_images.h"

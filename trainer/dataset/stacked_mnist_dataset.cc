@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "trainer/data_order.h"
+#include "trainer/dataset/data_order.h"
 
 namespace ddgan {
 namespace {

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 #include "trainer/dataset/image_dataset.h"
 #include "trainer/dataset/mnist_dataset.h"
 

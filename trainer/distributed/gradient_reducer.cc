@@ -10,7 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/libtorch_errors.h"
+#include "engine/base/libtorch_errors.h"
 #include "trainer/distributed/gradient_buckets.h"
 
 namespace ddgan {

@@ -8,9 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "engine/clock.h"
-#include "trainer/adam.h"
+#include "engine/base/clock.h"
 #include "trainer/distributed/process_group.h"
+#include "trainer/step/adam.h"
 
 namespace ddgan {
 

@@ -3,7 +3,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "engine/cuda_devices.h"
+#include "engine/base/cuda_devices.h"
 #include "trainer/distributed/c10d_backends.h"
 #include "trainer/distributed/c10d_errors.h"
 

@@ -21,15 +21,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/checkpoint/durable_file.h"
-#include "engine/checkpoint/folder.h"
+#include "engine/base/durable_file.h"
+#include "engine/base/folder.h"
+#include "engine/base/libtorch_errors.h"
+#include "engine/base/sha256.h"
 #include "engine/checkpoint/safetensors.h"
-#include "engine/checkpoint/sha256.h"
-#include "engine/libtorch_errors.h"
 #include "engine/model/generator.h"
 #include "engine/model/generator_plan.h"
-#include "trainer/adam.h"
-#include "trainer/data_order.h"
+#include "trainer/dataset/data_order.h"
+#include "trainer/step/adam.h"
 
 namespace ddgan {
 namespace {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 #include "trainer/evaluation/digit_report.h"
 #include "trainer/evaluation/evaluation_options.h"
 

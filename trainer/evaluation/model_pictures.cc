@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/model_loader.h"
-#include "engine/image_batch_runner.h"
+#include "engine/lanes/image_batch_runner.h"
 
 namespace ddgan {
 

@@ -11,9 +11,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "engine/batch_runner.h"
+#include "engine/api/generation.h"
 #include "engine/checkpoint/checkpoint_format.h"
-#include "engine/generation.h"
+#include "engine/lanes/batch_runner.h"
 
 namespace ddgan {
 

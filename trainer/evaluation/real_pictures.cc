@@ -1,6 +1,6 @@
 #include "trainer/evaluation/real_pictures.h"
 
-#include "trainer/data_order.h"
+#include "trainer/dataset/data_order.h"
 
 namespace ddgan {
 

@@ -12,9 +12,9 @@
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/weights_check.h"
 #include "engine/model/generator_plan.h"
-#include "trainer/checkpoint_publisher.h"
 #include "trainer/import/architecture.h"
 #include "trainer/import/pth_file.h"
+#include "trainer/run/checkpoint_publisher.h"
 
 namespace ddgan {
 namespace {

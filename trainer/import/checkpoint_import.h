@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "absl/status/statusor.h"
+#include "engine/api/generation.h"
 #include "engine/checkpoint/checkpoint_format.h"
-#include "engine/generation.h"
 
 namespace ddgan {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <tuple>
 
-#include "engine/cuda_devices.h"
+#include "engine/base/cuda_devices.h"
 #include "tests/golden/fixture.h"
 
 namespace ddgan {

@@ -15,7 +15,7 @@
 #include <string>
 #include <tuple>
 
-#include "engine/cuda_devices.h"
+#include "engine/base/cuda_devices.h"
 #include "engine/model/generator_plan.h"
 #include "tests/golden/fixture.h"
 

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "engine/cuda_devices.h"
+#include "engine/base/cuda_devices.h"
 #include "engine/model/latent_mapping.h"
 #include "engine/model/time_embedding.h"
 #include "tests/golden/fixture.h"

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/noise_schedule.h"
+#include "engine/diffusion/noise_schedule.h"
 #include "tests/golden/fixture.h"
 
 namespace ddgan {
@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, PreparedGeneratorGoldenTest,
 class PreparedGeneratorChainTest : public PreparedGeneratorGoldenTest {};
 
 TEST_P(PreparedGeneratorChainTest, FourStepChainMatches) {
-  const NoiseSchedule schedule = ComputeNoiseSchedule(config_);
+  const NoiseSchedule schedule = ComputeNoiseSchedule(ProcessOf(config_));
   at::Tensor x = fixture_["chain.x_T"];
   for (int t = 3; t >= 0; --t) {
     const std::string step = std::to_string(t);

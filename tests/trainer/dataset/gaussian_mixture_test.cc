@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "engine/philox.h"
+#include "engine/diffusion/philox.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

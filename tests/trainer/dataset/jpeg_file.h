@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/generation.h"
+#include "engine/api/generation.h"
 
 namespace ddgan {
 

@@ -31,11 +31,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
-#include "engine/clock.h"
-#include "trainer/adam.h"
+#include "engine/base/clock.h"
 #include "trainer/distributed/gradient_reducer.h"
 #include "trainer/distributed/process_environment.h"
 #include "trainer/distributed/process_group.h"
+#include "trainer/step/adam.h"
 
 namespace ddgan {
 namespace {

@@ -1,0 +1,53 @@
+// The command line client. `ddgan --help` is its manual.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/command_line/bench_command.h"
+#include "client/command_line/command_line.h"
+#include "client/command_line/generate_command.h"
+#include "client/command_line/health_command.h"
+#include "client/command_line/models_command.h"
+
+namespace {
+
+struct CommandRunner {
+  int operator()(const ddgan::GenerateCommand& command) const {
+    return ddgan::RunGenerate(command, std::cout, std::cerr,
+                              isatty(STDERR_FILENO) ? stderr : nullptr);
+  }
+  int operator()(const ddgan::ModelsCommand& command) const {
+    return ddgan::RunModels(command, std::cout, std::cerr);
+  }
+  int operator()(const ddgan::HealthCommand& command) const {
+    return ddgan::RunHealth(command, std::cout, std::cerr);
+  }
+  int operator()(const ddgan::BenchCommand& command) const {
+    return ddgan::RunBench(command, std::cout, std::cerr,
+                           isatty(STDERR_FILENO) ? stderr : nullptr);
+  }
+  int operator()(const ddgan::HelpCommand& command) const {
+    std::cout << command.text;
+    return 0;
+  }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* server = std::getenv("DDGAN_SERVER");
+  const absl::StatusOr<ddgan::Command> command = ddgan::ParseCommandLine(
+      std::vector<std::string>(argv + 1, argv + argc),
+      server == nullptr || *server == '\0' ? "localhost:50051" : server);
+  if (!command.ok()) {
+    std::cerr << "ddgan: " << command.status().message() << '\n';
+    return 2;
+  }
+  return std::visit(CommandRunner(), *command);
+}

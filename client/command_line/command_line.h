@@ -1,0 +1,82 @@
+// What `ddgan` was asked to do, from its command line. No gRPC call is made
+// here.
+#ifndef DDGAN_CLIENT_COMMAND_LINE_COMMAND_LINE_H_
+#define DDGAN_CLIENT_COMMAND_LINE_COMMAND_LINE_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "client/load_generator/load_options.h"
+#include "client/secure_channel.h"
+#include "ddgan/v1/image_generation.pb.h"
+
+namespace ddgan {
+
+// Which server, how to talk to it, and how long to wait for it.
+struct ServerChoice {
+  std::string address;
+  absl::Duration timeout;
+  ConnectionSecurity security;
+};
+
+struct GenerateCommand {
+  ServerChoice server;
+  // All but its count, which may be more than one call's, and guide.png.
+  v1::GenerateRequest request;
+  uint32_t count = 1;
+  // The file for guide.png, not read yet. Empty: the request has no guide.
+  std::string guide_file;
+  bool grid = false;
+  // Whether the images are asked for as a stream.
+  bool stream = false;
+  // The rest only with `stream`.
+  bool previews = false;
+  std::string preview_dir;  // Empty: previews are shown as progress only.
+  std::string out;
+};
+
+struct ModelsCommand {
+  enum class Action { kList, kPin, kUnpin, kRollBack, kWatch };
+
+  // With kWatch the timeout is how long to watch.
+  ServerChoice server;
+  Action action = Action::kList;
+  std::string model;    // Of kPin, kUnpin and kRollBack.
+  int64_t version = 0;  // Of kPin; 1 or more.
+};
+
+struct HealthCommand {
+  ServerChoice server;
+  std::string service;
+};
+
+struct BenchCommand {
+  std::string address;
+  ConnectionSecurity security;
+  LoadOptions load;
+  // Where the report goes as JSON; "-" is standard output, empty nowhere.
+  std::string json;
+  // Where every call goes as a line of JSON; empty: nowhere.
+  std::string record;
+};
+
+struct HelpCommand {
+  std::string text;
+};
+
+using Command = std::variant<GenerateCommand, ModelsCommand, HealthCommand,
+                             BenchCommand, HelpCommand>;
+
+// `arguments` are those after the program's name. `default_server` is where the
+// server is unless --server says otherwise.
+// InvalidArgument, with a sentence for the user, if they make no command.
+absl::StatusOr<Command> ParseCommandLine(
+    absl::Span<const std::string> arguments, const std::string& default_server);
+
+}  // namespace ddgan
+
+#endif  // DDGAN_CLIENT_COMMAND_LINE_COMMAND_LINE_H_

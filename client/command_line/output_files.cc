@@ -1,0 +1,71 @@
+#include "client/command_line/output_files.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+namespace ddgan {
+
+absl::StatusOr<std::string> OutputPattern(const std::string& out,
+                                          bool out_is_folder, uint32_t count,
+                                          const std::string& extension) {
+  if (out_is_folder || absl::EndsWith(out, "/")) {
+    return absl::StrCat(out, absl::EndsWith(out, "/") ? "" : "/", "%d.",
+                        extension);
+  }
+  if (count > 1 && !absl::StrContains(out, "%d")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--out=", out, " is one file name for ", count,
+                     " images: name a folder (", out,
+                     "/), put %d where the index goes, or "
+                     "use --grid"));
+  }
+  return out;
+}
+
+std::string OutputPath(const std::string& pattern, uint32_t index) {
+  return absl::StrReplaceAll(pattern, {{"%d", absl::StrCat(index)}});
+}
+
+std::string PreviewPath(const std::string& folder, uint64_t seed,
+                        uint32_t index, uint32_t step,
+                        const std::string& extension) {
+  return absl::StrCat(folder, absl::EndsWith(folder, "/") ? "" : "/", seed, "-",
+                      index, "-step", step, ".", extension);
+}
+
+absl::Status WriteFile(const std::string& path, absl::string_view bytes) {
+  const std::filesystem::path folder =
+      std::filesystem::path(path).parent_path();
+  if (!folder.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) {
+      return absl::ErrnoToStatus(
+          error.value(),
+          absl::StrCat("cannot make the folder ", folder.string()));
+    }
+  }
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+  }
+  const bool written =
+      std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size() &&
+      std::fflush(file) == 0;
+  const int write_error = errno;
+  // Network file systems report some errors only now.
+  const bool closed = std::fclose(file) == 0;
+  if (!written || !closed) {
+    return absl::ErrnoToStatus(written ? errno : write_error,
+                               absl::StrCat("cannot write ", path));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ddgan

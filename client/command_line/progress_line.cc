@@ -1,0 +1,116 @@
+#include "client/command_line/progress_line.h"
+
+#include <cstddef>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+
+namespace ddgan {
+namespace {
+
+constexpr uint64_t kBarWidth = 20;
+
+// A line that appears and vanishes at once is only flicker.
+constexpr absl::Duration kDelay = absl::Milliseconds(500);
+constexpr absl::Duration kPeriod = absl::Milliseconds(100);
+
+constexpr char kEraseLine[] = "\r\x1b[K";
+
+std::string FormatTime(absl::Duration time) {
+  const double seconds = absl::ToDoubleSeconds(time);
+  if (seconds < 100.0) return absl::StrFormat("%.1f s", seconds);
+  return absl::FormatDuration(absl::Trunc(time, absl::Seconds(1)));
+}
+
+}  // namespace
+
+std::string ProgressBar(uint64_t done, uint64_t total) {
+  const uint64_t filled = kBarWidth * done / total;
+  std::string bar(filled, '=');
+  if (filled < kBarWidth) bar += '>';
+  bar.resize(kBarWidth, ' ');
+  return absl::StrCat("[", bar, "]");
+}
+
+std::string FormatProgress(const Progress& progress, absl::Duration elapsed) {
+  std::string counts =
+      absl::StrCat(progress.images, "/", progress.total_images, " images, ");
+  uint64_t done = progress.images;
+  uint64_t total = progress.total_images;
+  if (progress.total_steps > 0) {
+    done = progress.steps;
+    total = progress.total_steps;
+    absl::StrAppend(&counts, done, "/", total, " steps, ");
+  }
+  const double seconds = absl::ToDoubleSeconds(elapsed);
+  if (done == 0 || seconds <= 0.0) {
+    return absl::StrCat(counts, FormatTime(elapsed));
+  }
+  const absl::Duration left =
+      elapsed * (static_cast<double>(total - done) / done);
+  return absl::StrCat(
+      ProgressBar(done, total), " ", counts, FormatTime(elapsed),
+      absl::StrFormat(", %.1f images/s, ", progress.images / seconds),
+      FormatTime(left), " left");
+}
+
+ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total_images)
+    : ProgressLine(terminal, [this](absl::Duration elapsed) {
+        mu_.AssertHeld();
+        return FormatProgress(progress_, elapsed);
+      }) {
+  absl::MutexLock lock(&mu_);
+  progress_.total_images = total_images;
+}
+
+ProgressLine::ProgressLine(
+    std::FILE* terminal,
+    std::function<std::string(absl::Duration elapsed)> text)
+    : terminal_(terminal), text_(std::move(text)), start_(absl::Now()) {
+  if (terminal_ != nullptr) thread_ = std::thread([this] { Redraw(); });
+}
+
+ProgressLine::~ProgressLine() {
+  if (terminal_ == nullptr) return;
+  {
+    absl::MutexLock lock(&mu_);
+    stop_ = true;
+  }
+  thread_.join();
+}
+
+void ProgressLine::Advance(uint32_t images) {
+  absl::MutexLock lock(&mu_);
+  progress_.images += images;
+}
+
+void ProgressLine::SetSteps(uint64_t done, uint64_t total) {
+  absl::MutexLock lock(&mu_);
+  progress_.steps = done;
+  progress_.total_steps = total;
+}
+
+void ProgressLine::Print(std::ostream& out, const std::string& line) {
+  absl::MutexLock lock(&mu_);
+  if (terminal_ != nullptr) {
+    std::fputs(kEraseLine, terminal_);
+    std::fflush(terminal_);
+  }
+  out << line << std::endl;  // Flushed before the next redraw.
+}
+
+void ProgressLine::Redraw() {
+  absl::MutexLock lock(&mu_);
+  if (mu_.AwaitWithTimeout(absl::Condition(&stop_), kDelay)) return;
+  do {
+    std::fprintf(terminal_, "%s%s", kEraseLine,
+                 text_(absl::Now() - start_).c_str());
+    std::fflush(terminal_);
+  } while (!mu_.AwaitWithTimeout(absl::Condition(&stop_), kPeriod));
+  std::fputs(kEraseLine, terminal_);
+  std::fflush(terminal_);
+}
+
+}  // namespace ddgan

@@ -1,0 +1,95 @@
+// Counter-based normal noise, one definition for CPU and CUDA: Philox 4x32-10
+// (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11) and
+// Box-Muller. The noise of an image is a function of (seed, image index, step,
+// stream, element) alone, so any part of it can be computed anywhere.
+#ifndef DDGAN_ENGINE_DIFFUSION_PHILOX_H_
+#define DDGAN_ENGINE_DIFFUSION_PHILOX_H_
+
+#include <cmath>
+#include <cstdint>
+
+#include "engine/base/host_device.h"
+
+namespace ddgan {
+
+struct Philox4 {
+  uint32_t w[4];
+};
+
+// The counter after 10 rounds under `key`.
+DDGAN_HOST_DEVICE inline Philox4 Philox4x32_10(Philox4 counter,
+                                               const uint32_t (&key)[2]) {
+  uint32_t k0 = key[0], k1 = key[1];
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = uint64_t{0xD2511F53} * counter.w[0];
+    const uint64_t p1 = uint64_t{0xCD9E8D57} * counter.w[2];
+    counter = {{static_cast<uint32_t>(p1 >> 32) ^ counter.w[1] ^ k0,
+                static_cast<uint32_t>(p1),
+                static_cast<uint32_t>(p0 >> 32) ^ counter.w[3] ^ k1,
+                static_cast<uint32_t>(p0)}};
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return counter;
+}
+
+// What a tensor of noise is for. The value is a counter word.
+enum class NoiseStream : uint32_t {
+  kInitial = 0,    // x_T; step word T
+  kLatent = 1,     // z; step word t
+  kPosterior = 2,  // posterior noise; step word t, unused at t = 0
+  kGuide = 3,      // diffuses a guide picture; step word = steps still to run
+};
+
+// Whose noise: one tensor of one image.
+struct NoiseKey {
+  uint64_t seed;
+  uint32_t image_index;
+  uint32_t step;
+  NoiseStream stream;
+};
+
+// Two words to two independent standard normals, sine first. Every operation
+// rounds to float32.
+DDGAN_HOST_DEVICE inline void BoxMuller(uint32_t w0, uint32_t w1, float* first,
+                                        float* second) {
+  constexpr float kScale = 2.3283064365386963e-10f;  // 2^-32
+  constexpr float kHalf = 1.1641532182693481e-10f;   // 2^-33
+  const float u = static_cast<float>(w0) * kScale + kHalf;
+  const float v = (static_cast<float>(w1) * kScale + kHalf) * 6.2831855f;
+#ifdef __CUDA_ARCH__
+  // Not the intrinsics, and not contracted to a fused multiply-add.
+  const float r = sqrtf(-2.0f * logf(u));
+  *first = __fmul_rn(r, sinf(v));
+  *second = __fmul_rn(r, cosf(v));
+#else
+  const float r = std::sqrt(-2.0f * std::log(u));
+  *first = r * std::sin(v);
+  *second = r * std::cos(v);
+#endif
+}
+
+// Elements 4 block .. 4 block + 3 of a tensor's noise.
+DDGAN_HOST_DEVICE inline void NormalBlock(const NoiseKey& key, uint32_t block,
+                                          float (&out)[4]) {
+  const uint32_t words[2] = {static_cast<uint32_t>(key.seed),
+                             static_cast<uint32_t>(key.seed >> 32)};
+  const Philox4 w = Philox4x32_10(
+      {{block, key.image_index, key.step, static_cast<uint32_t>(key.stream)}},
+      words);
+  BoxMuller(w.w[0], w.w[1], &out[0], &out[1]);
+  BoxMuller(w.w[2], w.w[3], &out[2], &out[3]);
+}
+
+// out[i] = element i of the tensor's noise, i < count, row-major.
+inline void FillNormal(const NoiseKey& key, int64_t count, float* out) {
+  float block[4];
+  for (int64_t i = 0; i < count; i += 4) {
+    NormalBlock(key, static_cast<uint32_t>(i / 4), block);
+    for (int64_t j = 0; j < 4 && i + j < count; ++j) out[i + j] = block[j];
+  }
+}
+
+}  // namespace ddgan
+
+#endif  // DDGAN_ENGINE_DIFFUSION_PHILOX_H_

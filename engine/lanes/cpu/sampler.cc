@@ -1,0 +1,171 @@
+#include "engine/lanes/cpu/sampler.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/base/libtorch_errors.h"
+#include "engine/diffusion/philox.h"
+#include "engine/model/model.h"
+
+namespace ddgan {
+namespace {
+
+// Buffers of one thread, reused from row to row.
+struct RowScratch {
+  std::vector<float> initial;
+  std::vector<float> z;
+  std::vector<float> noise;
+};
+
+absl::Status StepRow(const Model& model, const SamplerRow& row,
+                     RowScratch& scratch) {
+  const ModelConfig& config = model.config();
+  const int t = row.step;
+  const int64_t numel = static_cast<int64_t>(config.num_channels) *
+                        config.image_size * config.image_size;
+  const auto draw = [&](uint32_t step, NoiseStream stream, int64_t count,
+                        std::vector<float>& out) {
+    out.resize(count);
+    FillNormal({row.seed, row.image_index, step, stream}, count, out.data());
+  };
+
+  const NoiseSchedule& schedule = model.schedule();
+  const float* x_next = row.x_next;
+  if (row.guide != nullptr) {
+    // The forward process (spec 1.3) with s = t + 1 steps still to run.
+    draw(t + 1, NoiseStream::kGuide, numel, scratch.initial);
+    const float ac = schedule.ac[t + 1], sc = schedule.sc[t + 1];
+    for (int64_t i = 0; i < numel; ++i) {
+      scratch.initial[i] = ac * row.guide[i] + sc * scratch.initial[i];
+    }
+    x_next = scratch.initial.data();
+  } else if (t == config.num_timesteps - 1) {
+    draw(config.num_timesteps, NoiseStream::kInitial, numel, scratch.initial);
+    x_next = scratch.initial.data();
+  }
+  draw(t, NoiseStream::kLatent, config.nz, scratch.z);
+  model.generator().Run(x_next, t, scratch.z.data(), row.x);
+  if (row.x0 != nullptr) std::copy_n(row.x, numel, row.x0);
+
+  // Posterior (spec section 2), in place over x0'. At t = 0 its noise has
+  // factor 0 and is not drawn.
+  const float c1 = schedule.c1[t], c2 = schedule.c2[t],
+              stddev = schedule.stddev[t];
+  // Finite values stay finite times 0; anything else does not.
+  float check = 0;
+  if (t == 0) {
+    for (int64_t i = 0; i < numel; ++i) {
+      row.x[i] = c1 * row.x[i] + c2 * x_next[i];
+      check += row.x[i] * 0.0f;
+    }
+  } else {
+    draw(t, NoiseStream::kPosterior, numel, scratch.noise);
+    for (int64_t i = 0; i < numel; ++i) {
+      row.x[i] = c1 * row.x[i] + c2 * x_next[i] + stddev * scratch.noise[i];
+      check += row.x[i] * 0.0f;
+    }
+  }
+  if (check != 0.0f || std::isnan(check)) {
+    return absl::InternalError(
+        absl::StrCat(model.identity().model, "/", model.identity().version,
+                     ": the generator's output is not finite at seed ",
+                     row.seed, ", index ", row.image_index, ", step ", t));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// A batch's rows are taken one by one by the threads that are free. LibTorch
+// itself runs on one thread in each, so that neither results nor waiting depend
+// on its own pool.
+class Sampler::Threads {
+ public:
+  explicit Threads(int count) {
+    at::set_num_threads(1);
+    try {
+      for (int i = 0; i < count; ++i) threads_.emplace_back([this] { Work(); });
+    } catch (...) {
+      Stop();
+      throw;
+    }
+  }
+
+  ~Threads() { Stop(); }
+
+  absl::Status Run(const Model& model, absl::Span<const SamplerRow> rows) {
+    absl::MutexLock lock(&mutex_);
+    model_ = &model;
+    rows_ = rows;
+    next_ = done_ = 0;
+    status_ = absl::OkStatus();
+    mutex_.Await(absl::Condition(this, &Threads::Done));
+    model_ = nullptr;
+    rows_ = {};
+    return status_;
+  }
+
+ private:
+  void Stop() {
+    {
+      absl::MutexLock lock(&mutex_);
+      stop_ = true;
+    }
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  bool Done() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return done_ == rows_.size();
+  }
+  bool Wanted() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return stop_ || next_ < rows_.size();
+  }
+
+  void Work() {
+    at::init_num_threads();
+    RowScratch scratch;
+    absl::MutexLock lock(&mutex_);
+    while (true) {
+      mutex_.Await(absl::Condition(this, &Threads::Wanted));
+      if (stop_) return;
+      const SamplerRow& row = rows_[next_++];
+      const Model& model = *model_;
+      mutex_.Unlock();
+      absl::Status status = CatchingLibTorch(
+          "denoising step", [&] { return StepRow(model, row, scratch); });
+      mutex_.Lock();
+      if (!status.ok()) status_.Update(std::move(status));
+      ++done_;
+    }
+  }
+
+  absl::Mutex mutex_;
+  const Model* model_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  absl::Span<const SamplerRow> rows_ ABSL_GUARDED_BY(mutex_);
+  size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t done_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::vector<std::thread> threads_;  // Constant after construction.
+};
+
+Sampler::Sampler(int num_threads)
+    : threads_(std::make_unique<Threads>(num_threads)) {}
+
+Sampler::~Sampler() = default;
+
+absl::Status Sampler::Step(const Model& model,
+                           absl::Span<const SamplerRow> rows) {
+  return threads_->Run(model, rows);
+}
+
+}  // namespace ddgan

@@ -1,9 +1,0 @@
-#include "engine/cuda_devices.h"
-
-namespace ddgan {
-
-int CudaDeviceCount() { return 0; }
-
-std::string CudaDeviceName(int) { return ""; }
-
-}  // namespace ddgan

@@ -1,0 +1,67 @@
+#include "engine/versions/checkpoint_watcher.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace ddgan {
+namespace {
+
+// Reading, hashing and packing weights takes seconds of CPU time, which lanes
+// on CPUs would miss. On Linux a nice value belongs to a thread.
+constexpr int kNice = 10;
+
+constexpr absl::Duration kShortestWait = absl::Milliseconds(10);
+
+}  // namespace
+
+absl::Duration WatchTimeout(absl::Time now, absl::Time look_again,
+                            absl::Duration poll_interval) {
+  return std::clamp(look_again - now, kShortestWait,
+                    std::max(poll_interval, kShortestWait));
+}
+
+CheckpointWatcher::CheckpointWatcher(ModelRegistry* registry,
+                                     std::unique_ptr<FolderEvents> events,
+                                     absl::Duration poll_interval,
+                                     EngineObserver* observer, Clock* clock)
+    : registry_(registry),
+      events_(std::move(events)),
+      poll_interval_(poll_interval),
+      observer_(observer),
+      clock_(clock) {
+  registry_->SetWake([events = events_.get()] { events->Wake(); });
+  thread_ = std::thread([this] { Run(); });
+}
+
+CheckpointWatcher::~CheckpointWatcher() {
+  stopped_ = true;
+  registry_->StopLoading();
+  events_->Wake();
+  thread_.join();
+  registry_->SetWake(nullptr);
+}
+
+void CheckpointWatcher::Run() {
+  // 0 is the calling thread. Without the right to it, it is as it was.
+  setpriority(PRIO_PROCESS, 0, kNice);
+  while (!stopped_) {
+    // First, so that what appears while the registry looks is not missed.
+    absl::Status status = events_->Watch(registry_->FoldersToWatch());
+    const absl::StatusOr<absl::Time> look_again = registry_->Reconcile();
+    if (!look_again.ok()) status = look_again.status();
+    Report(status);
+    events_->Wait(WatchTimeout(clock_->Now(),
+                               look_again.value_or(absl::InfiniteFuture()),
+                               poll_interval_));
+  }
+}
+
+void CheckpointWatcher::Report(const absl::Status& status) {
+  if (status == reported_) return;
+  reported_ = status;
+  observer_->OnModelDirectory(status);
+}
+
+}  // namespace ddgan

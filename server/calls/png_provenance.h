@@ -1,0 +1,42 @@
+// What a PNG says of its own origin, so that a file alone is enough to ask for
+// the same image again.
+#ifndef DDGAN_SERVER_CALLS_PNG_PROVENANCE_H_
+#define DDGAN_SERVER_CALLS_PNG_PROVENANCE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/api/generation.h"
+#include "engine/imaging/png_encoder.h"
+
+namespace ddgan {
+
+// What the PNGs of one call say, in this order, numbers in decimal:
+//   Software       ddgan-serve
+//   ddgan:model    the model's name; % and bytes outside of printable ASCII as
+//                  in URLs, %25
+//   ddgan:version  of the model
+//   ddgan:digest   SHA-256 of the version's manifest.json
+//   ddgan:seed     of the noise
+//   ddgan:index    of the image
+//   ddgan:steps    denoising steps that make the image
+//   ddgan:step     of a preview only: the t of the step that it shows
+// Nothing else, no time and no build: a PNG's bytes stay a function of the
+// checkpoint, the seed, the index and the guide, and a preview's of its t.
+//
+// Immutable.
+class PngProvenance {
+ public:
+  // `steps`: the model's T, or those of the guide.
+  PngProvenance(const ModelIdentity& identity, uint64_t seed, int steps);
+
+  std::vector<PngText> OfImage(uint32_t index) const;
+  std::vector<PngText> OfPreview(uint32_t index, int t) const;
+
+ private:
+  const std::vector<PngText> call_;  // An image's text, its index left empty.
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_CALLS_PNG_PROVENANCE_H_

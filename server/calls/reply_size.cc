@@ -1,0 +1,52 @@
+#include "server/calls/reply_size.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace ddgan {
+namespace {
+
+// What a PNG adds to pixels that do not compress: its chunks and the text of
+// png_provenance.h, and a 64th for deflate's blocks and the rows' filters. Also
+// what an image takes beside its bytes.
+constexpr int64_t kImageOverheadBytes = 2 << 10;
+constexpr int64_t kPngGrowth = 64;
+
+// What a call takes in gRPC and here beside its images.
+constexpr int64_t kCallOverheadBytes = 16 << 10;
+
+}  // namespace
+
+int64_t LargestImageBytes(const ImageShape& shape, v1::OutputFormat format) {
+  const int64_t pixels = ImageBytes(shape, format);
+  return pixels + pixels / kPngGrowth + shape.height + kImageOverheadBytes;
+}
+
+ReplySize LargestReply(const ImageShape& shape, v1::OutputFormat format,
+                       int64_t request_bytes) {
+  return {.fixed = kCallOverheadBytes + request_bytes,
+          .per_image = 2 * LargestImageBytes(shape, format)};
+}
+
+ReplySize LargestStream(const ImageShape& shape, v1::OutputFormat format,
+                        int64_t request_bytes, bool previews) {
+  const int64_t image = LargestImageBytes(shape, format);
+  return {.fixed = kCallOverheadBytes + request_bytes + 3 * image,
+          .per_image = previews ? 2 * image : image};
+}
+
+absl::Status CheckFits(const ConvertedRequest& request, const ImageShape& shape,
+                       const ReplySize& size, int64_t limit) {
+  const int64_t count = request.generation.count;
+  if (size.Of(count) <= limit) return absl::OkStatus();
+  const int64_t fits =
+      std::max<int64_t>(0, limit - size.fixed) / size.per_image;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "count: ", count, " is out of range [1, ", fits, "] for ",
+      v1::OutputFormat_Name(request.format), " images of ", shape.channels, "x",
+      shape.height, "x", shape.width, ", as this server keeps at most ",
+      limit >> 20, " MiB for a caller until they are read"));
+}
+
+}  // namespace ddgan

@@ -1,0 +1,261 @@
+#include "server/calls/request_conversion.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/connections/peer_address.h"
+
+namespace ddgan {
+namespace {
+
+void ConvertShape(const ImageShape& shape, v1::ImageShape* out) {
+  out->set_channels(shape.channels);
+  out->set_height(shape.height);
+  out->set_width(shape.width);
+}
+
+void ConvertDuration(absl::Duration duration, google::protobuf::Duration* out) {
+  absl::Duration rest;
+  out->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
+  out->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+}
+
+// `Message` is GenerateResponse or StreamAccepted.
+template <typename Message>
+void FillHeader(const Acceptance& acceptance, uint64_t seed, Message* message) {
+  message->set_model(acceptance.identity.model);
+  message->set_version(acceptance.identity.version);
+  message->set_checkpoint_digest(acceptance.identity.digest);
+  message->set_seed(seed);
+  message->set_num_timesteps(acceptance.num_timesteps);
+  ConvertShape(acceptance.shape, message->mutable_shape());
+}
+
+v1::ModelVersionState ConvertState(VersionState state) {
+  switch (state) {
+    case VersionState::kOnDisk:
+      return v1::MODEL_VERSION_STATE_ON_DISK;
+    case VersionState::kLoading:
+      return v1::MODEL_VERSION_STATE_LOADING;
+    case VersionState::kWaiting:
+      return v1::MODEL_VERSION_STATE_WAITING;
+    case VersionState::kLive:
+      return v1::MODEL_VERSION_STATE_LIVE;
+    case VersionState::kLoaded:
+      return v1::MODEL_VERSION_STATE_LOADED;
+    case VersionState::kRefused:
+      return v1::MODEL_VERSION_STATE_REFUSED;
+  }
+  return v1::MODEL_VERSION_STATE_UNSPECIFIED;
+}
+
+void ConvertVersion(const ModelVersionStatus& status, v1::ModelVersion* out) {
+  out->set_version(status.identity.version);
+  out->set_state(ConvertState(status.state));
+  out->set_reason(status.reason);
+  out->set_checkpoint_digest(status.identity.digest);
+  if (status.state != VersionState::kLive &&
+      status.state != VersionState::kLoaded) {
+    return;
+  }
+  ConvertShape(status.shape, out->mutable_shape());
+  out->set_num_timesteps(status.num_timesteps);
+  out->set_training_step(status.training_step);
+  out->set_dataset(status.dataset);
+  const absl::Duration since_epoch = status.loaded_at - absl::UnixEpoch();
+  absl::Duration rest;
+  out->mutable_loaded_at()->set_seconds(
+      absl::IDivDuration(since_epoch, absl::Seconds(1), &rest));
+  out->mutable_loaded_at()->set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+}
+
+absl::Status CheckModelNameSize(const std::string& name, size_t min) {
+  if (name.size() >= min && name.size() <= kMaxModelNameSize) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("model: name of ", name.size(),
+                                                 " bytes, allowed are [", min,
+                                                 ", ", kMaxModelNameSize, "]"));
+}
+
+}  // namespace
+
+absl::Status CheckModelName(const std::string& name) {
+  return CheckModelNameSize(name, 1);
+}
+
+absl::Status CheckVersion(int64_t version) {
+  if (version >= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("version: ", version, " is out of range [1, ",
+                   std::numeric_limits<int64_t>::max(), "]"));
+}
+
+absl::StatusOr<ConvertedRequest> ConvertRequest(
+    const v1::GenerateRequest& request, absl::Time deadline,
+    absl::FunctionRef<uint64_t()> draw_seed) {
+  if (absl::Status status = CheckModelNameSize(request.model(), 0);
+      !status.ok()) {
+    return status;
+  }
+  if (request.has_version()) {
+    if (absl::Status status = CheckVersion(request.version()); !status.ok()) {
+      return status;
+    }
+  }
+  if (request.count() < 1 || request.count() > GenerationRequest::kMaxCount) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("count: ", request.count(), " is out of range [1, ",
+                     GenerationRequest::kMaxCount, "]"));
+  }
+  constexpr uint32_t kMaxIndex = std::numeric_limits<uint32_t>::max();
+  if (request.first_index() > kMaxIndex - (request.count() - 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "first_index: ", request.first_index(), " is out of range [0, ",
+        kMaxIndex - (request.count() - 1), "] for count ", request.count(),
+        ", as the last index must fit 32 bits"));
+  }
+  if (!v1::OutputFormat_IsValid(request.format())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "format: ", static_cast<int>(request.format()), " is out of range [",
+        v1::OutputFormat_MIN, ", ", v1::OutputFormat_MAX, "] of OutputFormat"));
+  }
+  if (!v1::RequestClass_IsValid(request.request_class())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "request_class: ", static_cast<int>(request.request_class()),
+        " is out of range [", v1::RequestClass_MIN, ", ", v1::RequestClass_MAX,
+        "] of RequestClass"));
+  }
+
+  ConvertedRequest converted;
+  if (request.format() != v1::OUTPUT_FORMAT_UNSPECIFIED) {
+    converted.format = request.format();
+  }
+  GenerationRequest& generation = converted.generation;
+  generation.model = request.model();
+  if (request.has_version()) generation.version = request.version();
+  generation.count = request.count();
+  generation.seed = request.has_seed() ? request.seed() : draw_seed();
+  generation.first_index = request.first_index();
+  generation.pixel_format = converted.format == v1::OUTPUT_FORMAT_FLOAT32
+                                ? PixelFormat::kFloat32
+                                : PixelFormat::kUint8;
+  generation.deadline = deadline;
+  generation.request_class = request.request_class() == v1::REQUEST_CLASS_BATCH
+                                 ? RequestClass::kBatch
+                                 : RequestClass::kInteractive;
+  return converted;
+}
+
+absl::StatusOr<std::string> ConvertCaller(const CallerEvidence& evidence) {
+  if (!evidence.authenticated_name.empty()) return evidence.authenticated_name;
+  const std::string& id = evidence.client_id;
+  if (id.empty()) return PeerAddress(evidence.peer);
+  if (id.size() > kMaxClientIdSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(kClientIdKey, ": name of ", id.size(),
+                     " bytes, allowed are at most ", kMaxClientIdSize));
+  }
+  const auto unprintable = std::find_if_not(id.begin(), id.end(), [](char c) {
+    return absl::ascii_isprint(static_cast<unsigned char>(c));
+  });
+  if (unprintable != id.end()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        kClientIdKey, ": byte 0x",
+        absl::Hex(static_cast<unsigned char>(*unprintable), absl::kZeroPad2),
+        " at position ", unprintable - id.begin(),
+        ", allowed is printable ASCII, [0x20, 0x7e]"));
+  }
+  return id;
+}
+
+std::string ConvertAccount(const CallerEvidence& evidence) {
+  if (!evidence.authenticated_name.empty()) {
+    return absl::StrCat("name ", evidence.authenticated_name);
+  }
+  const PeerEndpoint peer = EndpointOf(evidence.peer);
+  return absl::StrCat("address ", PeerGroup(peer.host));
+}
+
+std::string PeerAddress(absl::string_view peer) {
+  PeerEndpoint endpoint = EndpointOf(peer);
+  return endpoint.host.empty() ? std::string(peer) : std::move(endpoint.host);
+}
+
+int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format) {
+  const int64_t elements = int64_t{shape.channels} * shape.height * shape.width;
+  return format == v1::OUTPUT_FORMAT_FLOAT32
+             ? elements * static_cast<int64_t>(sizeof(float))
+             : elements;
+}
+
+absl::Status CheckReplySize(const ConvertedRequest& request,
+                            const ImageShape& shape) {
+  const int64_t fits = kMaxReplyImageBytes / ImageBytes(shape, request.format);
+  if (request.generation.count <= fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "count: ", request.generation.count, " is out of range [1, ", fits,
+      "] for ", v1::OutputFormat_Name(request.format), " images of ",
+      shape.channels, "x", shape.height, "x", shape.width,
+      ", as a reply holds at most ", kMaxReplyImageBytes, " bytes"));
+}
+
+void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
+                     v1::GenerateResponse* response) {
+  FillHeader(acceptance, seed, response);
+}
+
+v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
+                                     uint64_t seed) {
+  v1::StreamAccepted accepted;
+  FillHeader(acceptance, seed, &accepted);
+  accepted.set_images_ahead(static_cast<uint32_t>(acceptance.images_ahead));
+  if (acceptance.expected_start.has_value()) {
+    ConvertDuration(*acceptance.expected_start,
+                    accepted.mutable_expected_start());
+  }
+  return accepted;
+}
+
+void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
+                    v1::GenerateTimings* out) {
+  ConvertDuration(timings.queue, out->mutable_queue());
+  ConvertDuration(timings.steps, out->mutable_steps());
+  ConvertDuration(encode, out->mutable_encode());
+}
+
+v1::Model ConvertModel(const ModelStatus& status) {
+  v1::Model model;
+  model.set_name(status.model);
+  for (const ModelVersionStatus& version : status.versions) {
+    ConvertVersion(version, model.add_versions());
+    if (version.state == VersionState::kLive) {
+      model.set_live_version(version.identity.version);
+    }
+  }
+  if (status.pinned.has_value()) model.set_pinned_version(*status.pinned);
+  return model;
+}
+
+v1::ListModelsResponse ConvertModelList(
+    const std::vector<ModelStatus>& models) {
+  v1::ListModelsResponse response;
+  for (const ModelStatus& model : models) {
+    *response.add_models() = ConvertModel(model);
+  }
+  return response;
+}
+
+absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline) {
+  if (deadline == std::chrono::system_clock::time_point::max()) {
+    return absl::InfiniteFuture();
+  }
+  return absl::FromChrono(deadline);
+}
+
+}  // namespace ddgan

@@ -1,0 +1,106 @@
+// Between the wire's messages and the engine's structs. Pure functions: this is
+// where bad input becomes a sentence that names the field.
+#ifndef DDGAN_SERVER_CALLS_REQUEST_CONVERSION_H_
+#define DDGAN_SERVER_CALLS_REQUEST_CONVERSION_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "ddgan/v1/image_generation.pb.h"
+#include "ddgan/v1/model.pb.h"
+#include "engine/api/engine.h"
+#include "engine/api/generation.h"
+
+namespace ddgan {
+
+// Most bytes of images in one reply. 64 float32 images of 3x256x256, the
+// largest published models, are 48 MiB.
+inline constexpr int64_t kMaxReplyImageBytes = int64_t{64} << 20;
+// Room for a reply's other fields, and for what PNG adds to pixels that do not
+// compress. Together with the above the largest message that the server sends.
+inline constexpr int64_t kMaxReplyOverheadBytes = int64_t{1} << 20;
+
+// Longest model name that is looked up, in bytes.
+inline constexpr size_t kMaxModelNameSize = 128;
+
+// Metadata in which a caller that is not authenticated may name itself, and the
+// most bytes of that name.
+inline constexpr char kClientIdKey[] = "ddgan-client-id";
+inline constexpr size_t kMaxClientIdSize = 64;
+
+// InvalidArgument that names the field, the value and the range unless a call
+// that is about one model, or version, names one.
+absl::Status CheckModelName(const std::string& name);
+absl::Status CheckVersion(int64_t version);
+
+// What a call asks for: the engine's part and the server's part.
+struct ConvertedRequest {
+  GenerationRequest generation;
+  // Never OUTPUT_FORMAT_UNSPECIFIED.
+  v1::OutputFormat format = v1::OUTPUT_FORMAT_PNG;
+};
+
+// All but the caller, the guide and whether there are previews. `draw_seed` is
+// called only if the request has no seed.
+// InvalidArgument names the field, the value and the range.
+absl::StatusOr<ConvertedRequest> ConvertRequest(
+    const v1::GenerateRequest& request, absl::Time deadline,
+    absl::FunctionRef<uint64_t()> draw_seed);
+
+// What a connection tells about who calls; each part may be empty.
+struct CallerEvidence {
+  std::string authenticated_name;
+  std::string client_id;  // The metadata kClientIdKey.
+  std::string peer;       // As gRPC writes it: "ipv4:10.0.0.7:51312".
+};
+
+// Whose call it is, for fair sharing: the first part that is not empty, the
+// peer without its port, since a caller has a new one with each connection.
+// InvalidArgument if a client id that is looked at is no name.
+absl::StatusOr<std::string> ConvertCaller(const CallerEvidence& evidence);
+
+// On whose account the memory is that a call holds: the authenticated name, or
+// the peer's PeerGroup. Never a name that the caller may choose.
+std::string ConvertAccount(const CallerEvidence& evidence);
+
+// The address in a gRPC peer string: "10.0.0.7", "2001:db8::7", "unix:/a/path".
+// Whatever is not understood stays as it is.
+std::string PeerAddress(absl::string_view peer);
+
+// Of one image's pixels.
+int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format);
+
+// InvalidArgument if `request`'s images, each of `shape`, could exceed
+// kMaxReplyImageBytes; names the largest count that fits.
+absl::Status CheckReplySize(const ConvertedRequest& request,
+                            const ImageShape& shape);
+
+// Everything in a reply except its images and timings.
+void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
+                     v1::GenerateResponse* response);
+
+v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
+                                     uint64_t seed);
+
+void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
+                    v1::GenerateTimings* out);
+
+// Models and versions in the order that they come in, which is what the
+// protocol promises as well.
+v1::Model ConvertModel(const ModelStatus& status);
+v1::ListModelsResponse ConvertModelList(const std::vector<ModelStatus>& models);
+
+// A deadline as gRPC gives it; its "none" becomes InfiniteFuture.
+absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline);
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_CALLS_REQUEST_CONVERSION_H_

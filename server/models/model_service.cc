@@ -1,0 +1,223 @@
+#include "server/models/model_service.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "server/access/caller.h"
+#include "server/calls/call_trace.h"
+#include "server/calls/grpc_status.h"
+#include "server/calls/request_conversion.h"
+
+namespace ddgan {
+namespace {
+
+absl::Status ShuttingDown() {
+  return absl::UnavailableError("the server is shutting down");
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ModelService::ListModels(
+    grpc::CallbackServerContext* context,
+    const v1::ListModelsRequest* /*request*/,
+    v1::ListModelsResponse* response) {
+  UnaryCall call = Begin(context, "ListModels", "");
+  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  *response = ConvertModelList(engine_->ListModels());
+  End(std::move(call), absl::OkStatus(), *response);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ModelService::GetModel(
+    grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
+    v1::GetModelResponse* response) {
+  UnaryCall call = Begin(context, "GetModel", request->model());
+  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  absl::Status status = CheckModelName(request->model());
+  if (status.ok()) {
+    status = GetModelNow(request->model(), response->mutable_model());
+  }
+  End(std::move(call), status, *response);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ModelService::PinVersion(
+    grpc::CallbackServerContext* context, const v1::PinVersionRequest* request,
+    v1::PinVersionResponse* response) {
+  UnaryCall call = Begin(context, "PinVersion", request->model());
+  call.record.version = request->version();
+  return Control(std::move(call), *response, [this, request, response] {
+    absl::Status status = CheckModelName(request->model());
+    status.Update(CheckVersion(request->version()));
+    if (!status.ok()) return status;
+    status = engine_->Pin(request->model(), request->version());
+    if (!status.ok()) return status;
+    return GetPinned(request->model(), request->version(),
+                     response->mutable_version());
+  });
+}
+
+grpc::ServerUnaryReactor* ModelService::UnpinVersion(
+    grpc::CallbackServerContext* context,
+    const v1::UnpinVersionRequest* request,
+    v1::UnpinVersionResponse* response) {
+  UnaryCall call = Begin(context, "UnpinVersion", request->model());
+  return Control(std::move(call), *response, [this, request, response] {
+    absl::Status status = CheckModelName(request->model());
+    if (!status.ok()) return status;
+    status = engine_->Unpin(request->model());
+    if (!status.ok()) return status;
+    return GetModelNow(request->model(), response->mutable_model());
+  });
+}
+
+grpc::ServerUnaryReactor* ModelService::RollBack(
+    grpc::CallbackServerContext* context, const v1::RollBackRequest* request,
+    v1::RollBackResponse* response) {
+  UnaryCall call = Begin(context, "RollBack", request->model());
+  return Control(std::move(call), *response,
+                 [this, request, response]() -> absl::Status {
+                   if (absl::Status status = CheckModelName(request->model());
+                       !status.ok()) {
+                     return status;
+                   }
+                   const absl::StatusOr<int64_t> version =
+                       engine_->RollBack(request->model());
+                   if (!version.ok()) return version.status();
+                   return GetPinned(request->model(), *version,
+                                    response->mutable_version());
+                 });
+}
+
+grpc::ServerWriteReactor<v1::WatchModelsResponse>* ModelService::WatchModels(
+    grpc::CallbackServerContext* context,
+    const v1::WatchModelsRequest* /*request*/) {
+  auto log = [this, record = RecordOf(context, "WatchModels", ""),
+              arrived = absl::Now()](const absl::Status& status,
+                                     int64_t reply_bytes) mutable {
+    record.status = status;
+    record.total = absl::Now() - arrived;
+    record.reply_bytes = reply_bytes;
+    access_log_->Write(record);
+  };
+  const std::shared_ptr<WatchModelsReactor> reactor =
+      WatchModelsReactor::Create(engine_, *writes_, context, std::move(log));
+  bool ended;
+  {
+    absl::MutexLock lock(&mu_);
+    ended = watches_ended_;
+    std::erase_if(watches_, [](const auto& watch) { return watch.expired(); });
+    watches_.push_back(reactor);
+  }
+  if (ended) reactor->End(ShuttingDown());
+  reactor->Start();
+  return reactor.get();
+}
+
+void ModelService::EndWatches() {
+  std::vector<std::weak_ptr<WatchModelsReactor>> watches;
+  {
+    absl::MutexLock lock(&mu_);
+    watches_ended_ = true;
+    watches.swap(watches_);
+  }
+  for (const std::weak_ptr<WatchModelsReactor>& watch : watches) {
+    if (const auto reactor = watch.lock()) reactor->End(ShuttingDown());
+  }
+}
+
+AccessRecord ModelService::RecordOf(grpc::CallbackServerContext* context,
+                                    const char* method,
+                                    const std::string& model) const {
+  AccessRecord record;
+  record.trace = TraceCall(context);
+  record.method = method;
+  std::shared_ptr<const Tenant> tenant;
+  if (access_ != nullptr) {
+    tenant = AccessOf(access_,
+                      absl::StrCat("/", v1::ModelService::service_full_name(),
+                                   "/", method),
+                      *context)
+                 .tenant;
+  }
+  record.caller = CallerForLog(*context, access_ != nullptr, tenant.get());
+  record.model = model.substr(0, kMaxModelNameSize);
+  return record;
+}
+
+ModelService::UnaryCall ModelService::Begin(
+    grpc::CallbackServerContext* context, const char* method,
+    const std::string& model) const {
+  return {.context = context,
+          .reactor = context->DefaultReactor(),
+          .arrived = absl::Now(),
+          .record = RecordOf(context, method, model)};
+}
+
+void ModelService::End(UnaryCall call, const absl::Status& status,
+                       const google::protobuf::Message& response) {
+  call.record.status = status;
+  call.record.total = absl::Now() - call.arrived;
+  if (status.ok()) {
+    call.record.reply_bytes = static_cast<int64_t>(response.ByteSizeLong());
+  }
+  access_log_->Write(call.record);
+  call.reactor->Finish(ToGrpcStatus(status, call.context));
+}
+
+grpc::ServerUnaryReactor* ModelService::Control(
+    UnaryCall call, const google::protobuf::Message& response,
+    absl::AnyInvocable<absl::Status()> control) {
+  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  if (changes_ == Changes::kElsewhere) {
+    End(std::move(call),
+        absl::UnimplementedError("changes of models are served on the port of "
+                                 "--admin_listen only"),
+        response);
+    return reactor;
+  }
+  control_thread_.Run([this, call = std::move(call), &response,
+                       control = std::move(control)]() mutable {
+    const absl::Status status = control();
+    End(std::move(call), status, response);
+  });
+  return reactor;
+}
+
+absl::Status ModelService::GetModelNow(const std::string& name,
+                                       v1::Model* out) const {
+  std::vector<std::string> names;
+  for (const ModelStatus& model : engine_->ListModels()) {
+    if (model.model == name) {
+      *out = ConvertModel(model);
+      return absl::OkStatus();
+    }
+    names.push_back(model.model);
+  }
+  return absl::NotFoundError(absl::StrCat(
+      "model: no model '", name, "'; there ",
+      names.empty() ? "is none" : "are ", absl::StrJoin(names, ", ")));
+}
+
+absl::Status ModelService::GetPinned(const std::string& model, int64_t version,
+                                     v1::ModelVersion* out) const {
+  v1::Model now;
+  if (absl::Status status = GetModelNow(model, &now); !status.ok()) {
+    return status;
+  }
+  for (v1::ModelVersion& candidate : *now.mutable_versions()) {
+    if (candidate.version() == version) {
+      *out = std::move(candidate);
+      return absl::OkStatus();
+    }
+  }
+  return absl::NotFoundError(
+      absl::StrCat("version: ", version, " of model '", model,
+                   "' is pinned, but has vanished meanwhile"));
+}
+
+}  // namespace ddgan

@@ -1,0 +1,338 @@
+#include "client/command_line/command_line.h"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::HasSubstr;
+
+absl::StatusOr<Command> Parse(const std::vector<std::string>& arguments) {
+  return ParseCommandLine(arguments, "default:1");
+}
+
+GenerateCommand ParseGenerate(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "generate");
+  const absl::StatusOr<Command> command = Parse(arguments);
+  EXPECT_TRUE(command.ok()) << command.status();
+  return std::get<GenerateCommand>(*command);
+}
+
+void ExpectRefused(const std::vector<std::string>& arguments,
+                   const std::string& reason) {
+  const absl::Status status = Parse(arguments).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(reason));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--help"));
+}
+
+TEST(CommandLineTest, EveryCommandTakesTlsAndATokenTheSameWay) {
+  const std::vector<std::string> flags = {
+      "--server=host:2",     "--tls",
+      "--tls_ca=ca",         "--tls_cert=cert",
+      "--tls_key=key",       "--tls_server_name=name",
+      "--token_file=secret", "--token_without_tls"};
+  const auto expect_all = [](const ConnectionSecurity& security) {
+    EXPECT_TRUE(security.tls);
+    EXPECT_EQ(security.ca_file, "ca");
+    EXPECT_EQ(security.cert_file, "cert");
+    EXPECT_EQ(security.key_file, "key");
+    EXPECT_EQ(security.server_name, "name");
+    EXPECT_EQ(security.token_file, "secret");
+    EXPECT_TRUE(security.token_without_tls);
+  };
+  for (const char* name : {"generate", "models", "health", "bench"}) {
+    std::vector<std::string> arguments = {name};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    if (arguments[0] == "bench") arguments.push_back("--concurrency=1");
+    const absl::StatusOr<Command> command = Parse(arguments);
+    ASSERT_TRUE(command.ok()) << name << ": " << command.status();
+    if (const auto* generate = std::get_if<GenerateCommand>(&*command)) {
+      expect_all(generate->server.security);
+    } else if (const auto* models = std::get_if<ModelsCommand>(&*command)) {
+      expect_all(models->server.security);
+    } else if (const auto* health = std::get_if<HealthCommand>(&*command)) {
+      expect_all(health->server.security);
+    } else {
+      expect_all(std::get<BenchCommand>(*command).security);
+    }
+
+    std::vector<std::string> in_the_clear = {name, "--server=host:2",
+                                             "--token_file=secret"};
+    if (in_the_clear[0] == "bench") in_the_clear.push_back("--concurrency=1");
+    ExpectRefused(in_the_clear, "could read the token");
+  }
+}
+
+TEST(CommandLineTest, LeavesUnsetWhatTheServerDecides) {
+  const GenerateCommand command = ParseGenerate({});
+  EXPECT_EQ(command.server.address, "default:1");
+  EXPECT_EQ(command.server.timeout, absl::Minutes(5));
+  EXPECT_EQ(command.count, 1u);
+  EXPECT_FALSE(command.grid);
+  EXPECT_FALSE(command.stream);
+  EXPECT_FALSE(command.previews);
+  EXPECT_EQ(command.out, "");
+  EXPECT_FALSE(command.request.has_seed());
+  EXPECT_FALSE(command.request.has_version());
+  EXPECT_EQ(command.request.ByteSizeLong(), 0u);
+}
+
+TEST(CommandLineTest, ReadsEveryFlagOfGenerate) {
+  const GenerateCommand command = ParseGenerate(
+      {"--server=host:2", "--timeout=90s", "--count=1000",
+       "--seed=18446744073709551615", "--first-index=12", "--model=mnist",
+       "--version=9223372036854775807", "--format=float32", "--class=batch",
+       "--stream", "--previews", "--preview_dir=steps", "--out=folder/"});
+  EXPECT_EQ(command.server.address, "host:2");
+  EXPECT_EQ(command.server.timeout, absl::Seconds(90));
+  EXPECT_EQ(command.count, 1000u);
+  EXPECT_EQ(command.request.seed(), std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(command.request.first_index(), 12u);
+  EXPECT_EQ(command.request.model(), "mnist");
+  EXPECT_EQ(command.request.version(), std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(command.request.format(), v1::OUTPUT_FORMAT_FLOAT32);
+  EXPECT_EQ(command.request.request_class(), v1::REQUEST_CLASS_BATCH);
+  EXPECT_TRUE(command.stream);
+  EXPECT_TRUE(command.previews);
+  EXPECT_EQ(command.preview_dir, "steps");
+  EXPECT_EQ(command.out, "folder/");
+  EXPECT_EQ(ParseGenerate({"--class=interactive"}).request.request_class(),
+            v1::REQUEST_CLASS_INTERACTIVE);
+}
+
+TEST(CommandLineTest, TellsSeedZeroFromNoSeed) {
+  EXPECT_TRUE(ParseGenerate({"--seed=0"}).request.has_seed());
+}
+
+TEST(CommandLineTest, ReadsAGuide) {
+  GenerateCommand command =
+      ParseGenerate({"--guide=my strokes.png", "--guide_steps=2"});
+  EXPECT_EQ(command.guide_file, "my strokes.png");
+  EXPECT_EQ(command.request.guide().steps(), 2u);
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_UNSPECIFIED);
+  command = ParseGenerate(
+      {"--guide-fit=resize", "--guide-steps=4294967295", "--guide=a"});
+  EXPECT_EQ(command.request.guide().steps(), 4294967295u);
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_RESIZE);
+  command =
+      ParseGenerate({"--guide=a", "--guide_steps=1", "--guide_fit=refuse"});
+  EXPECT_EQ(command.request.guide().fit(), v1::GUIDE_FIT_REFUSE);
+}
+
+TEST(CommandLineTest, RefusesHalfAGuide) {
+  ExpectRefused({"generate", "--guide=a.png"}, "--guide_steps=N");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_fit=resize"},
+                "--guide_steps=N");
+  ExpectRefused({"generate", "--guide_steps=2"}, "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide_fit=resize"}, "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide=", "--guide_steps=2"},
+                "only with --guide=FILE");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_steps=0"},
+                "--guide_steps=0: wanted a whole number from 1");
+  ExpectRefused({"generate", "--guide=a.png", "--guide_fit=crop"},
+                "--guide_fit=crop: wanted refuse or resize");
+}
+
+TEST(CommandLineTest, RefusesWhatNoServerCouldDo) {
+  ExpectRefused({"generate", "--count=0"}, "wanted a whole number from 1");
+  ExpectRefused({"generate", "--version=0"}, "--version=0");
+  ExpectRefused({"generate", "--seed=-1"}, "--seed=-1");
+  ExpectRefused({"generate", "--format=jpeg"}, "wanted png, raw8 or float32");
+  ExpectRefused({"generate", "--grid", "--format=raw8"}, "--grid writes a PNG");
+  ExpectRefused({"generate", "--first_index=4294967295", "--count=2"},
+                "the last index must be at most 4294967295");
+  EXPECT_EQ(ParseGenerate({"--first_index=4294967295"}).count, 1u);
+  ExpectRefused({"generate", "--class=lazy"}, "wanted interactive or batch");
+  ExpectRefused({"generate", "--previews"}, "--previews needs --stream");
+  ExpectRefused({"generate", "--stream", "--preview_dir=a"},
+                "--preview_dir needs --previews");
+  ExpectRefused(
+      {"generate", "--stream", "--previews", "--preview_dir=a", "--grid"},
+      "--grid keeps no previews");
+}
+
+TEST(CommandLineTest, RefusesWhatIsNoCommand) {
+  ExpectRefused({}, "which command?");
+  ExpectRefused({"paint"}, "there is no command 'paint'");
+  ExpectRefused({"--count=1"}, "there is no command '--count=1'");
+  ExpectRefused({"models", "--count=1"}, "no flag --count");
+  ExpectRefused({"health", "now"}, "'now' is not a flag");
+}
+
+ModelsCommand ParseModels(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "models");
+  const absl::StatusOr<Command> command = Parse(arguments);
+  EXPECT_TRUE(command.ok()) << command.status();
+  return std::get<ModelsCommand>(*command);
+}
+
+TEST(CommandLineTest, ReadsWhatIsToBeDoneWithModels) {
+  using Action = ModelsCommand::Action;
+  ModelsCommand command = ParseModels({});
+  EXPECT_EQ(command.action, Action::kList);
+  EXPECT_EQ(command.server.address, "default:1");
+  EXPECT_EQ(command.server.timeout, absl::Seconds(10));
+
+  command = ParseModels({"pin", "mnist", "--server=h:3", "4"});
+  EXPECT_EQ(command.action, Action::kPin);
+  EXPECT_EQ(command.model, "mnist");
+  EXPECT_EQ(command.version, 4);
+  EXPECT_EQ(command.server.address, "h:3");
+  EXPECT_EQ(command.server.timeout, absl::Minutes(5));
+
+  command = ParseModels({"--timeout=2s", "rollback", "mnist"});
+  EXPECT_EQ(command.action, Action::kRollBack);
+  EXPECT_EQ(command.model, "mnist");
+  EXPECT_EQ(command.server.timeout, absl::Seconds(2));
+  EXPECT_EQ(ParseModels({"rollback", "mnist"}).server.timeout,
+            absl::Minutes(5));
+
+  command = ParseModels({"unpin", "mnist"});
+  EXPECT_EQ(command.action, Action::kUnpin);
+  EXPECT_EQ(command.model, "mnist");
+  EXPECT_EQ(command.server.timeout, absl::Seconds(10));
+
+  command = ParseModels({"watch"});
+  EXPECT_EQ(command.action, Action::kWatch);
+  EXPECT_EQ(command.server.timeout, absl::InfiniteDuration());
+}
+
+TEST(CommandLineTest, RefusesWhatCannotBeDoneWithModels) {
+  ExpectRefused({"models", "paint"},
+                "'paint' is none of pin, unpin, rollback and watch");
+  ExpectRefused({"models", "pin", "mnist"},
+                "wanted ddgan models pin MODEL VERSION");
+  ExpectRefused({"models", "unpin"}, "wanted ddgan models unpin MODEL");
+  ExpectRefused({"models", "rollback", "mnist", "3"},
+                "wanted ddgan models rollback MODEL");
+  ExpectRefused({"models", "watch", "mnist"}, "wanted ddgan models watch");
+  ExpectRefused({"models", "pin", "mnist", "0"},
+                "VERSION 0: wanted a whole number from 1");
+  ExpectRefused({"models", "pin", "mnist", "new"},
+                "VERSION new: wanted a whole number from 1");
+}
+
+TEST(CommandLineTest, ReadsHealth) {
+  const auto health = std::get<HealthCommand>(
+      *Parse({"health", "--server=h:3", "--service=ddgan.v1.ModelService"}));
+  EXPECT_EQ(health.server.address, "h:3");
+  EXPECT_EQ(health.service, "ddgan.v1.ModelService");
+}
+
+BenchCommand ParseBench(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "bench");
+  const absl::StatusOr<Command> command = Parse(arguments);
+  EXPECT_TRUE(command.ok()) << command.status();
+  return std::get<BenchCommand>(*command);
+}
+
+TEST(CommandLineTest, ReadsEveryFlagOfBench) {
+  const BenchCommand command = ParseBench(
+      {"--server=host:2", "--rate=0.5", "--duration=2m", "--warmup=0",
+       "--counts=1,4", "--classes=batch", "--deadlines=2s", "--cancel=0.25",
+       "--format=float32", "--model=mnist", "--seed=7", "--client_ids=3",
+       "--timeout=30s", "--max_outstanding=100", "--standalone_calls=2",
+       "--seed_pool=9", "--verify", "--json=report.json",
+       "--record=calls.jsonl"});
+  EXPECT_EQ(command.address, "host:2");
+  EXPECT_EQ(command.json, "report.json");
+  EXPECT_EQ(command.record, "calls.jsonl");
+  const LoadOptions& load = command.load;
+  EXPECT_EQ(load.rate, 0.5);
+  EXPECT_EQ(load.concurrency, 0u);
+  EXPECT_EQ(load.duration, absl::Minutes(2));
+  EXPECT_EQ(load.calls, 0u);
+  EXPECT_EQ(load.warmup, absl::ZeroDuration());
+  EXPECT_EQ(load.mix.counts, (std::vector<Weighted<uint32_t>>{{1}, {4}}));
+  EXPECT_EQ(load.mix.classes.size(), 1u);
+  EXPECT_EQ(load.mix.classes[0].value, v1::REQUEST_CLASS_BATCH);
+  EXPECT_EQ(load.mix.deadlines[0].value, absl::Seconds(2));
+  EXPECT_EQ(load.mix.cancel, 0.25);
+  EXPECT_EQ(load.request.format(), v1::OUTPUT_FORMAT_FLOAT32);
+  EXPECT_EQ(load.request.model(), "mnist");
+  EXPECT_EQ(load.seed, 7u);
+  EXPECT_EQ(load.mix.client_ids, 3u);
+  EXPECT_EQ(load.timeout, absl::Seconds(30));
+  EXPECT_EQ(load.max_outstanding, 100u);
+  EXPECT_EQ(load.standalone_calls, 2u);
+  EXPECT_EQ(load.mix.seed_pool, 9u);
+  EXPECT_TRUE(load.verify);
+}
+
+TEST(CommandLineTest, BenchHasAnEndUnlessToldOtherwise) {
+  const LoadOptions by_time = ParseBench({"--concurrency=8"}).load;
+  EXPECT_EQ(by_time.concurrency, 8u);
+  EXPECT_EQ(by_time.warmup, absl::Seconds(5));
+  EXPECT_EQ(by_time.duration, absl::Seconds(60));
+  EXPECT_EQ(by_time.calls, 0u);
+  const LoadOptions by_calls =
+      ParseBench({"--concurrency=8", "--calls=100"}).load;
+  EXPECT_EQ(by_calls.duration, absl::InfiniteDuration());
+  EXPECT_EQ(by_calls.calls, 100u);
+}
+
+TEST(CommandLineTest, RefusesALoadThatMakesNoSense) {
+  ExpectRefused({"bench"}, "wanted either --concurrency=N or --rate=CALLS");
+  ExpectRefused({"bench", "--rate=1", "--concurrency=1"}, "wanted either");
+  ExpectRefused({"bench", "--rate=1", "--calls=1", "--duration=1s"},
+                "wanted either --duration=DURATION or --calls=N");
+  ExpectRefused({"bench", "--rate=0"},
+                "--rate=0: wanted a number from 0.001 to 100000");
+  ExpectRefused({"bench", "--concurrency=0"},
+                "--concurrency=0: wanted a whole number from 1 to 100000");
+  ExpectRefused({"bench", "--rate=1", "--warmup=-1s"},
+                "--warmup=-1s: wanted 0 or a time");
+  ExpectRefused({"bench", "--rate=1", "--duration=inf"},
+                "--duration and --warmup must have an end");
+  ExpectRefused({"bench", "--rate=1", "--counts=65"},
+                "--counts=65: wanted counts from 1 to 64");
+  ExpectRefused({"bench", "--rate=1", "--classes=urgent"},
+                "--classes=urgent: wanted interactive or batch");
+  ExpectRefused({"bench", "--rate=1", "--deadlines=0s"},
+                "--deadlines=0s: wanted times above 0 or none");
+  ExpectRefused({"bench", "--rate=1", "--cancel=1.5"},
+                "--cancel=1.5: wanted a number from 0 to 1");
+  ExpectRefused({"bench", "--rate=1", "--cancel=0.5", "--standalone_calls=0"},
+                "--standalone_calls must be at least 1");
+  ExpectRefused({"bench", "--rate=1", "--verify"}, "needs --seed_pool=N");
+  ExpectRefused({"bench", "--concurrency=1", "--max_outstanding=1"},
+                "--max_outstanding bounds an open loop");
+}
+
+TEST(CommandLineTest, HelpDescribesEveryCommandAndItsFlags) {
+  const auto help = [](const std::vector<std::string>& arguments) {
+    return std::get<HelpCommand>(*Parse(arguments)).text;
+  };
+  for (const std::string word : {"--help", "-h", "help"}) {
+    EXPECT_THAT(help({word}), HasSubstr("usage: ddgan COMMAND"));
+  }
+  const std::string generate = help({"generate", "--count=0", "--help"});
+  for (const std::string flag :
+       {"--count=N", "--seed=N", "--first_index=N", "--model=NAME",
+        "--version=N", "--format=png|raw8|float32", "--class=interactive|batch",
+        "--stream", "--previews", "--preview_dir=FOLDER", "--guide=FILE",
+        "--guide_steps=N", "--guide_fit=refuse|resize", "--grid", "--out=PATH",
+        "--server=HOST:PORT", "--timeout=DURATION"}) {
+    EXPECT_THAT(generate, HasSubstr("\n  " + flag + "\n"));
+  }
+  const std::string models = help({"models", "pin", "-h"});
+  for (const std::string words :
+       {"usage: ddgan models", "pin MODEL VERSION", "unpin MODEL",
+        "rollback MODEL", "ddgan models watch", "--timeout=DURATION"}) {
+    EXPECT_THAT(models, HasSubstr(words));
+  }
+  EXPECT_THAT(help({"health", "-h"}), HasSubstr("--service=NAME"));
+  EXPECT_THAT(help({"bench", "-h"}), HasSubstr("\n  --counts=LIST\n"));
+}
+
+}  // namespace
+}  // namespace ddgan

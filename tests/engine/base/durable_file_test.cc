@@ -1,0 +1,79 @@
+#include "engine/base/durable_file.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "tests/fakes/temporary_folder.h"
+
+namespace ddgan {
+namespace {
+
+std::string Bytes(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+int Entries(const std::filesystem::path& folder) {
+  return static_cast<int>(
+      std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+TEST(WriteFileDurablyTest, ReplacesTheWholeFileAndLeavesNothingBeside) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "state";
+  ASSERT_TRUE(WriteFileDurably(path, "a longer first text").ok());
+  ASSERT_TRUE(WriteFileDurably(path, "second").ok());
+  EXPECT_EQ(Bytes(path), "second");
+  EXPECT_EQ(Entries(folder.path()), 1);
+}
+
+TEST(WriteFileDurablyTest, GoesOnAfterAWriterThatDied) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / ".state.partial") << "half";
+  ASSERT_TRUE(WriteFileDurably(folder.path() / "state", "whole").ok());
+  EXPECT_EQ(Bytes(folder.path() / "state"), "whole");
+  EXPECT_EQ(Entries(folder.path()), 1);
+}
+
+TEST(WriteFileDurablyTest, NamesAFolderThatIsMissing) {
+  const TemporaryFolder folder;
+  const absl::Status status =
+      WriteFileDurably(folder.path() / "missing" / "state", "text");
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_NE(status.message().find("missing"), std::string::npos);
+}
+
+TEST(WriteNewFileTest, OverwritesNothing) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "file";
+  ASSERT_TRUE(WriteNewFile(path, "first").ok());
+  EXPECT_EQ(WriteNewFile(path, "second").code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(Bytes(path), "first");
+}
+
+TEST(CheckWritableTest, CreatesTheFolderAndLeavesNothingInIt) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "a" / "b";
+  ASSERT_TRUE(CheckWritable(path).ok());
+  ASSERT_TRUE(CheckWritable(path).ok());
+  EXPECT_EQ(Entries(path), 0);
+}
+
+TEST(CheckWritableTest, NamesAFolderThatCannotBe) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "file") << "no folder";
+  const absl::Status status = CheckWritable(folder.path() / "file" / "out");
+  EXPECT_NE(status.message().find("file/out: Not a directory"),
+            std::string::npos)
+      << status;
+  // Every process may look into this folder, and none may write there.
+  EXPECT_FALSE(CheckWritable("/proc").ok());
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,87 @@
+#include "server/calls/guide_conversion.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "engine/imaging/png_encoder.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A good guide: 2x1 gray pixels.
+v1::Guide SmallGuide() {
+  const std::vector<uint8_t> pixels = {7, 200};
+  v1::Guide guide;
+  guide.set_png(*EncodePng(pixels, {1, 1, 2}));
+  guide.set_steps(3);
+  return guide;
+}
+
+// Expects that `guide` is refused with a message that has all three parts.
+void ExpectRefused(const v1::Guide& guide, const char* field, const char* value,
+                   const char* range) {
+  const absl::Status status = ConvertGuide(guide).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr(field), HasSubstr(value), HasSubstr(range)));
+}
+
+TEST(GuideConversionTest, DecodesThePictureAndRefusesOtherSizesUnlessAsked) {
+  v1::Guide wire = SmallGuide();
+  const absl::StatusOr<Guide> guide = ConvertGuide(wire);
+  ASSERT_TRUE(guide.ok()) << guide.status();
+  EXPECT_EQ(guide->picture->shape, (ImageShape{1, 1, 2}));
+  EXPECT_THAT(guide->picture->pixels, ElementsAre(7, 200));
+  EXPECT_EQ(guide->steps, 3);
+  EXPECT_EQ(guide->fit, GuideFit::kRefuse);
+
+  wire.set_fit(v1::GUIDE_FIT_REFUSE);
+  EXPECT_EQ(ConvertGuide(wire)->fit, GuideFit::kRefuse);
+  wire.set_fit(v1::GUIDE_FIT_RESIZE);
+  EXPECT_EQ(ConvertGuide(wire)->fit, GuideFit::kResize);
+}
+
+TEST(GuideConversionTest, RefusesStepsThatNoModelHas) {
+  v1::Guide guide = SmallGuide();
+  guide.set_steps(0);
+  ExpectRefused(guide, "guide.steps", "0", "[1, T]");
+  // Would be negative as the engine's int.
+  guide.set_steps(0x80000000);
+  ExpectRefused(guide, "guide.steps", "2147483648", "[1, T]");
+  // How many the model has is the engine's to know.
+  guide.set_steps(1000);
+  EXPECT_EQ(ConvertGuide(guide)->steps, 1000);
+}
+
+TEST(GuideConversionTest, RefusesFitsThatAreNotListed) {
+  v1::Guide guide = SmallGuide();
+  guide.set_fit(static_cast<v1::GuideFit>(3));
+  ExpectRefused(guide, "guide.fit", "3", "[0, 2] of GuideFit");
+  guide.set_fit(static_cast<v1::GuideFit>(-1));
+  ExpectRefused(guide, "guide.fit", "-1", "[0, 2] of GuideFit");
+}
+
+TEST(GuideConversionTest, RefusesWhatIsNoPngWithinTheLimits) {
+  v1::Guide guide = SmallGuide();
+  const std::string png = guide.png();
+  guide.clear_png();
+  ExpectRefused(guide, "guide.png", "0 bytes", "as a PNG file does");
+  guide.set_png(png.substr(0, png.size() / 2));
+  ExpectRefused(guide, "guide.png", "damaged", "ends before");
+  guide.set_png(png + std::string(1 << 20, ' '));
+  ExpectRefused(guide, "guide.png", "bytes", "at most 1048576");
+  const std::vector<uint8_t> pixels(2049);
+  guide.set_png(*EncodePng(pixels, {1, 1, 2049}));
+  ExpectRefused(guide, "guide.png", "2049x1", "2048x2048");
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,65 @@
+#include "server/calls/png_provenance.h"
+
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+std::vector<std::pair<std::string, std::string>> Pairs(
+    const std::vector<PngText>& text) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const PngText& entry : text) pairs.emplace_back(entry.key, entry.value);
+  return pairs;
+}
+
+TEST(PngProvenanceTest, NamesAllThatTheImageCanBeMadeAgainFrom) {
+  const std::string digest(64, 'd');
+  const PngProvenance provenance({"mnist", 17, digest},
+                                 std::numeric_limits<uint64_t>::max(), 4);
+  EXPECT_THAT(
+      Pairs(provenance.OfImage(5)),
+      ElementsAre(Pair("Software", "ddgan-serve"), Pair("ddgan:model", "mnist"),
+                  Pair("ddgan:version", "17"), Pair("ddgan:digest", digest),
+                  Pair("ddgan:seed", "18446744073709551615"),
+                  Pair("ddgan:index", "5"), Pair("ddgan:steps", "4")));
+}
+
+TEST(PngProvenanceTest, SaysOfAPreviewAlsoWhichStepItShows) {
+  const PngProvenance provenance({"mnist", 17, ""}, 7, 4);
+  auto text = Pairs(provenance.OfPreview(5, 3));
+  EXPECT_THAT(text.back(), Pair("ddgan:step", "3"));
+  text.pop_back();
+  EXPECT_EQ(text, Pairs(provenance.OfImage(5)));
+}
+
+TEST(PngProvenanceTest, EncodesModelNamesThatPngTextCannotHold) {
+  const auto name = [](const std::string& model) {
+    return PngProvenance({model, 1, ""}, 0, 1).OfImage(0)[1].value;
+  };
+  EXPECT_EQ(name("cifar10 (EMA)~"), "cifar10 (EMA)~");
+  EXPECT_EQ(name("100%"), "100%25");
+  EXPECT_EQ(name("caf\xc3\xa9\n\x01\x7f"), "caf%c3%a9%0a%01%7f");
+}
+
+TEST(PngProvenanceTest, IsTextThatTheEncoderTakes) {
+  PngOptions options;
+  options.text =
+      PngProvenance({"\xff\n", 1, std::string(64, '0')}, 7, 4).OfPreview(0, 1);
+  const std::vector<uint8_t> pixels(16);
+  const absl::StatusOr<std::string> png = EncodePng(pixels, {1, 4, 4}, options);
+  ASSERT_TRUE(png.ok()) << png.status();
+  EXPECT_THAT(*png, HasSubstr(std::string("tEXtddgan:model\0%ff%0a", 22)));
+}
+
+}  // namespace
+}  // namespace ddgan

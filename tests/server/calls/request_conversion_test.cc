@@ -1,0 +1,327 @@
+#include "server/calls/request_conversion.h"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr uint64_t kDrawn = 99;
+
+absl::StatusOr<ConvertedRequest> Convert(const v1::GenerateRequest& request) {
+  return ConvertRequest(request, absl::FromUnixSeconds(5),
+                        [] { return kDrawn; });
+}
+
+v1::GenerateRequest RequestFor(uint32_t count) {
+  v1::GenerateRequest request;
+  request.set_count(count);
+  return request;
+}
+
+// Expects that `request` is refused with a message that has all three parts.
+void ExpectRefused(const v1::GenerateRequest& request, const char* field,
+                   const char* value, const char* range) {
+  const absl::Status status = Convert(request).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr(field), HasSubstr(value), HasSubstr(range)));
+}
+
+TEST(RequestConversionTest, FillsUnsetFieldsWithDefaults) {
+  const auto converted = Convert(RequestFor(2));
+  ASSERT_TRUE(converted.ok()) << converted.status();
+  EXPECT_EQ(converted->format, v1::OUTPUT_FORMAT_PNG);
+  const GenerationRequest& generation = converted->generation;
+  EXPECT_EQ(generation.model, "");
+  EXPECT_FALSE(generation.version.has_value());
+  EXPECT_EQ(generation.count, 2u);
+  EXPECT_EQ(generation.seed, kDrawn);
+  EXPECT_EQ(generation.first_index, 0u);
+  EXPECT_EQ(generation.pixel_format, PixelFormat::kUint8);
+  EXPECT_EQ(generation.deadline, absl::FromUnixSeconds(5));
+  EXPECT_EQ(generation.request_class, RequestClass::kInteractive);
+}
+
+TEST(RequestConversionTest, TakesEverySetField) {
+  v1::GenerateRequest request = RequestFor(64);
+  request.set_model("digits");
+  request.set_version(7);
+  request.set_seed(0);
+  request.set_first_index(12);
+  request.set_format(v1::OUTPUT_FORMAT_FLOAT32);
+  request.set_request_class(v1::REQUEST_CLASS_BATCH);
+  const auto converted = Convert(request);
+  ASSERT_TRUE(converted.ok()) << converted.status();
+  EXPECT_EQ(converted->format, v1::OUTPUT_FORMAT_FLOAT32);
+  const GenerationRequest& generation = converted->generation;
+  EXPECT_EQ(generation.model, "digits");
+  EXPECT_EQ(generation.version, 7);
+  EXPECT_EQ(generation.seed, 0u);
+  EXPECT_EQ(generation.first_index, 12u);
+  EXPECT_EQ(generation.pixel_format, PixelFormat::kFloat32);
+  EXPECT_EQ(generation.request_class, RequestClass::kBatch);
+}
+
+TEST(RequestConversionTest, RefusesCountsOutsideOneToSixtyFour) {
+  ExpectRefused(v1::GenerateRequest(), "count", "0", "[1, 64]");
+  ExpectRefused(RequestFor(65), "count", "65", "[1, 64]");
+  EXPECT_TRUE(Convert(RequestFor(1)).ok());
+  EXPECT_TRUE(Convert(RequestFor(64)).ok());
+}
+
+TEST(RequestConversionTest, RefusesVersionsBelowOne) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_version(0);
+  ExpectRefused(request, "version", "0", "[1, 9223372036854775807]");
+  request.set_version(-4);
+  ExpectRefused(request, "version", "-4", "[1, 9223372036854775807]");
+}
+
+TEST(RequestConversionTest, RefusesFormatsThatTheEnumDoesNotList) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_format(static_cast<v1::OutputFormat>(4));
+  ExpectRefused(request, "format", "4", "[0, 3]");
+  request.set_format(static_cast<v1::OutputFormat>(-1));
+  ExpectRefused(request, "format", "-1", "[0, 3]");
+}
+
+TEST(RequestConversionTest, RefusesClassesThatTheEnumDoesNotList) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_request_class(static_cast<v1::RequestClass>(3));
+  ExpectRefused(request, "request_class", "3", "[0, 2]");
+  request.set_request_class(v1::REQUEST_CLASS_INTERACTIVE);
+  EXPECT_EQ(Convert(request)->generation.request_class,
+            RequestClass::kInteractive);
+}
+
+TEST(RequestConversionTest, RefusesALastIndexPast32BitsInsteadOfWrapping) {
+  v1::GenerateRequest request = RequestFor(2);
+  request.set_first_index(std::numeric_limits<uint32_t>::max() - 1);
+  EXPECT_TRUE(Convert(request).ok());
+  request.set_first_index(std::numeric_limits<uint32_t>::max());
+  ExpectRefused(request, "first_index", "4294967295", "[0, 4294967294]");
+}
+
+TEST(RequestConversionTest, RefusesAnOverlongModelNameWithoutRepeatingIt) {
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_model(std::string(kMaxModelNameSize, 'm'));
+  EXPECT_TRUE(Convert(request).ok());
+  request.set_model(std::string(60000, 'm'));
+  ExpectRefused(request, "model", "60000 bytes", "[0, 128]");
+  EXPECT_LT(Convert(request).status().message().size(), 200u);
+}
+
+TEST(RequestConversionTest, LimitsAReplyToWhatAChannelCarries) {
+  ConvertedRequest request;
+  request.generation.count = 64;
+  request.format = v1::OUTPUT_FORMAT_FLOAT32;
+  EXPECT_TRUE(CheckReplySize(request, {3, 256, 256}).ok());
+  const absl::Status status = CheckReplySize(request, {3, 512, 512});
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("count: 64"), HasSubstr("[1, 21]"),
+                    HasSubstr("3x512x512")));
+  request.format = v1::OUTPUT_FORMAT_PNG;
+  EXPECT_TRUE(CheckReplySize(request, {3, 512, 512}).ok());
+}
+
+TEST(RequestConversionTest, TellsWhatIsKnownOfAnAcceptedStream) {
+  Acceptance acceptance;
+  acceptance.identity = {"digits", 3, "dd"};
+  acceptance.shape = {3, 16, 8};
+  acceptance.num_timesteps = 4;
+  acceptance.images_ahead = 7;
+  EXPECT_FALSE(ConvertAcceptance(acceptance, 9).has_expected_start());
+  acceptance.expected_start = absl::Milliseconds(1250);
+  const v1::StreamAccepted accepted = ConvertAcceptance(acceptance, 9);
+  EXPECT_EQ(accepted.model(), "digits");
+  EXPECT_EQ(accepted.version(), 3);
+  EXPECT_EQ(accepted.checkpoint_digest(), "dd");
+  EXPECT_EQ(accepted.seed(), 9u);
+  EXPECT_EQ(accepted.num_timesteps(), 4u);
+  EXPECT_EQ(accepted.shape().channels(), 3u);
+  EXPECT_EQ(accepted.shape().height(), 16u);
+  EXPECT_EQ(accepted.shape().width(), 8u);
+  EXPECT_EQ(accepted.images_ahead(), 7u);
+  EXPECT_EQ(accepted.expected_start().seconds(), 1);
+  EXPECT_EQ(accepted.expected_start().nanos(), 250'000'000);
+}
+
+TEST(RequestConversionTest, KnowsACallerByTheStrongestEvidence) {
+  CallerEvidence evidence{.authenticated_name = "spiffe://a/b",
+                          .client_id = "batch job 7",
+                          .peer = "ipv4:10.0.0.7:51312"};
+  EXPECT_EQ(*ConvertCaller(evidence), "spiffe://a/b");
+  evidence.authenticated_name.clear();
+  EXPECT_EQ(*ConvertCaller(evidence), "batch job 7");
+  evidence.client_id.clear();
+  EXPECT_EQ(*ConvertCaller(evidence), "10.0.0.7");
+}
+
+TEST(RequestConversionTest, BooksMemoryOnNoNameThatACallerMayChoose) {
+  CallerEvidence evidence{.authenticated_name = "",
+                          .client_id = "batch job 7",
+                          .peer = "ipv4:10.0.0.7:51312"};
+  const std::string account = ConvertAccount(evidence);
+  evidence.client_id = "batch job 8";
+  evidence.peer = "ipv4:10.0.0.7:51313";
+  EXPECT_EQ(ConvertAccount(evidence), account);
+  evidence.peer = "ipv4:10.0.0.8:51313";
+  EXPECT_NE(ConvertAccount(evidence), account);
+  evidence.authenticated_name = "10.0.0.7";
+  EXPECT_NE(ConvertAccount(evidence), account);
+}
+
+TEST(RequestConversionTest, RefusesAClientIdThatIsNoName) {
+  CallerEvidence evidence{
+      .authenticated_name = "", .client_id = std::string(64, '~'), .peer = ""};
+  EXPECT_TRUE(ConvertCaller(evidence).ok());
+  evidence.client_id += '~';
+  EXPECT_EQ(ConvertCaller(evidence).status(),
+            absl::InvalidArgumentError("ddgan-client-id: name of 65 bytes, "
+                                       "allowed are at most 64"));
+  evidence.client_id = "caf\xc3\xa9";
+  EXPECT_EQ(ConvertCaller(evidence).status(),
+            absl::InvalidArgumentError(
+                "ddgan-client-id: byte 0xc3 at position 3, allowed is "
+                "printable ASCII, [0x20, 0x7e]"));
+  evidence.client_id = "a\nb";
+  EXPECT_TRUE(absl::IsInvalidArgument(ConvertCaller(evidence).status()));
+}
+
+TEST(RequestConversionTest, LeavesThePortOutOfAPeersAddress) {
+  EXPECT_EQ(PeerAddress("ipv4:10.0.0.7:51312"), "10.0.0.7");
+  EXPECT_EQ(PeerAddress("ipv6:%5B2001:db8::7%5D:51312"), "2001:db8::7");
+  EXPECT_EQ(PeerAddress("ipv6:[2001:db8::7]:51312"), "2001:db8::7");
+  EXPECT_EQ(PeerAddress("unix:/run/ddgan:0"), "unix:/run/ddgan:0");
+  EXPECT_EQ(PeerAddress("unix:"), "unix:");
+  EXPECT_EQ(PeerAddress("ipv4:10"), "ipv4:10");
+  EXPECT_EQ(PeerAddress(""), "");
+}
+
+ModelVersionStatus VersionIn(VersionState state, int64_t version) {
+  ModelVersionStatus status;
+  status.identity = {"digits", version, "dd"};
+  status.state = state;
+  status.reason = "why";
+  status.shape = {1, 32, 28};
+  status.num_timesteps = 4;
+  status.training_step = 1000;
+  status.dataset = "mnist";
+  status.loaded_at = absl::FromUnixMillis(12'250);
+  return status;
+}
+
+TEST(RequestConversionTest, TellsAllAboutAVersionThatIsLoaded) {
+  for (VersionState state : {VersionState::kLive, VersionState::kLoaded}) {
+    const v1::Model model =
+        ConvertModel({"digits", std::nullopt, {VersionIn(state, 2)}});
+    EXPECT_EQ(model.name(), "digits");
+    ASSERT_EQ(model.versions_size(), 1);
+    const v1::ModelVersion& version = model.versions(0);
+    EXPECT_EQ(version.version(), 2);
+    EXPECT_EQ(version.checkpoint_digest(), "dd");
+    EXPECT_EQ(version.reason(), "why");
+    EXPECT_EQ(version.shape().height(), 32u);
+    EXPECT_EQ(version.shape().width(), 28u);
+    EXPECT_EQ(version.num_timesteps(), 4u);
+    EXPECT_EQ(version.training_step(), 1000);
+    EXPECT_EQ(version.dataset(), "mnist");
+    EXPECT_EQ(version.loaded_at().seconds(), 12);
+    EXPECT_EQ(version.loaded_at().nanos(), 250'000'000);
+  }
+}
+
+TEST(RequestConversionTest, TellsOnlyTheReasonOfAVersionThatIsNotLoaded) {
+  for (VersionState state : {VersionState::kOnDisk, VersionState::kLoading,
+                             VersionState::kWaiting, VersionState::kRefused}) {
+    const v1::Model model =
+        ConvertModel({"digits", std::nullopt, {VersionIn(state, 2)}});
+    const v1::ModelVersion& version = model.versions(0);
+    EXPECT_EQ(version.version(), 2);
+    EXPECT_EQ(version.checkpoint_digest(), "dd");
+    EXPECT_EQ(version.reason(), "why");
+    EXPECT_FALSE(version.has_shape());
+    EXPECT_FALSE(version.has_loaded_at());
+    EXPECT_EQ(version.num_timesteps(), 0u);
+  }
+}
+
+TEST(RequestConversionTest, GivesEveryStateItsOwnName) {
+  const std::pair<VersionState, v1::ModelVersionState> cases[] = {
+      {VersionState::kOnDisk, v1::MODEL_VERSION_STATE_ON_DISK},
+      {VersionState::kLoading, v1::MODEL_VERSION_STATE_LOADING},
+      {VersionState::kWaiting, v1::MODEL_VERSION_STATE_WAITING},
+      {VersionState::kLive, v1::MODEL_VERSION_STATE_LIVE},
+      {VersionState::kLoaded, v1::MODEL_VERSION_STATE_LOADED},
+      {VersionState::kRefused, v1::MODEL_VERSION_STATE_REFUSED},
+  };
+  for (const auto& [state, wanted] : cases) {
+    EXPECT_EQ(ConvertModel({"digits", std::nullopt, {VersionIn(state, 1)}})
+                  .versions(0)
+                  .state(),
+              wanted);
+  }
+}
+
+TEST(RequestConversionTest, SaysWhichVersionIsLiveAndWhichIsPinned) {
+  const v1::Model neither = ConvertModel(
+      {"digits", std::nullopt, {VersionIn(VersionState::kRefused, 2)}});
+  EXPECT_FALSE(neither.has_live_version());
+  EXPECT_FALSE(neither.has_pinned_version());
+  const v1::Model both = ConvertModel(
+      {"digits",
+       4,
+       {VersionIn(VersionState::kLoading, 4), VersionIn(VersionState::kLive, 3),
+        VersionIn(VersionState::kLoaded, 2)}});
+  EXPECT_EQ(both.live_version(), 3);
+  EXPECT_EQ(both.pinned_version(), 4);
+}
+
+TEST(RequestConversionTest, KeepsTheEnginesOrderOfModelsAndVersions) {
+  const v1::ListModelsResponse list =
+      ConvertModelList({{"cats", std::nullopt, {}},
+                        {"digits",
+                         std::nullopt,
+                         {VersionIn(VersionState::kLive, 10),
+                          VersionIn(VersionState::kLoaded, 9)}}});
+  ASSERT_EQ(list.models_size(), 2);
+  EXPECT_EQ(list.models(0).name(), "cats");
+  EXPECT_EQ(list.models(0).versions_size(), 0);
+  EXPECT_EQ(list.models(1).versions(0).version(), 10);
+  EXPECT_EQ(list.models(1).versions(1).version(), 9);
+}
+
+TEST(RequestConversionTest, RefusesToActOnNoModelOrNoVersion) {
+  EXPECT_EQ(CheckModelName("").message(),
+            "model: name of 0 bytes, allowed are [1, 128]");
+  EXPECT_EQ(CheckModelName(std::string(129, 'm')).message(),
+            "model: name of 129 bytes, allowed are [1, 128]");
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckModelName("")));
+  EXPECT_TRUE(CheckModelName(std::string(128, 'm')).ok());
+  for (int64_t version : {int64_t{0}, int64_t{-3}}) {
+    EXPECT_EQ(CheckVersion(version),
+              absl::InvalidArgumentError(
+                  absl::StrCat("version: ", version,
+                               " is out of range [1, 9223372036854775807]")));
+  }
+  EXPECT_TRUE(CheckVersion(1).ok());
+}
+
+TEST(RequestConversionTest, ReadsGrpcsMissingDeadlineAsNone) {
+  using TimePoint = std::chrono::system_clock::time_point;
+  EXPECT_EQ(ConvertDeadline(TimePoint::max()), absl::InfiniteFuture());
+  EXPECT_EQ(ConvertDeadline(TimePoint(std::chrono::seconds(9))),
+            absl::FromUnixSeconds(9));
+}
+
+}  // namespace
+}  // namespace ddgan

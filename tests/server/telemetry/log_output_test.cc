@@ -1,0 +1,50 @@
+#include "server/telemetry/log_output.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "spdlog/spdlog.h"
+
+namespace ddgan {
+namespace {
+
+// Logs, and ends the process as the server does after a second signal, while
+// another thread is in the middle of logging.
+[[noreturn]] void LogAndEnd() {
+  SetUpLog(LogFormat::kText, "info");
+  std::atomic<bool> logging = false;
+  std::thread other([&logging] {
+    // Fewer than the log holds, so that none is lost.
+    for (int line = 0; line < 500; ++line) {
+      spdlog::info("another thread's line");
+      logging = true;
+    }
+    pause();
+  });
+  other.detach();
+  while (!logging) std::this_thread::yield();
+  spdlog::warn("the last line");
+  EndLog();
+  _exit(3);
+}
+
+TEST(LogOutputTest, WhatWasLoggedBeforeTheEndIsWritten) {
+  for (int trial = 0; trial < 20; ++trial) {
+    EXPECT_EXIT(LogAndEnd(), testing::ExitedWithCode(3), "the last line");
+  }
+}
+
+TEST(LogOutputTest, EndsWithinTellsWhetherTheWorkEnded) {
+  EXPECT_TRUE(EndsWithin(absl::Seconds(10), [] {}));
+  // Never freed: the work outlives the test.
+  auto& never = *new absl::Notification();
+  EXPECT_FALSE(EndsWithin(absl::ZeroDuration(),
+                          [&never] { never.WaitForNotification(); }));
+}
+
+}  // namespace
+}  // namespace ddgan

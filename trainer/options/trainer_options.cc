@@ -1,0 +1,203 @@
+#include "trainer/options/trainer_options.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "engine/base/strict_json.h"
+#include "engine/checkpoint/checkpoint_format.h"
+#include "nlohmann/json.hpp"
+#include "trainer/options/option_table.h"
+
+namespace ddgan {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kPoints[] = "25_gaussians";
+constexpr char kToyNetworks[] = "toy_mlp";
+// Rows of one group of the minibatch standard deviation.
+constexpr int kGroupRows = 4;
+
+absl::Status CheckGiven(const char* flag, const std::string& value,
+                        const char* what) {
+  if (!value.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, " is required: ", what));
+}
+
+absl::Status CheckData(const TrainerOptions& options) {
+  const bool is_points = options.dataset == kPoints;
+  if ((options.networks == kToyNetworks) != is_points) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--networks is \"", options.networks, "\" and --dataset is \"",
+        options.dataset, "\": ", kToyNetworks, " goes with ", kPoints,
+        ", and only with it"));
+  }
+  if (is_points) return absl::OkStatus();
+  return CheckGiven("data", options.data, "the folder or file of the data set");
+}
+
+absl::Status CheckBatch(const TrainerOptions& options, int world_size) {
+  const int64_t slots = int64_t{world_size} * options.accumulate;
+  if (options.batch_size % slots != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--batch_size is ", options.batch_size, ", must be a multiple of ",
+        slots, ", which is processes (", world_size, ") x --accumulate (",
+        options.accumulate, ")"));
+  }
+  const int64_t part = options.batch_size / slots;
+  // Parts of fewer rows would have smaller groups, and the step of a batch
+  // would depend on how it is split.
+  if (options.networks == kToyNetworks || part % kGroupRows == 0 ||
+      (slots == 1 && part < kGroupRows))
+    return absl::OkStatus();
+  const std::string share =
+      slots == 1 ? ""
+                 : absl::StrCat(", which gives each of ", slots, " parts (",
+                                world_size, " processes x ", options.accumulate,
+                                " micro-batches) ", part, " images");
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--batch_size is ", options.batch_size, share, ", must be ",
+      slots == 1 ? "at most 4 or " : "",
+      "a multiple of 4 (groups of the minibatch standard deviation)"));
+}
+
+absl::Status CheckMetricsAddress(const std::string& address) {
+  if (address.empty()) return absl::OkStatus();
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  if (colon != std::string::npos && colon > 0 &&
+      absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 0 &&
+      port <= 65535)
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--metrics_listen is ", Abbreviated(address),
+                   ", must be host:port with a port in [0, 65535], or empty"));
+}
+
+// The options that have one of `effects`, under their names.
+json ValuesOf(const TrainerOptions& options,
+              std::initializer_list<OptionEffect> effects) {
+  json values = json::object();
+  for (const Option& option : OptionTable()) {
+    for (const OptionEffect effect : effects) {
+      if (option.effect == effect)
+        values[option.name] = OptionValue(option, options);
+    }
+  }
+  return values;
+}
+
+// A path may have any bytes.
+std::string Text(const json& values, int indent) {
+  return values.dump(indent, ' ', /*ensure_ascii=*/false,
+                     json::error_handler_t::replace);
+}
+
+}  // namespace
+
+absl::Status ValidateTrainerOptions(const TrainerOptions& options,
+                                    int world_size) {
+  if (world_size < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the number of processes is ", world_size, ", must be at least 1"));
+  }
+  for (const Option& option : OptionTable()) {
+    if (absl::Status status = CheckAllowed(option, options); !status.ok())
+      return status;
+  }
+  for (const absl::Status& status :
+       {CheckData(options),
+        CheckGiven("out", options.out, "the model root to publish into"),
+        CheckBatch(options, world_size),
+        CheckMetricsAddress(options.metrics_listen)}) {
+    if (!status.ok()) return status;
+  }
+  if (options.keep_published_every > 0 && options.keep_published == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--keep_published_every is ", options.keep_published_every,
+                     ", but without --keep_published every version stays"));
+  }
+  if (!IsModelName(options.model)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--model is ", Abbreviated(options.model),
+        ", must be 1 to 64 of a-z, 0-9, '.', '_', '-', the first of them a "
+        "letter or digit"));
+  }
+  if (options.t_emb_dim % 2 != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--t_emb_dim is ", options.t_emb_dim, ", must be even"));
+  }
+  return ValidateModelConfig(options.model_config);
+}
+
+absl::Status CheckHasABatch(const TrainerOptions& options, size_t samples) {
+  if (samples >= static_cast<size_t>(options.batch_size))
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--batch_size is ", options.batch_size,
+                   ", but the data set has only ", samples, " images"));
+}
+
+std::string RunFolder(const TrainerOptions& options) {
+  if (!options.run_dir.empty()) return options.run_dir;
+  return absl::StrCat(options.out, "/.training-", options.model);
+}
+
+std::string EffectiveConfigJson(const TrainerOptions& options) {
+  return Text(
+      ValuesOf(options, {OptionEffect::kIdentity, OptionEffect::kResult}), 2);
+}
+
+std::string RunFingerprint(const TrainerOptions& options) {
+  return Text(ValuesOf(options, {OptionEffect::kIdentity}), -1);
+}
+
+std::string DescribeFingerprintDifference(const std::string& saved,
+                                          const std::string& current) {
+  // More of them say only that it is something else altogether.
+  constexpr size_t kMaxNamed = 8;
+  const absl::StatusOr<json> there = ParseStrictJson(saved);
+  const absl::StatusOr<json> here = ParseStrictJson(current);
+  if (!there.ok() || !there->is_object())
+    return "the saved options are not a JSON object";
+  if (!here.ok() || !here->is_object())
+    return "the present options are not a JSON object";
+  std::vector<std::string> keys;
+  for (const json& side : {*there, *here}) {
+    for (const auto& [key, value] : side.items()) keys.push_back(key);
+  }
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+
+  const auto value_in = [](const json& side, const std::string& key) {
+    const auto found = side.find(key);
+    return found == side.end() ? "not set" : Abbreviated(*found);
+  };
+  std::vector<std::string> differences;
+  size_t unnamed = 0;
+  for (const std::string& key : keys) {
+    const auto there_value = there->find(key);
+    const auto here_value = here->find(key);
+    if (there_value != there->end() && here_value != here->end() &&
+        *there_value == *here_value)
+      continue;
+    if (differences.size() == kMaxNamed) {
+      ++unnamed;
+      continue;
+    }
+    differences.push_back(absl::StrCat(
+        // A known name as it is; anything else may have any bytes.
+        FindOption(key) != nullptr ? key : Abbreviated(key), " was ",
+        value_in(*there, key), " and is ", value_in(*here, key)));
+  }
+  if (unnamed > 0) differences.push_back(absl::StrCat(unnamed, " more differ"));
+  return absl::StrJoin(differences, ", ");
+}
+
+}  // namespace ddgan

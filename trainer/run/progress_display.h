@@ -1,0 +1,92 @@
+// Shows a person how a run goes: a bar that is redrawn on a terminal, lines
+// anywhere else. No LibTorch.
+#ifndef DDGAN_TRAINER_RUN_PROGRESS_DISPLAY_H_
+#define DDGAN_TRAINER_RUN_PROGRESS_DISPLAY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "engine/base/clock.h"
+#include "trainer/run/progress.h"
+
+namespace ddgan {
+
+enum class ProgressMode {
+  kAuto,  // A bar on a terminal, else lines.
+  kBar,
+  kLines,
+};
+
+// "auto", "bar" or "lines". InvalidArgument that names --progress otherwise.
+absl::StatusOr<ProgressMode> ParseProgressMode(absl::string_view text);
+
+// Columns of the terminal that the file descriptor is; 0 if it is none or does
+// not say.
+int TerminalColumns(int descriptor);
+
+// Thread-safe.
+class ProgressDisplay {
+ public:
+  struct Options {
+    ProgressMode mode = ProgressMode::kAuto;
+    // Whether the sink is a terminal (isatty).
+    bool is_terminal = false;
+    // Asked before each redraw, so that the bar follows a resized window; 80 is
+    // taken for 0 or an empty function.
+    std::function<int()> columns;
+    int batch_size = 1;     // Images per step. >= 1
+    int64_t log_every = 1;  // Steps between two lines. >= 1
+  };
+
+  // Called with text to write and flush as it is, control characters included:
+  // one call for each thing shown, never two at a time.
+  using Sink = std::function<void(const std::string& text)>;
+
+  // The clock must outlive the display.
+  ProgressDisplay(const Options& options, Sink sink, Clock* clock);
+  ProgressDisplay(const ProgressDisplay&) = delete;
+  ProgressDisplay& operator=(const ProgressDisplay&) = delete;
+  // As Finish.
+  ~ProgressDisplay();
+
+  // After each step. A bar is redrawn at most 5 times per second, and at the
+  // last step; a line is printed at each multiple of log_every and at the last
+  // step.
+  void Update(const Progress& progress);
+
+  // Prints `line` (without its line break), above the bar if there is one.
+  void Print(const std::string& line);
+
+  // Shows the bar as it stands and ends its line. What is printed after this
+  // has no bar below. May be called more than once.
+  void Finish();
+
+ private:
+  // `text` is what comes first, on lines of its own.
+  void Redraw(const std::string& text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int Width() const;
+
+  // Constant after construction.
+  const Options options_;
+  const bool bar_;
+  const Sink sink_;
+  Clock* const clock_;
+
+  absl::Mutex mu_;
+  // Characters of the bar that stands on the current line.
+  size_t drawn_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time drawn_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  std::optional<Progress> progress_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TRAINER_RUN_PROGRESS_DISPLAY_H_

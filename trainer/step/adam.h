@@ -1,0 +1,62 @@
+// All parameters of one network in one buffer, and Adam over it: one fused
+// update instead of one per tensor, and a state that is three vectors.
+#ifndef DDGAN_TRAINER_STEP_ADAM_H_
+#define DDGAN_TRAINER_STEP_ADAM_H_
+
+#include <ATen/core/Tensor.h>
+
+#include "engine/model/generator.h"
+
+namespace ddgan {
+
+// Trainable parameters as views of one contiguous vector, gradients likewise.
+// Thread-compatible.
+class FlatParameters {
+ public:
+  // Copies `initial` to `device`.
+  FlatParameters(const Parameters& initial, const at::Device& device);
+
+  // Leaf tensors that require grad, with the shapes of `initial`; their
+  // gradients accumulate into gradient().
+  const Parameters& tensors() const { return tensors_; }
+  // Float32 [n]: every parameter, in order. Written by the optimiser.
+  const at::Tensor& values() const { return values_; }
+  const at::Tensor& gradient() const { return gradient_; }
+
+  // `flat` [n] cut into the parameters' shapes; views, not copies.
+  Parameters Split(const at::Tensor& flat) const;
+
+  void ZeroGradient();
+  // Whether autograd computes gradients for these parameters.
+  void SetRequiresGrad(bool requires_grad);
+
+ private:
+  at::Tensor values_;
+  at::Tensor gradient_;
+  Parameters tensors_;
+};
+
+// Adam (Kingma and Ba, ICLR 2015) with betas (0.5, 0.9) and eps 1e-8
+// (spec 5.2). Thread-compatible.
+class Adam {
+ public:
+  // For parameters like `values` [n], on their device.
+  explicit Adam(const at::Tensor& values);
+
+  void Step(FlatParameters& parameters, double learning_rate);
+
+  // The state, to be saved and restored: moments [n], and steps taken, a
+  // float32 scalar, all on the parameters' device.
+  const at::Tensor& exp_avg() const { return exp_avg_; }
+  const at::Tensor& exp_avg_sq() const { return exp_avg_sq_; }
+  const at::Tensor& step() const { return step_; }
+
+ private:
+  at::Tensor exp_avg_;
+  at::Tensor exp_avg_sq_;
+  at::Tensor step_;
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TRAINER_STEP_ADAM_H_
