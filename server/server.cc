@@ -307,6 +307,7 @@ absl::Status Server::StartGrpc() {
                             .ledger = &ledger_,
                             .writes = &writes_,
                             .metrics = &metrics_,
+                            .access_metrics = &metrics_,
                             .access = security_->access(),
                             .access_log = access_log_.get(),
                             .calls = &calls_});
@@ -370,7 +371,7 @@ absl::Status Server::StartAdmin() {
 
 absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Server::Listen(
     const ListenAddress& address, const ConnectionBudget::Limits& connections,
-    PrometheusObserver* metrics) const {
+    ConnectionObserver* metrics) const {
   return ConnectionAcceptor::Listen(
       address,
       {.limits = connections,

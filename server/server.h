@@ -80,7 +80,7 @@ class Server {
   absl::Status StartAdmin();
   absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Listen(
       const ListenAddress& address, const ConnectionBudget::Limits& connections,
-      PrometheusObserver* metrics) const;
+      ConnectionObserver* metrics) const;
   // What both gRPC ports have in common. Returns where `builder`'s server takes
   // its connections.
   std::unique_ptr<ConnectionAcceptor::Handler> ConfigureListener(

@@ -1,13 +1,10 @@
 #include "engine/scheduling/step_costs.h"
 
 #include <algorithm>
-#include <bit>
+
+#include "engine/api/batch_bucket.h"
 
 namespace ddgan {
-
-int BatchBucket(int rows) {
-  return std::bit_width(static_cast<unsigned>(std::max(rows, 1)) - 1);
-}
 
 void StepCosts::Record(int rows, absl::Duration time) {
   std::atomic<int64_t>& average =

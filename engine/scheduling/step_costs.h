@@ -12,9 +12,6 @@
 
 namespace ddgan {
 
-// The smallest b with 2^b >= rows: 0 for 1 row, 1 for 2, 2 for 3 and 4, ...
-int BatchBucket(int rows);
-
 // An exponential average of a row's share of the step time per batch bucket
 // (1, 2, 4, ..., 256 rows), over all lanes, which are taken to be alike.
 // Thread-safe and lock-free; concurrent records may lose one another.

@@ -44,7 +44,7 @@ std::string CallerForLog(const grpc::ServerContextBase& context,
                          bool needs_token, const Tenant* tenant) {
   const CallerEvidence evidence = EvidenceOf(context, tenant);
   if (needs_token && tenant == nullptr) return PeerAddress(evidence.peer);
-  absl::StatusOr<std::string> caller = ConvertCaller(evidence);
+  absl::StatusOr<std::string> caller = CallerName(evidence);
   return caller.ok() ? *std::move(caller) : PeerAddress(evidence.peer);
 }
 

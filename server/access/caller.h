@@ -8,7 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "server/access/access_control.h"
-#include "server/calls/request_conversion.h"
+#include "server/access/caller_name.h"
 
 namespace ddgan {
 

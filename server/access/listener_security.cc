@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "engine/base/entropy.h"
+#include "server/access/access_record.h"
 #include "server/access/token_table.h"
 #include "server/access/trace_context.h"
-#include "server/telemetry/access_log.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
@@ -77,17 +77,17 @@ absl::Status CheckSecurity(const SecurityOptions& options,
 }
 
 absl::StatusOr<std::unique_ptr<ListenerSecurity>> ListenerSecurity::Start(
-    const SecurityOptions& options, PrometheusObserver* metrics,
-    AccessLog* access_log, Clock* clock, absl::Duration poll_interval) {
+    const SecurityOptions& options, AccessObserver* metrics,
+    AccessRecorder* access_log, Clock* clock, absl::Duration poll_interval) {
   std::unique_ptr<ListenerSecurity> security(
       new ListenerSecurity(options, metrics, clock, poll_interval));
   if (security->tls_.has_value()) {
-    metrics->ExpectReloads(PrometheusObserver::SecurityFiles::kTls);
+    metrics->ExpectReloads(SecurityFiles::kTls);
     const absl::Status status = security->tls_->Load();
     if (!status.ok()) return WithPrefix(FlagsOf(options, true), status);
   }
   if (security->tokens_.has_value()) {
-    metrics->ExpectReloads(PrometheusObserver::SecurityFiles::kTokens);
+    metrics->ExpectReloads(SecurityFiles::kTokens);
     const absl::Status status = security->tokens_->Load();
     if (!status.ok()) return WithPrefix(FlagsOf(options, false), status);
   }
@@ -106,7 +106,7 @@ absl::StatusOr<std::unique_ptr<ListenerSecurity>> ListenerSecurity::Start(
 }
 
 ListenerSecurity::ListenerSecurity(const SecurityOptions& options,
-                                   PrometheusObserver* metrics, Clock* clock,
+                                   AccessObserver* metrics, Clock* clock,
                                    absl::Duration poll_interval)
     : options_(options),
       metrics_(metrics),
@@ -186,8 +186,7 @@ void ListenerSecurity::Poll() {
   const auto poll = [this](std::optional<FileReload>& files, bool tls) {
     if (!files.has_value()) return;
     const FileReload::Result result = files->Poll();
-    const auto which = tls ? PrometheusObserver::SecurityFiles::kTls
-                           : PrometheusObserver::SecurityFiles::kTokens;
+    const auto which = tls ? SecurityFiles::kTls : SecurityFiles::kTokens;
     metrics_->OnSecurityFilesRefused(which, files->refused());
     if (result.outcome == FileReload::Outcome::kUnchanged) return;
     const bool taken = result.outcome == FileReload::Outcome::kTaken;

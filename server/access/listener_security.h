@@ -19,12 +19,12 @@
 #include "absl/types/span.h"
 #include "engine/base/clock.h"
 #include "server/access/access_control.h"
+#include "server/access/access_observer.h"
+#include "server/access/access_record.h"
 #include "server/access/file_reload.h"
 #include "server/access/listener_credentials.h"
 #include "server/access/tls_identity.h"
 #include "server/connections/listen_address.h"
-#include "server/telemetry/access_log.h"
-#include "server/telemetry/prometheus_observer.h"
 
 namespace ddgan {
 
@@ -55,8 +55,8 @@ class ListenerSecurity {
   // are counted and have their line in `access_log`. `metrics`, `access_log`
   // and `clock` must outlive the object.
   static absl::StatusOr<std::unique_ptr<ListenerSecurity>> Start(
-      const SecurityOptions& options, PrometheusObserver* metrics,
-      AccessLog* access_log, Clock* clock,
+      const SecurityOptions& options, AccessObserver* metrics,
+      AccessRecorder* access_log, Clock* clock,
       absl::Duration poll_interval = kPollInterval);
 
   ListenerSecurity(const ListenerSecurity&) = delete;
@@ -72,7 +72,7 @@ class ListenerSecurity {
   AccessControl* access() const { return access_.get(); }
 
  private:
-  ListenerSecurity(const SecurityOptions& options, PrometheusObserver* metrics,
+  ListenerSecurity(const SecurityOptions& options, AccessObserver* metrics,
                    Clock* clock, absl::Duration poll_interval);
 
   absl::Status TakeTls(const std::vector<std::string>& contents);
@@ -82,7 +82,7 @@ class ListenerSecurity {
 
   // Constant after construction.
   const SecurityOptions options_;
-  PrometheusObserver* const metrics_;
+  AccessObserver* const metrics_;
   Clock* const clock_;
   const absl::Duration poll_interval_;
   std::unique_ptr<AccessControl> access_;  // Set by the first TakeTokens.

@@ -149,15 +149,15 @@ absl::Status GenerationCall::Identify(std::string* account) {
                               "/", NameOf(method_)),
                  *context_);
     if (access.denial.has_value()) {
-      parts_.metrics->OnAccessDenied(*access.denial);
+      parts_.access_metrics->OnAccessDenied(*access.denial);
       return access.status;
     }
     tenant = std::move(access.tenant);
     generation.caller_weight = tenant->weight;
   }
   const CallerEvidence evidence = EvidenceOf(*context_, tenant.get());
-  *account = ConvertAccount(evidence);
-  absl::StatusOr<std::string> caller = ConvertCaller(evidence);
+  *account = CallerAccount(evidence);
+  absl::StatusOr<std::string> caller = CallerName(evidence);
   if (!caller.ok()) return caller.status();
   generation.caller = *std::move(caller);
   if (tenant == nullptr) return absl::OkStatus();
@@ -166,7 +166,7 @@ absl::Status GenerationCall::Identify(std::string* account) {
   std::optional<TenantQuotas::Lease> lease = parts_.access->quotas().Admit(
       *tenant, generation.count, arrived_, &refused);
   if (!lease.has_value()) {
-    parts_.metrics->OnQuotaRefusal(refused.reason);
+    parts_.access_metrics->OnQuotaRefusal(refused.reason);
     return refused.status;
   }
   absl::MutexLock lock(&mu_);

@@ -20,8 +20,11 @@
 #include "engine/api/engine.h"
 #include "engine/api/generation.h"
 #include "server/access/access_control.h"
+#include "server/access/access_observer.h"
+#include "server/access/access_record.h"
 #include "server/access/tenant_quotas.h"
 #include "server/access/trace_context.h"
+#include "server/calls/call_observer.h"
 #include "server/calls/encode_pool.h"
 #include "server/calls/png_provenance.h"
 #include "server/calls/reply_size.h"
@@ -29,8 +32,6 @@
 #include "server/connections/byte_ledger.h"
 #include "server/connections/calls_in_flight.h"
 #include "server/connections/write_watch.h"
-#include "server/telemetry/access_log.h"
-#include "server/telemetry/prometheus_observer.h"
 
 namespace ddgan {
 
@@ -51,9 +52,10 @@ class GenerationCall : public GenerationSink,
     EncodePool* encode_pool = nullptr;
     ByteLedger* ledger = nullptr;
     const WriteWatch::Parts* writes = nullptr;
-    PrometheusObserver* metrics = nullptr;
+    CallObserver* metrics = nullptr;
+    AccessObserver* access_metrics = nullptr;
     AccessControl* access = nullptr;  // Null: calls need no token.
-    AccessLog* access_log = nullptr;
+    AccessRecorder* access_log = nullptr;
     CallsInFlight* calls = nullptr;
   };
 
@@ -122,7 +124,7 @@ class GenerationCall : public GenerationSink,
   // From HandleEnd on.
   void FillTimings(v1::GenerateTimings* timings) const ABSL_LOCKS_EXCLUDED(mu_);
 
-  PrometheusObserver& metrics() const { return *parts_.metrics; }
+  CallObserver& metrics() const { return *parts_.metrics; }
   absl::Time arrived() const { return arrived_; }
 
  private:

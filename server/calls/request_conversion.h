@@ -31,11 +31,6 @@ inline constexpr int64_t kMaxReplyOverheadBytes = int64_t{1} << 20;
 // Longest model name that is looked up, in bytes.
 inline constexpr size_t kMaxModelNameSize = 128;
 
-// Metadata in which a caller that is not authenticated may name itself, and the
-// most bytes of that name.
-inline constexpr char kClientIdKey[] = "ddgan-client-id";
-inline constexpr size_t kMaxClientIdSize = 64;
-
 // InvalidArgument that names the field, the value and the range unless a call
 // that is about one model, or version, names one.
 absl::Status CheckModelName(const std::string& name);
@@ -54,26 +49,6 @@ struct ConvertedRequest {
 absl::StatusOr<ConvertedRequest> ConvertRequest(
     const v1::GenerateRequest& request, absl::Time deadline,
     absl::FunctionRef<uint64_t()> draw_seed);
-
-// What a connection tells about who calls; each part may be empty.
-struct CallerEvidence {
-  std::string authenticated_name;
-  std::string client_id;  // The metadata kClientIdKey.
-  std::string peer;       // As gRPC writes it: "ipv4:10.0.0.7:51312".
-};
-
-// Whose call it is, for fair sharing: the first part that is not empty, the
-// peer without its port, since a caller has a new one with each connection.
-// InvalidArgument if a client id that is looked at is no name.
-absl::StatusOr<std::string> ConvertCaller(const CallerEvidence& evidence);
-
-// On whose account the memory is that a call holds: the authenticated name, or
-// the peer's PeerGroup. Never a name that the caller may choose.
-std::string ConvertAccount(const CallerEvidence& evidence);
-
-// The address in a gRPC peer string: "10.0.0.7", "2001:db8::7", "unix:/a/path".
-// Whatever is not understood stays as it is.
-std::string PeerAddress(absl::string_view peer);
 
 // Of one image's pixels.
 int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format);

@@ -67,7 +67,7 @@ bool IsFromThisMachine(int socket, const PeerEndpoint& peer) {
 
 absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> ConnectionAcceptor::Listen(
     const ListenAddress& address, const Options& options,
-    PrometheusObserver* metrics) {
+    ConnectionObserver* metrics) {
   std::unique_ptr<ConnectionAcceptor> acceptor(
       new ConnectionAcceptor(address, options, metrics));
   if (absl::Status status = acceptor->Bind(); !status.ok()) return status;
@@ -76,7 +76,7 @@ absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> ConnectionAcceptor::Listen(
 
 ConnectionAcceptor::ConnectionAcceptor(ListenAddress address,
                                        const Options& options,
-                                       PrometheusObserver* metrics)
+                                       ConnectionObserver* metrics)
     : address_(std::move(address)),
       options_(options),
       metrics_(metrics),

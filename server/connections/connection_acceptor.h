@@ -22,9 +22,9 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/connections/connection_budget.h"
+#include "server/connections/connection_observer.h"
 #include "server/connections/listen_address.h"
 #include "server/connections/peer_address.h"
-#include "server/telemetry/prometheus_observer.h"
 
 namespace ddgan {
 
@@ -53,7 +53,7 @@ class ConnectionAcceptor {
   //   FailedPrecondition, PermissionDenied, InvalidArgument  as CheckCanListen
   static absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Listen(
       const ListenAddress& address, const Options& options,
-      PrometheusObserver* metrics);
+      ConnectionObserver* metrics);
 
   ConnectionAcceptor(const ConnectionAcceptor&) = delete;
   ConnectionAcceptor& operator=(const ConnectionAcceptor&) = delete;
@@ -93,7 +93,7 @@ class ConnectionAcceptor {
   };
 
   ConnectionAcceptor(ListenAddress address, const Options& options,
-                     PrometheusObserver* metrics);
+                     ConnectionObserver* metrics);
 
   absl::Status Bind();
   void Run();
@@ -114,7 +114,7 @@ class ConnectionAcceptor {
   // Constant once listening.
   const ListenAddress address_;
   const Options options_;
-  PrometheusObserver* const metrics_;
+  ConnectionObserver* const metrics_;
   int port_ = 0;
   int epoll_ = -1;
   int wake_ = -1;  // An eventfd.

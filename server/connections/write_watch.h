@@ -10,9 +10,9 @@
 #include <memory>
 
 #include "absl/time/time.h"
+#include "server/connections/connection_observer.h"
 #include "server/connections/deadline_timer.h"
 #include "server/connections/peer_address.h"
-#include "server/telemetry/prometheus_observer.h"
 
 namespace ddgan {
 
@@ -30,7 +30,7 @@ class WriteWatch {
   // What all calls share; each must outlive every watch.
   struct Parts {
     DeadlineTimer* timer = nullptr;
-    PrometheusObserver* metrics = nullptr;
+    ConnectionObserver* metrics = nullptr;
     absl::Duration timeout = absl::InfiniteDuration();
     // Ends a peer's connection; on the timer's thread.
     std::function<void(const PeerEndpoint&)> cut;

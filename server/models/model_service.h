@@ -19,10 +19,10 @@
 #include "ddgan/v1/model.grpc.pb.h"
 #include "engine/api/engine.h"
 #include "server/access/access_control.h"
+#include "server/access/access_record.h"
 #include "server/calls/worker_threads.h"
 #include "server/connections/write_watch.h"
 #include "server/models/watch_models_reactor.h"
-#include "server/telemetry/access_log.h"
 
 namespace ddgan {
 
@@ -40,7 +40,7 @@ class ModelService final : public v1::ModelService::CallbackService {
   struct Parts {
     Engine* engine = nullptr;
     const WriteWatch::Parts* writes = nullptr;
-    AccessLog* access_log = nullptr;
+    AccessRecorder* access_log = nullptr;
     AccessControl* access = nullptr;  // Null: calls need no token.
   };
 
@@ -108,7 +108,7 @@ class ModelService final : public v1::ModelService::CallbackService {
 
   Engine* const engine_;
   const WriteWatch::Parts* const writes_;
-  AccessLog* const access_log_;
+  AccessRecorder* const access_log_;
   AccessControl* const access_;
   const Changes changes_;
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/scheduling/step_costs.h"
+#include "engine/api/batch_bucket.h"
 #include "prometheus/text_serializer.h"
 #include "server/build_version.h"
 
@@ -97,11 +97,11 @@ const char* LabelOf(QuotaRefusal reason) {
 constexpr char kTakenLabel[] = "taken";
 constexpr char kRefusedLabel[] = "refused";
 
-const char* LabelOf(PrometheusObserver::SecurityFiles files) {
+const char* LabelOf(SecurityFiles files) {
   switch (files) {
-    case PrometheusObserver::SecurityFiles::kTls:
+    case SecurityFiles::kTls:
       return "tls";
-    case PrometheusObserver::SecurityFiles::kTokens:
+    case SecurityFiles::kTokens:
       return "tokens";
   }
   return "unknown";
@@ -190,16 +190,6 @@ prometheus::Family<Histogram>& Histograms(prometheus::Registry& registry,
 }
 
 }  // namespace
-
-const char* NameOf(RpcMethod method) {
-  switch (method) {
-    case RpcMethod::kGenerate:
-      return "Generate";
-    case RpcMethod::kGenerateStream:
-      return "GenerateStream";
-  }
-  return "unknown";
-}
 
 PrometheusObserver::PrometheusObserver(Clock* clock)
     : clock_(clock),

@@ -26,26 +26,21 @@
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
 #include "server/access/access_control.h"
+#include "server/access/access_observer.h"
 #include "server/access/tenant_quotas.h"
+#include "server/calls/call_observer.h"
 #include "server/connections/byte_ledger.h"
-#include "server/connections/connection_budget.h"
+#include "server/connections/connection_observer.h"
 
 namespace ddgan {
-
-// The calls that make images, which metrics tell apart.
-enum class RpcMethod { kGenerate, kGenerateStream };
-
-// As in image_generation.proto: "Generate".
-const char* NameOf(RpcMethod method);
-
-// What was ended because its peer took nothing
-// (server/connections/write_watch.h).
-enum class WriteTimeout { kCall, kConnection };
 
 // Thread-safe. Labels are bounded: models come from the model directory and
 // from accepted requests only, never from a request's text, and per-version
 // series are kept for the versions that were used last.
-class PrometheusObserver final : public EngineObserver {
+class PrometheusObserver final : public EngineObserver,
+                                 public ConnectionObserver,
+                                 public AccessObserver,
+                                 public CallObserver {
  public:
   // Versions of one model whose series are kept. One more, and the series of
   // the version that was used least recently are dropped.
@@ -81,43 +76,30 @@ class PrometheusObserver final : public EngineObserver {
   void OnDeviceNotice(const std::string&, const std::string&) override {}
   void OnDeviceMemory(const std::string& device, int64_t bytes) override;
 
-  // A call ended, `duration` after it came in. `model` is the name of the model
-  // that took it; empty if it was refused before one did.
+  // CallObserver:
   void OnCallFinished(RpcMethod method, const std::string& model,
-                      absl::StatusCode code, absl::Duration duration);
-  // A stream's first preview was written, `duration` after the call came in.
-  void OnFirstPreview(absl::Duration duration);
-  void OnPreviewsDropped(int count);
-  // One image or preview was encoded as PNG.
-  void OnEncoded(absl::Duration duration);
-  // A call was turned away because too many images wait to be encoded.
-  void OnEncoderFull();
-  // A call was turned away by its tenant's quota.
-  void OnQuotaRefusal(QuotaRefusal reason);
-  // A call was turned away before it reached a service.
-  void OnAccessDenied(AccessDenial denial);
+                      absl::StatusCode code, absl::Duration duration) override;
+  void OnFirstPreview(absl::Duration duration) override;
+  void OnPreviewsDropped(int count) override;
+  void OnEncoded(absl::Duration duration) override;
+  void OnEncoderFull() override;
+  void OnReplyBytesFull(ByteLedger::Refusal refusal) override;
 
-  // Files that are read again while the server runs.
-  enum class SecurityFiles { kTls, kTokens };
-  // There are such files: their series begin at 0.
-  void ExpectReloads(SecurityFiles files);
-  // New contents were found, and taken or refused.
-  void OnSecurityReload(SecurityFiles files, bool taken);
-  // Whether what is on disk now is refused, and older contents are in force.
-  void OnSecurityFilesRefused(SecurityFiles files, bool refused);
-  // The certificate for new connections.
-  void OnCertificate(absl::Time expires);
+  // AccessObserver:
+  void OnAccessDenied(AccessDenial denial) override;
+  void OnQuotaRefusal(QuotaRefusal reason) override;
+  void ExpectReloads(SecurityFiles files) override;
+  void OnSecurityReload(SecurityFiles files, bool taken) override;
+  void OnSecurityFilesRefused(SecurityFiles files, bool refused) override;
+  void OnCertificate(absl::Time expires) override;
 
-  // A call was turned away because unfinished and unread replies hold too much.
-  void OnReplyBytesFull(ByteLedger::Refusal refusal);
-  // What they hold now.
+  // ConnectionObserver:
+  void OnConnections(int open) override;
+  void OnConnectionRefused(ConnectionRefusal reason) override;
+  void OnWriteTimeout(WriteTimeout what) override;
+
+  // What unfinished and unread replies hold now.
   void OnReplyBytes(int64_t bytes);
-  void OnWriteTimeout(WriteTimeout what);
-
-  // The gRPC port: how many connections are open now, and one that was closed
-  // as soon as it came in.
-  void OnConnections(int open);
-  void OnConnectionRefused(ConnectionRefusal reason);
 
   // So many lines of the access log were lost.
   void OnAccessLinesLost(int count);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/api/batch_bucket.h"
+
 namespace ddgan {
 namespace {
 

@@ -155,58 +155,6 @@ TEST(RequestConversionTest, TellsWhatIsKnownOfAnAcceptedStream) {
   EXPECT_EQ(accepted.expected_start().nanos(), 250'000'000);
 }
 
-TEST(RequestConversionTest, KnowsACallerByTheStrongestEvidence) {
-  CallerEvidence evidence{.authenticated_name = "spiffe://a/b",
-                          .client_id = "batch job 7",
-                          .peer = "ipv4:10.0.0.7:51312"};
-  EXPECT_EQ(*ConvertCaller(evidence), "spiffe://a/b");
-  evidence.authenticated_name.clear();
-  EXPECT_EQ(*ConvertCaller(evidence), "batch job 7");
-  evidence.client_id.clear();
-  EXPECT_EQ(*ConvertCaller(evidence), "10.0.0.7");
-}
-
-TEST(RequestConversionTest, BooksMemoryOnNoNameThatACallerMayChoose) {
-  CallerEvidence evidence{.authenticated_name = "",
-                          .client_id = "batch job 7",
-                          .peer = "ipv4:10.0.0.7:51312"};
-  const std::string account = ConvertAccount(evidence);
-  evidence.client_id = "batch job 8";
-  evidence.peer = "ipv4:10.0.0.7:51313";
-  EXPECT_EQ(ConvertAccount(evidence), account);
-  evidence.peer = "ipv4:10.0.0.8:51313";
-  EXPECT_NE(ConvertAccount(evidence), account);
-  evidence.authenticated_name = "10.0.0.7";
-  EXPECT_NE(ConvertAccount(evidence), account);
-}
-
-TEST(RequestConversionTest, RefusesAClientIdThatIsNoName) {
-  CallerEvidence evidence{
-      .authenticated_name = "", .client_id = std::string(64, '~'), .peer = ""};
-  EXPECT_TRUE(ConvertCaller(evidence).ok());
-  evidence.client_id += '~';
-  EXPECT_EQ(ConvertCaller(evidence).status(),
-            absl::InvalidArgumentError("ddgan-client-id: name of 65 bytes, "
-                                       "allowed are at most 64"));
-  evidence.client_id = "caf\xc3\xa9";
-  EXPECT_EQ(ConvertCaller(evidence).status(),
-            absl::InvalidArgumentError(
-                "ddgan-client-id: byte 0xc3 at position 3, allowed is "
-                "printable ASCII, [0x20, 0x7e]"));
-  evidence.client_id = "a\nb";
-  EXPECT_TRUE(absl::IsInvalidArgument(ConvertCaller(evidence).status()));
-}
-
-TEST(RequestConversionTest, LeavesThePortOutOfAPeersAddress) {
-  EXPECT_EQ(PeerAddress("ipv4:10.0.0.7:51312"), "10.0.0.7");
-  EXPECT_EQ(PeerAddress("ipv6:%5B2001:db8::7%5D:51312"), "2001:db8::7");
-  EXPECT_EQ(PeerAddress("ipv6:[2001:db8::7]:51312"), "2001:db8::7");
-  EXPECT_EQ(PeerAddress("unix:/run/ddgan:0"), "unix:/run/ddgan:0");
-  EXPECT_EQ(PeerAddress("unix:"), "unix:");
-  EXPECT_EQ(PeerAddress("ipv4:10"), "ipv4:10");
-  EXPECT_EQ(PeerAddress(""), "");
-}
-
 ModelVersionStatus VersionIn(VersionState state, int64_t version) {
   ModelVersionStatus status;
   status.identity = {"digits", version, "dd"};

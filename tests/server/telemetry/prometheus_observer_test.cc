@@ -58,8 +58,7 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnConnectionRefused(ConnectionRefusal::kPeer);
   metrics_.OnQuotaRefusal(QuotaRefusal::kRate);
   metrics_.OnAccessDenied(AccessDenial::kScope);
-  for (const auto files : {PrometheusObserver::SecurityFiles::kTls,
-                           PrometheusObserver::SecurityFiles::kTokens}) {
+  for (const auto files : {SecurityFiles::kTls, SecurityFiles::kTokens}) {
     metrics_.ExpectReloads(files);
     metrics_.OnSecurityReload(files, true);
   }

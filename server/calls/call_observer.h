@@ -1,0 +1,44 @@
+// What calls announce; telemetry turns it into metrics.
+#ifndef DDGAN_SERVER_CALLS_CALL_OBSERVER_H_
+#define DDGAN_SERVER_CALLS_CALL_OBSERVER_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/connections/byte_ledger.h"
+
+namespace ddgan {
+
+// The calls that make images, which metrics tell apart.
+enum class RpcMethod { kGenerate, kGenerateStream };
+
+// As in image_generation.proto: "Generate".
+const char* NameOf(RpcMethod method);
+
+// Thread-safe; methods return quickly. Whoever does not care for an event
+// leaves its method alone.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+
+  // A call ended, `duration` after it came in. `model` is the name of the model
+  // that took it; empty if it was refused before one did.
+  virtual void OnCallFinished(RpcMethod /*method*/,
+                              const std::string& /*model*/,
+                              absl::StatusCode /*code*/,
+                              absl::Duration /*duration*/) {}
+  // A stream's first preview was written, `duration` after the call came in.
+  virtual void OnFirstPreview(absl::Duration /*duration*/) {}
+  virtual void OnPreviewsDropped(int /*count*/) {}
+  // One image or preview was encoded as PNG.
+  virtual void OnEncoded(absl::Duration /*duration*/) {}
+  // A call was turned away because too many images wait to be encoded.
+  virtual void OnEncoderFull() {}
+  // A call was turned away because unfinished and unread replies hold too much.
+  virtual void OnReplyBytesFull(ByteLedger::Refusal /*refusal*/) {}
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_CALLS_CALL_OBSERVER_H_

@@ -1,0 +1,27 @@
+// What connections announce; telemetry turns it into metrics.
+#ifndef DDGAN_SERVER_CONNECTIONS_CONNECTION_OBSERVER_H_
+#define DDGAN_SERVER_CONNECTIONS_CONNECTION_OBSERVER_H_
+
+#include "server/connections/connection_budget.h"
+
+namespace ddgan {
+
+// What was ended because its peer took nothing (write_watch.h).
+enum class WriteTimeout { kCall, kConnection };
+
+// Thread-safe; methods return quickly. Whoever does not care for an event
+// leaves its method alone.
+class ConnectionObserver {
+ public:
+  virtual ~ConnectionObserver() = default;
+
+  // How many connections to the gRPC port are open now.
+  virtual void OnConnections(int /*open*/) {}
+  // One that was closed as soon as it came in.
+  virtual void OnConnectionRefused(ConnectionRefusal /*reason*/) {}
+  virtual void OnWriteTimeout(WriteTimeout /*what*/) {}
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_CONNECTIONS_CONNECTION_OBSERVER_H_
