@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "engine/checkpoint/safetensors.h"
+#include "tests_folder.h"
 
 namespace ddgan::golden {
 namespace {

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/temporary_folder.h"
+#include "tests_folder.h"
 
 namespace ddgan {
 namespace {

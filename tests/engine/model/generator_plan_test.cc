@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/fakes/temporary_folder.h"
+#include "tests_folder.h"
 
 namespace ddgan {
 namespace {

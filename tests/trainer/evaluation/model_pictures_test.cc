@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests_folder.h"
+
 namespace ddgan {
 namespace {
 

@@ -10,6 +10,7 @@
 #include "tests/fakes/temporary_folder.h"
 #include "tests/fakes/tiny_checkpoint.h"
 #include "tests/trainer/import/pth_writer.h"
+#include "tests_folder.h"
 
 namespace ddgan {
 namespace {

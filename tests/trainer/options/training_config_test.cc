@@ -9,6 +9,7 @@
 
 #include "engine/checkpoint/checkpoint_format.h"
 #include "tests/fakes/temporary_folder.h"
+#include "tests_folder.h"
 #include "trainer/import/architecture.h"
 #include "trainer/options/builtin_configs.h"
 
