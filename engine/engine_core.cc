@@ -225,7 +225,7 @@ bool EngineCore::Ready() const {
          !scheduler_.draining();
 }
 
-absl::Status EngineCore::Liveness() const { return absl::OkStatus(); }
+absl::Status EngineCore::Liveness() const { return scheduler_.Liveness(); }
 
 void EngineCore::Drain(absl::Time deadline) {
   registry_.StopLoading();
