@@ -144,7 +144,8 @@ struct EngineOptions {
   std::vector<absl::Duration> max_batch_waits;
   Batching batching = Batching::kStep;
   // Of lanes on GPUs: the number format, and the batch shape that decides the
-  // bytes, whose equals other shapes must be (tensor_batch_runner.h). [1, 256]
+  // bytes, whose equals other shapes must be (lanes/gpu/gpu_lane_runner.h).
+  // [1, 256]
   Precision precision = Precision::kFloat32;
   int pinned_batch = 64;
   // Images accepted and not finished; more is ResourceExhausted. [64, 1e6]

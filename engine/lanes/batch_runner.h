@@ -1,5 +1,11 @@
-// What a lane's worker calls with a batch. The real one runs a generator; tests
-// script it. No LibTorch: a model is an opaque handle here.
+// What a lane's worker calls with a batch. The real one (lane_runner.h) runs a
+// generator; tests script it. No LibTorch: a model is an opaque handle here.
+//
+// An image's bytes follow from checkpoint, seed and image index, and from what
+// the lane computes on: the kind of device, the number format and pinned_batch;
+// on a GPU also its model and the version of cuDNN, on a CPU the vector
+// instructions that it has. They never depend on the other rows of a batch, on
+// the number of threads or lanes, or on whether a step was run again.
 #ifndef DDGAN_ENGINE_LANES_BATCH_RUNNER_H_
 #define DDGAN_ENGINE_LANES_BATCH_RUNNER_H_
 
@@ -49,6 +55,10 @@ struct StepOutcome {
   int64_t device_memory_bytes = 0;
   std::vector<FinishedImage> finished;  // The rows that were at step 0.
   std::vector<FinishedImage> previews;  // x0' of the rows that asked for it.
+  // Positions in the batch, ascending, of the rows whose output has an infinity
+  // or a NaN. Such a row has ended: it is in neither list above, and the runner
+  // has forgotten its trajectory. The other rows have moved on.
+  std::vector<size_t> not_finite;
 
   // Ready for another step, in the same memory.
   void Clear() {
@@ -56,6 +66,7 @@ struct StepOutcome {
     device_memory_bytes = 0;
     finished.clear();
     previews.clear();
+    not_finite.clear();
   }
 };
 
@@ -71,7 +82,8 @@ class BatchRunner {
   // the device is done. The outcome is the runner's and stays until the next
   // call; the caller may take the pixels out of it.
   //   ResourceExhausted  out of device or host memory
-  //   Internal           anything else that went wrong, NaN included
+  //   Internal           anything else that went wrong, on the device or in
+  //                      what was asked for
   // After an error no row has moved: the same rows may be run again.
   virtual absl::StatusOr<StepOutcome*> RunStep(
       const std::shared_ptr<const Model>& model,
