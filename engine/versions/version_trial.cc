@@ -33,14 +33,20 @@ void ForgetRows(BatchRunner& runner, const std::vector<StepRow>& rows) {
   runner.Forget(ids);
 }
 
-// Runs `rows` at `step`; what cannot go on is forgotten.
+// Runs `rows` at `step`; what cannot go on is forgotten. Internal if a row's
+// output is not finite, else as BatchRunner::RunStep.
 absl::StatusOr<StepOutcome*> RunRows(const ServableVersion& version, int step,
                                      const char* what, BatchRunner& runner,
                                      std::vector<StepRow>& rows) {
   for (StepRow& row : rows) row.step = step;
-  const absl::StatusOr<StepOutcome*> outcome =
-      runner.RunStep(version.model, rows);
-  if (outcome.ok()) return outcome;
+  absl::StatusOr<StepOutcome*> outcome = runner.RunStep(version.model, rows);
+  if (outcome.ok()) {
+    if ((*outcome)->not_finite.empty()) return outcome;
+    const StepRow& row = rows[(*outcome)->not_finite.front()];
+    outcome = absl::InternalError(absl::StrCat("the output of seed ", row.seed,
+                                               ", index ", row.image_index,
+                                               " is not finite"));
+  }
   ForgetRows(runner, rows);
   return absl::Status(
       outcome.status().code(),
