@@ -84,7 +84,7 @@ room(trainer/distributed USES engine/base trainer/networks)
 room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed
      trainer/networks trainer/options)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes engine/model
-     trainer/dataset trainer/step)
+     trainer/dataset trainer/networks trainer/step)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
      trainer/evaluation trainer/step)
 room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/options

@@ -35,7 +35,7 @@
 #include "trainer/distributed/gradient_reducer.h"
 #include "trainer/distributed/process_environment.h"
 #include "trainer/distributed/process_group.h"
-#include "trainer/step/adam.h"
+#include "trainer/networks/flat_parameters.h"
 
 namespace ddgan {
 namespace {
