@@ -550,7 +550,7 @@ class TrainingLoop {
                         .generator_gradient_norm = g_norm,
                         .ema_distance = ema_distance});
     }
-    Progress progress = progress_;
+    TrainingProgress progress = progress_;
     progress.step = steps_done_;
     progress.total_steps = total_steps_;
     progress.images = steps_done_ * options_.batch_size;
@@ -765,7 +765,7 @@ class TrainingLoop {
   Window window_d_;
   Window window_g_;
   std::optional<double> last_r1_;
-  Progress progress_;  // As of that line.
+  TrainingProgress progress_;  // As of that line.
 };
 
 absl::Status CheckFits(const TrainerOptions& options, const BatchSource& data) {
