@@ -20,6 +20,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/cuda_devices.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/progress_bar.h"
 #include "trainer/dataset/batch_loader.h"
 #include "trainer/dataset/data_order.h"
 #include "trainer/dataset/gaussian_mixture.h"

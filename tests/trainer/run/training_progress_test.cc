@@ -1,4 +1,4 @@
-#include "trainer/run/progress.h"
+#include "trainer/run/training_progress.h"
 
 #include <limits>
 #include <string>
@@ -13,8 +13,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-Progress Example() {
-  Progress progress;
+TrainingProgress Example() {
+  TrainingProgress progress;
   progress.step = 1234;
   progress.total_steps = 12060;
   progress.images = 39488;
@@ -27,29 +27,29 @@ Progress Example() {
   return progress;
 }
 
-TEST(ProgressLineTest, SaysEverything) {
-  Progress progress = Example();
+TEST(TrainingLineTest, SaysEverything) {
+  TrainingProgress progress = Example();
   progress.discriminator_gradient_norm = 0.3117;
   progress.generator_gradient_norm = 12.349;
-  EXPECT_EQ(ProgressLine(progress, 32),
+  EXPECT_EQ(FormatTrainingLine(progress, 32),
             "step 1234/12060 (10%)  39488 images  61.2 images/s  D 1.311  "
             "G 0.835  R1 0.0123  |grad D| 0.312  |grad G| 12.3  data 2%  "
             "11 min so far  1 h 34 min left");
 }
 
-TEST(ProgressLineTest, LeavesOutWhatWasNotComputed) {
-  Progress progress = Example();
+TEST(TrainingLineTest, LeavesOutWhatWasNotComputed) {
+  TrainingProgress progress = Example();
   progress.r1.reset();
   progress.images_per_second = 0;
-  EXPECT_EQ(ProgressLine(progress, 32),
+  EXPECT_EQ(FormatTrainingLine(progress, 32),
             "step 1234/12060 (10%)  39488 images  0.0 images/s  D 1.311  "
             "G 0.835  data 2%  11 min so far");
 }
 
-TEST(ProgressLineTest, HoldsNumbersThatMakeNoSense) {
-  Progress progress;
+TEST(TrainingLineTest, HoldsNumbersThatMakeNoSense) {
+  TrainingProgress progress;
   progress.total_steps = 0;
-  EXPECT_THAT(ProgressLine(progress, 1), StartsWith("step 0/0 (0%)"));
+  EXPECT_THAT(FormatTrainingLine(progress, 1), StartsWith("step 0/0 (0%)"));
   progress = Example();
   progress.elapsed = absl::InfiniteDuration();
   for (const double rate :
@@ -57,28 +57,28 @@ TEST(ProgressLineTest, HoldsNumbersThatMakeNoSense) {
         std::numeric_limits<double>::quiet_NaN()}) {
     progress.images_per_second = rate;
     progress.discriminator_loss = rate;
-    ProgressLine(progress, 32);
-    EXPECT_LE(ProgressBar(progress, 32, 80).size(), 80u);
+    FormatTrainingLine(progress, 32);
+    EXPECT_LE(FormatTrainingBar(progress, 32, 80).size(), 80u);
   }
 }
 
-TEST(ProgressBarTest, FillsAnOrdinaryTerminal) {
-  EXPECT_EQ(ProgressBar(Example(), 32, 80),
-            "[#-----------] 1234/12060  61.2 images/s  D 1.31 G 0.83 R1 0.01  "
+TEST(TrainingBarTest, FillsAnOrdinaryTerminal) {
+  EXPECT_EQ(FormatTrainingBar(Example(), 32, 80),
+            "[=>          ] 1234/12060  61.2 images/s  D 1.31 G 0.83 R1 0.01  "
             "1 h 34 min left");
   EXPECT_EQ(
-      ProgressBar(Example(), 32, 100),
-      "[##---------------------] 1234/12060  61.2 images/s  D 1.31 G 0.83 "
+      FormatTrainingBar(Example(), 32, 100),
+      "[==>                    ] 1234/12060  61.2 images/s  D 1.31 G 0.83 "
       "R1 0.01  data 2%  1 h 34 min left");
 }
 
-TEST(ProgressBarTest, IsNeverWiderThanTheTerminal) {
-  Progress progress = Example();
+TEST(TrainingBarTest, IsNeverWiderThanTheTerminal) {
+  TrainingProgress progress = Example();
   progress.discriminator_gradient_norm = 0.3117;
   progress.generator_gradient_norm = 12.349;
   std::string narrower;
   for (int columns = 20; columns <= 200; ++columns) {
-    const std::string bar = ProgressBar(progress, 32, columns);
+    const std::string bar = FormatTrainingBar(progress, 32, columns);
     EXPECT_LE(bar.size(), static_cast<size_t>(columns));
     EXPECT_THAT(bar, HasSubstr("1234/12060"));
     EXPECT_THAT(bar, Not(HasSubstr("\n")));
@@ -92,31 +92,31 @@ TEST(ProgressBarTest, IsNeverWiderThanTheTerminal) {
   EXPECT_THAT(narrower, HasSubstr("|grad| D 0.31 G 12"));
 }
 
-TEST(ProgressBarTest, ShowsWhatMattersMostAsLongAsThereIsRoom) {
-  EXPECT_EQ(ProgressBar(Example(), 32, 40),
-            "[#---------] 1234/12060  1 h 34 min left");
-  EXPECT_EQ(ProgressBar(Example(), 32, 64),
-            "[#----------] 1234/12060  D 1.31 G 0.83 R1 0.01  1 h 34 min left");
+TEST(TrainingBarTest, ShowsWhatMattersMostAsLongAsThereIsRoom) {
+  EXPECT_EQ(FormatTrainingBar(Example(), 32, 40),
+            "[=>        ] 1234/12060  1 h 34 min left");
+  EXPECT_EQ(FormatTrainingBar(Example(), 32, 64),
+            "[=>         ] 1234/12060  D 1.31 G 0.83 R1 0.01  1 h 34 min left");
 }
 
-TEST(ProgressBarTest, IsEmptyAtTheStartAndFullAtTheEnd) {
-  Progress progress = Example();
+TEST(TrainingBarTest, IsEmptyAtTheStartAndFullAtTheEnd) {
+  TrainingProgress progress = Example();
   progress.images_per_second = 0;
   progress.step = 0;
-  EXPECT_THAT(ProgressBar(progress, 32, 27),
-              StartsWith("[-----------------] 0/12060"));
+  EXPECT_THAT(FormatTrainingBar(progress, 32, 27),
+              StartsWith("[>                ] 0/12060"));
   progress.step = progress.total_steps;
-  EXPECT_THAT(ProgressBar(progress, 32, 27),
-              StartsWith("[#############] 12060/12060"));
+  EXPECT_THAT(FormatTrainingBar(progress, 32, 27),
+              StartsWith("[=============] 12060/12060"));
   progress.step *= 2;
-  EXPECT_THAT(ProgressBar(progress, 32, 27), StartsWith("[####"));
+  EXPECT_THAT(FormatTrainingBar(progress, 32, 27), StartsWith("[===="));
 }
 
-TEST(ProgressBarTest, ClipsEvenTheCount) {
-  EXPECT_EQ(ProgressBar(Example(), 32, 12), "1234/12060");
-  EXPECT_EQ(ProgressBar(Example(), 32, 3), "123");
-  EXPECT_EQ(ProgressBar(Example(), 32, 0), "");
-  EXPECT_EQ(ProgressBar(Example(), 32, -1), "");
+TEST(TrainingBarTest, ClipsEvenTheCount) {
+  EXPECT_EQ(FormatTrainingBar(Example(), 32, 12), "1234/12060");
+  EXPECT_EQ(FormatTrainingBar(Example(), 32, 3), "123");
+  EXPECT_EQ(FormatTrainingBar(Example(), 32, 0), "");
+  EXPECT_EQ(FormatTrainingBar(Example(), 32, -1), "");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // How a run goes, as text for a person. No LibTorch.
-#ifndef DDGAN_TRAINER_RUN_PROGRESS_H_
-#define DDGAN_TRAINER_RUN_PROGRESS_H_
+#ifndef DDGAN_TRAINER_RUN_TRAINING_PROGRESS_H_
+#define DDGAN_TRAINER_RUN_TRAINING_PROGRESS_H_
 
 #include <cstdint>
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace ddgan {
 
-struct Progress {
+struct TrainingProgress {
   int64_t step = 0;         // Steps done, of this run and those it resumed.
   int64_t total_steps = 0;  // Where the run ends. >= 1
   int64_t images = 0;       // Seen in all.
@@ -31,14 +31,16 @@ struct Progress {
 // For example: "step 1200/6000 (20%)  38400 images  41.2 images/s  D 1.210
 // G 0.901  R1 0.0123  |grad D| 0.31  |grad G| 0.12  data 2%  15 min so far
 // 1 h 2 min left"
-std::string ProgressLine(const Progress& progress, int batch_size);
+std::string FormatTrainingLine(const TrainingProgress& progress,
+                               int batch_size);
 
-// For example: "[######------] 1234/12060  61.2 images/s  D 1.31 G 0.83 R1 0.01
+// For example: "[======>     ] 1234/12060  61.2 images/s  D 1.31 G 0.83 R1 0.01
 // data 2%  12 min left". At most `columns` (>= 0) characters: what matters
 // least is left out first, and the bar takes the room that remains, up to 40
 // characters.
-std::string ProgressBar(const Progress& progress, int batch_size, int columns);
+std::string FormatTrainingBar(const TrainingProgress& progress, int batch_size,
+                              int columns);
 
 }  // namespace ddgan
 
-#endif  // DDGAN_TRAINER_RUN_PROGRESS_H_
+#endif  // DDGAN_TRAINER_RUN_TRAINING_PROGRESS_H_

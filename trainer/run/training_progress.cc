@@ -1,4 +1,4 @@
-#include "trainer/run/progress.h"
+#include "trainer/run/training_progress.h"
 
 #include <algorithm>
 #include <array>
@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "engine/base/progress_bar.h"
 
 namespace ddgan {
 namespace {
@@ -29,7 +30,7 @@ std::string Amount(double seconds) {
 }
 
 // Empty if nobody knows.
-std::string TimeLeft(const Progress& progress, int batch_size) {
+std::string TimeLeft(const TrainingProgress& progress, int batch_size) {
   const double seconds =
       static_cast<double>(progress.total_steps - progress.step) * batch_size /
       progress.images_per_second;
@@ -37,19 +38,20 @@ std::string TimeLeft(const Progress& progress, int batch_size) {
   return absl::StrCat(Amount(seconds), " left");
 }
 
-double ShareDone(const Progress& progress) {
+double ShareDone(const TrainingProgress& progress) {
   if (progress.total_steps < 1) return 0;
   return std::clamp(static_cast<double>(progress.step) / progress.total_steps,
                     0.0, 1.0);
 }
 
-std::string DataWait(const Progress& progress) {
+std::string DataWait(const TrainingProgress& progress) {
   return absl::StrFormat("data %.0f%%", 100 * progress.data_wait_share);
 }
 
 }  // namespace
 
-std::string ProgressLine(const Progress& progress, int batch_size) {
+std::string FormatTrainingLine(const TrainingProgress& progress,
+                               int batch_size) {
   std::string line = absl::StrFormat(
       "step %d/%d (%d%%)  %d images  %.1f images/s  D %.3f  G %.3f",
       progress.step, progress.total_steps,
@@ -74,7 +76,8 @@ std::string ProgressLine(const Progress& progress, int batch_size) {
   return line;
 }
 
-std::string ProgressBar(const Progress& progress, int batch_size, int columns) {
+std::string FormatTrainingBar(const TrainingProgress& progress, int batch_size,
+                              int columns) {
   struct Piece {
     std::string text;
     int importance;  // Larger stays longer.
@@ -114,9 +117,8 @@ std::string ProgressBar(const Progress& progress, int batch_size, int columns) {
 
   const int cells =
       static_cast<int>(std::min<size_t>(kMinBar + (width - used), kMaxBar)) - 2;
-  const int full = static_cast<int>(ShareDone(progress) * cells);
-  std::string bar = absl::StrCat("[", std::string(full, '#'),
-                                 std::string(cells - full, '-'), "] ", count);
+  std::string bar = absl::StrCat(
+      ProgressBar(progress.step, progress.total_steps, cells), " ", count);
   for (const Piece& piece : pieces) {
     if (piece.shown) absl::StrAppend(&bar, kGap, piece.text);
   }
