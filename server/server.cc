@@ -149,7 +149,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   }
 
   absl::StatusOr<std::unique_ptr<Engine>> engine =
-      create_engine(options.engine, &server->observer_, RealClock());
+      create_engine(options.engine, &server->metrics_, RealClock());
   if (!engine.ok()) return engine.status();
   server->engine_ = *std::move(engine);
   if (absl::Status ready = EngineReady(*server->engine_); !ready.ok()) {
@@ -191,7 +191,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 Server::Server(const ServerOptions& options)
     : options_(options),
       metrics_(RealClock()),
-      observer_(&metrics_),
       access_log_(std::make_unique<AccessLog>(
           options.access_log, options.log_format,
           [this](int lines) { metrics_.OnAccessLinesLost(lines); })),

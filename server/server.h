@@ -29,8 +29,8 @@
 #include "server/telemetry/access_log.h"
 #include "server/telemetry/health_reporter.h"
 #include "server/telemetry/logging_observer.h"
+#include "server/telemetry/metrics.h"
 #include "server/telemetry/metrics_endpoint.h"
-#include "server/telemetry/prometheus_observer.h"
 
 namespace ddgan {
 
@@ -100,8 +100,7 @@ class Server {
 
   // In the order in which they are built. Written by Start only, and read by
   // the HTTP threads only once the phase says that they exist.
-  PrometheusObserver metrics_;
-  LoggingObserver observer_;
+  LoggingObserver<Metrics> metrics_;
   std::unique_ptr<ListenerSecurity> security_;
   std::unique_ptr<AccessLog> access_log_;
   CallsInFlight calls_{RealClock()};

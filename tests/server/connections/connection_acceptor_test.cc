@@ -28,6 +28,7 @@
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "server/telemetry/metrics.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/temporary_folder.h"
 
@@ -136,7 +137,7 @@ class ConnectionAcceptorTest : public ::testing::Test {
   }
 
   ManualClock clock_;
-  PrometheusObserver metrics_{&clock_};
+  Metrics metrics_{&clock_};
   std::unique_ptr<ConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
 };
