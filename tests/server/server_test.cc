@@ -36,7 +36,7 @@
 #include "nlohmann/json.hpp"
 #include "server/calls/grpc_status.h"
 #include "server/calls/png_provenance.h"
-#include "server/connections/listen_address.h"
+#include "server/connections/listener_probe.h"
 #include "server/telemetry/log_format.h"
 #include "spdlog/sinks/ostream_sink.h"
 #include "spdlog/spdlog.h"
