@@ -230,6 +230,33 @@ TEST_F(ConnectionAcceptorTest, GoesOnAfterDescriptorsRanOut) {
   EXPECT_TRUE(Check(Channel()).ok());
 }
 
+// Scrapes, probes and the files of new versions need some.
+TEST_F(ConnectionAcceptorTest, LeavesTheLastDescriptorsToOthers) {
+  Start({.total = 100, .per_peer = 100});
+  EXPECT_TRUE(Connection(acceptor_->port(), "127.0.0.2").IsServed());
+  WaitForOpen(0);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  // The client, and the two that a connection takes, leave 13 of these.
+  const int next = dup(0);
+  close(next);
+  rlimit limit = before;
+  limit.rlim_cur = next + 16;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_FALSE(Connection(acceptor_->port(), "127.0.0.2").IsServed());
+  std::vector<int> others;
+  for (int i = 0; i < 10; ++i) others.push_back(dup(0));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  for (const int descriptor : others) {
+    EXPECT_GE(descriptor, 0);
+    close(descriptor);
+  }
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("ddgan_connections_refused_total{reason="
+                        "\"descriptors\"} 1"));
+  EXPECT_TRUE(Check(Channel()).ok());
+}
+
 TEST_F(ConnectionAcceptorTest, StopClosesThePortAndKeepsConnections) {
   Start({.total = 10, .per_peer = 10});
   const auto channel = Channel();
