@@ -9,9 +9,9 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/api/engine.h"
+#include "engine/base/listen_address.h"
 #include "server/access/listener_security.h"
 #include "server/connections/grpc_limits.h"
-#include "server/connections/listen_address.h"
 #include "server/telemetry/access_log.h"
 #include "server/telemetry/log_format.h"
 

@@ -11,12 +11,6 @@
 namespace ddgan {
 namespace {
 
-void ConvertShape(const ImageShape& shape, v1::ImageShape* out) {
-  out->set_channels(shape.channels);
-  out->set_height(shape.height);
-  out->set_width(shape.width);
-}
-
 void ConvertDuration(absl::Duration duration, google::protobuf::Duration* out) {
   absl::Duration rest;
   out->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
@@ -32,45 +26,6 @@ void FillHeader(const Acceptance& acceptance, uint64_t seed, Message* message) {
   message->set_seed(seed);
   message->set_num_timesteps(acceptance.num_timesteps);
   ConvertShape(acceptance.shape, message->mutable_shape());
-}
-
-v1::ModelVersionState ConvertState(VersionState state) {
-  switch (state) {
-    case VersionState::kOnDisk:
-      return v1::MODEL_VERSION_STATE_ON_DISK;
-    case VersionState::kLoading:
-      return v1::MODEL_VERSION_STATE_LOADING;
-    case VersionState::kWaiting:
-      return v1::MODEL_VERSION_STATE_WAITING;
-    case VersionState::kLive:
-      return v1::MODEL_VERSION_STATE_LIVE;
-    case VersionState::kLoaded:
-      return v1::MODEL_VERSION_STATE_LOADED;
-    case VersionState::kRefused:
-      return v1::MODEL_VERSION_STATE_REFUSED;
-  }
-  return v1::MODEL_VERSION_STATE_UNSPECIFIED;
-}
-
-void ConvertVersion(const ModelVersionStatus& status, v1::ModelVersion* out) {
-  out->set_version(status.identity.version);
-  out->set_state(ConvertState(status.state));
-  out->set_reason(status.reason);
-  out->set_checkpoint_digest(status.identity.digest);
-  if (status.state != VersionState::kLive &&
-      status.state != VersionState::kLoaded) {
-    return;
-  }
-  ConvertShape(status.shape, out->mutable_shape());
-  out->set_num_timesteps(status.num_timesteps);
-  out->set_training_step(status.training_step);
-  out->set_dataset(status.dataset);
-  const absl::Duration since_epoch = status.loaded_at - absl::UnixEpoch();
-  absl::Duration rest;
-  out->mutable_loaded_at()->set_seconds(
-      absl::IDivDuration(since_epoch, absl::Seconds(1), &rest));
-  out->mutable_loaded_at()->set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
 }
 
 absl::Status CheckModelNameSize(const std::string& name, size_t min) {
@@ -174,6 +129,12 @@ void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
   FillHeader(acceptance, seed, response);
 }
 
+void ConvertShape(const ImageShape& shape, v1::ImageShape* out) {
+  out->set_channels(shape.channels);
+  out->set_height(shape.height);
+  out->set_width(shape.width);
+}
+
 v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
                                      uint64_t seed) {
   v1::StreamAccepted accepted;
@@ -191,28 +152,6 @@ void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
   ConvertDuration(timings.queue, out->mutable_queue());
   ConvertDuration(timings.steps, out->mutable_steps());
   ConvertDuration(encode, out->mutable_encode());
-}
-
-v1::Model ConvertModel(const ModelStatus& status) {
-  v1::Model model;
-  model.set_name(status.model);
-  for (const ModelVersionStatus& version : status.versions) {
-    ConvertVersion(version, model.add_versions());
-    if (version.state == VersionState::kLive) {
-      model.set_live_version(version.identity.version);
-    }
-  }
-  if (status.pinned.has_value()) model.set_pinned_version(*status.pinned);
-  return model;
-}
-
-v1::ListModelsResponse ConvertModelList(
-    const std::vector<ModelStatus>& models) {
-  v1::ListModelsResponse response;
-  for (const ModelStatus& model : models) {
-    *response.add_models() = ConvertModel(model);
-  }
-  return response;
 }
 
 absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline) {

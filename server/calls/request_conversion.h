@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -15,8 +14,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ddgan/v1/image_generation.pb.h"
-#include "ddgan/v1/model.pb.h"
-#include "engine/api/engine.h"
 #include "engine/api/generation.h"
 
 namespace ddgan {
@@ -65,13 +62,10 @@ void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
 v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
                                      uint64_t seed);
 
+void ConvertShape(const ImageShape& shape, v1::ImageShape* out);
+
 void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
                     v1::GenerateTimings* out);
-
-// Models and versions in the order that they come in, which is what the
-// protocol promises as well.
-v1::Model ConvertModel(const ModelStatus& status);
-v1::ListModelsResponse ConvertModelList(const std::vector<ModelStatus>& models);
 
 // A deadline as gRPC gives it; its "none" becomes InfiniteFuture.
 absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline);

@@ -11,6 +11,7 @@
 #include "server/calls/call_trace.h"
 #include "server/calls/grpc_status.h"
 #include "server/calls/request_conversion.h"
+#include "server/models/model_conversion.h"
 
 namespace ddgan {
 namespace {

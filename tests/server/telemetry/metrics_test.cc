@@ -1,4 +1,4 @@
-#include "server/telemetry/prometheus_observer.h"
+#include "server/telemetry/metrics.h"
 
 #include <array>
 #include <map>
@@ -23,13 +23,13 @@ ModelIdentity Digits(int64_t version) {
   return {"digits", version, absl::StrCat("digest", version)};
 }
 
-class PrometheusObserverTest : public ::testing::Test {
+class MetricsTest : public ::testing::Test {
  protected:
   ManualClock clock_;
-  PrometheusObserver metrics_{&clock_};
+  Metrics metrics_{&clock_};
 };
 
-TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
+TEST_F(MetricsTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnStep(Digits(1), "cpu", {3, 3}, absl::Milliseconds(7));
   metrics_.OnQueueWait(Digits(1), absl::Milliseconds(1));
   metrics_.OnImages(Digits(1), 2);
@@ -98,11 +98,11 @@ TEST_F(PrometheusObserverTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   }
 }
 
-TEST_F(PrometheusObserverTest, PassesPrometheusLinterBeforeAnythingHappened) {
+TEST_F(MetricsTest, PassesPrometheusLinterBeforeAnythingHappened) {
   EXPECT_EQ(PromtoolComplaints(metrics_.Text()), "");
 }
 
-TEST_F(PrometheusObserverTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
+TEST_F(MetricsTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
   const std::string text = metrics_.Text();
   for (const char* reason :
        {"queue_full", "deadline", "deadline_unmeetable", "draining",
@@ -129,7 +129,7 @@ TEST_F(PrometheusObserverTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
   EXPECT_THAT(text, HasSubstr("ddgan_previews_dropped_total 0"));
 }
 
-TEST_F(PrometheusObserverTest, CountsByReason) {
+TEST_F(MetricsTest, CountsByReason) {
   metrics_.OnRejected(RejectReason::kUnmeetableDeadline);
   metrics_.OnRejected(RejectReason::kNoDevice);
   metrics_.OnWastedSteps(WasteReason::kReplayed, 6);
@@ -140,7 +140,7 @@ TEST_F(PrometheusObserverTest, CountsByReason) {
             HasSubstr("ddgan_wasted_steps_total{reason=\"replayed\"} 6")));
 }
 
-TEST_F(PrometheusObserverTest, FollowsADeviceThatIsLostAndComesBack) {
+TEST_F(MetricsTest, FollowsADeviceThatIsLostAndComesBack) {
   metrics_.OnDeviceHealth("cuda:0", absl::OkStatus());
   metrics_.OnDeviceHealth("cuda:1", absl::UnavailableError("fell off the bus"));
   EXPECT_THAT(metrics_.Text(),
@@ -151,7 +151,7 @@ TEST_F(PrometheusObserverTest, FollowsADeviceThatIsLostAndComesBack) {
               HasSubstr("ddgan_device_healthy{device=\"cuda:1\"} 1"));
 }
 
-TEST_F(PrometheusObserverTest, ShowsTheBatchThatADeviceHasMemoryFor) {
+TEST_F(MetricsTest, ShowsTheBatchThatADeviceHasMemoryFor) {
   metrics_.OnBatchLimit("cuda:0", 32);
   metrics_.OnBatchLimit("cuda:0", 16);
   EXPECT_THAT(
@@ -159,20 +159,20 @@ TEST_F(PrometheusObserverTest, ShowsTheBatchThatADeviceHasMemoryFor) {
       HasSubstr("ddgan_device_batch_limit_images{device=\"cuda:0\"} 16"));
 }
 
-TEST_F(PrometheusObserverTest, LabelsAStepByItsTAndItsBatchBucket) {
+TEST_F(MetricsTest, LabelsAStepByItsTAndItsBatchBucket) {
   metrics_.OnStep(Digits(1), "cpu", {2, 2, 2}, absl::Milliseconds(7));
   EXPECT_THAT(metrics_.Text(),
               AllOf(HasSubstr("batch_bucket=\"4\""), HasSubstr("step=\"2\""),
                     HasSubstr("device=\"cpu\""), HasSubstr("version=\"1\"")));
 }
 
-TEST_F(PrometheusObserverTest, LabelsAStepOfSeveralTsAsMixed) {
+TEST_F(MetricsTest, LabelsAStepOfSeveralTsAsMixed) {
   metrics_.OnStep(Digits(1), "cpu", {2, 1}, absl::Milliseconds(7));
   EXPECT_THAT(metrics_.Text(), AllOf(HasSubstr("step=\"mixed\""),
                                      HasSubstr("batch_bucket=\"2\"")));
 }
 
-TEST_F(PrometheusObserverTest, CountsRequestsByMethodModelAndCode) {
+TEST_F(MetricsTest, CountsRequestsByMethodModelAndCode) {
   metrics_.OnCallFinished(RpcMethod::kGenerate, "digits", absl::StatusCode::kOk,
                           absl::Milliseconds(1));
   metrics_.OnCallFinished(RpcMethod::kGenerateStream, "",
@@ -188,7 +188,7 @@ TEST_F(PrometheusObserverTest, CountsRequestsByMethodModelAndCode) {
                       "method=\"Generate\"} 1")));
 }
 
-TEST_F(PrometheusObserverTest, CountsDroppedPreviewsAndTimesTheFirstOne) {
+TEST_F(MetricsTest, CountsDroppedPreviewsAndTimesTheFirstOne) {
   metrics_.OnPreviewsDropped(3);
   metrics_.OnPreviewsDropped(0);
   metrics_.OnFirstPreview(absl::Milliseconds(15));
@@ -201,7 +201,7 @@ TEST_F(PrometheusObserverTest, CountsDroppedPreviewsAndTimesTheFirstOne) {
                       " 1")));
 }
 
-TEST_F(PrometheusObserverTest, ComputesTheOldestAgeWhenScraped) {
+TEST_F(MetricsTest, ComputesTheOldestAgeWhenScraped) {
   metrics_.OnQueueState(1, 0, clock_.Now());
   clock_.Advance(absl::Milliseconds(2500));
   EXPECT_THAT(metrics_.Text(),
@@ -210,7 +210,7 @@ TEST_F(PrometheusObserverTest, ComputesTheOldestAgeWhenScraped) {
   EXPECT_THAT(metrics_.Text(), HasSubstr("\nddgan_queue_oldest_age_seconds 0"));
 }
 
-TEST_F(PrometheusObserverTest, CountsReloadsByResult) {
+TEST_F(MetricsTest, CountsReloadsByResult) {
   for (ReloadResult result : {ReloadResult::kLive, ReloadResult::kDamaged,
                               ReloadResult::kCanary, ReloadResult::kCanary}) {
     metrics_.OnReload(Digits(1), result, absl::UnknownError("why"),
@@ -231,7 +231,7 @@ TEST_F(PrometheusObserverTest, CountsReloadsByResult) {
   }
 }
 
-TEST_F(PrometheusObserverTest, TimesPhasesAndTheWholeOfWhatWasSound) {
+TEST_F(MetricsTest, TimesPhasesAndTheWholeOfWhatWasSound) {
   metrics_.OnReloadPhase(ReloadPhase::kRead, absl::Milliseconds(150));
   metrics_.OnReloadPhase(ReloadPhase::kWarmUp, absl::Seconds(3));
   metrics_.OnReload(Digits(1), ReloadResult::kCanary,
@@ -247,7 +247,7 @@ TEST_F(PrometheusObserverTest, TimesPhasesAndTheWholeOfWhatWasSound) {
                           HasSubstr(name + "_count{phase=\"total\"} 1\n")));
 }
 
-TEST_F(PrometheusObserverTest, NamesTheLiveVersionAndNoOther) {
+TEST_F(MetricsTest, NamesTheLiveVersionAndNoOther) {
   metrics_.OnReload(Digits(3), ReloadResult::kLive, absl::OkStatus(),
                     absl::Seconds(1));
   EXPECT_THAT(metrics_.Text(), Not(HasSubstr("ddgan_model_info{")));
@@ -262,7 +262,7 @@ TEST_F(PrometheusObserverTest, NamesTheLiveVersionAndNoOther) {
                               "\"digits\"} 2.5\n"));
 }
 
-TEST_F(PrometheusObserverTest, FollowsARollbackToAVersionThatWasLiveBefore) {
+TEST_F(MetricsTest, FollowsARollbackToAVersionThatWasLiveBefore) {
   for (int64_t version : {1, 2, 1}) {
     metrics_.OnLiveVersion(Digits(version), absl::UnixEpoch());
   }
@@ -270,7 +270,7 @@ TEST_F(PrometheusObserverTest, FollowsARollbackToAVersionThatWasLiveBefore) {
                                      Not(HasSubstr("digest=\"digest2\""))));
 }
 
-TEST_F(PrometheusObserverTest, ForgetsTheLiveVersionOfAModelThatIsGone) {
+TEST_F(MetricsTest, ForgetsTheLiveVersionOfAModelThatIsGone) {
   metrics_.OnLiveVersion(Digits(1), absl::UnixEpoch());
   metrics_.OnUnloaded(Digits(1));
   EXPECT_THAT(metrics_.Text(),
@@ -278,7 +278,7 @@ TEST_F(PrometheusObserverTest, ForgetsTheLiveVersionOfAModelThatIsGone) {
                     Not(HasSubstr("ddgan_model_loaded_timestamp_seconds{"))));
 }
 
-TEST_F(PrometheusObserverTest, ShowsAPinWhileThereIsOne) {
+TEST_F(MetricsTest, ShowsAPinWhileThereIsOne) {
   metrics_.OnPin("digits", std::nullopt);
   EXPECT_THAT(metrics_.Text(), Not(HasSubstr("ddgan_model_pinned_version{")));
   metrics_.OnPin("digits", 3);
@@ -289,7 +289,7 @@ TEST_F(PrometheusObserverTest, ShowsAPinWhileThereIsOne) {
   EXPECT_THAT(metrics_.Text(), Not(HasSubstr("ddgan_model_pinned_version{")));
 }
 
-TEST_F(PrometheusObserverTest, CountsRefusedVersionsDownToZero) {
+TEST_F(MetricsTest, CountsRefusedVersionsDownToZero) {
   const std::string damaged =
       "ddgan_versions_refused{model=\"digits\",reason=\"damaged\"} ";
   std::array<int, kNumReloadResults> count = {};
@@ -303,7 +303,7 @@ TEST_F(PrometheusObserverTest, CountsRefusedVersionsDownToZero) {
   EXPECT_THAT(metrics_.Text(), HasSubstr(damaged + "0\n"));
 }
 
-TEST_F(PrometheusObserverTest, KeepsBatchSizesOfAllVersionsOfAModel) {
+TEST_F(MetricsTest, KeepsBatchSizesOfAllVersionsOfAModel) {
   for (int64_t version = 1; version <= 6; ++version) {
     metrics_.OnStep(Digits(version), "cpu", {1, 0, 0}, absl::Milliseconds(1));
   }
@@ -317,7 +317,7 @@ TEST_F(PrometheusObserverTest, KeepsBatchSizesOfAllVersionsOfAModel) {
             HasSubstr(name + "{device=\"cuda:0\",model=\"digits\"} 1\n")));
 }
 
-TEST_F(PrometheusObserverTest, DropsTheSeriesOfTheVersionUsedLeastRecently) {
+TEST_F(MetricsTest, DropsTheSeriesOfTheVersionUsedLeastRecently) {
   for (int64_t version : {1, 2, 3, 4}) {
     metrics_.OnImages(Digits(version), 1);
     metrics_.OnStep(Digits(version), "cpu", {0}, absl::Milliseconds(1));
