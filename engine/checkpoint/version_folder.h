@@ -25,16 +25,6 @@ bool IsModelName(std::string_view name);
 // Nothing for a name that is no version.
 std::optional<int64_t> ParseVersionName(std::string_view name);
 
-struct VersionPath {
-  std::filesystem::path model_root;  // Absolute.
-  std::string model;
-  int64_t version = 0;
-};
-// A path <model_root>/<model>/<version>, relative or not, with or without a
-// slash at the end. The folders need not be there. Nothing for a path that does
-// not end in the name of a model and of a version.
-std::optional<VersionPath> ParseVersionPath(const std::filesystem::path& path);
-
 // Models with at least one version folder, sorted; links do not count. NotFound
 // if `model_root` is not a folder.
 absl::StatusOr<std::vector<std::string>> ListModelNames(

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/model_loader.h"
+#include "engine/checkpoint/version_path.h"
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 
 namespace ddgan {

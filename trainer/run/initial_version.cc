@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "engine/checkpoint/parameter_loader.h"
+#include "engine/checkpoint/version_path.h"
 
 namespace ddgan {
 namespace {

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <limits>
-#include <optional>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -34,26 +33,6 @@ TEST(ModelNameTest, IsPlain) {
   for (const char* name :
        {"", ".", "..", ".a", "-a", "A", "a/b", "a b", "\xc3"})
     EXPECT_FALSE(IsModelName(name)) << name;
-}
-
-TEST(VersionPathTest, EndsInModelAndVersion) {
-  for (const char* text : {"/models/mnist/12", "/models/mnist/12/",
-                           "/models/./mnist/12", "/models/x/../mnist/12/."}) {
-    const std::optional<VersionPath> path = ParseVersionPath(text);
-    ASSERT_TRUE(path.has_value()) << text;
-    EXPECT_EQ(path->model_root, "/models") << text;
-    EXPECT_EQ(path->model, "mnist") << text;
-    EXPECT_EQ(path->version, 12) << text;
-  }
-  EXPECT_EQ(ParseVersionPath("mnist/3")->model_root, fs::current_path());
-}
-
-TEST(VersionPathTest, NothingElseIsOne) {
-  for (const char* text :
-       {"", "/", "/12", "/models/mnist", "/models/mnist/latest",
-        "/models/Mnist/12", "/models/mnist/012"}) {
-    EXPECT_FALSE(ParseVersionPath(text).has_value()) << text;
-  }
 }
 
 TEST(ListModelNamesTest, NamesModelsThatHaveAVersionFolder) {
