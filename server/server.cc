@@ -26,6 +26,7 @@
 #include "ddgan/v1/model.grpc.pb.h"
 #include "engine/imaging/png_decoder.h"
 #include "nlohmann/json.hpp"
+#include "server/access/order_access.h"
 #include "server/calls/request_conversion.h"
 #include "server/connections/connection_drain.h"
 #include "server/connections/drain_policy.h"
@@ -57,6 +58,9 @@ constexpr absl::Duration kCutDelay = absl::Milliseconds(500);
 
 // How often a drain looks whether it is over.
 constexpr absl::Duration kDrainPollInterval = absl::Milliseconds(50);
+
+// One decodes the largest guides, of 2048x2048 pixels, at some 30 a second.
+constexpr int kGuideThreads = 1;
 
 // A request to the admin port is a name and a number.
 constexpr int kMaxAdminRequestBytes = 64 << 10;
@@ -160,6 +164,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   // as many again as it holds.
   server->encode_pool_ = std::make_unique<EncodePool>(
       options.encode_threads, 2 * options.engine.max_queued_images);
+  // Guides take at most half of the engine's room, so that some is left for
+  // requests without one.
+  server->guide_decoder_ = std::make_unique<GuideDecoder>(
+      kGuideThreads, GuideRoom{.guides = options.engine.max_queued_images / 2,
+                               .bytes = options.engine.max_queued_bytes / 2});
   if (absl::Status status = server->StartGrpc(); !status.ok()) {
     return WithPrefix(AddressFlag("listen", options.listen), status);
   }
@@ -246,6 +255,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   write_timer_.reset();
   admin_acceptor_.reset();
   acceptor_.reset();
+  guide_decoder_.reset();
   encode_pool_.reset();
   engine_.reset();
   access_log_.reset();
@@ -304,6 +314,7 @@ absl::Status Server::StartGrpc() {
   image_service_ = std::make_unique<ImageService>(
       GenerationCall::Parts{.engine = engine_.get(),
                             .encode_pool = encode_pool_.get(),
+                            .guide_decoder = guide_decoder_.get(),
                             .ledger = &ledger_,
                             .writes = &writes_,
                             .metrics = &metrics_,
@@ -316,8 +327,9 @@ absl::Status Server::StartGrpc() {
                           .writes = &writes_,
                           .access_log = access_log_.get(),
                           .access = security_->access()},
-      options_.admin_listen.has_value() ? ModelService::Changes::kElsewhere
-                                        : ModelService::Changes::kServed);
+      DecideOrderAccess(IsLoopback(options_.listen),
+                        options_.admin_listen.has_value(),
+                        security_->access() != nullptr));
 
   // Never shut down again: with its last user gone, gRPC waits for the thread
   // that has written a large reply, which sleeps for up to 10 s (seen in 1.51).
@@ -355,7 +367,7 @@ absl::Status Server::StartAdmin() {
                           .writes = &admin_writes_,
                           .access_log = access_log_.get(),
                           .access = security_->access()},
-      ModelService::Changes::kServed);
+      OrderAccess::kTaken);
   grpc::ServerBuilder builder;
   std::unique_ptr<ConnectionAcceptor::Handler> connections =
       ConfigureListener(&builder);

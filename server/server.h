@@ -18,6 +18,7 @@
 #include "engine/base/clock.h"
 #include "server/access/listener_security.h"
 #include "server/calls/encode_pool.h"
+#include "server/calls/guide_decoder.h"
 #include "server/calls/image_service.h"
 #include "server/connections/byte_ledger.h"
 #include "server/connections/calls_in_flight.h"
@@ -109,6 +110,7 @@ class Server {
   int http_port_ = 0;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<EncodePool> encode_pool_;
+  std::unique_ptr<GuideDecoder> guide_decoder_;
   ByteLedger ledger_;
   WriteWatch::Parts writes_;
   std::unique_ptr<DeadlineTimer> write_timer_;

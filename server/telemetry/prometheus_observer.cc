@@ -47,8 +47,9 @@ const char* LabelOf(RejectReason reason) {
   }
   return "unknown";
 }
-// The server's own reason beside the engine's.
+// The server's own reasons beside the engine's.
 constexpr char kEncoderFullLabel[] = "encoder_full";
+constexpr char kGuidesFullLabel[] = "guides_full";
 
 const char* LabelOf(ByteLedger::Refusal refusal) {
   switch (refusal) {
@@ -322,6 +323,7 @@ PrometheusObserver::PrometheusObserver(Clock* clock)
     rejected_.Add({{"reason", LabelOf(reason)}});
   }
   rejected_.Add({{"reason", kEncoderFullLabel}});
+  rejected_.Add({{"reason", kGuidesFullLabel}});
   for (ByteLedger::Refusal refusal :
        {ByteLedger::Refusal::kTotal, ByteLedger::Refusal::kCaller}) {
     rejected_.Add({{"reason", LabelOf(refusal)}});
@@ -519,6 +521,10 @@ void PrometheusObserver::OnEncoded(absl::Duration duration) {
 
 void PrometheusObserver::OnEncoderFull() {
   rejected_.Add({{"reason", kEncoderFullLabel}}).Increment();
+}
+
+void PrometheusObserver::OnGuidesFull() {
+  rejected_.Add({{"reason", kGuidesFullLabel}}).Increment();
 }
 
 void PrometheusObserver::OnReplyBytesFull(ByteLedger::Refusal refusal) {

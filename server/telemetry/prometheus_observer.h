@@ -83,6 +83,7 @@ class PrometheusObserver final : public EngineObserver,
   void OnPreviewsDropped(int count) override;
   void OnEncoded(absl::Duration duration) override;
   void OnEncoderFull() override;
+  void OnGuidesFull() override;
   void OnReplyBytesFull(ByteLedger::Refusal refusal) override;
 
   // AccessObserver:

@@ -28,6 +28,7 @@
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "server/telemetry/prometheus_observer.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/temporary_folder.h"
 
