@@ -125,17 +125,6 @@ absl::Status SetBatchWaits(absl::string_view text, ServerOptions* options) {
   return absl::OkStatus();
 }
 
-absl::Status SetBatching(absl::string_view text, ServerOptions* options) {
-  if (text == "step") {
-    options->engine.batching = Batching::kStep;
-  } else if (text == "request") {
-    options->engine.batching = Batching::kRequest;
-  } else {
-    return OutOfRange(text, "one of step, request");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status SetPrecision(absl::string_view text, ServerOptions* options) {
   if (text == "float32") {
     options->engine.precision = Precision::kFloat32;
@@ -489,11 +478,6 @@ std::vector<Flag> BuildFlags() {
        "batch, 0s to 1s, for every lane or one for each. Default 0s: an\n"
        "idle device starts at once.",
        SetBatchWaits},
-      {"batching", "step|request",
-       "step: a new image joins at the next denoising step. request: a\n"
-       "batch runs all its steps before another forms; for comparison.\n"
-       "Default step.",
-       SetBatching},
       {"precision", "float32|tf32|bfloat16",
        "Number format of lanes on GPUs. Part of what an image's bytes\n"
        "depend on. Default float32.",

@@ -65,7 +65,6 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
                               "--max_queued_images",
                               "64",
                               "--max_queued_mib=100",
-                              "--batching=request",
                               "--precision=bfloat16",
                               "--pinned_batch=32",
                               "--caller_weights=gold=3,a=b=0.5",
@@ -123,7 +122,6 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   EXPECT_EQ(options.engine.max_queued_bytes, int64_t{100} << 20);
   EXPECT_EQ(options.engine.precision, Precision::kBfloat16);
   EXPECT_EQ(options.engine.pinned_batch, 32);
-  EXPECT_EQ(options.engine.batching, Batching::kRequest);
   EXPECT_EQ(options.engine.caller_weights,
             (std::map<std::string, double>{{"gold", 3}, {"a=b", 0.5}}));
   EXPECT_FALSE(options.engine.warm_up_every_bucket);
@@ -201,7 +199,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--devices=", "", "empty"},
         BadFlag{"--max_batch_size=8,0", "0", "[1, 256]"},
         BadFlag{"--max_batch_wait=1ms,x", "x", "500ms"},
-        BadFlag{"--batching=image", "image", "step, request"},
         BadFlag{"--caller_weights=a", "a", "CALLER=WEIGHT"},
         BadFlag{"--caller_weights=a=0", "a=0", "(0, 1000]"},
         BadFlag{"--precision=int8", "int8", "float32, tf32, bfloat16"},
