@@ -25,6 +25,7 @@
 #include "engine/base/monotonic_clock.h"
 #include "engine/imaging/png_decoder.h"
 #include "nlohmann/json.hpp"
+#include "server/access/order_access.h"
 #include "server/connections/connection_budget.h"
 #include "server/connections/grpc_limits.h"
 #include "server/shutdown_watchdog.h"
@@ -50,6 +51,9 @@ constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
 // Then gRPC cancels what is left. Connections that do not end by this much
 // later are cut.
 constexpr absl::Duration kCutDelay = absl::Milliseconds(500);
+
+// One decodes the largest guides, of 2048x2048 pixels, at some 30 a second.
+constexpr int kGuideThreads = 1;
 
 // A request to the admin port is a name and a number.
 constexpr int kMaxAdminRequestBytes = 64 << 10;
@@ -133,6 +137,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   // as many again as it holds.
   server->encode_pool_ = std::make_unique<EncodePool>(
       options.encode_threads, 2 * options.engine.max_queued_images);
+  // Guides take at most half of the engine's room, so that some is left for
+  // requests without one.
+  server->guide_decoder_ = std::make_unique<GuideDecoder>(
+      kGuideThreads, GuideRoom{.guides = options.engine.max_queued_images / 2,
+                               .bytes = options.engine.max_queued_bytes / 2});
   server->write_timer_ = std::make_unique<DeadlineTimer>(RealMonotonicClock());
   if (absl::Status status = server->StartGrpc(); !status.ok()) {
     return WithPrefix(AddressFlag("listen", options.listen), status);
@@ -230,6 +239,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   grpc_.reset();
   model_service_.reset();
   image_service_.reset();
+  guide_decoder_.reset();
   encode_pool_.reset();
   engine_.reset();
   access_log_.reset();
@@ -258,6 +268,7 @@ absl::Status Server::StartGrpc() {
   image_service_ = std::make_unique<ImageService>(
       GenerationCall::Parts{.engine = engine_.get(),
                             .encode_pool = encode_pool_.get(),
+                            .guide_decoder = guide_decoder_.get(),
                             .ledger = &ledger_,
                             .writes = (*port)->writes(),
                             .metrics = &metrics_,
@@ -265,10 +276,10 @@ absl::Status Server::StartGrpc() {
                             .access = security_->access(),
                             .access_log = access_log_.get(),
                             .calls = &calls_});
-  model_service_ =
-      MakeModelService(**port, options_.admin_listen.has_value()
-                                   ? ModelService::Changes::kElsewhere
-                                   : ModelService::Changes::kServed);
+  model_service_ = MakeModelService(
+      **port, DecideOrderAccess(IsLoopback(options_.listen),
+                                options_.admin_listen.has_value(),
+                                security_->access() != nullptr));
   if (absl::Status status =
           (*port)->Serve({image_service_.get(), model_service_.get()});
       !status.ok()) {
@@ -287,8 +298,7 @@ absl::Status Server::StartAdmin() {
   options.limits.max_request_bytes = kMaxAdminRequestBytes;
   absl::StatusOr<std::unique_ptr<GrpcPort>> port = OpenPort(options);
   if (!port.ok()) return port.status();
-  admin_model_service_ =
-      MakeModelService(**port, ModelService::Changes::kServed);
+  admin_model_service_ = MakeModelService(**port, OrderAccess::kTaken);
   if (absl::Status status = (*port)->Serve({admin_model_service_.get()});
       !status.ok()) {
     return status;
@@ -305,14 +315,14 @@ absl::StatusOr<std::unique_ptr<GrpcPort>> Server::OpenPort(
                                   .timer = write_timer_.get()});
 }
 
-std::unique_ptr<ModelService> Server::MakeModelService(
-    const GrpcPort& port, ModelService::Changes changes) {
+std::unique_ptr<ModelService> Server::MakeModelService(const GrpcPort& port,
+                                                       OrderAccess orders) {
   return std::make_unique<ModelService>(
       ModelService::Parts{.engine = engine_.get(),
                           .writes = port.writes(),
                           .access_log = access_log_.get(),
                           .access = security_->access()},
-      changes);
+      orders);
 }
 
 absl::Status Server::WritePortFile() const {

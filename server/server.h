@@ -16,6 +16,7 @@
 #include "engine/base/monotonic_clock.h"
 #include "server/access/listener_security.h"
 #include "server/calls/encode_pool.h"
+#include "server/calls/guide_decoder.h"
 #include "server/calls/image_service.h"
 #include "server/connections/byte_ledger.h"
 #include "server/connections/calls_in_flight.h"
@@ -79,7 +80,7 @@ class Server {
       const GrpcPort::Options& options);
   // For `port`, of which it must not outlive the calls.
   std::unique_ptr<ModelService> MakeModelService(const GrpcPort& port,
-                                                 ModelService::Changes changes);
+                                                 OrderAccess orders);
   absl::Status WritePortFile() const;
   void SetPhase(Phase phase) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Live() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -100,6 +101,7 @@ class Server {
   int http_port_ = 0;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<EncodePool> encode_pool_;
+  std::unique_ptr<GuideDecoder> guide_decoder_;
   ByteLedger ledger_;
   std::unique_ptr<DeadlineTimer> write_timer_;
   std::unique_ptr<ImageService> image_service_;

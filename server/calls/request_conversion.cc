@@ -7,6 +7,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/access/caller_name.h"
+#include "server/calls/guide_conversion.h"
 
 namespace ddgan {
 namespace {
@@ -29,12 +31,12 @@ void FillHeader(const Acceptance& acceptance, uint64_t seed, Message* message) {
 }
 
 absl::Status CheckModelNameSize(const std::string& name, size_t min) {
-  if (name.size() >= min && name.size() <= kMaxModelNameSize) {
+  if (name.size() >= min && name.size() <= kMaxNameSize) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat("model: name of ", name.size(),
                                                  " bytes, allowed are [", min,
-                                                 ", ", kMaxModelNameSize, "]"));
+                                                 ", ", kMaxNameSize, "]"));
 }
 
 }  // namespace
@@ -103,6 +105,11 @@ absl::StatusOr<ConvertedRequest> ConvertRequest(
   generation.request_class = request.request_class() == v1::REQUEST_CLASS_BATCH
                                  ? RequestClass::kBatch
                                  : RequestClass::kInteractive;
+  if (request.has_guide()) {
+    absl::StatusOr<Guide> guide = ConvertGuide(request.guide());
+    if (!guide.ok()) return guide.status();
+    generation.guide = *guide;
+  }
   return converted;
 }
 

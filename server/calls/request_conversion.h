@@ -25,9 +25,6 @@ inline constexpr int64_t kMaxReplyImageBytes = int64_t{64} << 20;
 // compress. Together with the above the largest message that the server sends.
 inline constexpr int64_t kMaxReplyOverheadBytes = int64_t{1} << 20;
 
-// Longest model name that is looked up, in bytes.
-inline constexpr size_t kMaxModelNameSize = 128;
-
 // InvalidArgument that names the field, the value and the range unless a call
 // that is about one model, or version, names one.
 absl::Status CheckModelName(const std::string& name);
@@ -40,8 +37,8 @@ struct ConvertedRequest {
   v1::OutputFormat format = v1::OUTPUT_FORMAT_PNG;
 };
 
-// All but the caller, the guide and whether there are previews. `draw_seed` is
-// called only if the request has no seed.
+// All but the caller and whether there are previews. `draw_seed` is called only
+// if the request has no seed. Of a guide's picture only the header is read.
 // InvalidArgument names the field, the value and the range.
 absl::StatusOr<ConvertedRequest> ConvertRequest(
     const v1::GenerateRequest& request, absl::Time deadline,

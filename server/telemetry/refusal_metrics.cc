@@ -42,6 +42,7 @@ const char* LabelOf(ByteLedger::Refusal refusal) {
 }
 
 constexpr char kEncoderFullLabel[] = "encoder_full";
+constexpr char kGuidesFullLabel[] = "guides_full";
 
 }  // namespace
 
@@ -64,6 +65,7 @@ RefusalMetrics::RefusalMetrics(MetricsRegistry* registry)
     refused_.Add({{"reason", LabelOf(refusal)}});
   }
   refused_.Add({{"reason", kEncoderFullLabel}});
+  refused_.Add({{"reason", kGuidesFullLabel}});
 }
 
 void RefusalMetrics::OnRejected(RejectReason reason) {
@@ -76,6 +78,10 @@ void RefusalMetrics::OnQuotaRefusal(QuotaRefusal reason) {
 
 void RefusalMetrics::OnEncoderFull() {
   refused_.Add({{"reason", kEncoderFullLabel}}).Increment();
+}
+
+void RefusalMetrics::OnGuidesFull() {
+  refused_.Add({{"reason", kGuidesFullLabel}}).Increment();
 }
 
 void RefusalMetrics::OnReplyBytesFull(ByteLedger::Refusal refusal) {

@@ -20,6 +20,7 @@ class RefusalMetrics : public virtual EngineObserver,
   void OnRejected(RejectReason reason) override;
   void OnQuotaRefusal(QuotaRefusal reason) override;
   void OnEncoderFull() override;
+  void OnGuidesFull() override;
   void OnReplyBytesFull(ByteLedger::Refusal refusal) override;
 
  private:

@@ -1,4 +1,5 @@
 // Calls with a guide, seen by a gRPC client of the whole server.
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -25,8 +26,10 @@ RequestId ExpectStrokesHeld(FakeEngine* engine) {
     ADD_FAILURE() << "no guide";
     return id;
   }
-  EXPECT_EQ(guide->picture->shape, (ImageShape{3, 1, 2}));
-  EXPECT_THAT(guide->picture->pixels, ElementsAre(9, 8, 7, 200, 100, 0));
+  const std::shared_ptr<const Picture> picture = engine->HeldGuide(id);
+  EXPECT_EQ(picture->shape, (ImageShape{3, 1, 2}));
+  EXPECT_THAT(picture->pixels, ElementsAre(9, 8, 7, 200, 100, 0));
+  EXPECT_EQ(guide->picture_bytes, 6);
   EXPECT_EQ(guide->steps, 2);
   EXPECT_EQ(guide->fit, GuideFit::kResize);
   return id;
@@ -113,7 +116,7 @@ TEST_F(ServerTest, GuidesHoldUpNobodyElseAndMayBeCancelledOnTheirWay) {
   *request.mutable_request()->mutable_guide() = Strokes();
   StreamCall submitting(images_.get(), request);
   engine_->WaitForStalled();
-  // The only encoder thread is taken, so this picture is not decoded yet.
+  // The only decoder thread is taken, so this picture is not decoded yet.
   StreamCall waiting(images_.get(), request);
   StreamCall unguided(images_.get(), StreamRequestFor(1, false));
   EXPECT_TRUE(unguided.Read().has_accepted());
@@ -125,7 +128,7 @@ TEST_F(ServerTest, GuidesHoldUpNobodyElseAndMayBeCancelledOnTheirWay) {
             grpc::StatusCode::CANCELLED);
   EXPECT_EQ(waiting.ReadRest().status.error_code(),
             grpc::StatusCode::CANCELLED);
-  engine_->ResumeGuided();
+  engine_->Resume();
   engine_->WaitForCancels(1);
 
   const RequestId id = engine_->WaitForHeld(1).front();

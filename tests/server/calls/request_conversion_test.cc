@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/access/caller_name.h"
 
 namespace ddgan {
 namespace {
@@ -112,10 +113,10 @@ TEST(RequestConversionTest, RefusesALastIndexPast32BitsInsteadOfWrapping) {
 
 TEST(RequestConversionTest, RefusesAnOverlongModelNameWithoutRepeatingIt) {
   v1::GenerateRequest request = RequestFor(1);
-  request.set_model(std::string(kMaxModelNameSize, 'm'));
+  request.set_model(std::string(kMaxNameSize, 'm'));
   EXPECT_TRUE(Convert(request).ok());
   request.set_model(std::string(60000, 'm'));
-  ExpectRefused(request, "model", "60000 bytes", "[0, 128]");
+  ExpectRefused(request, "model", "60000 bytes", "[0, 64]");
   EXPECT_LT(Convert(request).status().message().size(), 200u);
 }
 
@@ -157,11 +158,11 @@ TEST(RequestConversionTest, TellsWhatIsKnownOfAnAcceptedStream) {
 
 TEST(RequestConversionTest, RefusesToActOnNoModelOrNoVersion) {
   EXPECT_EQ(CheckModelName("").message(),
-            "model: name of 0 bytes, allowed are [1, 128]");
-  EXPECT_EQ(CheckModelName(std::string(129, 'm')).message(),
-            "model: name of 129 bytes, allowed are [1, 128]");
+            "model: name of 0 bytes, allowed are [1, 64]");
+  EXPECT_EQ(CheckModelName(std::string(65, 'm')).message(),
+            "model: name of 65 bytes, allowed are [1, 64]");
   EXPECT_TRUE(absl::IsInvalidArgument(CheckModelName("")));
-  EXPECT_TRUE(CheckModelName(std::string(128, 'm')).ok());
+  EXPECT_TRUE(CheckModelName(std::string(64, 'm')).ok());
   for (int64_t version : {int64_t{0}, int64_t{-3}}) {
     EXPECT_EQ(CheckVersion(version),
               absl::InvalidArgumentError(

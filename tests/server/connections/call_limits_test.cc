@@ -55,14 +55,6 @@ TEST_F(ServerTest, SaysWhichCountCouldFit) {
               HasSubstr("count: 64 is out of range [1, 10]"));
 }
 
-TEST_F(ServerTest, TakesNoImagesThatWereNotBooked) {
-  engine_->ShowFormerShape({1, 4, 4});
-  EXPECT_EQ(Generate(RequestFor(2)).error_code(),
-            grpc::StatusCode::UNAVAILABLE);
-  StreamCall call(images_.get(), StreamRequestFor(2, false));
-  EXPECT_EQ(call.ReadRest().status.error_code(), grpc::StatusCode::UNAVAILABLE);
-}
-
 TEST_F(ServerTest, AStreamThatNobodyReadsEndsAndGivesItsBytesBack) {
   server_.reset();
   options_.limits.write_timeout = absl::Milliseconds(200);

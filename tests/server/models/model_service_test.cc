@@ -157,7 +157,7 @@ TEST_F(ModelServiceTest, RefusesToActOnNoModelOrNoVersion) {
        {GetModel("").status(), Pin("", 1).status(), Unpin("").status(),
         RollBack("").status()}) {
     EXPECT_EQ(status, absl::InvalidArgumentError(
-                          "model: name of 0 bytes, allowed are [1, 128]"));
+                          "model: name of 0 bytes, allowed are [1, 64]"));
   }
   EXPECT_EQ(Pin("digits", 0).status(),
             absl::InvalidArgumentError("version: 0 is out of range [1, "

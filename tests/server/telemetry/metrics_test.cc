@@ -106,7 +106,8 @@ TEST_F(MetricsTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
   const std::string text = metrics_.Text();
   for (const char* reason :
        {"queue_full", "deadline", "deadline_unmeetable", "draining",
-        "no_device", "encoder_full", "reply_bytes", "reply_bytes_caller"}) {
+        "no_device", "encoder_full", "guides_full", "reply_bytes",
+        "reply_bytes_caller"}) {
     EXPECT_THAT(text, HasSubstr(absl::StrCat("ddgan_rejected_total{reason=\"",
                                              reason, "\"} 0")));
   }
