@@ -56,4 +56,6 @@ USER 10001:10001
 EXPOSE 50051 50052
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/bin/ddgan-server"]
-CMD ["--model_root=/models", "--listen=0.0.0.0:50051", "--http=0.0.0.0:50052"]
+# The admin port is for `docker exec ... ddgan models pin ...` alone.
+CMD ["--model_root=/models", "--listen=0.0.0.0:50051", "--http=0.0.0.0:50052", \
+     "--admin_listen=127.0.0.1:50053"]

@@ -1,7 +1,5 @@
 #include "server/server.h"
 
-#include <grpc/grpc.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,18 +17,17 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/base/call_once.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "ddgan/v1/image_generation.grpc.pb.h"
 #include "ddgan/v1/model.grpc.pb.h"
+#include "engine/base/listen_address.h"
+#include "engine/base/monotonic_clock.h"
 #include "engine/imaging/png_decoder.h"
 #include "nlohmann/json.hpp"
-#include "server/calls/request_conversion.h"
-#include "server/connections/connection_drain.h"
-#include "server/connections/drain_policy.h"
+#include "server/access/order_access.h"
+#include "server/connections/connection_budget.h"
 #include "server/connections/grpc_limits.h"
-#include "server/connections/listen_address.h"
 #include "server/shutdown_watchdog.h"
 #include "server/telemetry/log_output.h"
 #include "spdlog/spdlog.h"
@@ -55,8 +52,8 @@ constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
 // later are cut.
 constexpr absl::Duration kCutDelay = absl::Milliseconds(500);
 
-// How often a drain looks whether it is over.
-constexpr absl::Duration kDrainPollInterval = absl::Milliseconds(50);
+// One decodes the largest guides, of 2048x2048 pixels, at some 30 a second.
+constexpr int kGuideThreads = 1;
 
 // A request to the admin port is a name and a number.
 constexpr int kMaxAdminRequestBytes = 64 << 10;
@@ -73,26 +70,6 @@ constexpr absl::Duration kHangTimeout = absl::Seconds(5);
 absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
   return absl::Status(status.code(),
                       absl::StrCat(prefix, ": ", status.message()));
-}
-
-// Why the engine can serve nobody now, unless it can.
-absl::Status EngineReady(const Engine& engine) {
-  if (engine.Ready()) return absl::OkStatus();
-  int versions = 0;
-  for (const ModelStatus& model : engine.ListModels()) {
-    for (const ModelVersionStatus& version : model.versions) {
-      if (version.state == VersionState::kLive) {
-        return absl::UnavailableError("no device works");
-      }
-      ++versions;
-    }
-  }
-  if (versions == 0) {
-    return absl::UnavailableError("the model directory has no model version");
-  }
-  return absl::UnavailableError(absl::StrCat(
-      "none of the ", versions,
-      " model versions is live; ModelService.ListModels says why"));
 }
 
 // `wanted`, unless the process may not have descriptors enough. `others` will
@@ -149,10 +126,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   }
 
   absl::StatusOr<std::unique_ptr<Engine>> engine =
-      create_engine(options.engine, &server->observer_, RealClock());
+      create_engine(options.engine, &server->metrics_, RealClock());
   if (!engine.ok()) return engine.status();
   server->engine_ = *std::move(engine);
-  if (absl::Status ready = EngineReady(*server->engine_); !ready.ok()) {
+  if (absl::Status ready = ReadinessOf(*server->engine_); !ready.ok()) {
     spdlog::warn("not ready: {}", std::string(ready.message()));
   }
 
@@ -160,24 +137,30 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   // as many again as it holds.
   server->encode_pool_ = std::make_unique<EncodePool>(
       options.encode_threads, 2 * options.engine.max_queued_images);
+  // Guides take at most half of the engine's room, so that some is left for
+  // requests without one.
+  server->guide_decoder_ = std::make_unique<GuideDecoder>(
+      kGuideThreads, GuideRoom{.guides = options.engine.max_queued_images / 2,
+                               .bytes = options.engine.max_queued_bytes / 2});
+  server->write_timer_ = std::make_unique<DeadlineTimer>(RealMonotonicClock());
   if (absl::Status status = server->StartGrpc(); !status.ok()) {
     return WithPrefix(AddressFlag("listen", options.listen), status);
   }
   std::vector<grpc::HealthCheckServiceInterface*> health = {
-      server->grpc_server_->GetHealthCheckService()};
+      server->grpc_->health()};
   if (options.admin_listen.has_value()) {
     if (absl::Status status = server->StartAdmin(); !status.ok()) {
       return WithPrefix(AddressFlag("admin_listen", *options.admin_listen),
                         status);
     }
-    health.push_back(server->admin_server_->GetHealthCheckService());
+    health.push_back(server->admin_->health());
   }
   server->health_ = std::make_unique<HealthReporter>(
       std::move(health),
       std::vector<std::string>{"", v1::ImageGeneration::service_full_name(),
                                v1::ModelService::service_full_name()},
       [engine = server->engine_.get()] { return engine->Ready(); },
-      kHealthPollInterval);
+      kHealthPollInterval, RealMonotonicClock());
   server->SetPhase(Phase::kServing);
   if (!options.port_file.empty()) {
     if (absl::Status status = server->WritePortFile(); !status.ok()) {
@@ -191,7 +174,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 Server::Server(const ServerOptions& options)
     : options_(options),
       metrics_(RealClock()),
-      observer_(&metrics_),
       access_log_(std::make_unique<AccessLog>(
           options.access_log, options.log_format,
           [this](int lines) { metrics_.OnAccessLinesLost(lines); })),
@@ -206,72 +188,61 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
     if (phase_ == Phase::kStopping) return;
     phase_ = Phase::kStopping;
   }
+  MonotonicClock* const clock = RealMonotonicClock();
   const ShutdownWatchdog watchdog(
-      drain_delay + drain_timeout + kFlushTimeout + kHangTimeout, [] {
+      drain_delay + drain_timeout + kFlushTimeout + kHangTimeout,
+      [] {
         spdlog::critical("the shutdown hangs; ending the process");
         EndLog();
         _exit(1);
-      });
+      },
+      clock);
   if (health_ != nullptr) {
     health_->StopServing();
     absl::SleepFor(drain_delay);
   }
-  const absl::Time deadline = absl::Now() + drain_timeout;
-  if (grpc_server_ != nullptr) DrainConnections(deadline);
-  // Whatever is still in the engine has outlasted the deadline.
-  if (engine_ != nullptr) engine_->Drain(deadline);
-  const auto flushed = absl::ToChronoTime(absl::Now() + kFlushTimeout);
-  if (grpc_server_ != nullptr) {
+  const absl::Time deadline = clock->Now() + drain_timeout;
+  if (grpc_ != nullptr) {
+    grpc_->StopAccepting();
+    grpc_->SendGoaways();
+    model_service_->EndWatches();
+    grpc_->AwaitDrained(calls_, deadline);
+  }
+  // Whatever is still in the engine has outlasted the deadline, which becomes a
+  // time of the engine's clock.
+  if (engine_ != nullptr) {
+    engine_->Drain(absl::Now() +
+                   std::max(deadline - clock->Now(), absl::ZeroDuration()));
+  }
+  if (grpc_ != nullptr) {
     // gRPC closes no connection while it is writing to it, so that somebody who
     // reads nothing would hold up the stop.
     write_timer_->Add(kFlushTimeout + kCutDelay, [this] {
-      acceptor_->CutAll();
-      if (admin_acceptor_ != nullptr) admin_acceptor_->CutAll();
+      grpc_->CutAll();
+      if (admin_ != nullptr) admin_->CutAll();
     });
-    grpc_server_->Shutdown(flushed);
+    const absl::Time flushed = clock->Now() + kFlushTimeout;
+    grpc_->Shutdown(kFlushTimeout);
+    if (admin_ != nullptr) {
+      admin_->StopAccepting();
+      admin_model_service_->EndWatches();
+      admin_->Shutdown(flushed - clock->Now());
+    }
   }
-  if (admin_server_ != nullptr) {
-    admin_acceptor_->StopAccepting();
-    admin_model_service_->EndWatches();
-    admin_server_->Shutdown(flushed);
-  }
-  // No call is left, so from here on the parts go in reverse order.
+  // No call is left, so from here on the parts go in reverse order: a service
+  // after the port that it was served on, and what may cut a connection before.
   endpoint_.reset();
   health_.reset();
-  admin_server_.reset();
+  write_timer_.reset();
+  admin_.reset();
   admin_model_service_.reset();
-  grpc_server_.reset();
+  grpc_.reset();
   model_service_.reset();
   image_service_.reset();
-  write_timer_.reset();
-  admin_acceptor_.reset();
-  acceptor_.reset();
+  guide_decoder_.reset();
   encode_pool_.reset();
   engine_.reset();
   access_log_.reset();
-}
-
-void Server::DrainConnections(absl::Time deadline) {
-  acceptor_->StopAccepting();
-  SendGoaways(grpc_server_.get());
-  const absl::Time told = absl::Now();
-  model_service_->EndWatches();
-  while (true) {
-    const CallsInFlight::Snapshot calls = calls_.Now();
-    const DrainVerdict verdict =
-        JudgeDrain({.has_connections = acceptor_->open_connections() > 0,
-                    .calls_in_flight = calls.count,
-                    .last_call_ended = calls.last_ended},
-                   told, deadline, absl::Now());
-    if (verdict == DrainVerdict::kOutOfTime && calls.count > 0) {
-      spdlog::warn("the drain is out of time with {} calls unfinished",
-                   calls.count);
-    }
-    if (verdict != DrainVerdict::kWait) return;
-    absl::SleepFor(kDrainPollInterval);
-    // One that was being set up meanwhile.
-    SendGoaways(grpc_server_.get());
-  }
 }
 
 absl::Status Server::StartEndpoint() {
@@ -287,107 +258,71 @@ absl::Status Server::StartEndpoint() {
 }
 
 absl::Status Server::StartGrpc() {
-  const GrpcLimits& limits = options_.limits;
-  const int admin_connections =
-      options_.admin_listen.has_value() ? kAdminConnections.total : 0;
-  absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> acceptor = Listen(
-      options_.listen,
-      AffordableConnections(limits.connections, admin_connections), &metrics_);
-  if (!acceptor.ok()) return acceptor.status();
-  acceptor_ = *std::move(acceptor);
-  grpc_port_ = acceptor_->port();
-  write_timer_ = std::make_unique<DeadlineTimer>(RealClock());
-  writes_ = {.timer = write_timer_.get(),
-             .metrics = &metrics_,
-             .timeout = limits.write_timeout,
-             .cut = [this](const PeerEndpoint& peer) { acceptor_->Cut(peer); }};
+  GrpcPort::Options options = {.address = options_.listen,
+                               .limits = options_.limits};
+  options.limits.connections = AffordableConnections(
+      options.limits.connections,
+      options_.admin_listen.has_value() ? kAdminConnections.total : 0);
+  absl::StatusOr<std::unique_ptr<GrpcPort>> port = OpenPort(options);
+  if (!port.ok()) return port.status();
   image_service_ = std::make_unique<ImageService>(
       GenerationCall::Parts{.engine = engine_.get(),
                             .encode_pool = encode_pool_.get(),
+                            .guide_decoder = guide_decoder_.get(),
                             .ledger = &ledger_,
-                            .writes = &writes_,
+                            .writes = (*port)->writes(),
                             .metrics = &metrics_,
                             .access_metrics = &metrics_,
                             .access = security_->access(),
                             .access_log = access_log_.get(),
                             .calls = &calls_});
-  model_service_ = std::make_unique<ModelService>(
-      ModelService::Parts{.engine = engine_.get(),
-                          .writes = &writes_,
-                          .access_log = access_log_.get(),
-                          .access = security_->access()},
-      options_.admin_listen.has_value() ? ModelService::Changes::kElsewhere
-                                        : ModelService::Changes::kServed);
-
-  // Never shut down again: with its last user gone, gRPC waits for the thread
-  // that has written a large reply, which sleeps for up to 10 s (seen in 1.51).
-  static absl::once_flag grpc_stays;
-  absl::call_once(grpc_stays, grpc_init);
-  grpc::EnableDefaultHealthCheckService(true);
-  // The library registers itself when it is loaded, but without a call to it
-  // the linker leaves it out.
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
-  std::unique_ptr<ConnectionAcceptor::Handler> connections =
-      ConfigureListener(&builder);
-  builder.RegisterService(image_service_.get());
-  builder.RegisterService(model_service_.get());
-  grpc_server_ = builder.BuildAndStart();
-  if (grpc_server_ == nullptr) {
-    return absl::InternalError("gRPC does not start");
+  model_service_ = MakeModelService(
+      **port, DecideOrderAccess(IsLoopback(options_.listen),
+                                options_.admin_listen.has_value(),
+                                security_->access() != nullptr));
+  if (absl::Status status =
+          (*port)->Serve({image_service_.get(), model_service_.get()});
+      !status.ok()) {
+    return status;
   }
-  acceptor_->Start(std::move(connections));
+  grpc_ = *std::move(port);
+  grpc_port_ = grpc_->port();
   return absl::OkStatus();
 }
 
 absl::Status Server::StartAdmin() {
-  absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> acceptor =
-      Listen(*options_.admin_listen, kAdminConnections, /*metrics=*/nullptr);
-  if (!acceptor.ok()) return acceptor.status();
-  admin_acceptor_ = *std::move(acceptor);
-  admin_port_ = admin_acceptor_->port();
-  admin_writes_ = writes_;
-  admin_writes_.cut = [this](const PeerEndpoint& peer) {
-    admin_acceptor_->Cut(peer);
-  };
-  admin_model_service_ = std::make_unique<ModelService>(
-      ModelService::Parts{.engine = engine_.get(),
-                          .writes = &admin_writes_,
-                          .access_log = access_log_.get(),
-                          .access = security_->access()},
-      ModelService::Changes::kServed);
-  grpc::ServerBuilder builder;
-  std::unique_ptr<ConnectionAcceptor::Handler> connections =
-      ConfigureListener(&builder);
-  builder.SetMaxReceiveMessageSize(kMaxAdminRequestBytes);
-  builder.RegisterService(admin_model_service_.get());
-  admin_server_ = builder.BuildAndStart();
-  if (admin_server_ == nullptr) {
-    return absl::InternalError("gRPC does not start");
+  GrpcPort::Options options = {.address = *options_.admin_listen,
+                               .limits = options_.limits,
+                               .counts_connections = false};
+  options.limits.connections = kAdminConnections;
+  options.limits.max_request_bytes = kMaxAdminRequestBytes;
+  absl::StatusOr<std::unique_ptr<GrpcPort>> port = OpenPort(options);
+  if (!port.ok()) return port.status();
+  admin_model_service_ = MakeModelService(**port, OrderAccess::kTaken);
+  if (absl::Status status = (*port)->Serve({admin_model_service_.get()});
+      !status.ok()) {
+    return status;
   }
-  admin_acceptor_->Start(std::move(connections));
+  admin_ = *std::move(port);
+  admin_port_ = admin_->port();
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Server::Listen(
-    const ListenAddress& address, const ConnectionBudget::Limits& connections,
-    ConnectionObserver* metrics) const {
-  return ConnectionAcceptor::Listen(
-      address,
-      {.limits = connections,
-       .send_timeout = options_.limits.write_timeout,
-       .tls = security_->tls()},
-      metrics);
+absl::StatusOr<std::unique_ptr<GrpcPort>> Server::OpenPort(
+    const GrpcPort::Options& options) {
+  return GrpcPort::Open(options, {.security = security_.get(),
+                                  .metrics = &metrics_,
+                                  .timer = write_timer_.get()});
 }
 
-std::unique_ptr<ConnectionAcceptor::Handler> Server::ConfigureListener(
-    grpc::ServerBuilder* builder) const {
-  ApplyTo(options_.limits, builder);
-  builder->SetMaxSendMessageSize(
-      static_cast<int>(kMaxReplyImageBytes + kMaxReplyOverheadBytes));
-  return builder->experimental().AddExternalConnectionAcceptor(
-      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
-      security_->credentials());
+std::unique_ptr<ModelService> Server::MakeModelService(const GrpcPort& port,
+                                                       OrderAccess orders) {
+  return std::make_unique<ModelService>(
+      ModelService::Parts{.engine = engine_.get(),
+                          .writes = port.writes(),
+                          .access_log = access_log_.get(),
+                          .access = security_->access()},
+      orders);
 }
 
 absl::Status Server::WritePortFile() const {
@@ -395,7 +330,7 @@ absl::Status Server::WritePortFile() const {
       absl::StrCat(options_.port_file, ".", getpid(), ".partial");
   nlohmann::ordered_json ports = {{"grpc_port", grpc_port()},
                                   {"http_port", http_port()}};
-  if (admin_server_ != nullptr) ports["admin_port"] = admin_port();
+  if (admin_ != nullptr) ports["admin_port"] = admin_port();
   std::ofstream file(staging);
   file << ports.dump() << '\n';
   file.close();
@@ -419,12 +354,12 @@ absl::Status Server::Live() const {
     // There is no gRPC port yet, or none any more.
     if (phase_ != Phase::kServing) return absl::OkStatus();
   }
-  absl::Status status = acceptor_->Probe(kLivenessTimeout);
+  absl::Status status = grpc_->Probe(kLivenessTimeout);
   if (!status.ok()) {
     return WithPrefix(absl::StrCat("gRPC port ", grpc_port_), status);
   }
-  if (admin_acceptor_ == nullptr) return status;
-  status = admin_acceptor_->Probe(kLivenessTimeout);
+  if (admin_ == nullptr) return status;
+  status = admin_->Probe(kLivenessTimeout);
   if (status.ok()) return status;
   return WithPrefix(absl::StrCat("admin port ", admin_port_), status);
 }
@@ -439,7 +374,7 @@ absl::Status Server::Ready() const {
     case Phase::kServing:
       break;
   }
-  return EngineReady(*engine_);
+  return ReadinessOf(*engine_);
 }
 
 }  // namespace ddgan

@@ -3,11 +3,8 @@
 #ifndef DDGAN_SERVER_SERVER_H_
 #define DDGAN_SERVER_SERVER_H_
 
-#include <grpcpp/grpcpp.h>
-
 #include <functional>
 #include <memory>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -16,21 +13,22 @@
 #include "absl/time/time.h"
 #include "engine/api/engine.h"
 #include "engine/base/clock.h"
+#include "engine/base/monotonic_clock.h"
 #include "server/access/listener_security.h"
 #include "server/calls/encode_pool.h"
+#include "server/calls/guide_decoder.h"
 #include "server/calls/image_service.h"
 #include "server/connections/byte_ledger.h"
 #include "server/connections/calls_in_flight.h"
-#include "server/connections/connection_acceptor.h"
 #include "server/connections/deadline_timer.h"
-#include "server/connections/write_watch.h"
+#include "server/grpc_port.h"
 #include "server/models/model_service.h"
 #include "server/server_options.h"
 #include "server/telemetry/access_log.h"
 #include "server/telemetry/health_reporter.h"
 #include "server/telemetry/logging_observer.h"
+#include "server/telemetry/metrics.h"
 #include "server/telemetry/metrics_endpoint.h"
-#include "server/telemetry/prometheus_observer.h"
 
 namespace ddgan {
 
@@ -78,16 +76,11 @@ class Server {
   absl::Status StartEndpoint() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status StartGrpc();
   absl::Status StartAdmin();
-  absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Listen(
-      const ListenAddress& address, const ConnectionBudget::Limits& connections,
-      ConnectionObserver* metrics) const;
-  // What both gRPC ports have in common. Returns where `builder`'s server takes
-  // its connections.
-  std::unique_ptr<ConnectionAcceptor::Handler> ConfigureListener(
-      grpc::ServerBuilder* builder) const;
-  // Ends the connections of the port that serves images, in time for
-  // `deadline`.
-  void DrainConnections(absl::Time deadline);
+  absl::StatusOr<std::unique_ptr<GrpcPort>> OpenPort(
+      const GrpcPort::Options& options);
+  // For `port`, of which it must not outlive the calls.
+  std::unique_ptr<ModelService> MakeModelService(const GrpcPort& port,
+                                                 OrderAccess orders);
   absl::Status WritePortFile() const;
   void SetPhase(Phase phase) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Live() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -100,28 +93,23 @@ class Server {
 
   // In the order in which they are built. Written by Start only, and read by
   // the HTTP threads only once the phase says that they exist.
-  PrometheusObserver metrics_;
-  LoggingObserver observer_;
+  LoggingObserver<Metrics> metrics_;
   std::unique_ptr<ListenerSecurity> security_;
   std::unique_ptr<AccessLog> access_log_;
-  CallsInFlight calls_{RealClock()};
+  CallsInFlight calls_{RealMonotonicClock()};
   std::unique_ptr<MetricsEndpoint> endpoint_;
   int http_port_ = 0;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<EncodePool> encode_pool_;
+  std::unique_ptr<GuideDecoder> guide_decoder_;
   ByteLedger ledger_;
-  WriteWatch::Parts writes_;
   std::unique_ptr<DeadlineTimer> write_timer_;
   std::unique_ptr<ImageService> image_service_;
   std::unique_ptr<ModelService> model_service_;
-  std::unique_ptr<ConnectionAcceptor> acceptor_;
-  std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<GrpcPort> grpc_;  // Null unless it serves.
   int grpc_port_ = 0;
-  // Null unless there is an admin port.
-  std::unique_ptr<ConnectionAcceptor> admin_acceptor_;
-  WriteWatch::Parts admin_writes_;
   std::unique_ptr<ModelService> admin_model_service_;
-  std::unique_ptr<grpc::Server> admin_server_;
+  std::unique_ptr<GrpcPort> admin_;  // The same; there need not be one.
   int admin_port_ = 0;
   std::unique_ptr<HealthReporter> health_;
 };

@@ -5,11 +5,16 @@
 namespace ddgan {
 
 ShutdownWatchdog::ShutdownWatchdog(absl::Duration limit,
-                                   std::function<void()> on_expiry)
-    : thread_([this, limit, on_expiry = std::move(on_expiry)] {
+                                   std::function<void()> on_expiry,
+                                   MonotonicClock* clock)
+    : thread_([this, clock, deadline = clock->Now() + limit,
+               on_expiry = std::move(on_expiry)] {
         {
           absl::MutexLock lock(&mu_);
-          if (mu_.AwaitWithTimeout(absl::Condition(&disarmed_), limit)) return;
+          while (!disarmed_ && !clock->WaitUntil(&changed_, &mu_, deadline)) {
+            continue;
+          }
+          if (disarmed_) return;
         }
         on_expiry();
       }) {}
@@ -18,6 +23,7 @@ ShutdownWatchdog::~ShutdownWatchdog() {
   {
     absl::MutexLock lock(&mu_);
     disarmed_ = true;
+    changed_.Signal();
   }
   thread_.join();
 }

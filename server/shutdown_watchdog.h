@@ -10,14 +10,16 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
 
 class ShutdownWatchdog {
  public:
   // Calls `on_expiry` on a thread of its own unless it is destroyed within
-  // `limit`.
-  ShutdownWatchdog(absl::Duration limit, std::function<void()> on_expiry);
+  // `limit`. `clock` must outlive the watchdog.
+  ShutdownWatchdog(absl::Duration limit, std::function<void()> on_expiry,
+                   MonotonicClock* clock);
   ~ShutdownWatchdog();
 
   ShutdownWatchdog(const ShutdownWatchdog&) = delete;
@@ -25,6 +27,7 @@ class ShutdownWatchdog {
 
  private:
   absl::Mutex mu_;
+  absl::CondVar changed_;
   bool disarmed_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };

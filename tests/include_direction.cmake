@@ -88,13 +88,13 @@ room(trainer/distributed USES engine/base trainer/networks)
 room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed
      trainer/networks trainer/options)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
-     engine/lanes/cpu engine/model trainer/dataset trainer/step)
+     engine/lanes/cpu engine/model trainer/dataset trainer/networks trainer/step)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
-     trainer/evaluation trainer/step)
-room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/options
-     trainer/step)
+     trainer/evaluation trainer/networks trainer/step)
+room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/distributed
+     trainer/options trainer/step)
 room(trainer/import USES engine/api engine/base engine/checkpoint engine/model trainer/run)
-room(trainer USES engine/api engine/base engine/checkpoint trainer/dataset trainer/distributed
+room(trainer USES engine/api engine/base trainer/dataset trainer/distributed trainer/networks
      trainer/options trainer/pictures trainer/run trainer/step)
 
 room(client USES engine/base)

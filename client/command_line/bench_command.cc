@@ -1,6 +1,5 @@
 #include "client/command_line/bench_command.h"
 
-#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdint>
@@ -67,7 +66,7 @@ std::string FormatLoadProgress(const LoadOptions& options,
         absl::ToInt64Milliseconds(options.warmup + options.duration));
   }
   return absl::StrCat(
-      ProgressBar(std::min(done, total), std::max<uint64_t>(total, 1)),
+      ProgressBar(done, total, kProgressBarWidth),
       absl::StrFormat(" %.1f s, ", absl::ToDoubleSeconds(elapsed)), calls.ok,
       " ok, ", calls.refused + calls.unsent, " refused, ",
       calls.failed + calls.unanswered, " failed, ", progress.outstanding,

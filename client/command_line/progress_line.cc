@@ -1,6 +1,5 @@
 #include "client/command_line/progress_line.h"
 
-#include <cstddef>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,13 +9,9 @@
 namespace ddgan {
 namespace {
 
-constexpr uint64_t kBarWidth = 20;
-
 // A line that appears and vanishes at once is only flicker.
 constexpr absl::Duration kDelay = absl::Milliseconds(500);
 constexpr absl::Duration kPeriod = absl::Milliseconds(100);
-
-constexpr char kEraseLine[] = "\r\x1b[K";
 
 std::string FormatTime(absl::Duration time) {
   const double seconds = absl::ToDoubleSeconds(time);
@@ -25,14 +20,6 @@ std::string FormatTime(absl::Duration time) {
 }
 
 }  // namespace
-
-std::string ProgressBar(uint64_t done, uint64_t total) {
-  const uint64_t filled = kBarWidth * done / total;
-  std::string bar(filled, '=');
-  if (filled < kBarWidth) bar += '>';
-  bar.resize(kBarWidth, ' ');
-  return absl::StrCat("[", bar, "]");
-}
 
 std::string FormatProgress(const Progress& progress, absl::Duration elapsed) {
   std::string counts =
@@ -51,7 +38,8 @@ std::string FormatProgress(const Progress& progress, absl::Duration elapsed) {
   const absl::Duration left =
       elapsed * (static_cast<double>(total - done) / done);
   return absl::StrCat(
-      ProgressBar(done, total), " ", counts, FormatTime(elapsed),
+      ProgressBar(done, total, kProgressBarWidth), " ", counts,
+      FormatTime(elapsed),
       absl::StrFormat(", %.1f images/s, ", progress.images / seconds),
       FormatTime(left), " left");
 }
@@ -68,12 +56,19 @@ ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total_images)
 ProgressLine::ProgressLine(
     std::FILE* terminal,
     std::function<std::string(absl::Duration elapsed)> text)
-    : terminal_(terminal), text_(std::move(text)), start_(absl::Now()) {
-  if (terminal_ != nullptr) thread_ = std::thread([this] { Redraw(); });
+    : text_(std::move(text)),
+      start_(absl::Now()),
+      line_(
+          [terminal](const std::string& drawn) {
+            std::fputs(drawn.c_str(), terminal);
+            std::fflush(terminal);
+          },
+          [terminal] { return TerminalColumns(fileno(terminal)); }) {
+  if (terminal != nullptr) thread_ = std::thread([this] { Redraw(); });
 }
 
 ProgressLine::~ProgressLine() {
-  if (terminal_ == nullptr) return;
+  if (!thread_.joinable()) return;
   {
     absl::MutexLock lock(&mu_);
     stop_ = true;
@@ -94,10 +89,7 @@ void ProgressLine::SetSteps(uint64_t done, uint64_t total) {
 
 void ProgressLine::Print(std::ostream& out, const std::string& line) {
   absl::MutexLock lock(&mu_);
-  if (terminal_ != nullptr) {
-    std::fputs(kEraseLine, terminal_);
-    std::fflush(terminal_);
-  }
+  line_.Erase();
   out << line << std::endl;  // Flushed before the next redraw.
 }
 
@@ -105,12 +97,9 @@ void ProgressLine::Redraw() {
   absl::MutexLock lock(&mu_);
   if (mu_.AwaitWithTimeout(absl::Condition(&stop_), kDelay)) return;
   do {
-    std::fprintf(terminal_, "%s%s", kEraseLine,
-                 text_(absl::Now() - start_).c_str());
-    std::fflush(terminal_);
+    line_.Draw(text_(absl::Now() - start_));
   } while (!mu_.AwaitWithTimeout(absl::Condition(&stop_), kPeriod));
-  std::fputs(kEraseLine, terminal_);
-  std::fflush(terminal_);
+  line_.Erase();
 }
 
 }  // namespace ddgan

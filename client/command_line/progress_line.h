@@ -12,11 +12,12 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "engine/base/progress_bar.h"
 
 namespace ddgan {
 
-// "[======>             ]" for done of total, `total` at least 1. Pure.
-std::string ProgressBar(uint64_t done, uint64_t total);
+// Characters between the brackets of the client's bars (ProgressBar).
+inline constexpr int kProgressBarWidth = 20;
 
 struct Progress {
   uint32_t images = 0;
@@ -37,7 +38,8 @@ std::string FormatProgress(const Progress& progress, absl::Duration elapsed);
 // calls show nothing. Thread-safe.
 class ProgressLine {
  public:
-  // Draws on `terminal`, which must outlive it; nullptr draws nothing.
+  // Draws on `terminal`, which must outlive it; nullptr draws nothing. What the
+  // terminal has no columns for is cut off.
   ProgressLine(std::FILE* terminal, uint32_t total_images);
 
   // Shows what `text` returns, which is called from the thread that draws.
@@ -64,11 +66,11 @@ class ProgressLine {
   void Redraw() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
-  std::FILE* const terminal_;
   const std::function<std::string(absl::Duration elapsed)> text_;
   const absl::Time start_;
 
   absl::Mutex mu_;
+  TerminalLine line_ ABSL_GUARDED_BY(mu_);
   Progress progress_ ABSL_GUARDED_BY(mu_);
   bool stop_ ABSL_GUARDED_BY(mu_) = false;
 

@@ -177,8 +177,8 @@ absl::Status ReadPixels(std::string_view bytes, const PngLimits& limits,
 
 }  // namespace
 
-absl::StatusOr<Picture> DecodePng(std::string_view bytes,
-                                  const PngLimits& limits) {
+absl::StatusOr<ImageShape> ReadPngShape(std::string_view bytes,
+                                        const PngLimits& limits) {
   if (bytes.size() > limits.max_bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a PNG file of ", bytes.size(),
@@ -187,13 +187,19 @@ absl::StatusOr<Picture> DecodePng(std::string_view bytes,
   const absl::StatusOr<Header> header = ReadHeader(bytes);
   if (!header.ok()) return header.status();
   if (absl::Status s = CheckSize(*header, limits); !s.ok()) return s;
+  return ImageShape{header->channels, static_cast<int>(header->height),
+                    static_cast<int>(header->width)};
+}
 
+absl::StatusOr<Picture> DecodePng(std::string_view bytes,
+                                  const PngLimits& limits) {
+  const absl::StatusOr<ImageShape> shape = ReadPngShape(bytes, limits);
+  if (!shape.ok()) return shape.status();
   Picture picture;
-  picture.shape = {header->channels, static_cast<int>(header->height),
-                   static_cast<int>(header->width)};
+  picture.shape = *shape;
   try {
-    picture.pixels.resize(size_t{1} * header->channels * header->height *
-                          header->width);
+    picture.pixels.resize(size_t{1} * shape->channels * shape->height *
+                          shape->width);
   } catch (const std::bad_alloc&) {
     return OutOfMemory();
   }

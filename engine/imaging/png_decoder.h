@@ -22,6 +22,12 @@ struct PngLimits {
   int64_t max_pixels = int64_t{4} << 20;
 };
 
+// The shape that DecodePng would give the picture, from the header alone: takes
+// no longer for a large picture, and allocates nothing. Thread-safe.
+//   InvalidArgument  not the beginning of a PNG, or over a limit
+absl::StatusOr<ImageShape> ReadPngShape(std::string_view bytes,
+                                        const PngLimits& limits = {});
+
 // Every kind of PNG, interlaced ones too. Gray, with or without alpha, gives 1
 // channel; RGB and palette give 3. 16 bits are rounded to the nearest of 8,
 // fewer are widened. Alpha and the tRNS chunk are composed over black.
@@ -34,9 +40,8 @@ struct PngLimits {
 //
 // Blocks for as long as the pixels take to inflate. Thread-safe.
 //   InvalidArgument    not a PNG, over a limit, or damaged: a checksum that
-//   does
-//                      not fit, data that is missing or left over, or anything
-//                      else that libpng would at least warn of
+//                      does not fit, data that is missing or left over, or
+//                      anything else that libpng would at least warn of
 //   ResourceExhausted  out of memory
 absl::StatusOr<Picture> DecodePng(std::string_view bytes,
                                   const PngLimits& limits = {});

@@ -1,6 +1,6 @@
 // CUDA kernels of what lies between a serving generator's convolutions:
-// fused_operators.h on GPUs. fused_gpu.cu implements them, or no_gpu.cc in a
-// build without CUDA.
+// fused_operators.h on GPUs. group_norm_gpu.cu and add_bias_gpu.cu implement
+// them, or no_gpu.cc in a build without CUDA.
 //
 // Images are [batch, pixels, channels], contiguous, float32 or bfloat16 on the
 // current GPU; sums are float32. All enqueue on LibTorch's current stream and

@@ -24,7 +24,7 @@ constexpr int64_t kMaxActivationValues = int64_t{1} << 28;
 constexpr int64_t kMaxParameterValues = int64_t{1} << 30;
 
 template <typename T>
-absl::Status CheckRange(const char* key, T value, T low, T high) {
+absl::Status CheckNumber(const char* key, T value, T low, T high) {
   // Written so that NaN fails.
   if (value >= low && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -77,8 +77,8 @@ absl::Status CheckAttentionResolutions(const ModelConfig& config) {
                      " entries: must have at most 16"));
   }
   for (int resolution : config.attn_resolutions) {
-    if (auto status = CheckRange("attn_resolutions", resolution, 1,
-                                 kMaxAttentionResolution);
+    if (auto status = CheckNumber("attn_resolutions", resolution, 1,
+                                  kMaxAttentionResolution);
         !status.ok())
       return status;
   }
@@ -92,7 +92,7 @@ absl::Status CheckFirKernel(const ModelConfig& config) {
   }
   double sum = 0;
   for (double tap : config.fir_kernel) {
-    if (auto status = CheckRange("fir_kernel", tap, -1000.0, 1000.0);
+    if (auto status = CheckNumber("fir_kernel", tap, -1000.0, 1000.0);
         !status.ok())
       return status;
     sum += tap;
@@ -113,7 +113,7 @@ absl::Status CheckSchedule(const ModelConfig& config) {
   const double high = config.use_geometric ? 0.999999 : 100;
   for (const auto& [key, value] : {std::pair("beta_min", config.beta_min),
                                    std::pair("beta_max", config.beta_max)}) {
-    if (auto status = CheckRange(key, value, low, high); !status.ok()) {
+    if (auto status = CheckNumber(key, value, low, high); !status.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
           status.message(),
           " with use_geometric = ", config.use_geometric ? "true" : "false"));
@@ -212,14 +212,14 @@ absl::Status ValidateModelConfig(const ModelConfig& config) {
   const absl::Status checks[] = {
       // First, since the numbers of another architecture mean something else.
       CheckOption("resblock_type", config.resblock_type, {"biggan"}),
-      CheckRange("image_size", config.image_size, 8, 1024),
+      CheckNumber("image_size", config.image_size, 8, 1024),
       config.num_channels == 1 || config.num_channels == 3
           ? absl::OkStatus()
           : absl::InvalidArgumentError(
                 absl::StrCat("num_channels = ", config.num_channels,
                              " is not allowed: must be 1 or 3")),
-      CheckRange("num_channels_dae", config.num_channels_dae, 4, 1024),
-      CheckRange("num_res_blocks", config.num_res_blocks, 1, 8),
+      CheckNumber("num_channels_dae", config.num_channels_dae, 4, 1024),
+      CheckNumber("num_res_blocks", config.num_res_blocks, 1, 8),
       CheckLevels(config),
       CheckAttentionResolutions(config),
       CheckOption("progressive", config.progressive, {"none", "output_skip"}),
@@ -227,9 +227,9 @@ absl::Status ValidateModelConfig(const ModelConfig& config) {
                   {"none", "residual", "input_skip"}),
       CheckOption("progressive_combine", config.progressive_combine, {"sum"}),
       CheckOption("embedding_type", config.embedding_type, {"positional"}),
-      CheckRange("fourier_scale", config.fourier_scale,
-                 std::numeric_limits<double>::lowest(),
-                 std::numeric_limits<double>::max()),
+      CheckNumber("fourier_scale", config.fourier_scale,
+                  std::numeric_limits<double>::lowest(),
+                  std::numeric_limits<double>::max()),
       CheckOption("fir", config.fir, true),
       CheckFirKernel(config),
       CheckOption("skip_rescale", config.skip_rescale, true),
@@ -237,11 +237,11 @@ absl::Status ValidateModelConfig(const ModelConfig& config) {
       CheckOption("conditional", config.conditional, true),
       CheckOption("centered", config.centered, true),
       CheckOption("not_use_tanh", config.not_use_tanh, false),
-      CheckRange("dropout", config.dropout, 0.0, 0.0),
-      CheckRange("nz", config.nz, 1, 4096),
-      CheckRange("z_emb_dim", config.z_emb_dim, 1, 4096),
-      CheckRange("n_mlp", config.n_mlp, 1, 16),
-      CheckRange("num_timesteps", config.num_timesteps, 1, 16),
+      CheckNumber("dropout", config.dropout, 0.0, 0.0),
+      CheckNumber("nz", config.nz, 1, 4096),
+      CheckNumber("z_emb_dim", config.z_emb_dim, 1, 4096),
+      CheckNumber("n_mlp", config.n_mlp, 1, 16),
+      CheckNumber("num_timesteps", config.num_timesteps, 1, 16),
       CheckSchedule(config),
   };
   for (const absl::Status& status : checks)

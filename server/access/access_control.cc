@@ -19,6 +19,18 @@ AccessDecision Deny(AccessDenial denial, absl::string_view why) {
           nullptr};
 }
 
+// Null unless there is one value, of the form "Bearer <token>", and somebody
+// has that token.
+const Token* FindToken(const TokenTable& tokens,
+                       absl::Span<const absl::string_view> authorization) {
+  // Schemes know no case (RFC 9110).
+  if (authorization.size() != 1 ||
+      !absl::StartsWithIgnoreCase(authorization[0], kScheme)) {
+    return nullptr;
+  }
+  return tokens.Find(authorization[0].substr(kScheme.size()));
+}
+
 }  // namespace
 
 const char* NameOf(AccessDenial denial) {
@@ -49,13 +61,11 @@ AccessDecision DecideAccess(const TokenTable& tokens, absl::string_view path,
   if (authorization.size() > 1) {
     return Deny(AccessDenial::kBadToken, "more than one authorization");
   }
-  // Schemes know no case (RFC 9110).
   if (!absl::StartsWithIgnoreCase(authorization[0], kScheme)) {
     return Deny(AccessDenial::kBadToken,
                 "the authorization is not of the form Bearer <token>");
   }
-  const Token* const token =
-      tokens.Find(authorization[0].substr(kScheme.size()));
+  const Token* const token = FindToken(tokens, authorization);
   if (token == nullptr) {
     return Deny(AccessDenial::kBadToken, "the token is not known here");
   }
@@ -77,6 +87,13 @@ AccessDecision DecideAccess(const TokenTable& tokens, absl::string_view path,
   return {std::nullopt, absl::OkStatus(), token->tenant};
 }
 
+std::shared_ptr<const Tenant> TenantOf(
+    const TokenTable& tokens,
+    absl::Span<const absl::string_view> authorization) {
+  const Token* const token = FindToken(tokens, authorization);
+  return token == nullptr ? nullptr : token->tenant;
+}
+
 void AccessControl::SetTokens(std::shared_ptr<const TokenTable> tokens) {
   absl::MutexLock lock(&mu_);
   tokens_.swap(tokens);
@@ -84,12 +101,17 @@ void AccessControl::SetTokens(std::shared_ptr<const TokenTable> tokens) {
 
 AccessDecision AccessControl::Decide(
     absl::string_view path, absl::Span<const absl::string_view> authorization) {
-  std::shared_ptr<const TokenTable> tokens;
-  {
-    absl::MutexLock lock(&mu_);
-    tokens = tokens_;
-  }
-  return DecideAccess(*tokens, path, authorization, clock_->Now());
+  return DecideAccess(*tokens(), path, authorization, clock_->Now());
+}
+
+std::shared_ptr<const Tenant> AccessControl::TenantOf(
+    absl::Span<const absl::string_view> authorization) {
+  return ddgan::TenantOf(*tokens(), authorization);
+}
+
+std::shared_ptr<const TokenTable> AccessControl::tokens() {
+  absl::MutexLock lock(&mu_);
+  return tokens_;
 }
 
 }  // namespace ddgan

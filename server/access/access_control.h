@@ -49,7 +49,16 @@ AccessDecision DecideAccess(const TokenTable& tokens, absl::string_view path,
                             absl::Span<const absl::string_view> authorization,
                             absl::Time now);
 
-// Thread-safe. Takes no longer than a hash and a walk over the tokens.
+// Whose token the `authorization` of a call carries that was admitted, whatever
+// its scopes. Null if nobody has that token any more. Pure.
+std::shared_ptr<const Tenant> TenantOf(
+    const TokenTable& tokens,
+    absl::Span<const absl::string_view> authorization);
+
+// Thread-safe. A call is decided on once, by the listener, before its request
+// is read (listener_credentials.h). What gRPC hands on from there belongs to
+// the connection, which may carry calls with other tokens; so a service finds
+// the tenant by the token (TenantOf), and decides nothing anew.
 class AccessControl {
  public:
   // `tokens` is not null; `clock` must outlive the object.
@@ -64,9 +73,16 @@ class AccessControl {
                         absl::Span<const absl::string_view> authorization)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // As TenantOf above.
+  std::shared_ptr<const Tenant> TenantOf(
+      absl::Span<const absl::string_view> authorization)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   TenantQuotas& quotas() { return quotas_; }
 
  private:
+  std::shared_ptr<const TokenTable> tokens() ABSL_LOCKS_EXCLUDED(mu_);
+
   Clock* const clock_;
   TenantQuotas quotas_;
   absl::Mutex mu_;

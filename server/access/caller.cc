@@ -1,23 +1,28 @@
 #include "server/access/caller.h"
 
-#include <memory>
 #include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/access/caller_name.h"
 
 namespace ddgan {
+namespace {
 
-AccessDecision AccessOf(AccessControl* access, absl::string_view method,
-                        const grpc::ServerContextBase& context) {
+std::shared_ptr<const Tenant> TenantOf(AccessControl* access,
+                                       const grpc::ServerContextBase& context) {
   std::vector<absl::string_view> authorization;
-  const auto values = context.client_metadata().equal_range(kAuthorizationKey);
-  for (auto value = values.first; value != values.second; ++value) {
+  const auto [begin, end] =
+      context.client_metadata().equal_range(kAuthorizationKey);
+  for (auto value = begin; value != end; ++value) {
     authorization.emplace_back(value->second.data(), value->second.size());
   }
-  return access->Decide(method, authorization);
+  return access->TenantOf(authorization);
 }
 
+// What the token, the connection and the metadata tell of the caller. `tenant`
+// is null if calls need no token.
 CallerEvidence EvidenceOf(const grpc::ServerContextBase& context,
                           const Tenant* tenant) {
   CallerEvidence evidence;
@@ -40,12 +45,29 @@ CallerEvidence EvidenceOf(const grpc::ServerContextBase& context,
   return evidence;
 }
 
-std::string CallerForLog(const grpc::ServerContextBase& context,
-                         bool needs_token, const Tenant* tenant) {
-  const CallerEvidence evidence = EvidenceOf(context, tenant);
-  if (needs_token && tenant == nullptr) return PeerAddress(evidence.peer);
-  absl::StatusOr<std::string> caller = CallerName(evidence);
-  return caller.ok() ? *std::move(caller) : PeerAddress(evidence.peer);
+}  // namespace
+
+absl::StatusOr<Caller> CallerOf(AccessControl* access,
+                                const grpc::ServerContextBase& context) {
+  Caller caller;
+  if (access != nullptr) {
+    caller.tenant = TenantOf(access, context);
+    if (caller.tenant == nullptr) {
+      return absl::UnauthenticatedError("the token is not known here any more");
+    }
+  }
+  const CallerEvidence evidence = EvidenceOf(context, caller.tenant.get());
+  absl::StatusOr<std::string> name = CallerName(evidence);
+  if (!name.ok()) return name.status();
+  caller.name = *std::move(name);
+  caller.account = CallerAccount(evidence);
+  return caller;
+}
+
+std::string CallerForLog(AccessControl* access,
+                         const grpc::ServerContextBase& context) {
+  absl::StatusOr<Caller> caller = CallerOf(access, context);
+  return caller.ok() ? std::move(caller->name) : PeerAddress(context.peer());
 }
 
 }  // namespace ddgan

@@ -4,30 +4,32 @@
 
 #include <grpcpp/server_context.h>
 
+#include <memory>
 #include <string>
 
-#include "absl/strings/string_view.h"
+#include "absl/status/statusor.h"
 #include "server/access/access_control.h"
-#include "server/access/caller_name.h"
+#include "server/access/token_table.h"
 
 namespace ddgan {
 
-// Whose token the call to `method`, "/package.Service/Method", carries. The
-// listener has checked it already, but a token may have been withdrawn or have
-// expired meanwhile.
-AccessDecision AccessOf(AccessControl* access, absl::string_view method,
-                        const grpc::ServerContextBase& context);
+struct Caller {
+  std::string name;     // For fair sharing and logs: CallerName.
+  std::string account;  // For what the call holds: CallerAccount.
+  std::shared_ptr<const Tenant> tenant;  // Null if calls need no token.
+};
 
-// What the token, the connection and the metadata tell of the caller. `tenant`
-// is null if calls need no token.
-CallerEvidence EvidenceOf(const grpc::ServerContextBase& context,
-                          const Tenant* tenant);
+// Of a call that the listener has admitted. `access` is null if calls need no
+// token.
+//   Unauthenticated  the token was withdrawn while the request was on its way
+//   InvalidArgument  the client id is no name
+absl::StatusOr<Caller> CallerOf(AccessControl* access,
+                                const grpc::ServerContextBase& context);
 
-// For a log: the name that fair sharing has for the caller, or the peer's
-// address if there is none, or if the call needs a token and has no good one:
-// whoever has none must not write another's name there.
-std::string CallerForLog(const grpc::ServerContextBase& context,
-                         bool needs_token, const Tenant* tenant);
+// For a log: the caller's name, or the peer's address if CallerOf fails.
+// Whoever has no good token must not write another's name there.
+std::string CallerForLog(AccessControl* access,
+                         const grpc::ServerContextBase& context);
 
 }  // namespace ddgan
 

@@ -13,10 +13,10 @@ absl::StatusOr<std::string> CallerName(const CallerEvidence& evidence) {
   if (!evidence.authenticated_name.empty()) return evidence.authenticated_name;
   const std::string& id = evidence.client_id;
   if (id.empty()) return PeerAddress(evidence.peer);
-  if (id.size() > kMaxClientIdSize) {
+  if (id.size() > kMaxNameSize) {
     return absl::InvalidArgumentError(
         absl::StrCat(kClientIdKey, ": name of ", id.size(),
-                     " bytes, allowed are at most ", kMaxClientIdSize));
+                     " bytes, allowed are at most ", kMaxNameSize));
   }
   const auto unprintable = std::find_if_not(id.begin(), id.end(), [](char c) {
     return absl::ascii_isprint(static_cast<unsigned char>(c));

@@ -10,10 +10,12 @@
 
 namespace ddgan {
 
-// Metadata in which a caller that is not authenticated may name itself, and the
-// most bytes of that name.
+// The most bytes of a name that is looked up: of a model, of a tenant, or the
+// one that a caller gives itself.
+inline constexpr size_t kMaxNameSize = 64;
+
+// Metadata in which a caller that is not authenticated may name itself.
 inline constexpr char kClientIdKey[] = "ddgan-client-id";
-inline constexpr size_t kMaxClientIdSize = 64;
 
 // What a connection tells about who calls; each part may be empty.
 struct CallerEvidence {

@@ -24,7 +24,7 @@
 #include "server/access/file_reload.h"
 #include "server/access/listener_credentials.h"
 #include "server/access/tls_identity.h"
-#include "server/connections/listen_address.h"
+#include "engine/base/listen_address.h"
 
 namespace ddgan {
 

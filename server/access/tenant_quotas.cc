@@ -77,6 +77,13 @@ TenantQuotas::Lease::Lease(Lease&& other) noexcept
       tenant_(std::move(other.tenant_)),
       count_(other.count_) {}
 
+TenantQuotas::Lease& TenantQuotas::Lease::operator=(Lease&& other) noexcept {
+  std::swap(quotas_, other.quotas_);
+  std::swap(tenant_, other.tenant_);
+  std::swap(count_, other.count_);
+  return *this;
+}
+
 TenantQuotas::Lease::~Lease() {
   if (quotas_ != nullptr) quotas_->Release(tenant_, count_);
 }

@@ -56,7 +56,7 @@ class TenantQuotas {
   class Lease {
    public:
     Lease(Lease&& other) noexcept;
-    Lease& operator=(Lease&&) = delete;
+    Lease& operator=(Lease&& other) noexcept;
     ~Lease();
 
     // The call came to nothing: it costs nothing of the minute, either.

@@ -1,7 +1,5 @@
 #include "server/access/token_table.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <initializer_list>
 #include <set>
@@ -15,6 +13,7 @@
 #include "engine/base/sha256.h"
 #include "engine/base/strict_json.h"
 #include "nlohmann/json.hpp"
+#include "server/access/caller_name.h"
 
 namespace ddgan {
 namespace {
@@ -70,7 +69,7 @@ absl::Status ReadLimit(const json& object, const char* key,
 }
 
 bool IsName(const std::string& text) {
-  return !text.empty() && text.size() <= TokenTable::kMaxNameSize &&
+  return !text.empty() && text.size() <= kMaxNameSize &&
          std::all_of(text.begin(), text.end(), [](char c) {
            return absl::ascii_isgraph(static_cast<unsigned char>(c));
          });
@@ -140,7 +139,7 @@ absl::StatusOr<Tenant> ReadTenant(const json& value, const std::string& where) {
   }
   if (!IsName(tenant.name)) {
     return Wrong(where + ".name",
-                 absl::StrCat("1 to ", TokenTable::kMaxNameSize,
+                 absl::StrCat("1 to ", kMaxNameSize,
                               " characters of ASCII without blanks"));
   }
   if (value.contains("weight")) {
@@ -188,7 +187,6 @@ absl::StatusOr<TokenTable> TokenTable::Parse(absl::string_view text) {
 
   TokenTable table;
   std::set<std::string> names;
-  std::set<std::string> hashes;
   for (size_t i = 0; i < tenants->size(); ++i) {
     const json& entry = (*tenants)[i];
     const std::string where = absl::StrCat("tenants[", i, "]");
@@ -206,7 +204,7 @@ absl::StatusOr<TokenTable> TokenTable::Parse(absl::string_view text) {
       const std::string which = absl::StrCat(where, ".tokens[", j, "]");
       absl::StatusOr<Token> token = ReadToken((*tokens)[j], which);
       if (!token.ok()) return token.status();
-      if (!hashes.insert(token->sha256).second) {
+      if (table.tokens_.contains(token->sha256)) {
         return Wrong(which + ".sha256", "a hash that no other token has");
       }
       if (table.tokens_.size() == kMaxTokens) {
@@ -214,7 +212,8 @@ absl::StatusOr<TokenTable> TokenTable::Parse(absl::string_view text) {
             absl::StrCat("more than ", kMaxTokens, " tokens"));
       }
       token->tenant = tenant;
-      table.tokens_.push_back(*std::move(token));
+      std::string hash = token->sha256;
+      table.tokens_.emplace(std::move(hash), *std::move(token));
     }
   }
   return table;
@@ -222,15 +221,9 @@ absl::StatusOr<TokenTable> TokenTable::Parse(absl::string_view text) {
 
 const Token* TokenTable::Find(absl::string_view token) const {
   if (token.empty() || token.size() > kMaxTokenSize) return nullptr;
-  const std::string hash =
-      Sha256Hex(std::string_view(token.data(), token.size()));
-  const Token* found = nullptr;
-  for (const Token& candidate : tokens_) {
-    const bool equal =
-        CRYPTO_memcmp(candidate.sha256.data(), hash.data(), kHashDigits) == 0;
-    found = equal ? &candidate : found;
-  }
-  return found;
+  const auto found =
+      tokens_.find(Sha256Hex(std::string_view(token.data(), token.size())));
+  return found == tokens_.end() ? nullptr : &found->second;
 }
 
 }  // namespace ddgan

@@ -9,7 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <unordered_map>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -49,7 +49,6 @@ class TokenTable {
  public:
   static constexpr size_t kMaxFileBytes = size_t{1} << 20;
   static constexpr size_t kMaxTokens = 10'000;
-  static constexpr size_t kMaxNameSize = 64;
   // Longest token that is looked up, in bytes.
   static constexpr size_t kMaxTokenSize = 512;
 
@@ -58,14 +57,15 @@ class TokenTable {
   // that may be a token that somebody put in the place of its hash.
   static absl::StatusOr<TokenTable> Parse(absl::string_view text);
 
-  // Null if nobody has it. Takes as long for a token that is there, wherever,
-  // as for one that is not.
+  // Null if nobody has it. Found by its SHA-256: how long that takes may depend
+  // on the hash, but says nothing of a token, since nobody can choose the hash
+  // of a guess.
   const Token* Find(absl::string_view token) const;
 
   size_t size() const { return tokens_.size(); }
 
  private:
-  std::vector<Token> tokens_;
+  std::unordered_map<std::string, Token> tokens_;  // By Token::sha256.
 };
 
 }  // namespace ddgan

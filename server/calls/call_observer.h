@@ -35,6 +35,8 @@ class CallObserver {
   virtual void OnEncoded(absl::Duration /*duration*/) {}
   // A call was turned away because too many images wait to be encoded.
   virtual void OnEncoderFull() {}
+  // A call was turned away because too many guides wait to be decoded.
+  virtual void OnGuidesFull() {}
   // A call was turned away because unfinished and unread replies hold too much.
   virtual void OnReplyBytesFull(ByteLedger::Refusal /*refusal*/) {}
 };

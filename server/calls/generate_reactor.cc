@@ -24,11 +24,12 @@ GenerateReactor::GenerateReactor(const Parts& parts,
       response_(response) {}
 
 absl::StatusOr<ReplySize> GenerateReactor::SizeReply(
-    const ImageShape& shape, int64_t request_bytes) const {
-  if (absl::Status status = CheckReplySize(converted(), shape); !status.ok()) {
+    const ConvertedRequest& request, const ImageShape& shape,
+    int64_t request_bytes) const {
+  if (absl::Status status = CheckReplySize(request, shape); !status.ok()) {
     return status;
   }
-  return LargestReply(shape, converted().format, request_bytes);
+  return LargestReply(shape, request.format, request_bytes);
 }
 
 void GenerateReactor::HandleAcceptance(const Acceptance& acceptance) {

@@ -38,7 +38,8 @@ class GenerateReactor final : public grpc::ServerUnaryReactor,
                   v1::GenerateResponse* response);
 
   // GenerationCall:
-  absl::StatusOr<ReplySize> SizeReply(const ImageShape& shape,
+  absl::StatusOr<ReplySize> SizeReply(const ConvertedRequest& request,
+                                      const ImageShape& shape,
                                       int64_t request_bytes) const override;
   void HandleAcceptance(const Acceptance& acceptance) override;
   void HandleImage(uint32_t index, std::string data) override

@@ -27,8 +27,9 @@ GenerateStreamReactor::GenerateStreamReactor(
       previews_(previews) {}
 
 absl::StatusOr<ReplySize> GenerateStreamReactor::SizeReply(
-    const ImageShape& shape, int64_t request_bytes) const {
-  return LargestStream(shape, converted().format, request_bytes, previews_);
+    const ConvertedRequest& request, const ImageShape& shape,
+    int64_t request_bytes) const {
+  return LargestStream(shape, request.format, request_bytes, previews_);
 }
 
 void GenerateStreamReactor::HandleAcceptance(const Acceptance& acceptance) {

@@ -46,7 +46,8 @@ class GenerateStreamReactor final
                         grpc::CallbackServerContext* context, bool previews);
 
   // GenerationCall:
-  absl::StatusOr<ReplySize> SizeReply(const ImageShape& shape,
+  absl::StatusOr<ReplySize> SizeReply(const ConvertedRequest& request,
+                                      const ImageShape& shape,
                                       int64_t request_bytes) const override;
   void HandleAcceptance(const Acceptance& acceptance) override
       ABSL_LOCKS_EXCLUDED(mu_);

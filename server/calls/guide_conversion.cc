@@ -1,14 +1,20 @@
 #include "server/calls/guide_conversion.h"
 
 #include <limits>
-#include <memory>
-#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "engine/imaging/png_decoder.h"
 
 namespace ddgan {
+namespace {
+
+absl::Status OfPng(const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat("guide.png: ", status.message()));
+}
+
+}  // namespace
 
 absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide) {
   if (guide.steps() < 1 || guide.steps() > std::numeric_limits<int>::max()) {
@@ -21,18 +27,21 @@ absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide) {
         "guide.fit: ", static_cast<int>(guide.fit()), " is out of range [",
         v1::GuideFit_MIN, ", ", v1::GuideFit_MAX, "] of GuideFit"));
   }
-  absl::StatusOr<Picture> picture = DecodePng(guide.png());
-  if (!picture.ok()) {
-    return absl::Status(
-        picture.status().code(),
-        absl::StrCat("guide.png: ", picture.status().message()));
-  }
+  const absl::StatusOr<ImageShape> shape = ReadPngShape(guide.png());
+  if (!shape.ok()) return OfPng(shape.status());
   Guide converted;
-  converted.picture = std::make_shared<const Picture>(*std::move(picture));
   converted.steps = static_cast<int>(guide.steps());
   converted.fit = guide.fit() == v1::GUIDE_FIT_RESIZE ? GuideFit::kResize
                                                       : GuideFit::kRefuse;
+  converted.picture_bytes =
+      int64_t{shape->channels} * shape->height * shape->width;
   return converted;
+}
+
+absl::StatusOr<Picture> DecodeGuide(const v1::Guide& guide) {
+  absl::StatusOr<Picture> picture = DecodePng(guide.png());
+  if (!picture.ok()) return OfPng(picture.status());
+  return picture;
 }
 
 }  // namespace ddgan

@@ -1,4 +1,4 @@
-// A guide as it is sent to the engine's struct, its picture decoded.
+// A guide as it is sent to the engine's structs. Pure.
 #ifndef DDGAN_SERVER_CALLS_GUIDE_CONVERSION_H_
 #define DDGAN_SERVER_CALLS_GUIDE_CONVERSION_H_
 
@@ -8,14 +8,17 @@
 
 namespace ddgan {
 
-// The picture is decoded within the default PngLimits, which are those of
-// image_generation.proto; 2048x2048 pixels take some 60 ms. What depends on the
-// model, steps above its T and a size that is not its own, is left to the
-// engine. Pure.
-//   InvalidArgument    names the field (guide.png, guide.steps or guide.fit),
-//                      the value and the range
-//   ResourceExhausted  no memory for the picture
+// All but the picture, of which only the header is read, within the default
+// PngLimits: those of image_generation.proto. What depends on the model, steps
+// above its T and a size that is not its own, is left to the engine.
+//   InvalidArgument  names the field (guide.png, guide.steps or guide.fit), the
+//                    value and the range
 absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide);
+
+// The picture; 2048x2048 pixels take some 30 ms.
+//   InvalidArgument    names guide.png, and says what is wrong with it
+//   ResourceExhausted  no memory for the picture
+absl::StatusOr<Picture> DecodeGuide(const v1::Guide& guide);
 
 }  // namespace ddgan
 

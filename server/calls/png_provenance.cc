@@ -1,27 +1,11 @@
 #include "server/calls/png_provenance.h"
 
 #include <cstddef>
-#include <string>
 
 #include "absl/strings/str_cat.h"
 
 namespace ddgan {
 namespace {
-
-// A model's name is a folder's: any bytes. PNG text is Latin-1.
-std::string PercentEncoded(const std::string& name) {
-  std::string encoded;
-  for (const char c : name) {
-    if (c >= ' ' && c <= '~' && c != '%') {
-      encoded.push_back(c);
-    } else {
-      absl::StrAppend(
-          &encoded, "%",
-          absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
-    }
-  }
-  return encoded;
-}
 
 constexpr size_t kIndexPlace = 5;
 
@@ -30,7 +14,7 @@ constexpr size_t kIndexPlace = 5;
 PngProvenance::PngProvenance(const ModelIdentity& identity, uint64_t seed,
                              int steps)
     : call_({{"Software", "ddgan-serve"},
-             {"ddgan:model", PercentEncoded(identity.model)},
+             {"ddgan:model", identity.model},
              {"ddgan:version", absl::StrCat(identity.version)},
              {"ddgan:digest", identity.digest},
              {"ddgan:seed", absl::StrCat(seed)},

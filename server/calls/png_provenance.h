@@ -13,8 +13,7 @@ namespace ddgan {
 
 // What the PNGs of one call say, in this order, numbers in decimal:
 //   Software       ddgan-serve
-//   ddgan:model    the model's name; % and bytes outside of printable ASCII as
-//                  in URLs, %25
+//   ddgan:model    the model's name
 //   ddgan:version  of the model
 //   ddgan:digest   SHA-256 of the version's manifest.json
 //   ddgan:seed     of the noise
@@ -34,7 +33,7 @@ class PngProvenance {
   std::vector<PngText> OfPreview(uint32_t index, int t) const;
 
  private:
-  const std::vector<PngText> call_;  // An image's text, its index left empty.
+  std::vector<PngText> call_;  // An image's text, its index left empty.
 };
 
 }  // namespace ddgan

@@ -7,15 +7,11 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/access/caller_name.h"
+#include "server/calls/guide_conversion.h"
 
 namespace ddgan {
 namespace {
-
-void ConvertShape(const ImageShape& shape, v1::ImageShape* out) {
-  out->set_channels(shape.channels);
-  out->set_height(shape.height);
-  out->set_width(shape.width);
-}
 
 void ConvertDuration(absl::Duration duration, google::protobuf::Duration* out) {
   absl::Duration rest;
@@ -34,52 +30,13 @@ void FillHeader(const Acceptance& acceptance, uint64_t seed, Message* message) {
   ConvertShape(acceptance.shape, message->mutable_shape());
 }
 
-v1::ModelVersionState ConvertState(VersionState state) {
-  switch (state) {
-    case VersionState::kOnDisk:
-      return v1::MODEL_VERSION_STATE_ON_DISK;
-    case VersionState::kLoading:
-      return v1::MODEL_VERSION_STATE_LOADING;
-    case VersionState::kWaiting:
-      return v1::MODEL_VERSION_STATE_WAITING;
-    case VersionState::kLive:
-      return v1::MODEL_VERSION_STATE_LIVE;
-    case VersionState::kLoaded:
-      return v1::MODEL_VERSION_STATE_LOADED;
-    case VersionState::kRefused:
-      return v1::MODEL_VERSION_STATE_REFUSED;
-  }
-  return v1::MODEL_VERSION_STATE_UNSPECIFIED;
-}
-
-void ConvertVersion(const ModelVersionStatus& status, v1::ModelVersion* out) {
-  out->set_version(status.identity.version);
-  out->set_state(ConvertState(status.state));
-  out->set_reason(status.reason);
-  out->set_checkpoint_digest(status.identity.digest);
-  if (status.state != VersionState::kLive &&
-      status.state != VersionState::kLoaded) {
-    return;
-  }
-  ConvertShape(status.shape, out->mutable_shape());
-  out->set_num_timesteps(status.num_timesteps);
-  out->set_training_step(status.training_step);
-  out->set_dataset(status.dataset);
-  const absl::Duration since_epoch = status.loaded_at - absl::UnixEpoch();
-  absl::Duration rest;
-  out->mutable_loaded_at()->set_seconds(
-      absl::IDivDuration(since_epoch, absl::Seconds(1), &rest));
-  out->mutable_loaded_at()->set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-}
-
 absl::Status CheckModelNameSize(const std::string& name, size_t min) {
-  if (name.size() >= min && name.size() <= kMaxModelNameSize) {
+  if (name.size() >= min && name.size() <= kMaxNameSize) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat("model: name of ", name.size(),
                                                  " bytes, allowed are [", min,
-                                                 ", ", kMaxModelNameSize, "]"));
+                                                 ", ", kMaxNameSize, "]"));
 }
 
 }  // namespace
@@ -148,6 +105,11 @@ absl::StatusOr<ConvertedRequest> ConvertRequest(
   generation.request_class = request.request_class() == v1::REQUEST_CLASS_BATCH
                                  ? RequestClass::kBatch
                                  : RequestClass::kInteractive;
+  if (request.has_guide()) {
+    absl::StatusOr<Guide> guide = ConvertGuide(request.guide());
+    if (!guide.ok()) return guide.status();
+    generation.guide = *guide;
+  }
   return converted;
 }
 
@@ -174,6 +136,12 @@ void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
   FillHeader(acceptance, seed, response);
 }
 
+void ConvertShape(const ImageShape& shape, v1::ImageShape* out) {
+  out->set_channels(shape.channels);
+  out->set_height(shape.height);
+  out->set_width(shape.width);
+}
+
 v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
                                      uint64_t seed) {
   v1::StreamAccepted accepted;
@@ -191,28 +159,6 @@ void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
   ConvertDuration(timings.queue, out->mutable_queue());
   ConvertDuration(timings.steps, out->mutable_steps());
   ConvertDuration(encode, out->mutable_encode());
-}
-
-v1::Model ConvertModel(const ModelStatus& status) {
-  v1::Model model;
-  model.set_name(status.model);
-  for (const ModelVersionStatus& version : status.versions) {
-    ConvertVersion(version, model.add_versions());
-    if (version.state == VersionState::kLive) {
-      model.set_live_version(version.identity.version);
-    }
-  }
-  if (status.pinned.has_value()) model.set_pinned_version(*status.pinned);
-  return model;
-}
-
-v1::ListModelsResponse ConvertModelList(
-    const std::vector<ModelStatus>& models) {
-  v1::ListModelsResponse response;
-  for (const ModelStatus& model : models) {
-    *response.add_models() = ConvertModel(model);
-  }
-  return response;
 }
 
 absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline) {

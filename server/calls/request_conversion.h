@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -15,8 +14,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ddgan/v1/image_generation.pb.h"
-#include "ddgan/v1/model.pb.h"
-#include "engine/api/engine.h"
 #include "engine/api/generation.h"
 
 namespace ddgan {
@@ -27,9 +24,6 @@ inline constexpr int64_t kMaxReplyImageBytes = int64_t{64} << 20;
 // Room for a reply's other fields, and for what PNG adds to pixels that do not
 // compress. Together with the above the largest message that the server sends.
 inline constexpr int64_t kMaxReplyOverheadBytes = int64_t{1} << 20;
-
-// Longest model name that is looked up, in bytes.
-inline constexpr size_t kMaxModelNameSize = 128;
 
 // InvalidArgument that names the field, the value and the range unless a call
 // that is about one model, or version, names one.
@@ -43,8 +37,8 @@ struct ConvertedRequest {
   v1::OutputFormat format = v1::OUTPUT_FORMAT_PNG;
 };
 
-// All but the caller, the guide and whether there are previews. `draw_seed` is
-// called only if the request has no seed.
+// All but the caller and whether there are previews. `draw_seed` is called only
+// if the request has no seed. Of a guide's picture only the header is read.
 // InvalidArgument names the field, the value and the range.
 absl::StatusOr<ConvertedRequest> ConvertRequest(
     const v1::GenerateRequest& request, absl::Time deadline,
@@ -65,13 +59,10 @@ void FillReplyHeader(const Acceptance& acceptance, uint64_t seed,
 v1::StreamAccepted ConvertAcceptance(const Acceptance& acceptance,
                                      uint64_t seed);
 
+void ConvertShape(const ImageShape& shape, v1::ImageShape* out);
+
 void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
                     v1::GenerateTimings* out);
-
-// Models and versions in the order that they come in, which is what the
-// protocol promises as well.
-v1::Model ConvertModel(const ModelStatus& status);
-v1::ListModelsResponse ConvertModelList(const std::vector<ModelStatus>& models);
 
 // A deadline as gRPC gives it; its "none" becomes InfiniteFuture.
 absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline);

@@ -1,13 +1,19 @@
 #include "server/calls/worker_threads.h"
 
+#include <sys/resource.h>
+
 #include <utility>
 
 namespace ddgan {
 
-WorkerThreads::WorkerThreads(int count) {
+WorkerThreads::WorkerThreads(int count, int niceness) {
   threads_.reserve(count);
   for (int i = 0; i < count; ++i) {
-    threads_.emplace_back([this] { RunTasks(); });
+    threads_.emplace_back([this, niceness] {
+      // For Linux, 0 is this thread alone. One that cannot yield still works.
+      if (niceness > 0) setpriority(PRIO_PROCESS, 0, niceness);
+      RunTasks();
+    });
   }
 }
 

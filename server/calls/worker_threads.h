@@ -18,8 +18,9 @@ class WorkerThreads {
  public:
   using Task = absl::AnyInvocable<void()>;
 
-  // `count` at least 1.
-  explicit WorkerThreads(int count);
+  // `count` at least 1. `niceness` is the kernel's, [0, 19]: how far the
+  // threads yield to others.
+  explicit WorkerThreads(int count, int niceness = 0);
 
   WorkerThreads(const WorkerThreads&) = delete;
   WorkerThreads& operator=(const WorkerThreads&) = delete;

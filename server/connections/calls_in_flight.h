@@ -5,7 +5,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "engine/base/clock.h"
+#include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
 
@@ -31,7 +31,7 @@ class CallsInFlight {
   };
 
   // `clock` must outlive it.
-  explicit CallsInFlight(Clock* clock) : clock_(clock) {}
+  explicit CallsInFlight(MonotonicClock* clock) : clock_(clock) {}
 
   CallsInFlight(const CallsInFlight&) = delete;
   CallsInFlight& operator=(const CallsInFlight&) = delete;
@@ -39,7 +39,7 @@ class CallsInFlight {
   Snapshot Now() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  Clock* const clock_;
+  MonotonicClock* const clock_;
 
   mutable absl::Mutex mu_;
   int count_ ABSL_GUARDED_BY(mu_) = 0;

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/connections/listener_probe.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {

@@ -21,9 +21,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "engine/base/listen_address.h"
 #include "server/connections/connection_budget.h"
 #include "server/connections/connection_observer.h"
-#include "server/connections/listen_address.h"
 #include "server/connections/peer_address.h"
 
 namespace ddgan {

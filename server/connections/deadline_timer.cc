@@ -4,7 +4,7 @@
 
 namespace ddgan {
 
-DeadlineTimer::DeadlineTimer(Clock* clock)
+DeadlineTimer::DeadlineTimer(MonotonicClock* clock)
     : clock_(clock), thread_([this] { Run(); }) {}
 
 DeadlineTimer::~DeadlineTimer() {

@@ -11,7 +11,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "engine/base/clock.h"
+#include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
 
@@ -31,7 +31,7 @@ class DeadlineTimer {
   };
 
   // `clock` must outlive the timer.
-  explicit DeadlineTimer(Clock* clock);
+  explicit DeadlineTimer(MonotonicClock* clock);
 
   DeadlineTimer(const DeadlineTimer&) = delete;
   DeadlineTimer& operator=(const DeadlineTimer&) = delete;
@@ -49,7 +49,7 @@ class DeadlineTimer {
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
 
-  Clock* const clock_;  // Constant after construction.
+  MonotonicClock* const clock_;  // Constant after construction.
 
   absl::Mutex mu_;
   absl::CondVar changed_;  // The earliest deadline, or stopping_.

@@ -26,7 +26,8 @@ enum class DrainVerdict {
   kOutOfTime,  // Whoever is left has to be cut off.
 };
 
-// `told`: when the connections were told. `deadline`: when patience ends.
+// `told`: when the connections were told. `deadline`: when patience ends. All
+// times are of one monotonic clock.
 DrainVerdict JudgeDrain(const DrainView& view, absl::Time told,
                         absl::Time deadline, absl::Time now);
 

@@ -8,9 +8,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "server/access/caller.h"
+#include "server/access/caller_name.h"
 #include "server/calls/call_trace.h"
 #include "server/calls/grpc_status.h"
 #include "server/calls/request_conversion.h"
+#include "server/models/model_conversion.h"
 
 namespace ddgan {
 namespace {
@@ -136,16 +138,8 @@ AccessRecord ModelService::RecordOf(grpc::CallbackServerContext* context,
   AccessRecord record;
   record.trace = TraceCall(context);
   record.method = method;
-  std::shared_ptr<const Tenant> tenant;
-  if (access_ != nullptr) {
-    tenant = AccessOf(access_,
-                      absl::StrCat("/", v1::ModelService::service_full_name(),
-                                   "/", method),
-                      *context)
-                 .tenant;
-  }
-  record.caller = CallerForLog(*context, access_ != nullptr, tenant.get());
-  record.model = model.substr(0, kMaxModelNameSize);
+  record.caller = CallerForLog(access_, *context);
+  record.model = model.substr(0, kMaxNameSize);
   return record;
 }
 
@@ -173,11 +167,8 @@ grpc::ServerUnaryReactor* ModelService::Control(
     UnaryCall call, const google::protobuf::Message& response,
     absl::AnyInvocable<absl::Status()> control) {
   grpc::ServerUnaryReactor* const reactor = call.reactor;
-  if (changes_ == Changes::kElsewhere) {
-    End(std::move(call),
-        absl::UnimplementedError("changes of models are served on the port of "
-                                 "--admin_listen only"),
-        response);
+  if (absl::Status status = CheckOrder(orders_); !status.ok()) {
+    End(std::move(call), status, response);
     return reactor;
   }
   control_thread_.Run([this, call = std::move(call), &response,

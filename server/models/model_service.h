@@ -20,6 +20,7 @@
 #include "engine/api/engine.h"
 #include "server/access/access_control.h"
 #include "server/access/access_record.h"
+#include "server/access/order_access.h"
 #include "server/calls/worker_threads.h"
 #include "server/connections/write_watch.h"
 #include "server/models/watch_models_reactor.h"
@@ -29,13 +30,6 @@ namespace ddgan {
 // Thread-safe.
 class ModelService final : public v1::ModelService::CallbackService {
  public:
-  // What this port does with calls that change something: PinVersion,
-  // UnpinVersion, RollBack.
-  enum class Changes {
-    kServed,
-    kElsewhere,  // UNIMPLEMENTED: the admin port serves them.
-  };
-
   // All must outlive the service.
   struct Parts {
     Engine* engine = nullptr;
@@ -44,12 +38,13 @@ class ModelService final : public v1::ModelService::CallbackService {
     AccessControl* access = nullptr;  // Null: calls need no token.
   };
 
-  ModelService(const Parts& parts, Changes changes)
+  // `orders`: what this port does with PinVersion, UnpinVersion and RollBack.
+  ModelService(const Parts& parts, OrderAccess orders)
       : engine_(parts.engine),
         writes_(parts.writes),
         access_log_(parts.access_log),
         access_(parts.access),
-        changes_(changes) {}
+        orders_(orders) {}
 
   grpc::ServerUnaryReactor* ListModels(
       grpc::CallbackServerContext* context,
@@ -96,7 +91,7 @@ class ModelService final : public v1::ModelService::CallbackService {
            const google::protobuf::Message& response);
 
   // Runs `control` on the control thread and ends the call with what it
-  // returns, or refuses a call that is served elsewhere.
+  // returns, or refuses a call that this port does not take.
   grpc::ServerUnaryReactor* Control(UnaryCall call,
                                     const google::protobuf::Message& response,
                                     absl::AnyInvocable<absl::Status()> control);
@@ -110,7 +105,7 @@ class ModelService final : public v1::ModelService::CallbackService {
   const WriteWatch::Parts* const writes_;
   AccessRecorder* const access_log_;
   AccessControl* const access_;
-  const Changes changes_;
+  const OrderAccess orders_;
 
   absl::Mutex mu_;
   // Those that are over are dropped when another begins.

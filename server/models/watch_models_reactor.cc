@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "server/calls/grpc_status.h"
-#include "server/calls/request_conversion.h"
+#include "server/models/model_conversion.h"
 
 namespace ddgan {
 

@@ -2,16 +2,38 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace ddgan {
+
+absl::Status ReadinessOf(const Engine& engine) {
+  if (engine.Ready()) return absl::OkStatus();
+  int versions = 0;
+  for (const ModelStatus& model : engine.ListModels()) {
+    for (const ModelVersionStatus& version : model.versions) {
+      if (version.state == VersionState::kLive) {
+        return absl::UnavailableError("no device works");
+      }
+      ++versions;
+    }
+  }
+  if (versions == 0) {
+    return absl::UnavailableError("the model directory has no model version");
+  }
+  return absl::UnavailableError(absl::StrCat(
+      "none of the ", versions,
+      " model versions is live; ModelService.ListModels says why"));
+}
 
 HealthReporter::HealthReporter(
     std::vector<grpc::HealthCheckServiceInterface*> health,
     std::vector<std::string> names, std::function<bool()> ready,
-    absl::Duration poll_interval)
+    absl::Duration poll_interval, MonotonicClock* clock)
     : health_(std::move(health)),
       names_(std::move(names)),
       ready_(std::move(ready)),
-      poll_interval_(poll_interval) {
+      poll_interval_(poll_interval),
+      clock_(clock) {
   Report(ready_());
   thread_ = std::thread([this] { Poll(); });
 }
@@ -23,6 +45,7 @@ void HealthReporter::StopServing() {
     absl::MutexLock lock(&mu_);
     if (stopped_) return;
     stopped_ = true;
+    changed_.Signal();
   }
   thread_.join();
   Report(false);
@@ -32,9 +55,9 @@ void HealthReporter::Poll() {
   while (true) {
     {
       absl::MutexLock lock(&mu_);
-      if (mu_.AwaitWithTimeout(absl::Condition(&stopped_), poll_interval_)) {
-        return;
-      }
+      const absl::Time next = clock_->Now() + poll_interval_;
+      while (!stopped_ && !clock_->WaitUntil(&changed_, &mu_, next)) continue;
+      if (stopped_) return;
     }
     Report(ready_());
   }

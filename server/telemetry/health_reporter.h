@@ -11,21 +11,27 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "engine/api/engine.h"
+#include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
+
+// OK if the engine can serve requests now, else Unavailable and why not.
+absl::Status ReadinessOf(const Engine& engine);
 
 // Thread-safe. A thread of its own asks `ready` every `poll_interval`.
 class HealthReporter {
  public:
   // Reports for each of `names` to each of `health`, one per port; "" stands
   // for the server as a whole. Has reported once when it returns. All of
-  // `health` must outlive the reporter, and `ready` is called until StopServing
-  // returns.
+  // `health` and `clock` must outlive the reporter, and `ready` is called until
+  // StopServing returns.
   HealthReporter(std::vector<grpc::HealthCheckServiceInterface*> health,
                  std::vector<std::string> names, std::function<bool()> ready,
-                 absl::Duration poll_interval);
+                 absl::Duration poll_interval, MonotonicClock* clock);
 
   HealthReporter(const HealthReporter&) = delete;
   HealthReporter& operator=(const HealthReporter&) = delete;
@@ -45,8 +51,10 @@ class HealthReporter {
   const std::vector<std::string> names_;
   const std::function<bool()> ready_;
   const absl::Duration poll_interval_;
+  MonotonicClock* const clock_;
 
   absl::Mutex mu_;
+  absl::CondVar changed_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;  // Joined by whoever set stopped_.
 };

@@ -1,64 +1,92 @@
-// Logs the engine events that an operator reads about, and passes every event
-// on to another observer. Calls are AccessLog's.
+// Logs the engine events that an operator reads about. Calls are AccessLog's.
 #ifndef DDGAN_SERVER_TELEMETRY_LOGGING_OBSERVER_H_
 #define DDGAN_SERVER_TELEMETRY_LOGGING_OBSERVER_H_
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "engine/api/engine_observer.h"
 
 namespace ddgan {
 
-// Thread-safe.
-class LoggingObserver final : public EngineObserver {
+// Thread-safe. Events as in EngineObserver.
+class EngineLog {
  public:
-  // `next` must outlive this observer.
-  explicit LoggingObserver(EngineObserver* next) : next_(next) {}
-
-  void OnStep(const ModelIdentity& model, const std::string& device,
-              absl::Span<const int> steps, absl::Duration device_time) override;
-  void OnQueueWait(const ModelIdentity& model, absl::Duration wait) override;
-  void OnImages(const ModelIdentity& model, int count) override;
-  void OnRejected(RejectReason reason) override;
-  void OnWastedSteps(WasteReason reason, int steps) override;
-  void OnQueueState(int queued_images, int inflight_images,
-                    absl::Time oldest_queued_since) override;
-  // Logged: a version that has been loaded, or why it was not. A version that
-  // is tried again and fails as before is logged once.
+  // A version that has been loaded, or why it was not. A version that is tried
+  // again and fails as before is logged once.
   void OnReload(const ModelIdentity& model, ReloadResult result,
-                const absl::Status& reason, absl::Duration duration) override
+                const absl::Status& reason, absl::Duration duration)
       ABSL_LOCKS_EXCLUDED(mu_);
-  void OnReloadPhase(ReloadPhase phase, absl::Duration duration) override;
-  // Logged, as are the two that follow.
-  void OnLiveVersion(const ModelIdentity& model, absl::Time loaded_at) override;
-  void OnUnloaded(const ModelIdentity& model) override;
-  void OnPin(const std::string& model, std::optional<int64_t> version) override;
-  void OnRefusedVersions(
-      const std::string& model,
-      const std::array<int, kNumReloadResults>& count) override;
+  void OnLiveVersion(const ModelIdentity& model);
+  void OnUnloaded(const ModelIdentity& model);
+  void OnPin(const std::string& model, std::optional<int64_t> version);
+  void OnModelDirectory(const absl::Status& health);
   // Logged when it differs from what was last reported.
-  void OnModelDirectory(const absl::Status& health) override;
-  void OnDeviceHealth(const std::string& device,
-                      const absl::Status& health) override
+  void OnDeviceHealth(const std::string& device, const absl::Status& health)
       ABSL_LOCKS_EXCLUDED(mu_);
-  void OnBatchLimit(const std::string& device, int max_batch_size) override;
-  void OnDeviceNotice(const std::string& device,
-                      const std::string& notice) override;
-  void OnDeviceMemory(const std::string& device, int64_t bytes) override;
+  void OnBatchLimit(const std::string& device, int max_batch_size);
+  void OnDeviceNotice(const std::string& device, const std::string& notice);
 
  private:
-  EngineObserver* const next_;
-
   absl::Mutex mu_;
   std::map<std::string, bool> healthy_ ABSL_GUARDED_BY(mu_);
   // By model: the line about the version that could not be loaded last.
   std::map<std::string, std::string> last_failure_ ABSL_GUARDED_BY(mu_);
+};
+
+// `Observer`, an EngineObserver, whose events are logged before it gets them.
+// What is not logged goes straight to it.
+template <typename Observer>
+class LoggingObserver final : public Observer {
+ public:
+  using Observer::Observer;
+
+  void OnReload(const ModelIdentity& model, ReloadResult result,
+                const absl::Status& reason, absl::Duration duration) override {
+    log_.OnReload(model, result, reason, duration);
+    Observer::OnReload(model, result, reason, duration);
+  }
+  void OnLiveVersion(const ModelIdentity& model,
+                     absl::Time loaded_at) override {
+    log_.OnLiveVersion(model);
+    Observer::OnLiveVersion(model, loaded_at);
+  }
+  void OnUnloaded(const ModelIdentity& model) override {
+    log_.OnUnloaded(model);
+    Observer::OnUnloaded(model);
+  }
+  void OnPin(const std::string& model,
+             std::optional<int64_t> version) override {
+    log_.OnPin(model, version);
+    Observer::OnPin(model, version);
+  }
+  void OnModelDirectory(const absl::Status& health) override {
+    log_.OnModelDirectory(health);
+    Observer::OnModelDirectory(health);
+  }
+  void OnDeviceHealth(const std::string& device,
+                      const absl::Status& health) override {
+    log_.OnDeviceHealth(device, health);
+    Observer::OnDeviceHealth(device, health);
+  }
+  void OnBatchLimit(const std::string& device, int max_batch_size) override {
+    log_.OnBatchLimit(device, max_batch_size);
+    Observer::OnBatchLimit(device, max_batch_size);
+  }
+  void OnDeviceNotice(const std::string& device,
+                      const std::string& notice) override {
+    log_.OnDeviceNotice(device, notice);
+    Observer::OnDeviceNotice(device, notice);
+  }
+
+ private:
+  EngineLog log_;
 };
 
 }  // namespace ddgan

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/base/http_pages.h"
-#include "server/connections/listen_address.h"
+#include "engine/base/listen_address.h"
 
 namespace ddgan {
 

@@ -137,13 +137,14 @@ void BM_SamplerStep(benchmark::State& state) {
                     .step = static_cast<int>(i % 3),
                     .x_next = from[i].data(),
                     .guide = nullptr,
-                    .x = to[i].data(),
-                    .x0 = nullptr});
+                    .x = to[i].data()});
   }
-  (void)sampler.Step(model, rows);  // Warm-up.
+  (void)sampler.Step(model, absl::MakeSpan(rows));  // Warm-up.
   const auto start = std::chrono::steady_clock::now();
   for (auto _ : state) {
-    if (!sampler.Step(model, rows).ok()) state.SkipWithError("step failed");
+    if (!sampler.Step(model, absl::MakeSpan(rows)).ok()) {
+      state.SkipWithError("step failed");
+    }
   }
   Report(state, SecondsSince(start));
 }

@@ -60,7 +60,8 @@ class FakeEngine : public Engine {
   static constexpr absl::Duration kExpectedStart = absl::Milliseconds(1250);
 
   // Has model "digits": version 4 on disk, 3 live, 2 refused and 1 loaded.
-  explicit FakeEngine(ImageShape shape = {1, 8, 8}) : shape_(shape) {
+  explicit FakeEngine(ImageShape shape = {1, 8, 8})
+      : shape_(shape), live_shape_(shape) {
     absl::MutexLock lock(&mu_);
     ModelStatus& digits = models_["digits"];
     digits.model = "digits";
@@ -156,16 +157,20 @@ class FakeEngine : public Engine {
     hold_ = true;
   }
 
-  // From now on Submit returns only after ResumeGuided for a request that has a
-  // guide.
+  // From now on Submit returns only after Resume, or so for requests that have
+  // a guide.
+  void Stall() {
+    absl::MutexLock lock(&mu_);
+    stall_ = true;
+  }
   void StallGuided() {
     absl::MutexLock lock(&mu_);
     stall_guided_ = true;
   }
 
-  void ResumeGuided() {
+  void Resume() {
     absl::MutexLock lock(&mu_);
-    stall_guided_ = false;
+    stall_ = stall_guided_ = false;
   }
 
   // Blocks until a request stalls so.
@@ -183,10 +188,16 @@ class FakeEngine : public Engine {
     return stalled_;
   }
 
-  // Submit returns `status` from now on.
+  // Reserve returns `status` from now on.
   void RefuseRequests(absl::Status status) {
     absl::MutexLock lock(&mu_);
     refusal_ = std::move(status);
+  }
+
+  // Submit returns `status` from now on.
+  void RefuseSubmissions(absl::Status status) {
+    absl::MutexLock lock(&mu_);
+    submission_refusal_ = std::move(status);
   }
 
   // Accepted requests get all images but the first, and then `status`.
@@ -195,11 +206,23 @@ class FakeEngine : public Engine {
     failure_ = std::move(status);
   }
 
-  // From now on ShapeOf gives `shape`, as if a version of another shape went
-  // live just after each call.
-  void ShowFormerShape(ImageShape shape) {
+  // The live version is another one from now on, whose images have `shape`.
+  void GoLive(int64_t version, ImageShape shape) {
     absl::MutexLock lock(&mu_);
-    former_shape_ = shape;
+    live_ = version;
+    live_shape_ = shape;
+  }
+
+  // How many places are reserved and not submitted.
+  int places() const {
+    absl::MutexLock lock(&mu_);
+    return places_;
+  }
+
+  // How often Cancel has been called.
+  int cancels() const {
+    absl::MutexLock lock(&mu_);
+    return cancels_;
   }
 
   void SetReady(bool ready) {
@@ -239,6 +262,12 @@ class FakeEngine : public Engine {
     return held_.at(id).request;
   }
 
+  // The picture of its guide; null without one.
+  std::shared_ptr<const Picture> HeldGuide(RequestId id) {
+    absl::MutexLock lock(&mu_);
+    return held_.at(id).guide;
+  }
+
   // Delivers the image at `position` of a held request.
   void DeliverHeld(RequestId id, uint32_t position) {
     Held held;
@@ -273,51 +302,67 @@ class FakeEngine : public Engine {
   }
 
   // Engine:
-  absl::StatusOr<ImageShape> ShapeOf(
-      const std::string& /*model*/,
-      std::optional<int64_t> /*version*/) const override {
+  absl::StatusOr<ResolvedModel> Resolve(
+      const std::string& model, std::optional<int64_t> version) const override {
     absl::MutexLock lock(&mu_);
-    return former_shape_.value_or(shape_);
+    if (!model.empty() && model != "digits") {
+      return absl::NotFoundError(absl::StrCat("model: no model '", model, "'"));
+    }
+    if (version.value_or(live_) != live_) {
+      return absl::NotFoundError(
+          absl::StrCat("version: model 'digits' has no version ", *version));
+    }
+    auto handle = std::make_shared<ImageShape>(live_shape_);
+    // Whatever is behind the handle is the engine's own.
+    std::shared_ptr<const ServableVersion> opaque(
+        handle, reinterpret_cast<const ServableVersion*>(handle.get()));
+    return ResolvedModel{.identity = Identity(live_),
+                         .shape = live_shape_,
+                         .num_timesteps = kNumTimesteps,
+                         .version = std::move(opaque)};
+  }
+
+  absl::StatusOr<std::unique_ptr<Reservation>> Reserve(
+      const ResolvedModel& model, const GenerationRequest& request) override {
+    absl::MutexLock lock(&mu_);
+    if (draining_) return absl::UnavailableError("draining");
+    if (!refusal_.ok()) return refusal_;
+    ++places_;
+    return std::make_unique<Place>(this, model, request);
   }
 
   absl::StatusOr<Acceptance> Submit(
-      const GenerationRequest& request,
+      std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
       std::shared_ptr<GenerationSink> sink) override {
+    const auto& taken = static_cast<const Place&>(*place);
+    Held held = {taken.model, taken.request, std::move(guide), std::move(sink)};
+    place.reset();
     Acceptance acceptance;
     absl::Status failure;
     {
       absl::MutexLock lock(&mu_);
-      if (request.guide.has_value() && stall_guided_) {
+      if (stall_ || (stall_guided_ && held.request.guide.has_value())) {
         ++stalled_;
         auto resumed = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-          return !stall_guided_;
+          return !stall_ && !stall_guided_;
         };
         mu_.Await(absl::Condition(&resumed));
       }
       if (draining_) return absl::UnavailableError("draining");
-      if (!refusal_.ok()) return refusal_;
-      if (!request.model.empty() && request.model != "digits") {
-        return absl::NotFoundError(
-            absl::StrCat("model: no model '", request.model, "'"));
-      }
-      const int64_t version = request.version.value_or(3);
-      if (version != 3) {
-        return absl::NotFoundError(
-            absl::StrCat("version: model 'digits' has no version ", version));
-      }
+      if (!submission_refusal_.ok()) return submission_refusal_;
       acceptance = {.id = next_id_++,
-                    .identity = Identity(version),
-                    .shape = shape_,
+                    .identity = held.model.identity,
+                    .shape = held.model.shape,
                     .num_timesteps = kNumTimesteps,
                     .images_ahead = kImagesAhead,
                     .expected_start = kExpectedStart};
       if (hold_) {
-        held_[acceptance.id] = {request, std::move(sink)};
+        held_[acceptance.id] = std::move(held);
         return acceptance;
       }
       failure = failure_;
     }
-    const Held held = {request, std::move(sink)};
+    const GenerationRequest& request = held.request;
     const int steps =
         request.guide.has_value() ? request.guide->steps : kNumTimesteps;
     for (int t = request.previews ? steps - 1 : 0; t > 0; --t) {
@@ -412,6 +457,8 @@ class FakeEngine : public Engine {
     return std::make_unique<Watch>(this, shared);
   }
 
+  absl::Status Liveness() const override { return absl::OkStatus(); }
+
   bool Ready() const override {
     absl::MutexLock lock(&mu_);
     return ready_ && !draining_;
@@ -435,8 +482,24 @@ class FakeEngine : public Engine {
 
  private:
   struct Held {
+    ResolvedModel model;
     GenerationRequest request;
+    std::shared_ptr<const Picture> guide;
     std::shared_ptr<GenerationSink> sink;
+  };
+
+  struct Place : Reservation {
+    Place(FakeEngine* engine, const ResolvedModel& model,
+          const GenerationRequest& request)
+        : engine(engine), model(model), request(request) {}
+    ~Place() override {
+      absl::MutexLock lock(&engine->mu_);
+      --engine->places_;
+    }
+
+    FakeEngine* const engine;
+    const ResolvedModel model;
+    const GenerationRequest request;
   };
 
   struct Listener {
@@ -509,33 +572,39 @@ class FakeEngine : public Engine {
 
   void Deliver(const Held& held, uint32_t position) const {
     const uint32_t index = held.request.first_index + position;
+    const ImageShape& shape = held.model.shape;
     held.sink->OnImage(
         {.index = index,
-         .shape = shape_,
+         .shape = shape,
          .pixel_format = held.request.pixel_format,
-         .pixels = PixelBuffer(FakePixels(held.request.seed, index, shape_,
+         .pixels = PixelBuffer(FakePixels(held.request.seed, index, shape,
                                           held.request.pixel_format))});
   }
 
   void DeliverPreview(const Held& held, uint32_t position, int t) const {
     const uint32_t index = held.request.first_index + position;
+    const ImageShape& shape = held.model.shape;
     held.sink->OnPreview(
         {.index = index,
-         .shape = shape_,
+         .shape = shape,
          .pixel_format = held.request.pixel_format,
          .pixels = PixelBuffer(FakePreviewPixels(
-             held.request.seed, index, t, shape_, held.request.pixel_format))},
+             held.request.seed, index, t, shape, held.request.pixel_format))},
         t);
   }
 
-  const ImageShape shape_;
+  const ImageShape shape_;  // As ListModels shows it.
 
   mutable absl::Mutex mu_;
+  ImageShape live_shape_ ABSL_GUARDED_BY(mu_);
+  int64_t live_ ABSL_GUARDED_BY(mu_) = 3;
+  int places_ ABSL_GUARDED_BY(mu_) = 0;
   bool hold_ ABSL_GUARDED_BY(mu_) = false;
+  bool stall_ ABSL_GUARDED_BY(mu_) = false;
   bool stall_guided_ ABSL_GUARDED_BY(mu_) = false;
   int stalled_ ABSL_GUARDED_BY(mu_) = 0;
-  std::optional<ImageShape> former_shape_ ABSL_GUARDED_BY(mu_);
   absl::Status refusal_ ABSL_GUARDED_BY(mu_);
+  absl::Status submission_refusal_ ABSL_GUARDED_BY(mu_);
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
   bool ready_ ABSL_GUARDED_BY(mu_) = true;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;

@@ -8,13 +8,13 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "engine/base/clock.h"
+#include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
 
 // Thread-safe. A waiting thread wakes when its condition variable is signalled
 // or when Advance passes its deadline; nothing ever sleeps.
-class ManualClock : public Clock {
+class ManualClock : public MonotonicClock {
  public:
   absl::Time Now() override {
     absl::MutexLock lock(&mu_);

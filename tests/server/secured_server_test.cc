@@ -471,6 +471,36 @@ TEST_P(SecuredServerTest, TakesANewTokenFileWhileItServes) {
   EXPECT_TRUE(Generate(channel).ok());
 }
 
+// The listener admits a call by its metadata; its service hears of it once the
+// request has arrived.
+TEST_P(SecuredServerTest, ATokenWithdrawnWhileTheRequestIsOnItsWayNamesNobody) {
+  grpc::GenericStub stub(Open("token-generate"));
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const auto wait = [&queue] {
+    void* tag;
+    bool ok = false;
+    EXPECT_TRUE(queue.Next(&tag, &ok));
+    return ok;
+  };
+  const auto call =
+      stub.PrepareCall(&context, "/ddgan.v1.ImageGeneration/Generate", &queue);
+  call->StartCall(nullptr);
+  ASSERT_TRUE(wait());
+  Write("tokens.json", R"({"tenants": []})");
+  MetricsWith("ddgan_token_reloads_total{result=\"taken\"} 1");
+  v1::GenerateRequest request;
+  request.set_count(1);
+  grpc::Slice slice(request.SerializeAsString());
+  call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
+  wait();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  wait();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_THAT(status.error_message(), HasSubstr("not known here any more"));
+}
+
 TEST_P(SecuredServerTest, HealthAndLivenessNeedNoToken) {
   grpc::ClientContext context;
   grpc::health::v1::HealthCheckResponse response;

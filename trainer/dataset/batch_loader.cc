@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "engine/base/check_range.h"
 #include "trainer/dataset/data_order.h"
 
 namespace ddgan {
@@ -15,20 +16,12 @@ constexpr int kMaxThreads = 256;
 constexpr int kMaxPrefetch = 64;
 constexpr int64_t kMaxStep = int64_t{1} << 62;
 
-absl::Status CheckRange(const char* name, int64_t value, int64_t min,
-                        int64_t max) {
-  if (value >= min && value <= max) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("batch loader: ", name, " = ",
-                                                 value, ", allowed are ", min,
-                                                 " to ", max));
-}
-
 absl::Status Validate(const BatchLoader::Options& options, size_t size) {
   constexpr int64_t kMaxImages = std::numeric_limits<uint32_t>::max();
   const int64_t images = static_cast<int64_t>(size);
   for (const absl::Status& status :
        {CheckRange("images of the set", images, 1, kMaxImages),
-        CheckRange("batch_size", options.batch_size, 1, images),
+        CheckRange<int64_t>("batch_size", options.batch_size, 1, images),
         CheckRange("rows", static_cast<int64_t>(options.rows.size()), 1,
                    options.batch_size),
         CheckRange("threads", options.threads, 1, kMaxThreads),
@@ -36,7 +29,8 @@ absl::Status Validate(const BatchLoader::Options& options, size_t size) {
     if (!status.ok()) return status;
   }
   for (const uint32_t row : options.rows) {
-    if (absl::Status s = CheckRange("row", row, 0, options.batch_size - 1);
+    if (absl::Status s =
+            CheckRange<int64_t>("row", row, 0, options.batch_size - 1);
         !s.ok()) {
       return s;
     }

@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/check_range.h"
 #include "engine/diffusion/philox.h"
 
 namespace ddgan {
@@ -15,10 +16,10 @@ constexpr int kMaxGlobalBatch = 65536;
 
 absl::StatusOr<std::unique_ptr<GaussianMixture>> GaussianMixture::Create(
     const Options& options) {
-  if (options.global_batch < 1 || options.global_batch > kMaxGlobalBatch) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("global_batch is ", options.global_batch,
-                     ", must be in [1, ", kMaxGlobalBatch, "]"));
+  if (absl::Status status =
+          CheckRange("global_batch", options.global_batch, 1, kMaxGlobalBatch);
+      !status.ok()) {
+    return status;
   }
   if (options.rows.empty())
     return absl::InvalidArgumentError("rows is empty, must name at least one");

@@ -18,7 +18,7 @@ namespace {
 
 constexpr uint8_t kGzipMagic[] = {0x1f, 0x8b};
 
-// zlib counts in unsigned int; larger buffers are filled in several turns.
+// zlib counts in unsigned int; a larger buffer is filled in several turns.
 constexpr size_t kMaxTurn = size_t{1} << 30;
 
 struct FileCloser {
@@ -30,79 +30,65 @@ struct FileCloser {
 struct GzipReader::State {
   std::string path;
   std::unique_ptr<std::FILE, FileCloser> file;
-  std::array<uint8_t, 64 * 1024> input;
   bool gzipped = false;
-  bool inflating = false;  // Whether `stream` holds memory.
-  bool ended = false;
-  // next_in and avail_in are the unread part of `input`, gzipped or not.
+  // Of a gzipped file; next_in and avail_in are the unread part of `input`.
+  std::array<uint8_t, 64 * 1024> input;
   z_stream stream = {};
+  // gzip allows several compressed members, one after the other.
+  bool between_members = false;
 
   ~State() {
-    if (inflating) inflateEnd(&stream);
+    if (gzipped) inflateEnd(&stream);
   }
 
-  // Reads more input if all of it is used up. At the end of the file there is
-  // still none afterwards.
-  absl::Status Refill() {
-    if (stream.avail_in > 0) return absl::OkStatus();
-    stream.next_in = input.data();
-    stream.avail_in = static_cast<uInt>(
-        std::fread(input.data(), 1, input.size(), file.get()));
-    if (std::ferror(file.get())) {
-      return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot read"));
-    }
-    return absl::OkStatus();
+  absl::Status SystemError(const char* what) const {
+    return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot ", what));
   }
 
-  // gzip allows several compressed members, one after the other.
-  absl::Status StartNextMemberOrEnd() {
-    if (absl::Status status = Refill(); !status.ok()) return status;
-    if (stream.avail_in == 0) {
-      ended = true;
-      return absl::OkStatus();
-    }
-    if (*stream.next_in != kGzipMagic[0]) {
-      return absl::DataLossError(
-          absl::StrCat(path, ": other bytes follow the gzip data"));
-    }
-    inflateReset(&stream);
-    return absl::OkStatus();
+  absl::Status DataLoss(absl::string_view what) const {
+    return absl::DataLossError(absl::StrCat(path, ": ", what));
   }
 
+  absl::StatusOr<size_t> ReadFile(absl::Span<uint8_t> buffer) {
+    const size_t read = std::fread(buffer.data(), 1, buffer.size(), file.get());
+    if (std::ferror(file.get())) return SystemError("read");
+    return read;
+  }
+
+  // Decompresses until `buffer` is full or the content ends.
   absl::StatusOr<size_t> Inflate(absl::Span<uint8_t> buffer) {
-    stream.next_out = buffer.data();
-    stream.avail_out = static_cast<uInt>(buffer.size());
-    while (stream.avail_out > 0 && !ended) {
-      if (absl::Status status = Refill(); !status.ok()) return status;
+    size_t filled = 0;
+    while (filled < buffer.size()) {
       if (stream.avail_in == 0) {
-        return absl::DataLossError(
-            absl::StrCat(path, ": the gzip data end in the middle"));
+        const absl::StatusOr<size_t> read = ReadFile(absl::MakeSpan(input));
+        if (!read.ok()) return read.status();
+        stream.next_in = input.data();
+        stream.avail_in = static_cast<uInt>(*read);
       }
+      if (stream.avail_in == 0) {
+        if (between_members) break;
+        return DataLoss("the gzip data end in the middle");
+      }
+      if (between_members) {
+        if (*stream.next_in != kGzipMagic[0])
+          return DataLoss("other bytes follow the gzip data");
+        inflateReset(&stream);
+      }
+      const size_t turn = std::min(buffer.size() - filled, kMaxTurn);
+      stream.next_out = buffer.data() + filled;
+      stream.avail_out = static_cast<uInt>(turn);
       const int result = inflate(&stream, Z_NO_FLUSH);
-      if (result == Z_STREAM_END) {
-        if (absl::Status status = StartNextMemberOrEnd(); !status.ok()) {
-          return status;
-        }
-      } else if (result == Z_MEM_ERROR) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat(path, ": out of memory"));
-      } else if (result != Z_OK) {
-        return absl::DataLossError(absl::StrCat(
-            path, ": damaged gzip data",
+      if (result == Z_MEM_ERROR)
+        return absl::ResourceExhaustedError(path + ": out of memory");
+      if (result != Z_OK && result != Z_STREAM_END) {
+        return DataLoss(absl::StrCat(
+            "damaged gzip data",
             stream.msg == nullptr ? "" : absl::StrCat(" (", stream.msg, ")")));
       }
+      filled += turn - stream.avail_out;
+      between_members = result == Z_STREAM_END;
     }
-    return buffer.size() - stream.avail_out;
-  }
-
-  absl::StatusOr<size_t> Copy(absl::Span<uint8_t> buffer) {
-    if (absl::Status status = Refill(); !status.ok()) return status;
-    const size_t size = std::min<size_t>(buffer.size(), stream.avail_in);
-    std::copy_n(stream.next_in, size, buffer.data());
-    stream.next_in += size;
-    stream.avail_in -= static_cast<uInt>(size);
-    ended = size == 0;
-    return size;
+    return filled;
   }
 
   // Only where the content is the file itself. To seek beyond the end is no
@@ -110,22 +96,12 @@ struct GzipReader::State {
   absl::StatusOr<uint64_t> Seek(uint64_t bytes) {
     struct stat info;
     const off_t at = ftello(file.get());
-    if (at < 0 || fstat(fileno(file.get()), &info) != 0) {
-      return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot seek"));
-    }
-    const uint64_t read = static_cast<uint64_t>(at) - stream.avail_in;
-    const uint64_t rest =
-        std::max(static_cast<uint64_t>(info.st_size), read) - read;
-    const uint64_t skipped = std::min(bytes, rest);
-    if (skipped <= stream.avail_in) {
-      stream.next_in += skipped;
-      stream.avail_in -= static_cast<uInt>(skipped);
-      return skipped;
-    }
-    if (fseeko(file.get(), static_cast<off_t>(read + skipped), SEEK_SET) != 0) {
-      return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot seek"));
-    }
-    stream.avail_in = 0;
+    if (at < 0 || fstat(fileno(file.get()), &info) != 0)
+      return SystemError("seek");
+    const uint64_t skipped =
+        std::min(bytes, static_cast<uint64_t>(std::max(info.st_size, at) - at));
+    if (fseeko(file.get(), static_cast<off_t>(skipped), SEEK_CUR) != 0)
+      return SystemError("seek");
     return skipped;
   }
 };
@@ -140,35 +116,23 @@ absl::StatusOr<std::unique_ptr<GzipReader>> GzipReader::Open(
   auto state = std::make_unique<State>();
   state->path = path.string();
   state->file.reset(std::fopen(path.c_str(), "rb"));
-  if (state->file == nullptr) {
-    return absl::ErrnoToStatus(errno,
-                               absl::StrCat(state->path, ": cannot open"));
-  }
-  if (absl::Status status = state->Refill(); !status.ok()) return status;
-  state->gzipped = state->stream.avail_in >= sizeof(kGzipMagic) &&
-                   std::equal(std::begin(kGzipMagic), std::end(kGzipMagic),
-                              state->stream.next_in);
-  if (state->gzipped) {
+  if (state->file == nullptr) return state->SystemError("open");
+  std::array<uint8_t, sizeof(kGzipMagic)> magic = {};
+  const absl::StatusOr<size_t> read = state->ReadFile(absl::MakeSpan(magic));
+  if (!read.ok()) return read.status();
+  if (std::fseek(state->file.get(), 0, SEEK_SET) != 0)
+    return state->SystemError("seek");
+  if (std::equal(magic.begin(), magic.end(), kGzipMagic)) {
     constexpr int kGzipOnly = 16;  // zlib.h: added to the window bits.
-    if (inflateInit2(&state->stream, MAX_WBITS + kGzipOnly) != Z_OK) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(state->path, ": out of memory"));
-    }
-    state->inflating = true;
+    if (inflateInit2(&state->stream, MAX_WBITS + kGzipOnly) != Z_OK)
+      return absl::ResourceExhaustedError(state->path + ": out of memory");
+    state->gzipped = true;
   }
   return std::unique_ptr<GzipReader>(new GzipReader(std::move(state)));
 }
 
 absl::StatusOr<size_t> GzipReader::Read(absl::Span<uint8_t> buffer) {
-  size_t filled = 0;
-  while (filled < buffer.size() && !state_->ended) {
-    const absl::Span<uint8_t> rest = buffer.subspan(filled, kMaxTurn);
-    const absl::StatusOr<size_t> read =
-        state_->gzipped ? state_->Inflate(rest) : state_->Copy(rest);
-    if (!read.ok()) return read.status();
-    filled += *read;
-  }
-  return filled;
+  return state_->gzipped ? state_->Inflate(buffer) : state_->ReadFile(buffer);
 }
 
 absl::StatusOr<uint64_t> GzipReader::Skip(uint64_t bytes) {

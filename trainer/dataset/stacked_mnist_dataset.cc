@@ -9,11 +9,32 @@ namespace ddgan {
 namespace {
 
 constexpr int kChannels = 3;
-constexpr size_t kSide = 32;
-constexpr size_t kPlane = kSide * kSide;
+constexpr int kSide = 32;
 constexpr int kPermutations = 2;  // Per channel.
 
 }  // namespace
+
+absl::Status StackPictures(const ImageDataset& gray,
+                           absl::Span<const uint32_t> indices,
+                           absl::Span<uint8_t> pixels) {
+  const size_t channels = indices.size();
+  std::vector<uint8_t> plane(static_cast<size_t>(gray.shape().height) *
+                             static_cast<size_t>(gray.shape().width));
+  if (pixels.size() != channels * plane.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a buffer of ", pixels.size(), " bytes for ", channels,
+                     " pictures of ", plane.size()));
+  }
+  for (size_t c = 0; c < channels; ++c) {
+    if (absl::Status s = gray.Image(indices[c], absl::MakeSpan(plane));
+        !s.ok()) {
+      return s;
+    }
+    for (size_t i = 0; i < plane.size(); ++i)
+      pixels[i * channels + c] = plane[i];
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::unique_ptr<StackedMnistDataset>> StackedMnistDataset::Load(
     const std::filesystem::path& folder, uint64_t seed) {
@@ -45,21 +66,9 @@ absl::Status StackedMnistDataset::Image(size_t index,
     return absl::OutOfRangeError(
         absl::StrCat("Stacked MNIST: image ", index, " of ", size()));
   }
-  if (pixels.size() != kChannels * kPlane) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Stacked MNIST: a buffer of ", pixels.size(),
-                     " bytes for an image of ", kChannels * kPlane));
-  }
-  std::array<uint8_t, kPlane> plane;
-  for (int c = 0; c < kChannels; ++c) {
-    if (absl::Status s =
-            mnist_->Image(digits_[c][index], absl::MakeSpan(plane));
-        !s.ok()) {
-      return s;
-    }
-    for (size_t i = 0; i < kPlane; ++i) pixels[i * kChannels + c] = plane[i];
-  }
-  return absl::OkStatus();
+  const uint32_t digits[kChannels] = {digits_[0][index], digits_[1][index],
+                                      digits_[2][index]};
+  return StackPictures(*mnist_, digits, pixels);
 }
 
 int StackedMnistDataset::Label(size_t index,

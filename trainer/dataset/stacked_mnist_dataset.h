@@ -18,6 +18,14 @@
 
 namespace ddgan {
 
+// Makes one picture of several: `pixels`, interleaved rows, gets picture
+// `indices[c]` of `gray`, whose images have one channel, as channel c.
+// InvalidArgument if `pixels` are not as many bytes as the pictures have; else
+// fails as ImageDataset::Image does. Thread-safe.
+absl::Status StackPictures(const ImageDataset& gray,
+                           absl::Span<const uint32_t> indices,
+                           absl::Span<uint8_t> pixels);
+
 // 32x32 RGB, each channel a digit of MNIST's training images. Of N digits there
 // are 2N images, 120,000 of 60,000: each channel goes through two permutations
 // of the digits, one after the other, which are a function of the seed and of

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "engine/base/clock.h"
 #include "trainer/distributed/process_group.h"
-#include "trainer/step/adam.h"
+#include "trainer/networks/flat_parameters.h"
 
 namespace ddgan {
 

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/check_range.h"
 #include "engine/base/durable_file.h"
 #include "engine/base/folder.h"
 #include "engine/base/libtorch_errors.h"
@@ -29,6 +30,7 @@
 #include "engine/model/generator.h"
 #include "engine/model/generator_plan.h"
 #include "trainer/dataset/data_order.h"
+#include "trainer/networks/flat_parameters.h"
 #include "trainer/step/adam.h"
 
 namespace ddgan {
@@ -106,13 +108,10 @@ absl::Status CheckPictures(const ImageDataset& pictures,
 }
 
 absl::Status CheckTraining(const DigitClassifier::Training& training) {
-  if (training.epochs < 1 || training.epochs > 100) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("epochs is ", training.epochs, ", must be in [1, 100]"));
-  }
-  if (training.batch_size < 1 || training.batch_size > 4096) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "batch_size is ", training.batch_size, ", must be in [1, 4096]"));
+  for (const absl::Status& status :
+       {CheckRange("epochs", training.epochs, 1, 100),
+        CheckRange("batch_size", training.batch_size, 1, 4096)}) {
+    if (!status.ok()) return status;
   }
   if (!(training.learning_rate > 0 && training.learning_rate <= 1)) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -1,33 +1,25 @@
 #include "trainer/evaluation/model_pictures.h"
 
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/model_loader.h"
+#include "engine/checkpoint/version_path.h"
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 
 namespace ddgan {
 
 absl::StatusOr<Checkpoint> ReadVersionFolder(
     const std::filesystem::path& folder) {
-  std::error_code error;  // Such as that of an empty path.
-  // "/." drops a slash at the end, which would stand for an empty name.
-  const std::filesystem::path version_folder =
-      (std::filesystem::absolute(folder, error) / ".")
-          .lexically_normal()
-          .parent_path();
-  const std::string model = version_folder.parent_path().filename().string();
-  const std::optional<int64_t> version =
-      ParseVersionName(version_folder.filename().string());
-  if (!version.has_value() || !IsModelName(model)) {
+  const std::optional<VersionPath> path = ParseVersionPath(folder);
+  if (!path.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--model is '", folder.string(),
                      "', must end in MODEL/VERSION, a name and a number"));
   }
-  absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(
-      version_folder.parent_path().parent_path(), model, *version);
+  absl::StatusOr<Checkpoint> checkpoint =
+      ReadCheckpoint(path->model_root, path->model, path->version);
   if (!checkpoint.ok()) {
     return absl::Status(checkpoint.status().code(),
                         absl::StrCat("--model is '", folder.string(),

@@ -44,7 +44,7 @@ absl::StatusOr<SampleGrid> ArrangeDenoisingStrip(
     }
   }
   if (shape.channels < 1 || shape.height < 1 || shape.width < 1) {
-    return ArrangeGrid({}, shape).status();
+    return ArrangeSamples({}, shape).status();
   }
 
   const size_t image_bytes =
@@ -68,7 +68,7 @@ absl::StatusOr<SampleGrid> ArrangeDenoisingStrip(
   options.columns = static_cast<int>(columns.size());
   options.gap = kGap;
   options.background = kBackground;
-  absl::StatusOr<SampleGrid> strip = ArrangeGrid(images, shape, options);
+  absl::StatusOr<SampleGrid> strip = ArrangeSamples(images, shape, options);
   if (!strip.ok()) return strip.status();
   for (size_t column = 2; column < columns.size(); column += 2) {
     DrawLine(column, shape, &*strip);

@@ -21,7 +21,8 @@ namespace ddgan {
 // `columns` are these in that order, an odd number of at least 3 (2T + 1); each
 // holds all images in the same order, whole images of `shape` as interleaved
 // rows (H, W, C), one after the other.
-// InvalidArgument if the columns are not alike or too few, or as ArrangeGrid.
+// InvalidArgument if the columns are not alike or too few, or as
+// ArrangeSamples.
 absl::StatusOr<SampleGrid> ArrangeDenoisingStrip(
     absl::Span<const std::vector<uint8_t>> columns, const ImageShape& shape);
 

@@ -24,9 +24,9 @@ size_t SmallestSquareSide(size_t count) {
 
 }  // namespace
 
-absl::StatusOr<SampleGrid> ArrangeGrid(absl::Span<const uint8_t> images,
-                                       const ImageShape& shape,
-                                       const SampleGridOptions& options) {
+absl::StatusOr<SampleGrid> ArrangeSamples(absl::Span<const uint8_t> images,
+                                          const ImageShape& shape,
+                                          const SampleGridOptions& options) {
   if (shape.channels < 1 || shape.channels > 4 || shape.height < 1 ||
       shape.height > kMaxSide || shape.width < 1 || shape.width > kMaxSide) {
     return absl::InvalidArgumentError(
@@ -78,7 +78,8 @@ absl::StatusOr<SampleGrid> ArrangeGrid(absl::Span<const uint8_t> images,
 absl::StatusOr<std::string> EncodeSampleGrid(absl::Span<const uint8_t> images,
                                              const ImageShape& shape,
                                              const SampleGridOptions& options) {
-  const absl::StatusOr<SampleGrid> grid = ArrangeGrid(images, shape, options);
+  const absl::StatusOr<SampleGrid> grid =
+      ArrangeSamples(images, shape, options);
   if (!grid.ok()) return grid.status();
   return EncodePng(grid->pixels, grid->shape);
 }

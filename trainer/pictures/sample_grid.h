@@ -30,9 +30,9 @@ struct SampleGrid {
 // other. They fill the grid row by row from the top left.
 // InvalidArgument if there is none, if they are no whole images, or if shape
 // or options make no sense.
-absl::StatusOr<SampleGrid> ArrangeGrid(absl::Span<const uint8_t> images,
-                                       const ImageShape& shape,
-                                       const SampleGridOptions& options = {});
+absl::StatusOr<SampleGrid> ArrangeSamples(
+    absl::Span<const uint8_t> images, const ImageShape& shape,
+    const SampleGridOptions& options = {});
 
 // The grid as PNG bytes.
 absl::StatusOr<std::string> EncodeSampleGrid(

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "engine/api/generation.h"
+#include "engine/base/check_range.h"
 #include "engine/imaging/png_encoder.h"
 #include "trainer/dataset/gaussian_mixture.h"
 
@@ -182,11 +183,10 @@ absl::Status Check(absl::Span<const ScatterPanel> panels,
     return absl::InvalidArgumentError(absl::StrCat(
         "there are ", panels.size(), " panels, must be 1 to ", kMaxPanels));
   }
-  if (options.panel_size < kMinPanelSize ||
-      options.panel_size > kMaxPanelSize) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("panel_size is ", options.panel_size, ", must be in [",
-                     kMinPanelSize, ", ", kMaxPanelSize, "]"));
+  if (absl::Status status = CheckRange("panel_size", options.panel_size,
+                                       kMinPanelSize, kMaxPanelSize);
+      !status.ok()) {
+    return status;
   }
   if (!(options.limit > 0 && options.limit <= kMaxLimit)) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -17,11 +17,11 @@ namespace ddgan {
 // client that is slow to read holds it up for some seconds at most.
 class MetricsPage {
  public:
-  // `address` is host:port, an IPv6 host in brackets ("[::1]:9090"); port 0
-  // lets the system choose. `metrics` gives the page's text; it is called on
-  // the page's threads, two at a time, and not after the destructor.
+  // `address` is as ParseListenAddress takes it; port 0 lets the system choose.
+  // `metrics` gives the page's text; it is called on the page's threads, two at
+  // a time, and not after the destructor.
   //   InvalidArgument     `address` is no host:port
-  //   FailedPrecondition  it cannot be listened on
+  //   FailedPrecondition  it cannot be listened on; says why
   static absl::StatusOr<std::unique_ptr<MetricsPage>> Start(
       const std::string& address, std::function<std::string()> metrics);
 

@@ -3,7 +3,6 @@
 #ifndef DDGAN_TRAINER_RUN_PROGRESS_DISPLAY_H_
 #define DDGAN_TRAINER_RUN_PROGRESS_DISPLAY_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -15,7 +14,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engine/base/clock.h"
-#include "trainer/run/progress.h"
+#include "engine/base/progress_bar.h"
+#include "trainer/run/training_progress.h"
 
 namespace ddgan {
 
@@ -28,10 +28,6 @@ enum class ProgressMode {
 // "auto", "bar" or "lines". InvalidArgument that names --progress otherwise.
 absl::StatusOr<ProgressMode> ParseProgressMode(absl::string_view text);
 
-// Columns of the terminal that the file descriptor is; 0 if it is none or does
-// not say.
-int TerminalColumns(int descriptor);
-
 // Thread-safe.
 class ProgressDisplay {
  public:
@@ -39,16 +35,14 @@ class ProgressDisplay {
     ProgressMode mode = ProgressMode::kAuto;
     // Whether the sink is a terminal (isatty).
     bool is_terminal = false;
-    // Asked before each redraw, so that the bar follows a resized window; 80 is
-    // taken for 0 or an empty function.
+    // Of the terminal, as TerminalLine asks for them.
     std::function<int()> columns;
     int batch_size = 1;     // Images per step. >= 1
     int64_t log_every = 1;  // Steps between two lines. >= 1
   };
 
-  // Called with text to write and flush as it is, control characters included:
-  // one call for each thing shown, never two at a time.
-  using Sink = std::function<void(const std::string& text)>;
+  // One call for each thing shown, never two at a time.
+  using Sink = TerminalLine::Sink;
 
   // The clock must outlive the display.
   ProgressDisplay(const Options& options, Sink sink, Clock* clock);
@@ -60,7 +54,7 @@ class ProgressDisplay {
   // After each step. A bar is redrawn at most 5 times per second, and at the
   // last step; a line is printed at each multiple of log_every and at the last
   // step.
-  void Update(const Progress& progress);
+  void Update(const TrainingProgress& progress);
 
   // Prints `line` (without its line break), above the bar if there is one.
   void Print(const std::string& line);
@@ -70,9 +64,8 @@ class ProgressDisplay {
   void Finish();
 
  private:
-  // `text` is what comes first, on lines of its own.
-  void Redraw(const std::string& text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  int Width() const;
+  // `above` is as of TerminalLine::Draw.
+  void Redraw(const std::string& above) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
   const Options options_;
@@ -81,10 +74,9 @@ class ProgressDisplay {
   Clock* const clock_;
 
   absl::Mutex mu_;
-  // Characters of the bar that stands on the current line.
-  size_t drawn_ ABSL_GUARDED_BY(mu_) = 0;
+  TerminalLine line_ ABSL_GUARDED_BY(mu_);
   absl::Time drawn_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
-  std::optional<Progress> progress_ ABSL_GUARDED_BY(mu_);
+  std::optional<TrainingProgress> progress_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
 
 #include <cerrno>
 #include <fstream>
@@ -148,6 +149,32 @@ absl::Status LoadTrainingState(const std::filesystem::path& folder,
   for (const auto& [name, tensor] : tensors) {
     tensor.copy_(at::from_blob(const_cast<char*>(view->Find(name)->data.data()),
                                tensor.sizes(), at::kFloat));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ShareTrainingState(ProcessGroup& group, TrainingStep& training,
+                                int64_t* steps_done) {
+  if (group.size() == 1) return absl::OkStatus();
+  const at::Tensor& generator = training.generator_parameters().values();
+  const at::Tensor& discriminator =
+      training.discriminator_parameters().values();
+  const at::Tensor steps =
+      at::full({1}, *steps_done, generator.options().dtype(at::kLong));
+  if (absl::Status status = group.BroadcastFromFirst(steps); !status.ok())
+    return status;
+  *steps_done = steps.item<int64_t>();
+  std::vector<at::Tensor> shared = {generator, discriminator};
+  if (*steps_done > 0) {
+    // Memory for the average, which no process but the first has yet.
+    if (!training.ema().values().defined()) training.ema().Update(generator);
+    shared.clear();
+    for (auto& [name, tensor] : TrainingStateTensors(training))
+      shared.push_back(tensor);
+  }
+  for (const at::Tensor& tensor : shared) {
+    if (absl::Status status = group.BroadcastFromFirst(tensor); !status.ok())
+      return status;
   }
   return absl::OkStatus();
 }

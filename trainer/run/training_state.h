@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/model/generator_plan.h"
+#include "trainer/distributed/process_group.h"
 #include "trainer/step/training_step.h"
 
 namespace ddgan {
@@ -43,6 +44,12 @@ absl::Status LoadTrainingState(const std::filesystem::path& folder,
                                int64_t steps_done,
                                const StateIdentity& identity,
                                TrainingStep& training);
+
+// Every process goes on from what the first one has: its steps done, and its
+// state after them. Before the first step only drawn or loaded weights can
+// differ. A collective; errors as ProcessGroup::BroadcastFromFirst.
+absl::Status ShareTrainingState(ProcessGroup& group, TrainingStep& training,
+                                int64_t* steps_done);
 
 // The generator's averaged weights as the bytes of model.safetensors, under the
 // names of `plan`, with the run's configuration as "training_config" in the

@@ -1,40 +1,13 @@
-// All parameters of one network in one buffer, and Adam over it: one fused
-// update instead of one per tensor, and a state that is three vectors.
+// Adam over all parameters of one network at once: one fused update instead of
+// one per tensor, and a state that is three vectors.
 #ifndef DDGAN_TRAINER_STEP_ADAM_H_
 #define DDGAN_TRAINER_STEP_ADAM_H_
 
 #include <ATen/core/Tensor.h>
 
-#include "engine/model/generator.h"
+#include "trainer/networks/flat_parameters.h"
 
 namespace ddgan {
-
-// Trainable parameters as views of one contiguous vector, gradients likewise.
-// Thread-compatible.
-class FlatParameters {
- public:
-  // Copies `initial` to `device`.
-  FlatParameters(const Parameters& initial, const at::Device& device);
-
-  // Leaf tensors that require grad, with the shapes of `initial`; their
-  // gradients accumulate into gradient().
-  const Parameters& tensors() const { return tensors_; }
-  // Float32 [n]: every parameter, in order. Written by the optimiser.
-  const at::Tensor& values() const { return values_; }
-  const at::Tensor& gradient() const { return gradient_; }
-
-  // `flat` [n] cut into the parameters' shapes; views, not copies.
-  Parameters Split(const at::Tensor& flat) const;
-
-  void ZeroGradient();
-  // Whether autograd computes gradients for these parameters.
-  void SetRequiresGrad(bool requires_grad);
-
- private:
-  at::Tensor values_;
-  at::Tensor gradient_;
-  Parameters tensors_;
-};
 
 // Adam (Kingma and Ba, ICLR 2015) with betas (0.5, 0.9) and eps 1e-8
 // (spec 5.2). Thread-compatible.

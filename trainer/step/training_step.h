@@ -16,6 +16,7 @@
 #include "engine/diffusion/diffusion.h"
 #include "trainer/distributed/gradient_reducer.h"
 #include "trainer/distributed/process_group.h"
+#include "trainer/networks/flat_parameters.h"
 #include "trainer/networks/networks.h"
 #include "trainer/step/adam.h"
 #include "trainer/step/ema_weights.h"

@@ -36,7 +36,7 @@ void ToPixels(absl::Span<const float> planes, const ImageShape& shape,
   }
 }
 
-void StepRow(const Model& model, SamplerRow& row, RowScratch& scratch) {
+void RunRow(const Model& model, SamplerRow& row, RowScratch& scratch) {
   const ModelConfig& config = model.config();
   const int t = row.step;
   const int64_t numel = static_cast<int64_t>(config.num_channels) *
@@ -155,7 +155,7 @@ class Sampler::Threads {
       const Model& model = *model_;
       mutex_.Unlock();
       absl::Status status =
-          CatchThrown("denoising step", [&] { StepRow(model, row, scratch); });
+          CatchThrown("denoising step", [&] { RunRow(model, row, scratch); });
       mutex_.Lock();
       if (!status.ok()) status_.Update(std::move(status));
       ++done_;

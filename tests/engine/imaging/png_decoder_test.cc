@@ -312,6 +312,19 @@ TEST(PngDecoderTest, RefusesFilesOverALimitByTheirHeaderAlone) {
   ExpectRefused(DecodePng(GrayRow(), limits), "bytes, allowed are at most");
 }
 
+TEST(PngDecoderTest, ReadsTheShapeFromTheHeaderAlone) {
+  const auto shape_of = [](int color_type) {
+    return ReadPngShape(kSignature + Header(2048, 7, 8, color_type));
+  };
+  EXPECT_EQ(*shape_of(PNG_COLOR_TYPE_GRAY_ALPHA), (ImageShape{1, 7, 2048}));
+  EXPECT_EQ(*shape_of(PNG_COLOR_TYPE_RGB), (ImageShape{3, 7, 2048}));
+  EXPECT_EQ(*shape_of(PNG_COLOR_TYPE_PALETTE), (ImageShape{3, 7, 2048}));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      ReadPngShape(kSignature + Header(2049, 7, 8, PNG_COLOR_TYPE_RGB))
+          .status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(ReadPngShape("no PNG").status()));
+}
+
 TEST(PngDecoderTest, RefusesWhatIsNoPng) {
   ExpectRefused(DecodePng(""), "these 0 bytes do not begin as a PNG file does");
   ExpectRefused(DecodePng("\xff\xd8\xff\xe0 a JPEG file, for example"),

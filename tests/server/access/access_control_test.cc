@@ -71,6 +71,22 @@ TEST(DecideAccessTest, NamesTheTenantOfAnAdmittedCall) {
   EXPECT_EQ(decision.tenant->name, "studio");
 }
 
+TEST(TenantOfTest, IsWhoseTokenItIsAndNothingElse) {
+  const auto tenant_of =
+      [](const std::vector<absl::string_view>& authorization) {
+        return TenantOf(*Tokens(), authorization);
+      };
+  for (const char* token :
+       {"Bearer generate", "bearer read", "Bearer admin", "Bearer brief"}) {
+    ASSERT_NE(tenant_of({token}), nullptr) << token;
+    EXPECT_EQ(tenant_of({token})->name, "studio");
+  }
+  EXPECT_EQ(tenant_of({}), nullptr);
+  EXPECT_EQ(tenant_of({"Bearer nobody's"}), nullptr);
+  EXPECT_EQ(tenant_of({"Basic generate"}), nullptr);
+  EXPECT_EQ(tenant_of({"Bearer generate", "Bearer generate"}), nullptr);
+}
+
 TEST(DecideAccessTest, SchemesKnowNoCaseButTokensDo) {
   EXPECT_TRUE(Decide(kGenerate, {"bearer generate"}).status.ok());
   EXPECT_TRUE(Decide(kGenerate, {"BEARER generate"}).status.ok());

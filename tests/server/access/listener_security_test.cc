@@ -5,7 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/telemetry/prometheus_observer.h"
+#include "server/telemetry/access_log.h"
+#include "server/telemetry/metrics.h"
 #include "tests/fakes/temporary_folder.h"
 #include "tests/fakes/test_certificates.h"
 
@@ -96,7 +97,7 @@ class ListenerSecurityTest : public ::testing::Test {
   }
 
   const TemporaryFolder folder_;
-  PrometheusObserver metrics_{RealClock()};
+  Metrics metrics_{RealClock()};
   AccessLog access_log_{AccessLogLevel::kNone, LogFormat::kText, nullptr};
   SecurityOptions options_;
 };

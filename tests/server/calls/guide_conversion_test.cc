@@ -38,8 +38,11 @@ TEST(GuideConversionTest, DecodesThePictureAndRefusesOtherSizesUnlessAsked) {
   v1::Guide wire = SmallGuide();
   const absl::StatusOr<Guide> guide = ConvertGuide(wire);
   ASSERT_TRUE(guide.ok()) << guide.status();
-  EXPECT_EQ(guide->picture->shape, (ImageShape{1, 1, 2}));
-  EXPECT_THAT(guide->picture->pixels, ElementsAre(7, 200));
+  EXPECT_EQ(guide->picture_bytes, 2);
+  const absl::StatusOr<Picture> picture = DecodeGuide(wire);
+  ASSERT_TRUE(picture.ok()) << picture.status();
+  EXPECT_EQ(picture->shape, (ImageShape{1, 1, 2}));
+  EXPECT_THAT(picture->pixels, ElementsAre(7, 200));
   EXPECT_EQ(guide->steps, 3);
   EXPECT_EQ(guide->fit, GuideFit::kRefuse);
 
@@ -74,13 +77,24 @@ TEST(GuideConversionTest, RefusesWhatIsNoPngWithinTheLimits) {
   const std::string png = guide.png();
   guide.clear_png();
   ExpectRefused(guide, "guide.png", "0 bytes", "as a PNG file does");
-  guide.set_png(png.substr(0, png.size() / 2));
-  ExpectRefused(guide, "guide.png", "damaged", "ends before");
+  guide.set_png(png.substr(0, 20));
+  ExpectRefused(guide, "guide.png", "damaged", "IHDR");
   guide.set_png(png + std::string(1 << 20, ' '));
   ExpectRefused(guide, "guide.png", "bytes", "at most 1048576");
   const std::vector<uint8_t> pixels(2049);
   guide.set_png(*EncodePng(pixels, {1, 1, 2049}));
   ExpectRefused(guide, "guide.png", "2049x1", "2048x2048");
+}
+
+TEST(GuideConversionTest, FindsDamageBehindTheHeaderWhenItDecodes) {
+  v1::Guide guide = SmallGuide();
+  guide.mutable_png()->resize(guide.png().size() / 2);
+  EXPECT_TRUE(ConvertGuide(guide).ok());
+  const absl::Status status = DecodeGuide(guide).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("guide.png"), HasSubstr("damaged"),
+                    HasSubstr("ends before")));
 }
 
 }  // namespace

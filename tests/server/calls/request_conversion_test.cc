@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/access/caller_name.h"
 
 namespace ddgan {
 namespace {
@@ -112,10 +113,10 @@ TEST(RequestConversionTest, RefusesALastIndexPast32BitsInsteadOfWrapping) {
 
 TEST(RequestConversionTest, RefusesAnOverlongModelNameWithoutRepeatingIt) {
   v1::GenerateRequest request = RequestFor(1);
-  request.set_model(std::string(kMaxModelNameSize, 'm'));
+  request.set_model(std::string(kMaxNameSize, 'm'));
   EXPECT_TRUE(Convert(request).ok());
   request.set_model(std::string(60000, 'm'));
-  ExpectRefused(request, "model", "60000 bytes", "[0, 128]");
+  ExpectRefused(request, "model", "60000 bytes", "[0, 64]");
   EXPECT_LT(Convert(request).status().message().size(), 200u);
 }
 
@@ -155,106 +156,13 @@ TEST(RequestConversionTest, TellsWhatIsKnownOfAnAcceptedStream) {
   EXPECT_EQ(accepted.expected_start().nanos(), 250'000'000);
 }
 
-ModelVersionStatus VersionIn(VersionState state, int64_t version) {
-  ModelVersionStatus status;
-  status.identity = {"digits", version, "dd"};
-  status.state = state;
-  status.reason = "why";
-  status.shape = {1, 32, 28};
-  status.num_timesteps = 4;
-  status.training_step = 1000;
-  status.dataset = "mnist";
-  status.loaded_at = absl::FromUnixMillis(12'250);
-  return status;
-}
-
-TEST(RequestConversionTest, TellsAllAboutAVersionThatIsLoaded) {
-  for (VersionState state : {VersionState::kLive, VersionState::kLoaded}) {
-    const v1::Model model =
-        ConvertModel({"digits", std::nullopt, {VersionIn(state, 2)}});
-    EXPECT_EQ(model.name(), "digits");
-    ASSERT_EQ(model.versions_size(), 1);
-    const v1::ModelVersion& version = model.versions(0);
-    EXPECT_EQ(version.version(), 2);
-    EXPECT_EQ(version.checkpoint_digest(), "dd");
-    EXPECT_EQ(version.reason(), "why");
-    EXPECT_EQ(version.shape().height(), 32u);
-    EXPECT_EQ(version.shape().width(), 28u);
-    EXPECT_EQ(version.num_timesteps(), 4u);
-    EXPECT_EQ(version.training_step(), 1000);
-    EXPECT_EQ(version.dataset(), "mnist");
-    EXPECT_EQ(version.loaded_at().seconds(), 12);
-    EXPECT_EQ(version.loaded_at().nanos(), 250'000'000);
-  }
-}
-
-TEST(RequestConversionTest, TellsOnlyTheReasonOfAVersionThatIsNotLoaded) {
-  for (VersionState state : {VersionState::kOnDisk, VersionState::kLoading,
-                             VersionState::kWaiting, VersionState::kRefused}) {
-    const v1::Model model =
-        ConvertModel({"digits", std::nullopt, {VersionIn(state, 2)}});
-    const v1::ModelVersion& version = model.versions(0);
-    EXPECT_EQ(version.version(), 2);
-    EXPECT_EQ(version.checkpoint_digest(), "dd");
-    EXPECT_EQ(version.reason(), "why");
-    EXPECT_FALSE(version.has_shape());
-    EXPECT_FALSE(version.has_loaded_at());
-    EXPECT_EQ(version.num_timesteps(), 0u);
-  }
-}
-
-TEST(RequestConversionTest, GivesEveryStateItsOwnName) {
-  const std::pair<VersionState, v1::ModelVersionState> cases[] = {
-      {VersionState::kOnDisk, v1::MODEL_VERSION_STATE_ON_DISK},
-      {VersionState::kLoading, v1::MODEL_VERSION_STATE_LOADING},
-      {VersionState::kWaiting, v1::MODEL_VERSION_STATE_WAITING},
-      {VersionState::kLive, v1::MODEL_VERSION_STATE_LIVE},
-      {VersionState::kLoaded, v1::MODEL_VERSION_STATE_LOADED},
-      {VersionState::kRefused, v1::MODEL_VERSION_STATE_REFUSED},
-  };
-  for (const auto& [state, wanted] : cases) {
-    EXPECT_EQ(ConvertModel({"digits", std::nullopt, {VersionIn(state, 1)}})
-                  .versions(0)
-                  .state(),
-              wanted);
-  }
-}
-
-TEST(RequestConversionTest, SaysWhichVersionIsLiveAndWhichIsPinned) {
-  const v1::Model neither = ConvertModel(
-      {"digits", std::nullopt, {VersionIn(VersionState::kRefused, 2)}});
-  EXPECT_FALSE(neither.has_live_version());
-  EXPECT_FALSE(neither.has_pinned_version());
-  const v1::Model both = ConvertModel(
-      {"digits",
-       4,
-       {VersionIn(VersionState::kLoading, 4), VersionIn(VersionState::kLive, 3),
-        VersionIn(VersionState::kLoaded, 2)}});
-  EXPECT_EQ(both.live_version(), 3);
-  EXPECT_EQ(both.pinned_version(), 4);
-}
-
-TEST(RequestConversionTest, KeepsTheEnginesOrderOfModelsAndVersions) {
-  const v1::ListModelsResponse list =
-      ConvertModelList({{"cats", std::nullopt, {}},
-                        {"digits",
-                         std::nullopt,
-                         {VersionIn(VersionState::kLive, 10),
-                          VersionIn(VersionState::kLoaded, 9)}}});
-  ASSERT_EQ(list.models_size(), 2);
-  EXPECT_EQ(list.models(0).name(), "cats");
-  EXPECT_EQ(list.models(0).versions_size(), 0);
-  EXPECT_EQ(list.models(1).versions(0).version(), 10);
-  EXPECT_EQ(list.models(1).versions(1).version(), 9);
-}
-
 TEST(RequestConversionTest, RefusesToActOnNoModelOrNoVersion) {
   EXPECT_EQ(CheckModelName("").message(),
-            "model: name of 0 bytes, allowed are [1, 128]");
-  EXPECT_EQ(CheckModelName(std::string(129, 'm')).message(),
-            "model: name of 129 bytes, allowed are [1, 128]");
+            "model: name of 0 bytes, allowed are [1, 64]");
+  EXPECT_EQ(CheckModelName(std::string(65, 'm')).message(),
+            "model: name of 65 bytes, allowed are [1, 64]");
   EXPECT_TRUE(absl::IsInvalidArgument(CheckModelName("")));
-  EXPECT_TRUE(CheckModelName(std::string(128, 'm')).ok());
+  EXPECT_TRUE(CheckModelName(std::string(64, 'm')).ok());
   for (int64_t version : {int64_t{0}, int64_t{-3}}) {
     EXPECT_EQ(CheckVersion(version),
               absl::InvalidArgumentError(

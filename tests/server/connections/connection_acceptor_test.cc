@@ -28,6 +28,7 @@
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "server/telemetry/metrics.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/temporary_folder.h"
 
@@ -136,7 +137,7 @@ class ConnectionAcceptorTest : public ::testing::Test {
   }
 
   ManualClock clock_;
-  PrometheusObserver metrics_{&clock_};
+  Metrics metrics_{&clock_};
   std::unique_ptr<ConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -222,6 +223,33 @@ TEST_F(ConnectionAcceptorTest, GoesOnAfterDescriptorsRanOut) {
     held.emplace_back(acceptor_->port(), "127.0.0.2");
     EXPECT_FALSE(held.back().IsServed());
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  }
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("ddgan_connections_refused_total{reason="
+                        "\"descriptors\"} 1"));
+  EXPECT_TRUE(Check(Channel()).ok());
+}
+
+// Scrapes, probes and the files of new versions need some.
+TEST_F(ConnectionAcceptorTest, LeavesTheLastDescriptorsToOthers) {
+  Start({.total = 100, .per_peer = 100});
+  EXPECT_TRUE(Connection(acceptor_->port(), "127.0.0.2").IsServed());
+  WaitForOpen(0);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  // The client, and the two that a connection takes, leave 13 of these.
+  const int next = dup(0);
+  close(next);
+  rlimit limit = before;
+  limit.rlim_cur = next + 16;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_FALSE(Connection(acceptor_->port(), "127.0.0.2").IsServed());
+  std::vector<int> others;
+  for (int i = 0; i < 10; ++i) others.push_back(dup(0));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  for (const int descriptor : others) {
+    EXPECT_GE(descriptor, 0);
+    close(descriptor);
   }
   EXPECT_THAT(metrics_.Text(),
               HasSubstr("ddgan_connections_refused_total{reason="

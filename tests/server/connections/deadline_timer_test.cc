@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
@@ -9,6 +10,11 @@
 
 namespace ddgan {
 namespace {
+
+TEST(DeadlineTimerTest, TakesNoClockThatCanBeSet) {
+  static_assert(std::is_constructible_v<DeadlineTimer, MonotonicClock*>);
+  static_assert(!std::is_constructible_v<DeadlineTimer, Clock*>);
+}
 
 TEST(DeadlineTimerTest, CallsInTheOrderOfTheDeadlines) {
   ManualClock clock;

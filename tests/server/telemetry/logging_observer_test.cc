@@ -41,8 +41,7 @@ class LoggingObserverTest : public ::testing::Test {
 
   const std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
   std::ostringstream log_;
-  RecordingObserver next_;
-  LoggingObserver observer_{&next_};
+  LoggingObserver<RecordingObserver> observer_;
 };
 
 TEST_F(LoggingObserverTest, TellsTheLifeOfAVersionAndPassesItOn) {
@@ -55,7 +54,7 @@ TEST_F(LoggingObserverTest, TellsTheLifeOfAVersionAndPassesItOn) {
             "info model digits version 3 loaded in 2.34 s, digest digest3\n"
             "info model digits version 3 is live\n"
             "info model digits version 2 unloaded\n");
-  const RecordingObserver::Events events = next_.events();
+  const RecordingObserver::Events events = observer_.events();
   EXPECT_THAT(events.reload_phases, SizeIs(1));
   EXPECT_THAT(events.reloads, SizeIs(1));
   EXPECT_THAT(events.live_versions, ElementsAre(Digits(3)));
@@ -82,7 +81,7 @@ TEST_F(LoggingObserverTest, SaysOnceThatAVersionWaits) {
             "RESOURCE_EXHAUSTED: needs 3 MiB\n");
   EXPECT_EQ(wait("needs 3 MiB"), "");
   EXPECT_NE(wait("needs 2 MiB"), "");
-  EXPECT_THAT(next_.events().reloads, SizeIs(3));
+  EXPECT_THAT(observer_.events().reloads, SizeIs(3));
 }
 
 TEST_F(LoggingObserverTest, TellsPins) {
@@ -91,19 +90,19 @@ TEST_F(LoggingObserverTest, TellsPins) {
   EXPECT_EQ(Logged(),
             "info model digits pinned to version 3\n"
             "info model digits is not pinned any more\n");
-  EXPECT_THAT(next_.events().pins, SizeIs(2));
+  EXPECT_THAT(observer_.events().pins, SizeIs(2));
 }
 
 TEST_F(LoggingObserverTest, PassesOnHowManyVersionsAreRefused) {
   observer_.OnRefusedVersions("digits", {0, 2});
-  EXPECT_EQ(next_.events().refused_versions["digits"][1], 2);
+  EXPECT_EQ(observer_.events().refused_versions["digits"][1], 2);
 }
 
 TEST_F(LoggingObserverTest, TellsWhatIsOddAboutADevice) {
   observer_.OnDeviceNotice("cuda:1", "digits/3: batches of 4 run as others");
   EXPECT_EQ(Logged(),
             "warning device cuda:1: digits/3: batches of 4 run as others\n");
-  EXPECT_THAT(next_.events().device_notices, SizeIs(1));
+  EXPECT_THAT(observer_.events().device_notices, SizeIs(1));
 }
 
 }  // namespace

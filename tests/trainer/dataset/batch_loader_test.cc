@@ -330,16 +330,16 @@ TEST_F(BatchLoaderTest, NamesOptionsOutOfRange) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), HasSubstr(reason));
   };
-  expect_refused(OptionsOf(11, {0}), "batch_size = 11, allowed are 1 to 10");
-  expect_refused(OptionsOf(0, {0}), "batch_size = 0");
-  expect_refused(OptionsOf(4, {}), "rows = 0, allowed are 1 to 4");
-  expect_refused(OptionsOf(4, {0, 4}), "row = 4, allowed are 0 to 3");
+  expect_refused(OptionsOf(11, {0}), "batch_size is 11, must be in [1, 10]");
+  expect_refused(OptionsOf(0, {0}), "batch_size is 0");
+  expect_refused(OptionsOf(4, {}), "rows is 0, must be in [1, 4]");
+  expect_refused(OptionsOf(4, {0, 4}), "row is 4, must be in [0, 3]");
   BatchLoader::Options options = OptionsOf(4, {0});
   options.threads = 0;
-  expect_refused(options, "threads = 0, allowed are 1 to 256");
+  expect_refused(options, "threads is 0, must be in [1, 256]");
   options = OptionsOf(4, {0});
   options.prefetch = 65;
-  expect_refused(options, "prefetch = 65, allowed are 1 to 64");
+  expect_refused(options, "prefetch is 65, must be in [1, 64]");
   EXPECT_TRUE(absl::IsInvalidArgument(
       Create(dataset, OptionsOf(4, {0}))->Batch(-1).status()));
 }

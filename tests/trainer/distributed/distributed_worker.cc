@@ -28,14 +28,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "engine/base/clock.h"
+#include "trainer/distributed/agreement.h"
 #include "trainer/distributed/gradient_reducer.h"
 #include "trainer/distributed/process_environment.h"
 #include "trainer/distributed/process_group.h"
-#include "trainer/step/adam.h"
+#include "trainer/networks/flat_parameters.h"
 
 namespace ddgan {
 namespace {
@@ -121,6 +123,32 @@ void Collectives() {
   RequireSameEverywhere(*group, flat);
 
   RequireOk(group->Barrier());
+}
+
+void Agreement() {
+  const std::unique_ptr<ProcessGroup> group = JoinOrExit(kLongTimeout);
+  const int rank = group->rank();
+  const int last = group->size() - 1;
+  Require(*LargestOf(*group, 5 - rank) == 5, "LargestOf");
+  Require(*SumOf(*group, rank) == last * (last + 1) / 2, "SumOf");
+
+  RequireOk(CheckSameEverywhere(*group, {{"another size", "7"}}));
+  const absl::Status differs = CheckSameEverywhere(
+      *group,
+      {{"another size", "7"}, {"another seed", rank == last ? "2" : "1"}});
+  Require(absl::IsInvalidArgument(differs), differs.ToString());
+  Require(absl::StrContains(differs.message(),
+                            absl::StrCat("rank ", last, " has another seed")),
+          differs.ToString());
+
+  const absl::Status full = absl::ResourceExhaustedError("the disk is full");
+  RequireOk(AgreeOnEnd(*group, absl::OkStatus()));
+  const absl::Status end =
+      AgreeOnEnd(*group, rank == 0 ? full : absl::OkStatus());
+  Require(end.code() == full.code(), end.ToString());
+  const absl::Status own =
+      AgreeOnEnd(*group, rank == last ? full : absl::OkStatus());
+  Require(own == (rank == last ? full : absl::OkStatus()), own.ToString());
 }
 
 void RefusesTensor() {
@@ -336,6 +364,7 @@ void ReducerLastIsKilled() {
 int Main(int argc, char** argv) {
   const std::map<std::string, std::function<void()>> scenarios = {
       {"collectives", Collectives},
+      {"agreement", Agreement},
       {"refuses_tensor", RefusesTensor},
       {"join", [] { Join(kShortTimeout); }},
       {"join_patiently", [] { Join(kMediumTimeout); }},

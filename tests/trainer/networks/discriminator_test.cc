@@ -11,8 +11,8 @@
 #include <string>
 
 #include "tests/golden/fixture.h"
+#include "trainer/networks/flat_parameters.h"
 #include "trainer/networks/losses.h"
-#include "trainer/step/adam.h"
 
 namespace ddgan {
 namespace {

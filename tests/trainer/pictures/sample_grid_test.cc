@@ -19,7 +19,7 @@ TEST(SampleGridTest, FillsRowsFromTheTopLeftAndLeavesTheRestEmpty) {
   SampleGridOptions options;
   options.gap = 1;
   options.background = 9;
-  const SampleGrid grid = ArrangeGrid(images, {1, 1, 2}, options).value();
+  const SampleGrid grid = ArrangeSamples(images, {1, 1, 2}, options).value();
   EXPECT_EQ(grid.shape, (ImageShape{1, 5, 7}));
   EXPECT_THAT(grid.pixels, ElementsAre(9, 9, 9, 9, 9, 9, 9,  //
                                        9, 1, 2, 9, 3, 4, 9,  //
@@ -33,7 +33,7 @@ TEST(SampleGridTest, KeepsTheChannelsOfAPixelTogether) {
   std::iota(images.begin(), images.end(), uint8_t{0});
   SampleGridOptions options;
   options.gap = 0;
-  const SampleGrid grid = ArrangeGrid(images, {3, 2, 1}, options).value();
+  const SampleGrid grid = ArrangeSamples(images, {3, 2, 1}, options).value();
   EXPECT_EQ(grid.shape, (ImageShape{3, 2, 2}));
   EXPECT_THAT(grid.pixels, ElementsAre(0, 1, 2, 6, 7, 8,  //
                                        3, 4, 5, 9, 10, 11));
@@ -43,13 +43,13 @@ TEST(SampleGridTest, IsAboutSquareUnlessColumnsAreGiven) {
   const std::vector<uint8_t> images(10);
   SampleGridOptions options;
   options.gap = 0;
-  EXPECT_EQ(ArrangeGrid(images, {1, 1, 1}, options)->shape,
+  EXPECT_EQ(ArrangeSamples(images, {1, 1, 1}, options)->shape,
             (ImageShape{1, 3, 4}));
   options.columns = 5;
-  EXPECT_EQ(ArrangeGrid(images, {1, 1, 1}, options)->shape,
+  EXPECT_EQ(ArrangeSamples(images, {1, 1, 1}, options)->shape,
             (ImageShape{1, 2, 5}));
   options.columns = 1000;  // No wider than the images fill.
-  EXPECT_EQ(ArrangeGrid(images, {1, 1, 1}, options)->shape,
+  EXPECT_EQ(ArrangeSamples(images, {1, 1, 1}, options)->shape,
             (ImageShape{1, 1, 10}));
 }
 
@@ -63,7 +63,7 @@ TEST(SampleGridTest, RefusesWhatIsNoWholeNumberOfImages) {
   const std::vector<uint8_t> images(10);
   const auto code = [&](const ImageShape& shape,
                         const SampleGridOptions& options = {}) {
-    return ArrangeGrid(images, shape, options).status().code();
+    return ArrangeSamples(images, shape, options).status().code();
   };
   EXPECT_EQ(code({1, 3, 1}), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code({1, 11, 1}), absl::StatusCode::kInvalidArgument);
@@ -75,7 +75,7 @@ TEST(SampleGridTest, RefusesWhatIsNoWholeNumberOfImages) {
   options = {};
   options.gap = -1;
   EXPECT_EQ(code({1, 1, 1}, options), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(ArrangeGrid({}, {1, 1, 1}).status().code(),
+  EXPECT_EQ(ArrangeSamples({}, {1, 1, 1}).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

@@ -63,6 +63,8 @@ TEST(MetricsPageTest, LetsGoOfThePort) {
     const absl::Status second = MetricsPage::Start(address, SomeText).status();
     EXPECT_EQ(second.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(second.message()), HasSubstr(address));
+    EXPECT_THAT(std::string(second.message()),
+                HasSubstr("in use by another process"));
   }
   EXPECT_FALSE(httplib::Client("127.0.0.1", port).Get("/metrics"));
 }
@@ -73,12 +75,17 @@ TEST(MetricsPageTest, NamesAnAddressThatIsNone) {
         "localhost:65536", "localhost:-1", "::1:9090", "[]:9090"}) {
     EXPECT_EQ(MetricsPage::Start(address, SomeText).status(),
               absl::InvalidArgumentError(absl::StrCat(
-                  "--metrics_listen is '", address,
-                  "', must be host:port with a port in [0, 65535] and an IPv6 "
-                  "host in brackets")));
+                  "--metrics_listen: '", address,
+                  "' must be host:port with a port in [0, 65535], an IPv6 host "
+                  "in brackets: [::1]:50051")));
   }
-  EXPECT_EQ(MetricsPage::Start("192.0.2.1:9090", SomeText).status().code(),
-            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(MetricsPageTest, SaysWhyThePortCannotBeHad) {
+  EXPECT_EQ(MetricsPage::Start("192.0.2.1:9090", SomeText).status(),
+            absl::FailedPreconditionError(
+                "--metrics_listen=192.0.2.1:9090: '192.0.2.1' is not an "
+                "address of this machine"));
 }
 
 }  // namespace

@@ -1,10 +1,5 @@
 #include "trainer/run/progress_display.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <string>
 #include <vector>
 
@@ -23,8 +18,8 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-Progress At(int64_t step) {
-  Progress progress;
+TrainingProgress At(int64_t step) {
+  TrainingProgress progress;
   progress.step = step;
   progress.total_steps = 100;
   progress.images_per_second = 1;
@@ -140,7 +135,7 @@ TEST_F(ProgressDisplayTest, FollowsAWindowThatBecomesNarrower) {
 TEST_F(ProgressDisplayTest, LeavesNothingOfALongerBarBehind) {
   ProgressDisplay display(options_, Sink(), &clock_);
   columns_ = 200;
-  Progress progress = At(1);
+  TrainingProgress progress = At(1);
   progress.images_per_second = 1234567;
   display.Update(progress);
   clock_.Advance(absl::Seconds(1));
@@ -173,7 +168,7 @@ TEST_F(ProgressDisplayTest, PrintsLinesWhereThereIsNoTerminal) {
     ProgressDisplay display(options_, Sink(), &clock_);
     for (int step = 1; step <= 60; ++step) display.Update(At(step));
     display.Print("published");
-    Progress last = At(110);
+    TrainingProgress last = At(110);
     last.total_steps = 110;
     display.Update(last);
   }
@@ -206,18 +201,6 @@ TEST(ProgressModeTest, IsNamedOnTheCommandLine) {
   EXPECT_EQ(ParseProgressMode("Bar").status(),
             absl::InvalidArgumentError(
                 "--progress is 'Bar', must be auto, bar or lines"));
-}
-
-TEST(TerminalColumnsTest, AsksTheTerminal) {
-  const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-  ASSERT_GE(terminal, 0);
-  const winsize size = {24, 123, 0, 0};
-  ASSERT_EQ(ioctl(terminal, TIOCSWINSZ, &size), 0);
-  EXPECT_EQ(TerminalColumns(terminal), 123);
-  close(terminal);
-  const int file = open("/dev/null", O_RDONLY);
-  EXPECT_EQ(TerminalColumns(file), 0);
-  close(file);
 }
 
 }  // namespace

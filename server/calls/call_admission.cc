@@ -1,0 +1,114 @@
+#include "server/calls/call_admission.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/entropy.h"
+
+namespace ddgan {
+
+absl::Status CallAdmission::Admit(const Applicant& applicant,
+                                  SizeReply size_reply,
+                                  Admission* admission) const {
+  absl::StatusOr<ConvertedRequest> converted =
+      ConvertRequest(applicant.request, applicant.deadline, DrawEntropy);
+  if (!converted.ok()) return converted.status();
+  admission->request = *std::move(converted);
+  GenerationRequest& generation = admission->request.generation;
+  generation.previews = applicant.previews;
+  generation.caller = applicant.caller.name;
+
+  const absl::StatusOr<ResolvedModel> model =
+      parts_.engine->Resolve(generation.model, generation.version);
+  if (!model.ok()) return model.status();
+  admission->provenance.emplace(model->identity, generation.seed,
+                                generation.guide.has_value()
+                                    ? generation.guide->steps
+                                    : model->num_timesteps);
+
+  absl::Status status = TakeQuota(applicant, admission);
+  if (status.ok()) {
+    status = BookReply(applicant, model->shape, size_reply, admission);
+  }
+  if (status.ok()) status = BookEncoder(admission);
+  if (status.ok()) status = BookDecoder(admission);
+  if (!status.ok()) return status;
+  absl::StatusOr<std::unique_ptr<Reservation>> place =
+      parts_.engine->Reserve(*model, generation);
+  if (!place.ok()) return place.status();
+  admission->place = *std::move(place);
+  return absl::OkStatus();
+}
+
+absl::Status CallAdmission::TakeQuota(const Applicant& applicant,
+                                      Admission* admission) const {
+  const Tenant* const tenant = applicant.caller.tenant.get();
+  if (tenant == nullptr) return absl::OkStatus();
+  GenerationRequest& generation = admission->request.generation;
+  generation.caller_weight = tenant->weight;
+  TenantQuotas::Refused refused;
+  admission->holdings.quota = parts_.quotas->Admit(*tenant, generation.count,
+                                                   applicant.arrived, &refused);
+  if (admission->holdings.quota.has_value()) return absl::OkStatus();
+  parts_.access_metrics->OnQuotaRefusal(refused.reason);
+  return refused.status;
+}
+
+absl::Status CallAdmission::BookReply(const Applicant& applicant,
+                                      const ImageShape& shape,
+                                      SizeReply size_reply,
+                                      Admission* admission) const {
+  const ConvertedRequest& request = admission->request;
+  const absl::StatusOr<ReplySize> size = size_reply(
+      request, shape, static_cast<int64_t>(applicant.request.ByteSizeLong()));
+  if (!size.ok()) return size.status();
+  ByteLedger& ledger = *parts_.ledger;
+  if (absl::Status status = CheckFits(
+          request, shape, *size,
+          std::min(ledger.limits().total, ledger.limits().per_caller));
+      !status.ok()) {
+    return status;
+  }
+  admission->reply_size = *size;
+  const int64_t bytes = size->Of(request.generation.count);
+  auto reserved = ledger.Reserve(applicant.caller.account, bytes);
+  if (const auto* const refusal = std::get_if<ByteLedger::Refusal>(&reserved);
+      refusal != nullptr) {
+    parts_.metrics->OnReplyBytesFull(*refusal);
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "no room for a reply of up to ", bytes, " bytes: ",
+        *refusal == ByteLedger::Refusal::kCaller ? "this caller has"
+                                                 : "callers have",
+        " too much that is unfinished or not read yet"));
+  }
+  admission->holdings.reply_bytes =
+      std::get<ByteLedger::Reservation>(std::move(reserved));
+  return absl::OkStatus();
+}
+
+absl::Status CallAdmission::BookEncoder(Admission* admission) const {
+  const uint32_t count = admission->request.generation.count;
+  admission->holdings.encoder_room =
+      parts_.encode_pool->Reserve(static_cast<int>(count));
+  if (admission->holdings.encoder_room.has_value()) return absl::OkStatus();
+  parts_.metrics->OnEncoderFull();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no room for ", count, " more images to be encoded"));
+}
+
+absl::Status CallAdmission::BookDecoder(Admission* admission) const {
+  const GenerationRequest& generation = admission->request.generation;
+  if (!generation.guide.has_value()) return absl::OkStatus();
+  admission->guide_room = parts_.guide_decoder->Reserve(
+      generation.caller, generation.guide->picture_bytes);
+  if (admission->guide_room.has_value()) return absl::OkStatus();
+  parts_.metrics->OnGuidesFull();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "no room for one more guide to be decoded, which unpacks to ",
+      generation.guide->picture_bytes,
+      " bytes: this caller has too many that wait"));
+}
+
+}  // namespace ddgan

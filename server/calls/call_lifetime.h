@@ -1,0 +1,162 @@
+// An admitted call from its submission to its last image, and how it went. No
+// gRPC: what a call is to its caller is in generation_call.h.
+#ifndef DDGAN_SERVER_CALLS_CALL_LIFETIME_H_
+#define DDGAN_SERVER_CALLS_CALL_LIFETIME_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "ddgan/v1/image_generation.pb.h"
+#include "engine/api/engine.h"
+#include "engine/api/generation.h"
+#include "server/calls/call_admission.h"
+#include "server/calls/call_observer.h"
+#include "server/calls/encode_pool.h"
+
+namespace ddgan {
+
+// Thread-safe: gRPC threads, the guide decoder's, lanes and encoder threads all
+// call it, and none of them waits in it.
+//
+// The generation has ended when nothing is pending any more: the submission,
+// the engine's OnFinished and each encoding count as one each, and whoever
+// brings the count to zero calls HandleEnd, once.
+class CallLifetime : public GenerationSink,
+                     public std::enable_shared_from_this<CallLifetime> {
+ public:
+  // Must outlive the call.
+  struct Parts {
+    Engine* engine = nullptr;
+    EncodePool* encode_pool = nullptr;
+    CallObserver* metrics = nullptr;
+  };
+
+  // GenerationSink, on a lane's thread:
+  void OnImage(GeneratedImage image) final ABSL_LOCKS_EXCLUDED(mu_);
+  void OnPreview(GeneratedImage x0, int t) final ABSL_LOCKS_EXCLUDED(mu_);
+  void OnFinished(const absl::Status& status,
+                  const GenerationTimings& timings) final
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+ protected:
+  // The call came in at `arrived`.
+  CallLifetime(const Parts& parts, absl::Time arrived, absl::Time deadline)
+      : parts_(parts), arrived_(arrived), deadline_(deadline) {}
+
+  // The submission is three steps: Begin and EndSubmission once each, Submit in
+  // between unless the call fails before. Until EndSubmission it counts as
+  // pending.
+  //
+  // What was admitted; also as far as that came if the call is refused.
+  void Begin(Admission admission) ABSL_LOCKS_EXCLUDED(mu_);
+  // Submits the request, with its guide's picture if it has one. A call that
+  // was cancelled before is cancelled in the engine by it. As Engine::Submit.
+  absl::Status Submit(std::unique_ptr<Reservation> place,
+                      std::shared_ptr<const Picture> guide)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void EndSubmission(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The caller has left or is out of time: frees the request's places in the
+  // engine. What is under way ends soon, and then the call.
+  void Cancel() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Keeps the first error, and has the engine drop what is left of the request.
+  void Fail(const absl::Status& error) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Whether nobody waits for images any more.
+  bool abandoned() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Runs `work` on an encoder thread; the generation does not end before that
+  // is done. No effect once it has ended.
+  void RunOnEncoder(EncodePool::Task work) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // `image` in the request's format; `preview_step` is the t of a preview,
+  // unset for an image that is done. For work that RunOnEncoder runs. Internal
+  // if it cannot be encoded.
+  absl::StatusOr<std::string> Encode(const GeneratedImage& image,
+                                     std::optional<int> preview_step);
+
+  // Gives back what is booked for the reply beyond `bytes`.
+  void ShrinkReply(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+  // Gives back what was booked for one image, which is sent.
+  void ForgetImage() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // From HandleEnd on: how it went. A call that is cancelled later turns from
+  // OK to Cancelled, or to DeadlineExceeded if that was why. `unread`: it was
+  // cancelled because its caller did not read in time.
+  absl::Status Outcome(bool unread) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  struct Ending {
+    absl::Status outcome;
+    std::optional<Acceptance> acceptance;
+    std::optional<GenerationTimings> timings;
+    absl::Duration encode_time;
+  };
+  // From HandleEnd on, once: gives back the quota and the room at the encoders,
+  // and says how it went, as Outcome does.
+  Ending Settle(bool unread) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // From HandleEnd on.
+  void FillTimings(v1::GenerateTimings* timings) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Known once begun, as far as the admission came.
+  const ConvertedRequest& converted() const { return request_; }
+  const ReplySize& reply_size() const { return reply_size_; }
+
+  CallObserver& metrics() const { return *parts_.metrics; }
+  absl::Time arrived() const { return arrived_; }
+  absl::Time deadline() const { return deadline_; }
+
+ private:
+  // The engine took the request. On the submitting thread; images may have come
+  // before.
+  virtual void HandleAcceptance(const Acceptance& acceptance) = 0;
+  // On an encoder thread. `index` is one of the request's.
+  virtual void HandleImage(uint32_t index, std::string data) = 0;
+  // On a lane's thread.
+  virtual void HandlePreview(GeneratedImage /*x0*/, int /*t*/) {}
+  // Nothing is pending any more. On any thread but a lane's.
+  virtual void HandleEnd() = 0;
+
+  void EncodeImage(const GeneratedImage& image) ABSL_LOCKS_EXCLUDED(mu_);
+  // One pending thing is done; the last one ends the generation.
+  void Release() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status OutcomeLocked(bool unread) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Constant after construction.
+  const Parts parts_;
+  const absl::Time arrived_;
+  const absl::Time deadline_;
+
+  // Constant once begun.
+  ConvertedRequest request_;
+  ReplySize reply_size_;
+  std::optional<PngProvenance> provenance_;  // Set if it was admitted.
+
+  mutable absl::Mutex mu_;
+  int pending_ ABSL_GUARDED_BY(mu_) = 1;     // The submission.
+  absl::Status error_ ABSL_GUARDED_BY(mu_);  // The first one.
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  // Nobody waits for images: the caller left, is out of time, or gets an error
+  // that has nothing to do with the engine.
+  bool abandoned_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<Acceptance> acceptance_ ABSL_GUARDED_BY(mu_);
+  CallHoldings holdings_ ABSL_GUARDED_BY(mu_);
+  // By position in the request: whether the image is encoded.
+  std::vector<bool> encoded_ ABSL_GUARDED_BY(mu_);
+  std::optional<GenerationTimings> timings_ ABSL_GUARDED_BY(mu_);
+  absl::Duration encode_time_ ABSL_GUARDED_BY(mu_);  // Of images only.
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_CALLS_CALL_LIFETIME_H_

@@ -1,0 +1,62 @@
+#include "server/calls/guide_decoder.h"
+
+#include <utility>
+
+namespace ddgan {
+
+GuideDecoder::Room::Room(Room&& other) noexcept
+    : decoder_(std::exchange(other.decoder_, nullptr)), id_(other.id_) {}
+
+GuideDecoder::Room& GuideDecoder::Room::operator=(Room&& other) noexcept {
+  std::swap(decoder_, other.decoder_);
+  std::swap(id_, other.id_);
+  return *this;
+}
+
+GuideDecoder::Room::~Room() {
+  if (decoder_ == nullptr) return;
+  absl::MutexLock lock(&decoder_->mu_);
+  decoder_->queue_.Release(id_);
+}
+
+std::optional<GuideDecoder::Room> GuideDecoder::Reserve(
+    const std::string& caller, int64_t bytes) {
+  absl::MutexLock lock(&mu_);
+  const std::optional<Id> id = queue_.Book(caller, bytes);
+  if (!id.has_value()) return std::nullopt;
+  return Room(this, *id);
+}
+
+GuideDecoder::Id GuideDecoder::Run(Room room, Task task) {
+  const Id id = room.id_;
+  {
+    absl::MutexLock lock(&mu_);
+    queue_.Add(id);
+    waiting_.emplace(id, Waiting{std::move(room), std::move(task)});
+  }
+  // Once for each task, whichever one it then runs.
+  threads_.Run([this] { RunNext(); });
+  return id;
+}
+
+bool GuideDecoder::Withdraw(Id id) {
+  // Both give things back when they are destroyed, which is without the lock.
+  std::map<Id, Waiting>::node_type withdrawn;
+  absl::MutexLock lock(&mu_);
+  if (!queue_.Remove(id)) return false;
+  withdrawn = waiting_.extract(id);
+  return true;
+}
+
+void GuideDecoder::RunNext() {
+  std::map<Id, Waiting>::node_type next;
+  {
+    absl::MutexLock lock(&mu_);
+    const std::optional<Id> id = queue_.Next();
+    if (!id.has_value()) return;  // Others were withdrawn.
+    next = waiting_.extract(*id);
+  }
+  std::move(next.mapped().task)();
+}
+
+}  // namespace ddgan

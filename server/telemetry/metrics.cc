@@ -1,0 +1,26 @@
+#include "server/telemetry/metrics.h"
+
+#include "server/build_version.h"
+
+namespace ddgan {
+
+Metrics::Metrics(Clock* clock)
+    : StepMetrics(this),
+      QueueMetrics(this, clock),
+      ReloadMetrics(this),
+      DeviceMetrics(this),
+      CallMetrics(this),
+      AccessMetrics(this),
+      ConnectionMetrics(this),
+      RefusalMetrics(this) {
+  Gauges("ddgan_build_info", "1; the labels say what is running.")
+      .Add({{"version", kBuildVersion}})
+      .Set(1);
+}
+
+std::string Metrics::Text() {
+  SetOldestAge();
+  return MetricsRegistry::Text();
+}
+
+}  // namespace ddgan

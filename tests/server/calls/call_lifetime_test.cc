@@ -1,0 +1,163 @@
+// The lifetime of a call without gRPC: a fake engine, real encoders.
+#include "server/calls/call_lifetime.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/fake_engine.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+constexpr uint32_t kFirstIndex = 10;
+
+// Notes what comes of a call.
+class NotedCall : public CallLifetime {
+ public:
+  explicit NotedCall(const Parts& parts)
+      : CallLifetime(parts, absl::Now(), absl::InfiniteFuture()) {}
+
+  using CallLifetime::Begin;
+  using CallLifetime::Cancel;
+  using CallLifetime::EndSubmission;
+  using CallLifetime::Outcome;
+  using CallLifetime::Settle;
+  using CallLifetime::Submit;
+
+  std::optional<Acceptance> acceptance() const {
+    absl::MutexLock lock(&mu_);
+    return acceptance_;
+  }
+  std::vector<uint32_t> images() const {
+    absl::MutexLock lock(&mu_);
+    return images_;
+  }
+  const absl::Notification& ended() const { return ended_; }
+
+ private:
+  void HandleAcceptance(const Acceptance& acceptance) override {
+    absl::MutexLock lock(&mu_);
+    acceptance_ = acceptance;
+  }
+  void HandleImage(uint32_t index, std::string /*data*/) override {
+    absl::MutexLock lock(&mu_);
+    images_.push_back(index);
+  }
+  void HandleEnd() override { ended_.Notify(); }  // Once, or it ends the test.
+
+  mutable absl::Mutex mu_;
+  std::optional<Acceptance> acceptance_ ABSL_GUARDED_BY(mu_);
+  std::vector<uint32_t> images_ ABSL_GUARDED_BY(mu_);
+  absl::Notification ended_;
+};
+
+class CallLifetimeTest : public ::testing::Test {
+ protected:
+  // A request for two images that has its place.
+  std::unique_ptr<Reservation> Begin(NotedCall* call) {
+    Admission admission;
+    admission.request.format = v1::OUTPUT_FORMAT_RAW8;
+    admission.request.generation.count = 2;
+    admission.request.generation.first_index = kFirstIndex;
+    absl::StatusOr<std::unique_ptr<Reservation>> place = engine_.Reserve(
+        *engine_.Resolve("", std::nullopt), admission.request.generation);
+    call->Begin(std::move(admission));
+    return *std::move(place);
+  }
+
+  FakeEngine engine_;
+  CallObserver metrics_;
+  EncodePool encode_pool_{1, 100};
+  const std::shared_ptr<NotedCall> call_ = std::make_shared<NotedCall>(
+      CallLifetime::Parts{.engine = &engine_,
+                          .encode_pool = &encode_pool_,
+                          .metrics = &metrics_});
+};
+
+TEST_F(CallLifetimeTest, EndsOnceWithEveryImageThatTheEngineMade) {
+  const absl::Status status = call_->Submit(Begin(call_.get()), nullptr);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_FALSE(call_->ended().HasBeenNotified());  // The submission is pending.
+  call_->EndSubmission(status);
+  call_->ended().WaitForNotification();
+  EXPECT_TRUE(call_->acceptance().has_value());
+  EXPECT_THAT(call_->images(),
+              UnorderedElementsAre(kFirstIndex, kFirstIndex + 1));
+  const auto ending = call_->Settle(/*unread=*/false);
+  EXPECT_TRUE(ending.outcome.ok()) << ending.outcome;
+  EXPECT_EQ(ending.timings->steps, FakeEngine::kStepsTime);
+}
+
+TEST_F(CallLifetimeTest, ACallCancelledDuringItsSubmissionIsCancelledByIt) {
+  engine_.HoldRequests();
+  engine_.Stall();
+  std::thread submitter([this, place = Begin(call_.get())]() mutable {
+    call_->EndSubmission(call_->Submit(std::move(place), nullptr));
+  });
+  engine_.WaitForStalled();
+  call_->Cancel();  // There is no id yet to cancel.
+  EXPECT_EQ(engine_.cancels(), 0);
+  engine_.Resume();
+  submitter.join();
+  ASSERT_EQ(engine_.cancels(), 1);
+  call_->ended().WaitForNotification();
+  EXPECT_TRUE(absl::IsCancelled(call_->Outcome(/*unread=*/false)));
+}
+
+TEST_F(CallLifetimeTest, ACallThatIsCancelledLaterIsCancelledInTheEngine) {
+  engine_.HoldRequests();
+  call_->EndSubmission(call_->Submit(Begin(call_.get()), nullptr));
+  const RequestId id = engine_.WaitForHeld(1).front();
+  call_->Cancel();
+  ASSERT_EQ(engine_.cancels(), 1);
+  call_->ended().WaitForNotification();
+  engine_.FinishHeld(id, absl::OkStatus());  // Is gone.
+  EXPECT_THAT(call_->images(), IsEmpty());
+}
+
+TEST_F(CallLifetimeTest, ARefusedSubmissionEndsTheCallAndGivesThePlaceBack) {
+  engine_.RefuseSubmissions(absl::InvalidArgumentError("guide.png: 2x1"));
+  const absl::Status status = call_->Submit(Begin(call_.get()), nullptr);
+  EXPECT_EQ(engine_.places(), 0);
+  call_->EndSubmission(status);
+  EXPECT_TRUE(call_->ended().HasBeenNotified());
+  EXPECT_EQ(call_->Outcome(/*unread=*/false), status);
+  EXPECT_FALSE(call_->acceptance().has_value());
+}
+
+TEST_F(CallLifetimeTest, SaysWhyACallThatWasCancelledWas) {
+  engine_.HoldRequests();
+  call_->EndSubmission(call_->Submit(Begin(call_.get()), nullptr));
+  call_->Cancel();
+  call_->ended().WaitForNotification();
+  EXPECT_EQ(call_->Outcome(/*unread=*/true),
+            absl::DeadlineExceededError("the caller did not read in time"));
+  EXPECT_EQ(call_->Outcome(/*unread=*/false),
+            absl::CancelledError("the caller cancelled"));
+}
+
+TEST_F(CallLifetimeTest, AnImageThatTheEngineLeavesOutIsAnError) {
+  engine_.HoldRequests();
+  call_->EndSubmission(call_->Submit(Begin(call_.get()), nullptr));
+  const RequestId id = engine_.WaitForHeld(1).front();
+  engine_.DeliverHeld(id, 0);
+  engine_.FinishHeld(id, absl::OkStatus());
+  call_->ended().WaitForNotification();
+  EXPECT_EQ(call_->Outcome(/*unread=*/false),
+            absl::InternalError("the engine finished without image 11"));
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,275 @@
+// Calls that make images, seen from outside: the whole server on ports of the
+// system's choice, with an engine that draws without a model.
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <httplib.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "ddgan/v1/image_generation.grpc.pb.h"
+#include "engine/imaging/png_encoder.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/calls/reply_size.h"
+#include "server/server.h"
+#include "tests/fakes/fake_engine.h"
+
+namespace ddgan {
+namespace {
+
+constexpr ImageShape kLarge = {3, 512, 512};
+
+v1::GenerateRequest RawRequestFor(uint32_t count) {
+  v1::GenerateRequest request;
+  request.set_count(count);
+  request.set_seed(7);
+  request.set_format(v1::OUTPUT_FORMAT_RAW8);
+  return request;
+}
+
+v1::GenerateRequest GuidedRequestFor(uint32_t count) {
+  v1::GenerateRequest request = RawRequestFor(count);
+  request.mutable_guide()->set_png(
+      *EncodePng(std::vector<uint8_t>(6), {3, 1, 2}));
+  request.mutable_guide()->set_steps(2);
+  request.mutable_guide()->set_fit(v1::GUIDE_FIT_RESIZE);
+  return request;
+}
+
+class GenerationCallTest : public ::testing::Test {
+ protected:
+  void Start(ImageShape shape) {
+    ServerOptions options;
+    options.access_log = AccessLogLevel::kNone;
+    options.listen = {"127.0.0.1", 0};
+    options.http = {"127.0.0.1", 0};
+    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
+        options, [this, shape](const EngineOptions&, EngineObserver*, Clock*) {
+          auto engine = std::make_unique<FakeEngine>(shape);
+          engine_ = engine.get();
+          return engine;
+        });
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // What a test leaves unread stays with the server, beyond 64 KiB.
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    channel_ = grpc::CreateCustomChannel(
+        absl::StrCat("127.0.0.1:", server_->grpc_port()),
+        grpc::InsecureChannelCredentials(), arguments);
+    images_ = v1::ImageGeneration::NewStub(channel_);
+  }
+
+  // The value of a metric without labels, or of one series.
+  int64_t Metric(const std::string& series) {
+    const std::string text = httplib::Client("127.0.0.1", server_->http_port())
+                                 .Get("/metrics")
+                                 ->body;
+    const std::string start = absl::StrCat("\n", series, " ");
+    const size_t at = text.find(start);
+    if (at == std::string::npos) return -1;
+    const size_t value = at + start.size();
+    double number = -1;
+    EXPECT_TRUE(absl::SimpleAtod(
+        text.substr(value, text.find('\n', value) - value), &number));
+    return static_cast<int64_t>(number);
+  }
+
+  // Looks until `condition` holds; false if it never does.
+  template <typename Condition>
+  static bool Becomes(Condition condition) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(30);
+    while (!condition()) {
+      if (absl::Now() > give_up) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
+  FakeEngine* engine_ = nullptr;  // The server's.
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::ImageGeneration::Stub> images_;
+};
+
+TEST_F(GenerationCallTest, ASwapToImagesOfAnotherSizeFailsNoCall) {
+  Start({1, 8, 8});
+  std::atomic<bool> over = false;
+  std::thread swapper([this, &over] {
+    for (int64_t version = 4; !over; ++version) {
+      const int side = version % 2 == 0 ? 16 : 8;
+      engine_->GoLive(version, {1, side, side});
+      std::this_thread::yield();
+    }
+  });
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([this, guided = caller % 2 == 0] {
+      for (int i = 0; i < 50; ++i) {
+        grpc::ClientContext context;
+        v1::GenerateResponse response;
+        const grpc::Status status = images_->Generate(
+            &context, guided ? GuidedRequestFor(2) : RawRequestFor(2),
+            &response);
+        ASSERT_TRUE(status.ok()) << status.error_message();
+        const uint32_t side = response.version() % 2 == 0 ? 16 : 8;
+        EXPECT_EQ(response.shape().width(), side);
+        EXPECT_EQ(response.images(1).data().size(), side * side);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  over = true;
+  swapper.join();
+}
+
+TEST_F(GenerationCallTest, ACallKeepsTheVersionThatItWasAdmittedFor) {
+  Start({1, 8, 8});
+  engine_->StallGuided();
+  grpc::Status status;
+  v1::GenerateResponse response;
+  std::thread caller([this, &status, &response] {
+    grpc::ClientContext context;
+    status = images_->Generate(&context, GuidedRequestFor(1), &response);
+  });
+  engine_->WaitForStalled();
+  engine_->GoLive(4, {3, 16, 16});
+  engine_->Resume();
+  caller.join();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.version(), 3);
+  EXPECT_EQ(response.images(0).data().size(), 64u);
+}
+
+TEST_F(GenerationCallTest, AGuideWhoseCallerLeavesIsGoneBeforeItsTurn) {
+  Start({1, 8, 8});
+  engine_->StallGuided();
+  std::thread first([this] {
+    grpc::ClientContext context;
+    v1::GenerateResponse response;
+    EXPECT_TRUE(
+        images_->Generate(&context, GuidedRequestFor(1), &response).ok());
+  });
+  engine_->WaitForStalled();  // On the decoder's only thread.
+  grpc::ClientContext context;
+  std::thread second([this, &context] {
+    v1::GenerateResponse response;
+    EXPECT_EQ(images_->Generate(&context, GuidedRequestFor(1), &response)
+                  .error_code(),
+              grpc::StatusCode::CANCELLED);
+  });
+  EXPECT_TRUE(Becomes([this] { return engine_->places() == 1; }));
+  context.TryCancel();
+  second.join();
+  EXPECT_TRUE(Becomes([this] {
+    return Metric(
+               "ddgan_requests_total{code=\"CANCELLED\","
+               "method=\"Generate\",model=\"\"}") == 1;
+  }));
+  EXPECT_EQ(engine_->places(), 0);
+  EXPECT_EQ(engine_->stalled(), 1);
+  engine_->Resume();
+  first.join();
+}
+
+TEST_F(GenerationCallTest, AGuideOutOfTimeIsGoneBeforeItsTurn) {
+  Start({1, 8, 8});
+  engine_->StallGuided();
+  std::thread first([this] {
+    grpc::ClientContext context;
+    v1::GenerateResponse response;
+    EXPECT_TRUE(
+        images_->Generate(&context, GuidedRequestFor(1), &response).ok());
+  });
+  engine_->WaitForStalled();
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
+  v1::GenerateResponse response;
+  EXPECT_EQ(
+      images_->Generate(&context, GuidedRequestFor(1), &response).error_code(),
+      grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(Becomes([this] {
+    return Metric(
+               "ddgan_requests_total{code=\"DEADLINE_EXCEEDED\","
+               "method=\"Generate\",model=\"\"}") == 1;
+  }));
+  EXPECT_EQ(engine_->places(), 0);
+  EXPECT_EQ(engine_->stalled(), 1);
+  engine_->Resume();
+  first.join();
+}
+
+TEST_F(GenerationCallTest, AnImageOfAStreamThatIsReadGivesItsBytesBack) {
+  Start(kLarge);
+  engine_->HoldRequests();
+  v1::GenerateStreamRequest request;
+  *request.mutable_request() = RawRequestFor(4);
+  const ReplySize size = LargestStream(
+      kLarge, v1::OUTPUT_FORMAT_RAW8,
+      static_cast<int64_t>(request.request().ByteSizeLong()), false);
+  grpc::ClientContext context;
+  const auto reader = images_->GenerateStream(&context, request);
+  v1::GenerateStreamResponse event;
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_TRUE(event.has_accepted());
+  EXPECT_EQ(Metric("ddgan_reply_bytes"), size.Of(4));
+  engine_->DeliverHeld(engine_->WaitForHeld(1).front(), 0);
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_TRUE(event.has_image());
+  EXPECT_TRUE(
+      Becomes([&] { return Metric("ddgan_reply_bytes") == size.Of(3); }));
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(Becomes([&] { return Metric("ddgan_reply_bytes") == 0; }));
+}
+
+TEST_F(GenerationCallTest, AReplyThatTurnsOutSmallerHoldsNoMoreThanItIs) {
+  Start(kLarge);
+  const v1::GenerateRequest request = RawRequestFor(4);
+  const ReplySize size =
+      LargestReply(kLarge, v1::OUTPUT_FORMAT_RAW8,
+                   static_cast<int64_t>(request.ByteSizeLong()));
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const auto wait = [&queue] {
+    void* tag;
+    bool ok = false;
+    EXPECT_TRUE(queue.Next(&tag, &ok));
+    return ok;
+  };
+  const auto call = grpc::GenericStub(channel_).PrepareCall(
+      &context, "/ddgan.v1.ImageGeneration/Generate", &queue);
+  grpc::Slice slice(request.SerializeAsString());
+  call->StartCall(nullptr);
+  wait();
+  call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
+  wait();
+  // The reply is not read yet.
+  int64_t unread = 0;
+  EXPECT_TRUE(Becomes([&] {
+    unread = Metric("ddgan_reply_bytes");
+    return unread > 0 && unread < size.Of(4);
+  }));
+  grpc::ByteBuffer received;
+  call->Read(&received, nullptr);
+  ASSERT_TRUE(wait());
+  EXPECT_EQ(unread, size.fixed + 2 * static_cast<int64_t>(received.Length()));
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  wait();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_TRUE(Becomes([&] { return Metric("ddgan_reply_bytes") == 0; }));
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,89 @@
+// What the server does at its limits, seen by a gRPC client.
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/calls/grpc_status.h"
+#include "tests/server/server_fixture.h"
+
+namespace ddgan {
+namespace {
+
+using ::testing::HasSubstr;
+
+v1::GenerateStreamRequest LargeStreamRequestFor(uint32_t count) {
+  v1::GenerateStreamRequest request = StreamRequestFor(count, false);
+  request.mutable_request()->set_format(v1::OUTPUT_FORMAT_RAW8);
+  return request;
+}
+
+TEST_F(ServerTest, RefusesACallWhoseReplyTheCallerHasNoRoomFor) {
+  server_.reset();
+  // Each image is 768 KiB; a stream of 8 books 11 of them.
+  options_.limits.replies = {.total = 64 << 20, .per_caller = 10 << 20};
+  StartServer({3, 512, 512});
+  StreamCall unread(images_.get(), LargeStreamRequestFor(8));
+  EXPECT_TRUE(unread.Read().has_accepted());
+  StreamCall refused(images_.get(), LargeStreamRequestFor(8));
+  const grpc::Status status = refused.ReadRest().status;
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("this caller has too much"));
+  EXPECT_EQ(refused.Trailer("grpc-retry-pushback-ms"),
+            absl::StrCat(absl::ToInt64Milliseconds(kRetryPushback)));
+  const char* const counted =
+      "ddgan_rejected_total{reason=\"reply_bytes_caller\"} 1";
+  EXPECT_THAT(MetricsWith(counted), HasSubstr(counted));
+  // Images that are read make room, and so does the end.
+  EXPECT_EQ(unread.ReadRest().images.size(), 8u);
+  const char* const empty = "\nddgan_reply_bytes 0\n";
+  EXPECT_THAT(MetricsWith(empty), HasSubstr(empty));
+  StreamCall again(images_.get(), LargeStreamRequestFor(8));
+  EXPECT_TRUE(again.Read().has_accepted());
+  EXPECT_EQ(again.ReadRest().images.size(), 8u);
+}
+
+TEST_F(ServerTest, SaysWhichCountCouldFit) {
+  server_.reset();
+  options_.limits.replies = {.total = 64 << 20, .per_caller = 10 << 20};
+  StartServer({3, 512, 512});
+  StreamCall call(images_.get(), LargeStreamRequestFor(64));
+  const grpc::Status status = call.ReadRest().status;
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(),
+              HasSubstr("count: 64 is out of range [1, 10]"));
+}
+
+TEST_F(ServerTest, AStreamThatNobodyReadsEndsAndGivesItsBytesBack) {
+  server_.reset();
+  options_.limits.write_timeout = absl::Milliseconds(200);
+  StartServer({3, 512, 512});
+  StreamCall call(images_.get(), LargeStreamRequestFor(8));
+  const char* const counted =
+      "ddgan_requests_total{code=\"DEADLINE_EXCEEDED\","
+      "method=\"GenerateStream\",model=\"digits\"} 1";
+  const std::string metrics = MetricsWith(counted);
+  EXPECT_THAT(metrics, HasSubstr(counted));
+  EXPECT_THAT(metrics,
+              HasSubstr("ddgan_write_timeouts_total{what=\"call\"} 1"));
+  const char* const empty = "\nddgan_reply_bytes 0\n";
+  EXPECT_THAT(MetricsWith(empty), HasSubstr(empty));
+  EXPECT_TRUE(call.Read().has_accepted());
+  EXPECT_FALSE(call.ReadRest().status.ok());
+  // The connection is as good as before.
+  EXPECT_TRUE(Generate(RequestFor(1)).ok());
+}
+
+TEST_F(ServerTest, IsLiveAtItsConnectionCap) {
+  server_.reset();
+  options_.limits.connections = {.total = 1, .per_peer = 1};
+  StartServer();
+  EXPECT_TRUE(Generate(RequestFor(1)).ok());
+  EXPECT_EQ(Get("/livez")->status, 200);
+  const char* const counted = "\nddgan_connections 1\n";
+  EXPECT_THAT(MetricsWith(counted), HasSubstr(counted));
+}
+
+}  // namespace
+}  // namespace ddgan

@@ -1,0 +1,177 @@
+#include "trainer/import/pickle_tensors.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace ddgan::pickle {
+namespace {
+
+constexpr size_t kMaxRank = 8;
+constexpr size_t kMaxStorageKeyBytes = 64;
+
+// The names that a pickle may ask for. Each stands for a constant or a call
+// implemented below, not for code of that name.
+constexpr char kOrderedDict[] = "collections OrderedDict";
+constexpr char kRebuildTensor[] = "torch._utils _rebuild_tensor_v2";
+constexpr char kFloatStorage[] = "torch FloatStorage";
+constexpr char kHalfStorage[] = "torch HalfStorage";
+constexpr std::string_view kAllowedGlobals[] = {kOrderedDict, kRebuildTensor,
+                                                kFloatStorage, kHalfStorage};
+
+bool IsGlobal(const Value& value, const char* name) {
+  return value.kind == Kind::kGlobal && value.text == name;
+}
+
+// The largest index that a tensor touches in its storage, plus one; 0 if it has
+// no element. Nothing if that does not fit int64.
+std::optional<int64_t> ReachOf(const PickledTensor& tensor) {
+  int64_t last = tensor.offset;
+  for (size_t i = 0; i < tensor.shape.size(); ++i) {
+    if (tensor.shape[i] == 0) return 0;
+    int64_t step = 0;
+    if (__builtin_mul_overflow(tensor.shape[i] - 1, tensor.strides[i], &step) ||
+        __builtin_add_overflow(last, step, &last))
+      return std::nullopt;
+  }
+  int64_t reach = 0;
+  if (__builtin_add_overflow(last, 1, &reach)) return std::nullopt;
+  return reach;
+}
+
+}  // namespace
+
+bool IsAllowedGlobal(std::string_view name) {
+  return std::find(std::begin(kAllowedGlobals), std::end(kAllowedGlobals),
+                   name) != std::end(kAllowedGlobals);
+}
+
+absl::Status TensorCalls::PushStorage(const Value& id) {
+  if (id.kind != Kind::kTuple || id.items.size() != 5)
+    return Malformed("a persistent id is no storage");
+  const Value& tag = stack_[id.items[0]];
+  const Value& type = stack_[id.items[1]];
+  const Value& key = stack_[id.items[2]];
+  const Value& device = stack_[id.items[3]];
+  const Value& count = stack_[id.items[4]];
+  const bool is_half = IsGlobal(type, kHalfStorage);
+  if (tag.kind != Kind::kString || tag.text != "storage" ||
+      (!is_half && !IsGlobal(type, kFloatStorage)) ||
+      key.kind != Kind::kString || device.kind != Kind::kString ||
+      count.kind != Kind::kInt || count.integer < 0)
+    return Malformed("a persistent id is no storage");
+  const bool is_plain_key =
+      !key.text.empty() && key.text.size() <= kMaxStorageKeyBytes &&
+      std::all_of(key.text.begin(), key.text.end(), [](char c) {
+        return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_';
+      });
+  if (!is_plain_key) {
+    return Malformed(
+        absl::StrCat("\"", Printable(key.text), "\" is no storage's name"));
+  }
+  const DType dtype = is_half ? DType::kFloat16 : DType::kFloat32;
+  const auto [found, is_new] =
+      storage_index_.try_emplace(key.text, dict_.storages.size());
+  if (is_new) {
+    dict_.storages.push_back(
+        {.key = key.text, .dtype = dtype, .num_values = count.integer});
+  } else if (const PickledStorage& known = dict_.storages[found->second];
+             known.dtype != dtype || known.num_values != count.integer) {
+    return Malformed(
+        absl::StrCat("storage ", key.text, " is described in two ways"));
+  }
+  return stack_.PushNew(
+      {.kind = Kind::kStorage, .integer = static_cast<int64_t>(found->second)});
+}
+
+absl::Status TensorCalls::Call(const Value& callee, const Value& arguments) {
+  if (arguments.kind != Kind::kTuple)
+    return Malformed("a call's arguments are no tuple");
+  if (IsGlobal(callee, kOrderedDict)) {
+    if (!arguments.items.empty())
+      return Refuse("its pickle makes an OrderedDict from a list");
+    return stack_.PushNew({.kind = Kind::kDict});
+  }
+  if (IsGlobal(callee, kRebuildTensor)) return PushTensor(arguments.items);
+  return Refuse(absl::StrCat("its pickle calls ", callee.kind == Kind::kGlobal
+                                                      ? callee.text
+                                                      : "what is no function"));
+}
+
+absl::StatusOr<std::vector<int64_t>> TensorCalls::Sizes(Ref ref) const {
+  const Value& tuple = stack_[ref];
+  if (tuple.kind != Kind::kTuple || tuple.items.size() > kMaxRank) {
+    return Malformed(absl::StrCat(
+        "a tensor's sizes or strides are no tuple of at most ", kMaxRank));
+  }
+  std::vector<int64_t> sizes;
+  for (Ref item : tuple.items) {
+    if (stack_[item].kind != Kind::kInt || stack_[item].integer < 0)
+      return Malformed("a tensor's size or stride is no number");
+    sizes.push_back(stack_[item].integer);
+  }
+  return sizes;
+}
+
+absl::Status TensorCalls::PushTensor(const std::vector<Ref>& arguments) {
+  if (arguments.size() != 6)
+    return Malformed("a tensor is not made of 6 parts");
+  const Value& storage = stack_[arguments[0]];
+  const Value& offset = stack_[arguments[1]];
+  const Value& hooks = stack_[arguments[5]];
+  if (storage.kind != Kind::kStorage || offset.kind != Kind::kInt ||
+      offset.integer < 0 || stack_[arguments[4]].kind != Kind::kBool ||
+      hooks.kind != Kind::kDict || !hooks.items.empty())
+    return Malformed("a tensor's parts are not those of a tensor");
+  absl::StatusOr<std::vector<int64_t>> shape = Sizes(arguments[2]);
+  if (!shape.ok()) return shape.status();
+  absl::StatusOr<std::vector<int64_t>> strides = Sizes(arguments[3]);
+  if (!strides.ok()) return strides.status();
+  if (shape->size() != strides->size())
+    return Malformed("a tensor has more sizes than strides, or fewer");
+  PickledTensor tensor{.name = {},
+                       .storage = static_cast<size_t>(storage.integer),
+                       .offset = offset.integer,
+                       .shape = *std::move(shape),
+                       .strides = *std::move(strides)};
+  const PickledStorage& window = dict_.storages[tensor.storage];
+  const std::optional<int64_t> reach = ReachOf(tensor);
+  if (!reach.has_value() || *reach > window.num_values) {
+    return Malformed(absl::StrCat("a tensor reaches past the ",
+                                  window.num_values, " values of storage ",
+                                  window.key));
+  }
+  tensors_.push_back(std::move(tensor));
+  return stack_.PushNew({.kind = Kind::kTensor,
+                         .integer = static_cast<int64_t>(tensors_.size() - 1)});
+}
+
+absl::StatusOr<PickledStateDict> TensorCalls::TakeStateDict(const Value& dict) {
+  if (dict.kind != Kind::kDict) return Refuse("is not a dict of tensors");
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < dict.items.size(); i += 2) {
+    const Value& key = stack_[dict.items[i]];
+    const Value& value = stack_[dict.items[i + 1]];
+    if (key.kind != Kind::kString)
+      return Refuse("is a dict with a key that is no string");
+    if (key.text == kTrainingStateKey) return RefuseTrainingState();
+    if (value.kind != Kind::kTensor) {
+      return Refuse(absl::StrCat("holds \"", Printable(key.text),
+                                 "\", which is no tensor"));
+    }
+    if (!names.insert(key.text).second) {
+      return Refuse(absl::StrCat("holds \"", Printable(key.text), "\" twice"));
+    }
+    PickledTensor tensor = tensors_[static_cast<size_t>(value.integer)];
+    tensor.name = key.text;
+    dict_.tensors.push_back(std::move(tensor));
+  }
+  if (dict_.tensors.empty()) return Refuse("holds no tensor");
+  return std::move(dict_);
+}
+
+}  // namespace ddgan::pickle

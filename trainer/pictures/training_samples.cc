@@ -1,0 +1,58 @@
+#include "trainer/pictures/training_samples.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "engine/base/durable_file.h"
+#include "trainer/pictures/sample_pictures.h"
+#include "trainer/step/denoising_chain.h"
+
+namespace ddgan {
+namespace {
+
+constexpr uint64_t kSampleSeed = 7;
+// Points of the plane, of which one alone says nothing.
+constexpr int kSamplePoints = 2500;
+// Pixels that are drawn at once, which bounds the memory of large images.
+constexpr int64_t kSamplePixels = 64 * 32 * 32;
+
+DenoisingChain Sample(const SampledNetworks& sampled, int count) {
+  const TrainingStep& training = sampled.training;
+  const FlatParameters& generator = training.generator_parameters();
+  const std::unique_ptr<Networks> networks =
+      CreateNetworks(sampled.config, generator.Split(training.ema().values()),
+                     training.discriminator_parameters().tensors());
+  const ImageShape& shape = sampled.shape;
+  const int64_t at_once = std::max<int64_t>(
+      1, kSamplePixels / (int64_t{shape.height} * shape.width));
+  const ModelConfig& model = sampled.config.model;
+  return SampleChain(*networks, training.diffusion(),
+                     {shape.channels, shape.height, shape.width, model.nz,
+                      model.num_timesteps},
+                     kSampleSeed, count, static_cast<int>(at_once),
+                     generator.values().device());
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> WriteTrainingSamples(
+    const SampledNetworks& networks, int count,
+    const std::filesystem::path& folder, int64_t steps_done) {
+  const bool points = networks.config.kind == NetworkKind::kToyMlp;
+  if (!points && count == 0) return "";
+  const absl::StatusOr<SamplePictures> pictures =
+      points ? DrawPoints(Sample(networks, kSamplePoints), steps_done)
+             : DrawImages(Sample(networks, count), networks.shape, steps_done);
+  if (!pictures.ok()) return pictures.status();
+  for (const NamedPicture& picture : pictures->files) {
+    if (absl::Status status =
+            WriteFileDurably(folder / picture.name, picture.png);
+        !status.ok()) {
+      return status;
+    }
+  }
+  return pictures->summary;
+}
+
+}  // namespace ddgan

@@ -1,0 +1,108 @@
+#include "trainer/run/version_publisher.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace ddgan {
+
+absl::StatusOr<std::unique_ptr<VersionPublisher>> VersionPublisher::Open(
+    const Options& options, const std::filesystem::path& list,
+    int64_t steps_done, Clock* clock, TrainingReporter* reporter) {
+  absl::StatusOr<PublishedVersions> versions = PublishedVersions::Load(list);
+  if (!versions.ok()) return versions.status();
+  const std::vector<int64_t> published = versions->versions();
+  reporter->OnResumed(steps_done, published.empty()
+                                      ? std::nullopt
+                                      : std::optional(published.back()));
+  std::unique_ptr<VersionPublisher> publisher(
+      new VersionPublisher(options, *std::move(versions), clock, reporter));
+  // The process that saved this state may have ended before it published.
+  if (std::binary_search(published.begin(), published.end(),
+                         options.first_version + steps_done))
+    publisher->published_ = steps_done;
+  return publisher;
+}
+
+VersionPublisher::VersionPublisher(const Options& options,
+                                   PublishedVersions versions, Clock* clock,
+                                   TrainingReporter* reporter)
+    : options_(options),
+      clock_(clock),
+      reporter_(reporter),
+      versions_(std::move(versions)),
+      last_publish_(clock->Now()) {}
+
+bool VersionPublisher::IsDue(int64_t steps_done) const {
+  return PublishIsDue(options_.intervals, steps_done,
+                      clock_->Now() - last_publish_);
+}
+
+absl::Status VersionPublisher::Publish(
+    int64_t steps_done,
+    absl::FunctionRef<absl::StatusOr<std::string>()> weights) {
+  if (published_ == steps_done) return absl::OkStatus();
+  // Also when it fails: the next try is at the next interval.
+  last_publish_ = clock_->Now();
+  const int64_t version = options_.first_version + steps_done;
+  const absl::StatusOr<ModelIdentity> identity =
+      PublishVersion(version, weights);
+  // A run resumed from an older state comes past versions that it published
+  // before.
+  const bool present = absl::IsAlreadyExists(identity.status());
+  reporter_->OnPublish(present         ? PublishResult::kPresent
+                       : identity.ok() ? PublishResult::kPublished
+                                       : PublishResult::kFailed,
+                       version, last_publish_);
+  if (present) {
+    reporter_->Print(
+        absl::StrCat("version ", version, " is published already"));
+  } else if (!identity.ok()) {
+    return identity.status();
+  } else {
+    reporter_->Print(absl::StrCat("published ", options_.model_root.string(),
+                                  "/", options_.config.model, "/", version));
+    if (absl::Status status = versions_.Add(version, identity->digest);
+        !status.ok())
+      return status;
+  }
+  published_ = steps_done;
+  return RemoveOldVersions();
+}
+
+absl::StatusOr<ModelIdentity> VersionPublisher::PublishVersion(
+    int64_t version,
+    absl::FunctionRef<absl::StatusOr<std::string>()> weights) const {
+  const absl::StatusOr<std::string> bytes = weights();
+  if (!bytes.ok()) return bytes.status();
+  CheckpointConfig config = options_.config;
+  config.training_step = version;
+  config.created = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_publish_,
+                                    absl::UTCTimeZone());
+  return PublishCheckpoint(options_.model_root, version, config, *bytes,
+                           options_.readers);
+}
+
+absl::Status VersionPublisher::RemoveOldVersions() {
+  for (const int64_t version :
+       VersionsToRemove(versions_.versions(), options_.retention)) {
+    const absl::Status removed = RemoveCheckpoint(
+        options_.model_root,
+        {options_.config.model, version, versions_.digest(version)});
+    if (!removed.ok() && !absl::IsNotFound(removed)) {
+      reporter_->Print(
+          absl::StrCat("version ", version, ": ", removed.message()));
+    }
+    // What is gone or somebody else's by now is not tried again.
+    if (removed.ok() || absl::IsNotFound(removed) ||
+        absl::IsFailedPrecondition(removed)) {
+      if (absl::Status status = versions_.Remove(version); !status.ok())
+        return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ddgan
