@@ -49,7 +49,7 @@ packages=(
   'libprotobuf-dev=3.21.12*' 'protobuf-compiler=3.21.12*'
   'libabsl-dev=20220623.1*'
   'prometheus-cpp-dev=1.0.1*' 'libcpp-httplib-dev=0.11.4*'
-  'nlohmann-json3-dev=3.11.2*' 'libspdlog-dev=1:1.10.0*'
+  'nlohmann-json3-dev=3.11.2*' 'libcli11-dev=2.1.2*' 'libspdlog-dev=1:1.10.0*'
   'libpng-dev=1.6.39*' 'libzip-dev=1.7.3*' libssl-dev zlib1g-dev
   'libjpeg62-turbo-dev=1:2.1.5*' 'liblmdb-dev=0.9.24*'
   # Headers alone, for the Gloo process group that LibTorch itself contains.

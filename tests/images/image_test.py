@@ -172,7 +172,8 @@ class ImageFilesTest(unittest.TestCase):
         self.assertEqual(bill['metadata']['component']['name'], f'ddgan-{part}')
         listed = {(component['name'], component['version'])
                   for component in bill['components']}
-        for library in ('torch', 'nvidia-cuda-runtime', 'nlohmann-json3-dev'):
+        for library in ('torch', 'nvidia-cuda-runtime', 'nlohmann-json3-dev',
+                        'libcli11-dev'):
           self.assertIn(library, {name for name, _ in listed})
 
         # Every package of dpkg's database, read without dpkg.

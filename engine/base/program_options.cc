@@ -1,0 +1,398 @@
+#include "engine/base/program_options.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <set>
+#include <utility>
+#include <variant>
+
+// The one file that includes it: it takes seconds to compile.
+#include "CLI/CLI.hpp"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "engine/base/durable_file.h"
+
+namespace ddgan {
+namespace {
+
+constexpr char kConfigFile[] = "config_file";
+constexpr char kHelp[] = "help";
+constexpr char kVersion[] = "version";
+constexpr char kGeneral[] = "General";
+constexpr size_t kColumns = 80;
+
+// What every program has beside its own. `file` outlives the result.
+std::vector<Option> WithGeneralOptions(absl::Span<const Option> table,
+                                       std::string* file) {
+  std::vector<Option> all(table.begin(), table.end());
+  all.push_back({kConfigFile, kGeneral, "FILE", file, kNotEmpty,
+                 "options from a file in TOML or INI, one a line: "
+                 "name = \"value\""});
+  return all;
+}
+
+bool IsBool(const Option& option) {
+  return std::holds_alternative<bool*>(option.target);
+}
+
+std::string VariableName(const Program& program, absl::string_view option) {
+  return absl::StrCat(program.environment, absl::AsciiStrToUpper(option));
+}
+
+absl::Status NeedsValue(const Option& option) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", option.name, " needs a value, as --", option.name, "=",
+                   OptionPlaceholder(option)));
+}
+
+// The arguments as CLI11 is to see them: underscores for dashes in names, and
+// an empty value as an argument of its own, since to CLI11 "--name=" is a flag
+// whose value is the next argument.
+std::vector<std::string> ForCli11(absl::Span<const Option> table,
+                                  absl::Span<const std::string> arguments) {
+  std::vector<std::string> result;
+  for (const std::string& argument : arguments) {
+    if (!absl::StartsWith(argument, "--") || argument.size() == 2) {
+      result.push_back(argument);
+      continue;
+    }
+    const size_t equals = argument.find('=');
+    const std::string name =
+        absl::StrReplaceAll(argument.substr(2, equals - 2), {{"-", "_"}});
+    result.push_back(absl::StrCat("--", name));
+    if (equals == std::string::npos) continue;
+    const std::string value = argument.substr(equals + 1);
+    const Option* const option = FindOption(table, name);
+    if (value.empty() && option != nullptr && !IsBool(*option)) {
+      result.push_back(value);
+    } else {
+      // Two quotes are what is shown of an empty value: no bool is that.
+      absl::StrAppend(&result.back(), "=", value.empty() ? "\"\"" : value);
+    }
+  }
+  return result;
+}
+
+absl::Status UnknownArgument(absl::Span<const Option> table,
+                             const std::string& argument) {
+  if (!absl::StartsWith(argument, "-") || argument == "-") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unexpected argument '", argument,
+                     "'; flags begin with --, and --help lists them"));
+  }
+  const std::string flag = argument.substr(0, argument.find('='));
+  absl::string_view name = flag;
+  while (absl::ConsumePrefix(&name, "-")) {
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown flag ", flag, NearMiss(table, name, "--")));
+}
+
+// What `arguments` give, and which are no flags.
+absl::Status ReadArguments(const Program& program,
+                           absl::Span<const Option> table,
+                           absl::Span<const std::string> arguments,
+                           ProgramOptions* options) {
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  std::vector<std::pair<const Option*, CLI::Option*>> parsed;
+  for (const Option& option : table) {
+    const std::string flag = absl::StrCat("--", option.name);
+    const std::string negation =
+        program.negations ? absl::StrCat(",!--no", option.name) : "";
+    CLI::Option* const added =
+        IsBool(option) ? app.add_flag(flag + negation) : app.add_option(flag);
+    added->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    parsed.push_back({&option, added});
+  }
+  std::vector<std::string> reversed = ForCli11(table, arguments);
+  std::reverse(reversed.begin(), reversed.end());
+  const std::string last = reversed.empty() ? "" : reversed.front();
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::Error& error) {
+    // All that it can find wrong: the last argument is a flag without value.
+    const Option* const option =
+        FindOption(table, absl::StripPrefix(last, "--"));
+    return option != nullptr ? NeedsValue(*option)
+                             : absl::InvalidArgumentError(error.what());
+  }
+  for (const std::string& extra : app.remaining()) {
+    if ((absl::StartsWith(extra, "-") && extra != "-") ||
+        options->operands.size() == program.max_operands) {
+      return UnknownArgument(table, extra);
+    }
+    options->operands.push_back(extra);
+  }
+  for (const auto& [option, flag] : parsed) {
+    for (const std::string& text : flag->results()) {
+      // The next flag, which CLI11 took for the value.
+      if (absl::StartsWith(text, "--")) return NeedsValue(*option);
+      options->given.push_back({option->name, text, "from the command line"});
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::set<std::string> NamesOf(const std::vector<GivenOption>& given) {
+  std::set<std::string> names;
+  for (const GivenOption& option : given) names.insert(option.name);
+  return names;
+}
+
+void ReadEnvironment(const Program& program, absl::Span<const Option> table,
+                     const Environment& environment, ProgramOptions* options) {
+  const std::set<std::string> known = NamesOf(options->given);
+  for (const Option& option : table) {
+    const std::string variable = VariableName(program, option.name);
+    const char* const value = environment(variable.c_str());
+    if (value == nullptr || *value == '\0' || known.count(option.name) > 0) {
+      continue;
+    }
+    options->given.push_back(
+        {option.name, value,
+         absl::StrCat("from the environment variable ", variable)});
+  }
+}
+
+// The text of a key's value in a file. CLI11 splits what is not quoted at
+// commas, or else at blanks.
+absl::StatusOr<std::string> ValueInFile(const Option& option,
+                                        const std::vector<std::string>& parts) {
+  for (const std::string& part : parts) {
+    // CLI11 begins a comment at any '#'.
+    if (absl::StartsWith(part, "\"") || absl::StartsWith(part, "'")) {
+      return absl::InvalidArgumentError(
+          "has a quote that does not end before a '#' or the end of its line");
+    }
+  }
+  const bool is_one_value = IsBool(option) ||
+                            std::holds_alternative<Choice>(option.target) ||
+                            std::holds_alternative<std::string*>(option.target);
+  if (parts.size() > 1 && is_one_value) {
+    return absl::InvalidArgumentError(
+        "has several values; text with blanks or commas needs quotes, and a "
+        "key may appear once");
+  }
+  return absl::StrJoin(parts, ",");
+}
+
+absl::StatusOr<std::vector<CLI::ConfigItem>> ReadItems(
+    const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  // A folder can be opened, not read.
+  if (file.is_open()) file.peek();
+  if (!file.is_open() || file.bad()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--", kConfigFile, ": ", PathError(errno, "read", path).message()));
+  }
+  file.clear();
+  try {
+    return CLI::ConfigTOML().from_config(file);
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
+  }
+}
+
+absl::Status ReadFile(const Program& program, absl::Span<const Option> table,
+                      const std::string& path, ProgramOptions* options) {
+  const absl::StatusOr<std::vector<CLI::ConfigItem>> items = ReadItems(path);
+  if (!items.ok()) return items.status();
+  const std::set<std::string> known = NamesOf(options->given);
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const CLI::ConfigItem& item : *items) {
+    if (item.name == "++" || item.name == "--") continue;  // Of a section.
+    const std::string section = absl::StrJoin(item.parents, ".");
+    const std::string key = absl::StrCat(path, ": key ", ShownText(item.name));
+    if (!section.empty() && section != program.section) {
+      if (std::find(program.sections.begin(), program.sections.end(),
+                    section) != program.sections.end()) {
+        continue;  // Another command's.
+      }
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": unknown section ", ShownText(section)));
+    }
+    const Option* const option = FindOption(table, item.name);
+    if (option == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": unknown key ", ShownText(item.name),
+                       NearMiss(table, item.name, "")));
+    }
+    if (!seen.insert({section, item.name}).second) {
+      return absl::InvalidArgumentError(absl::StrCat(key, " appears twice"));
+    }
+    const absl::StatusOr<std::string> text = ValueInFile(*option, item.inputs);
+    if (!text.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(key, " ", text.status().message()));
+    }
+    if (known.count(item.name) > 0) continue;
+    options->given.push_back(
+        {item.name, *text, absl::StrCat("from the file ", path)});
+  }
+  return absl::OkStatus();
+}
+
+// `text` in lines that begin with `indent` blanks, the first with `first`.
+std::string Wrapped(absl::string_view text, size_t first, size_t indent) {
+  std::string wrapped;
+  std::string line(first, ' ');
+  size_t begin = first;
+  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (line.size() > begin && line.size() + 1 + word.size() > kColumns) {
+      absl::StrAppend(&wrapped, line, "\n");
+      line.assign(indent, ' ');
+      begin = indent;
+    }
+    absl::StrAppend(&line, line.size() > begin ? " " : "", word);
+  }
+  return absl::StrCat(wrapped, line, "\n");
+}
+
+std::string FlagHelp(absl::string_view name, absl::string_view value,
+                     absl::string_view limits, absl::string_view help) {
+  constexpr size_t kNameIndent = 2;
+  constexpr size_t kHelpIndent = 6;
+  return absl::StrCat(Wrapped(absl::StrCat("--", name, value.empty() ? "" : "=",
+                                           value, limits.empty() ? "" : "  (",
+                                           limits, limits.empty() ? "" : ")"),
+                              kNameIndent, kHelpIndent),
+                      Wrapped(help, kHelpIndent, kHelpIndent));
+}
+
+}  // namespace
+
+absl::StatusOr<ProgramOptions> FindOptions(
+    const Program& program, absl::Span<const Option> table,
+    absl::Span<const std::string> arguments, const Environment& environment) {
+  ProgramOptions options;
+  const auto asks_for = [&arguments](const char* flag) {
+    return std::find(arguments.begin(), arguments.end(), flag) !=
+           arguments.end();
+  };
+  if (asks_for("--help") || asks_for("-h")) {
+    options.text = HelpText(program, table);
+    return options;
+  }
+  if (asks_for("--version") &&
+      (arguments.size() == 1 || FindOption(table, kVersion) == nullptr)) {
+    options.text = VersionText(program.name);
+    return options;
+  }
+  std::string file;
+  const std::vector<Option> all = WithGeneralOptions(table, &file);
+  if (absl::Status s = ReadArguments(program, all, arguments, &options);
+      !s.ok()) {
+    return s;
+  }
+  ReadEnvironment(program, all, environment, &options);
+  for (auto given = options.given.begin(); given != options.given.end();) {
+    if (given->name != kConfigFile) {
+      ++given;
+      continue;
+    }
+    if (absl::Status s = StoreOption(all, *given); !s.ok()) return s;
+    given = options.given.erase(given);
+  }
+  if (!file.empty()) {
+    if (absl::Status s = ReadFile(program, table, file, &options); !s.ok()) {
+      return s;
+    }
+  }
+  return options;
+}
+
+absl::Status StoreOption(absl::Span<const Option> table,
+                         const GivenOption& given) {
+  const Option* const option = FindOption(table, given.name);
+  if (option == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "unknown flag --", given.name, NearMiss(table, given.name, "--")));
+  }
+  const absl::Status stored = SetOption(*option, given.text);
+  if (stored.ok()) return stored;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", given.name, " is ", ShownText(given.text), ", ",
+                   stored.message(), given.origin.empty() ? "" : " (",
+                   given.origin, given.origin.empty() ? "" : ")"));
+}
+
+absl::StatusOr<ProgramOptions> ParseOptions(
+    const Program& program, absl::Span<const Option> table,
+    absl::Span<const std::string> arguments, const Environment& environment) {
+  absl::StatusOr<ProgramOptions> options =
+      FindOptions(program, table, arguments, environment);
+  if (!options.ok() || !options->text.empty()) return options;
+  for (const GivenOption& given : options->given) {
+    if (absl::Status s = StoreOption(table, given); !s.ok()) return s;
+  }
+  const std::set<std::string> known = NamesOf(options->given);
+  for (const Option& option : table) {
+    if (option.default_text == kRequired && known.count(option.name) == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--", option.name, " is required, as --", option.name,
+                       "=", OptionPlaceholder(option)));
+    }
+  }
+  return options;
+}
+
+std::string HelpText(const Program& program, absl::Span<const Option> table) {
+  std::string text;
+  for (const std::string& usage : program.usage) {
+    absl::StrAppend(&text, text.empty() ? "usage: " : "       ", program.name,
+                    " ", usage, "\n");
+  }
+  absl::StrAppend(&text, "\n", program.about);
+  std::string file;
+  absl::string_view group;
+  for (const Option& option : WithGeneralOptions(table, &file)) {
+    if (group != option.group) {
+      group = option.group;
+      absl::StrAppend(&text, "\n", group, ":\n");
+    }
+    absl::StrAppend(&text, FlagHelp(option.name, OptionPlaceholder(option),
+                                    OptionLimits(option), option.help));
+  }
+  absl::StrAppend(&text, FlagHelp(kHelp, "", "", "print this, and end"));
+  absl::StrAppend(&text, FlagHelp(kVersion, "", "",
+                                  FindOption(table, kVersion) == nullptr
+                                      ? "print the version, and end"
+                                      : "alone: print the program's version, "
+                                        "and end"));
+  const std::string example = table.front().name;
+  absl::StrAppend(
+      &text, "\n",
+      Wrapped(
+          absl::StrCat(
+              "A flag is --name=value or --name value; one without a value "
+              "above also takes =true and =false",
+              program.negations ? ", or is --noname" : "",
+              ". Each may also be set in the environment, --", example, " as ",
+              VariableName(program, example), ", or in a file, as a line ",
+              example, " = \"value\" of --", kConfigFile,
+              program.section.empty()
+                  ? ""
+                  : absl::StrCat(", in which [", program.section,
+                                 "] begins what is for this command alone"),
+              ". The command line comes before the environment, the "
+              "environment before the file, the file before the default."),
+          0, 0));
+  if (!program.notes.empty()) absl::StrAppend(&text, "\n", program.notes);
+  return text;
+}
+
+std::string VersionText(const std::string& program) {
+  return absl::StrCat(program.substr(0, program.find(' ')), " ", DDGAN_VERSION,
+                      "\n");
+}
+
+}  // namespace ddgan
