@@ -26,7 +26,7 @@
 #include "trainer/dataset/open_dataset.h"
 #include "trainer/distributed/process_environment.h"
 #include "trainer/distributed/process_group.h"
-#include "trainer/options/command_line.h"
+#include "trainer/options/train_command_line.h"
 #include "trainer/options/trainer_options.h"
 #include "trainer/options/training_config.h"
 #include "trainer/run/metrics_page.h"
@@ -110,22 +110,16 @@ ProgressDisplay::Options DisplayOptions(const TrainerOptions& options) {
           .log_every = options.log_every};
 }
 
-absl::Status Train(const TrainerOptions& options) {
-  const absl::StatusOr<ProcessEnvironment> environment =
-      ReadProcessEnvironment(ReadEnvironmentVariable);
-  if (!environment.ok()) return environment.status();
-  if (absl::Status status = ValidateTrainerOptions(options, environment->size);
-      !status.ok()) {
-    return status;
-  }
-  const bool first = environment->rank == 0;
+absl::Status Train(const TrainerOptions& options,
+                   const ProcessEnvironment& environment) {
+  const bool first = environment.rank == 0;
   // Before anything that takes long.
   if (options.device == "cuda") {
     const int gpus = CudaDeviceCount();
-    if (environment->local_rank >= gpus) {
+    if (environment.local_rank >= gpus) {
       return absl::InvalidArgumentError(
           absl::StrCat("--device is cuda, and this process needs GPU ",
-                       environment->local_rank, ", but there are ", gpus,
+                       environment.local_rank, ", but there are ", gpus,
                        " (a build without CUDA sees none)"));
     }
   }
@@ -143,7 +137,7 @@ absl::Status Train(const TrainerOptions& options) {
   }
   std::unique_ptr<ImageDataset> dataset;
   const absl::StatusOr<std::unique_ptr<BatchSource>> data =
-      OpenData(options, *environment, display.get(), &dataset);
+      OpenData(options, environment, display.get(), &dataset);
   if (!data.ok()) return data.status();
 
   std::unique_ptr<TrainingMetrics> metrics;
@@ -161,41 +155,60 @@ absl::Status Train(const TrainerOptions& options) {
   }
 
   const absl::StatusOr<std::unique_ptr<ProcessGroup>> group =
-      ProcessGroup::Join(*environment,
+      ProcessGroup::Join(environment,
                          options.device == "cuda" ? CollectiveBackend::kNccl
                                                   : CollectiveBackend::kGloo,
                          absl::Seconds(options.distributed_timeout_s));
   if (!group.ok()) return group.status();
-  const absl::Status status =
-      RunTraining(options,
-                  {.data = data->get(),
-                   .group = group->get(),
-                   .local_rank = environment->local_rank,
-                   .clock = RealClock(),
-                   .display = display.get(),
-                   .metrics = metrics.get()},
-                  stop_requested);
+  const absl::Status status = RunTraining(options,
+                                          {.data = data->get(),
+                                           .group = group->get(),
+                                           .local_rank = environment.local_rank,
+                                           .clock = RealClock(),
+                                           .display = display.get(),
+                                           .metrics = metrics.get()},
+                                          stop_requested);
   if (display != nullptr) display->Finish();
   return status;
 }
 
-// What the command line asks for.
-absl::Status Run(const std::vector<std::string>& arguments) {
-  const absl::StatusOr<CommandLine> line = ParseCommandLine(arguments);
-  if (!line.ok()) return line.status();
-  if (line->help) {
-    std::cout << HelpText();
-    return absl::OkStatus();
+int Fail(const absl::Status& status, int exit_code) {
+  std::cerr << "ddgan-train: " << status.message() << "\n";
+  return exit_code;
+}
+
+// Does what the command line asks for; the exit code.
+int Run(const std::vector<std::string>& arguments) {
+  constexpr int kFailed = 1;
+  constexpr int kWrongUsage = 2;
+  const absl::StatusOr<TrainCommandLine> line =
+      ParseTrainCommandLine(arguments);
+  if (!line.ok()) return Fail(line.status(), kWrongUsage);
+  if (!line->text.empty()) {
+    std::cout << line->text;
+    return 0;
   }
   if (line->list) {
     const absl::StatusOr<std::string> table = BuiltinConfigTable();
-    if (table.ok()) std::cout << *table;
-    return table.status();
+    if (!table.ok()) return Fail(table.status(), kFailed);
+    std::cout << *table;
+    return 0;
   }
   const absl::StatusOr<TrainerOptions> options =
       ResolveOptions(line->config, line->flags);
-  if (!options.ok()) return options.status();
-  return Train(*options);
+  if (!options.ok()) return Fail(options.status(), kWrongUsage);
+  const absl::StatusOr<ProcessEnvironment> environment =
+      ReadProcessEnvironment(ReadEnvironmentVariable);
+  if (!environment.ok()) return Fail(environment.status(), kFailed);
+  if (absl::Status status = ValidateTrainerOptions(*options, environment->size);
+      !status.ok()) {
+    return Fail(status, kWrongUsage);
+  }
+  const absl::Status status = Train(*options, *environment);
+  // What a shell reports of a program that a signal ended. Not 0: whoever runs
+  // it, a Kubernetes Job for one, must not take the run for complete.
+  if (absl::IsCancelled(status)) return 128 + stop_signal;
+  return status.ok() ? 0 : Fail(status, kFailed);
 }
 
 // libgomp reads its waiting policy when it is loaded, before main.
@@ -221,14 +234,5 @@ int main(int argc, char** argv) {
   std::signal(SIGTERM, ddgan::RequestStop);
   ddgan::SetUpCpuForTraining();
 
-  const absl::Status status =
-      ddgan::Run(std::vector<std::string>(argv + 1, argv + argc));
-  // What a shell reports of a program that a signal ended. Not 0: whoever runs
-  // it, a Kubernetes Job for one, must not take the run for complete.
-  if (absl::IsCancelled(status)) return 128 + ddgan::stop_signal;
-  if (!status.ok()) {
-    std::cerr << "ddgan-train: " << status.message() << "\n";
-    return 1;
-  }
-  return 0;
+  return ddgan::Run(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -35,18 +35,18 @@ class TrainCommandLineTest(unittest.TestCase):
     self.addCleanup(folder.cleanup)
     self.folder = pathlib.Path(folder.name)
 
-  def refused(self, *arguments):
+  def refused(self, *arguments, code=2):
     """The one line that says why, before anything else is said."""
     result = run(*arguments)
     self.assertEqual(result.stdout, '')
-    return self.reason(result)
+    return self.reason(result, code)
 
   def refused_data(self, *arguments):
     """The same, of what is looked at when the configuration is printed."""
     return self.reason(run('--out=out', *arguments, cwd=self.folder))
 
-  def reason(self, result):
-    self.assertEqual(result.returncode, 1, result.stderr)
+  def reason(self, result, code=1):
+    self.assertEqual(result.returncode, code, result.stderr)
     self.assertEqual(result.stderr.count('\n'), 1, result.stderr)
     return result.stderr
 
@@ -61,13 +61,20 @@ class TrainCommandLineTest(unittest.TestCase):
     self.assertEqual(names, sorted(path.stem for path in CONFIGS.glob('*.json')))
 
   def test_a_bad_flag_is_one_sentence(self):
-    self.assertIn('did you mean batch_size?', self.refused('--bach_size=4'))
+    self.assertIn('did you mean --batch_size?', self.refused('--bach_size=4'))
     self.assertIn('--lr_g is 5', self.refused(
         '--config=mnist', '--data=data', '--out=out', '--lr_g=5'))
 
+  def test_a_bad_value_says_where_it_is_from(self):
+    options = self.folder / 'run.toml'
+    options.write_text('lr_g = 5\n')
+    self.assertIn(f'from the file {options}', self.refused(
+        '--config=mnist', '--data=data', '--out=out',
+        f'--config_file={options}'))
+
   def test_an_output_that_cannot_be_written_is_refused_at_once(self):
     self.assertIn('/proc/models', self.refused(
-        '--config=mnist', '--data=data', '--out=/proc/models'))
+        '--config=mnist', '--data=data', '--out=/proc/models', code=1))
 
   def test_a_configuration_with_an_unknown_key_is_one_sentence(self):
     mine = self.folder / 'mine.json'

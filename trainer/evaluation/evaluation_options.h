@@ -1,12 +1,14 @@
-// The command line of ddgan-evaluate. No LibTorch.
+// The options of ddgan-evaluate. No LibTorch.
 #ifndef DDGAN_TRAINER_EVALUATION_EVALUATION_OPTIONS_H_
 #define DDGAN_TRAINER_EVALUATION_EVALUATION_OPTIONS_H_
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engine/base/program_options.h"
 
 namespace ddgan {
 
@@ -16,7 +18,8 @@ enum class EvaluationKind {
 };
 
 struct EvaluationOptions {
-  bool help = false;  // --help: print EvaluationHelp and end.
+  // Of --help or --version: print it and end. The rest then means nothing.
+  std::string text;
   EvaluationKind kind = EvaluationKind::kMnist;
   std::string model;       // Folder of a version. Empty if `real`.
   std::string data;        // Folder of MNIST's files.
@@ -29,17 +32,16 @@ struct EvaluationOptions {
   bool json = false;
 };
 
-// Of the arguments after the program's name: what to evaluate, and flags as
-// --name=value or --name value, in any order; a flag that is given twice has
-// the last value. With help set, nothing else is looked at.
+// Of the arguments after the program's name: what to evaluate, and flags, in
+// any order; and of the environment (DDGAN_EVALUATE_...) and a file, as
+// program_options.h says.
 //   InvalidArgument  names what is unknown, missing or out of its range
 absl::StatusOr<EvaluationOptions> ParseEvaluationOptions(
-    const std::vector<std::string>& arguments);
+    absl::Span<const std::string> arguments,
+    const Environment& environment = std::getenv);
 
 // "mnist" or "stacked_mnist", as on the command line.
 const char* EvaluationName(EvaluationKind kind);
-
-std::string EvaluationHelp();
 
 }  // namespace ddgan
 

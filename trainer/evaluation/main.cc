@@ -195,8 +195,8 @@ int Run(const std::vector<std::string>& arguments) {
   const absl::StatusOr<EvaluationOptions> options =
       ParseEvaluationOptions(arguments);
   if (!options.ok()) return Fail(options.status(), 2);
-  if (options->help) {
-    std::fputs(EvaluationHelp().c_str(), stdout);
+  if (!options->text.empty()) {
+    std::fputs(options->text.c_str(), stdout);
     return 0;
   }
   const absl::StatusOr<EvaluationReport> report = Evaluate(*options);

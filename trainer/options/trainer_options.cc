@@ -8,10 +8,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "engine/base/program_options.h"
 #include "engine/base/strict_json.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "nlohmann/json.hpp"
-#include "trainer/options/option_table.h"
+#include "trainer/options/trainer_option_table.h"
 
 namespace ddgan {
 namespace {
@@ -81,13 +82,14 @@ absl::Status CheckMetricsAddress(const std::string& address) {
 }
 
 // The options that have one of `effects`, under their names.
-json ValuesOf(const TrainerOptions& options,
+json ValuesOf(TrainerOptions options,
               std::initializer_list<OptionEffect> effects) {
   json values = json::object();
-  for (const Option& option : OptionTable()) {
+  const TrainerOptionTable table = TrainerOptionsAsTable(&options);
+  for (size_t i = 0; i < table.rows.size(); ++i) {
     for (const OptionEffect effect : effects) {
-      if (option.effect == effect)
-        values[option.name] = OptionValue(option, options);
+      if (table.effects[i] == effect)
+        values[table.rows[i].name] = OptionJson(table.rows[i]);
     }
   }
   return values;
@@ -107,8 +109,13 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options,
     return absl::InvalidArgumentError(absl::StrCat(
         "the number of processes is ", world_size, ", must be at least 1"));
   }
-  for (const Option& option : OptionTable()) {
-    if (absl::Status status = CheckAllowed(option, options); !status.ok())
+  TrainerOptions copy = options;
+  const std::vector<Option> rows = TrainerOptionsAsTable(&copy).rows;
+  for (const Option& option : rows) {
+    // Who wrote the struct may have written any value.
+    if (absl::Status status =
+            StoreOption(rows, {option.name, OptionText(option)});
+        !status.ok())
       return status;
   }
   for (const absl::Status& status :
@@ -179,6 +186,8 @@ std::string DescribeFingerprintDifference(const std::string& saved,
     const auto found = side.find(key);
     return found == side.end() ? "not set" : Abbreviated(*found);
   };
+  TrainerOptions scratch;
+  const std::vector<Option> rows = TrainerOptionsAsTable(&scratch).rows;
   std::vector<std::string> differences;
   size_t unnamed = 0;
   for (const std::string& key : keys) {
@@ -193,7 +202,7 @@ std::string DescribeFingerprintDifference(const std::string& saved,
     }
     differences.push_back(absl::StrCat(
         // A known name as it is; anything else may have any bytes.
-        FindOption(key) != nullptr ? key : Abbreviated(key), " was ",
+        FindOption(rows, key) != nullptr ? key : Abbreviated(key), " was ",
         value_in(*there, key), " and is ", value_in(*here, key)));
   }
   if (unnamed > 0) differences.push_back(absl::StrCat(unnamed, " more differ"));

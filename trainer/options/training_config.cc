@@ -15,7 +15,7 @@
 #include "engine/model/generator_plan.h"
 #include "nlohmann/json.hpp"
 #include "trainer/options/builtin_configs.h"
-#include "trainer/options/option_table.h"
+#include "trainer/options/trainer_option_table.h"
 
 namespace ddgan {
 namespace {
@@ -43,6 +43,8 @@ absl::Status ApplyConfig(const std::string& text, const std::string& source,
     return absl::InvalidArgumentError(
         absl::StrCat(source, ": is not a JSON object"));
   }
+  const std::vector<Option> rows =
+      TrainerOptionsAsTable(&settings->options).rows;
   for (const auto& [key, value] : object->items()) {
     const std::string label = absl::StrCat(source, ": ", Abbreviated(key));
     if (key == kDescriptionKey) {
@@ -53,13 +55,12 @@ absl::Status ApplyConfig(const std::string& text, const std::string& source,
       settings->description = value.get<std::string>();
       continue;
     }
-    const Option* const option = FindOption(key);
+    const Option* const option = FindOption(rows, key);
     if (option == nullptr) {
-      return UnknownOption(
-          absl::StrCat(source, ": unknown key ", Abbreviated(key)), key);
+      return absl::InvalidArgumentError(absl::StrCat(
+          source, ": unknown key ", Abbreviated(key), NearMiss(rows, key, "")));
     }
-    if (absl::Status status =
-            SetOption(*option, label, value, &settings->options);
+    if (absl::Status status = SetOptionFromJson(*option, label, value);
         !status.ok())
       return status;
     settings->given.insert(key);
@@ -67,17 +68,12 @@ absl::Status ApplyConfig(const std::string& text, const std::string& source,
   return absl::OkStatus();
 }
 
-absl::Status ApplyFlags(const std::vector<FlagValue>& flags,
+absl::Status ApplyFlags(const std::vector<GivenOption>& flags,
                         Settings* settings) {
-  for (const FlagValue& flag : flags) {
-    const Option* const option = FindOption(flag.name);
-    if (option == nullptr) {
-      return UnknownOption(absl::StrCat("unknown flag --", flag.name),
-                           flag.name);
-    }
-    if (absl::Status status =
-            SetOptionFromText(*option, flag.text, &settings->options);
-        !status.ok())
+  const std::vector<Option> rows =
+      TrainerOptionsAsTable(&settings->options).rows;
+  for (const GivenOption& flag : flags) {
+    if (absl::Status status = StoreOption(rows, flag); !status.ok())
       return status;
     settings->given.insert(flag.name);
   }
@@ -163,7 +159,7 @@ absl::StatusOr<TrainerOptions> ParseTrainingConfig(const std::string& json,
 }
 
 absl::StatusOr<TrainerOptions> ResolveOptions(
-    const std::string& config, const std::vector<FlagValue>& flags) {
+    const std::string& config, const std::vector<GivenOption>& flags) {
   Settings settings;
   if (!config.empty()) {
     const absl::StatusOr<std::string> text = ReadConfig(config);

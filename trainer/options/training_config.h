@@ -7,31 +7,28 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/base/program_options.h"
 #include "trainer/options/trainer_options.h"
 
 namespace ddgan {
 
-// One flag of the command line.
-struct FlagValue {
-  std::string name;  // Without --.
-  std::string text;  // As SetOptionFromText reads it.
-};
-
 // The options of a run. Each is, in this order:
-//   what the last flag of its name says
+//   what the last of `flags` of its name says, from the command line, the
+//   environment or a file of options
 //   what the configuration says
 //   for model, num_channels and networks: what goes with the data set
 //   its default in TrainerOptions
 // `config` is the name of a built-in configuration, or, if it has a '/' or ends
 // in .json, the path of a file: a JSON object whose keys are names of flags,
-// and "description" beside them; or empty for none. Types are checked here,
-// ranges by ValidateTrainerOptions. Paths in a file are as on the command line.
+// and "description" beside them; or empty for none. What goes with what is
+// checked by ValidateTrainerOptions. Paths in a file are as on the command
+// line.
 //   InvalidArgument  unknown configuration, flag or key (names the nearest);
-//                    wrong type; a file that is no JSON object, has a key twice
-//                    or more than 64 KiB
+//                    wrong type or out of range; a file that is no JSON object,
+//                    has a key twice or more than 64 KiB
 //   the file system's errors, with the path
 absl::StatusOr<TrainerOptions> ResolveOptions(
-    const std::string& config, const std::vector<FlagValue>& flags);
+    const std::string& config, const std::vector<GivenOption>& flags);
 
 // The options that a configuration's text gives: as ResolveOptions, without
 // flags. `source` names the text in messages.

@@ -112,7 +112,9 @@ TEST_F(EvaluateTest, SaysInOneLineWhatIsWrong) {
                                      HasSubstr(part)));
     EXPECT_EQ(result.errors.find('\n'), result.errors.size() - 1) << arguments;
   };
-  expect_error("cifar10", 2, "must be mnist or stacked_mnist");
+  expect_error("cifar10 --real --data=data --classifier=c", 2,
+               "must be mnist or stacked_mnist");
+  expect_error("mnist --real --data=data", 2, "--classifier is required");
   expect_error("mnist --real --data=nowhere --classifier=c", 1,
                "nowhere: holds neither train-images-idx3-ubyte");
   expect_error("stacked_mnist --model=" DDGAN_BUNDLED_MODEL

@@ -29,22 +29,23 @@ TEST(ValidateTrainerOptionsTest, NamesFlagValueAndRange) {
   EXPECT_EQ(Refusal(Valid()), "accepted");
   TrainerOptions options = Valid();
   options.data_threads = 65;
-  EXPECT_EQ(Refusal(options), "--data_threads is 65, must be in [1, 64]");
+  EXPECT_EQ(Refusal(options),
+            "--data_threads is 65, must be a whole number in [1, 64]");
   options = Valid();
   options.publish_every = 0;
   EXPECT_EQ(Refusal(options),
-            "--publish_every is 0, must be in [1, 1000000000]");
+            "--publish_every is 0, must be a whole number in [1, 1000000000]");
   options = Valid();
   options.max_hours = -0.5;
-  EXPECT_EQ(Refusal(options), "--max_hours is -0.5, must be in [0, 100000]");
+  EXPECT_EQ(Refusal(options),
+            "--max_hours is -0.5, must be a number in [0, 100000]");
   options = Valid();
   options.lr_g = std::numeric_limits<double>::quiet_NaN();
   EXPECT_THAT(Refusal(options), HasSubstr("--lr_g is "));
   options = Valid();
   options.precision = "float16";
   EXPECT_EQ(Refusal(options),
-            "--precision is \"float16\", must be one of: float32, tf32, "
-            "bfloat16");
+            "--precision is float16, must be one of: float32, tf32, bfloat16");
   options = Valid();
   options.t_emb_dim = 5;
   EXPECT_EQ(Refusal(options), "--t_emb_dim is 5, must be even");

@@ -21,7 +21,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TrainerOptions Resolve(const std::string& config,
-                       const std::vector<FlagValue>& flags = {}) {
+                       const std::vector<GivenOption>& flags = {}) {
   const absl::StatusOr<TrainerOptions> options = ResolveOptions(config, flags);
   EXPECT_TRUE(options.ok()) << options.status();
   return options.ok() ? *options : TrainerOptions();
@@ -175,33 +175,35 @@ TEST(ResolveOptionsTest, ReadsEveryTypeOfFlag) {
   const TrainerOptions options = Resolve("", {{"seed", "18446744073709551615"},
                                               {"lr_g", "1e-3"},
                                               {"attn_resolutions", ""},
-                                              {"max_steps", "1000000000000"},
+                                              {"max_steps", "1000000000"},
                                               {"resume", "never"},
                                               {"data", "a \"folder\", [1]"}});
   EXPECT_EQ(options.seed, 18446744073709551615u);
   EXPECT_EQ(options.lr_g, 1e-3);
   EXPECT_THAT(options.model_config.attn_resolutions, ElementsAre());
-  EXPECT_EQ(options.max_steps, 1000000000000);
+  EXPECT_EQ(options.max_steps, 1000000000);
   EXPECT_EQ(options.resume, ResumePolicy::kNever);
   EXPECT_EQ(options.data, "a \"folder\", [1]");
 }
 
 TEST(ResolveOptionsTest, NamesFlagValueAndTypeOfWhatItRefuses) {
   EXPECT_EQ(FlagRefusal("ch_mult", "1,x"),
-            "--ch_mult is \"1,x\", must be a list of whole numbers");
+            "--ch_mult is 1,x, must be a list of whole numbers");
   EXPECT_EQ(FlagRefusal("ch_mult", "1],[2"),
-            "--ch_mult is \"1],[2\", must be a list of whole numbers");
+            "--ch_mult is 1],[2, must be a list of whole numbers");
   EXPECT_EQ(FlagRefusal("batch_size", "1.5"),
-            "--batch_size is 1.5, must be an integer of 32 bits");
-  EXPECT_EQ(FlagRefusal("seed", "-1"),
-            "--seed is -1, must be an integer in [0, 2^64 - 1]");
-  EXPECT_EQ(FlagRefusal("lr_g", "nan"), "--lr_g is \"nan\", must be a number");
+            "--batch_size is 1.5, must be a whole number in [1, 65536]");
+  EXPECT_EQ(
+      FlagRefusal("seed", "-1"),
+      "--seed is -1, must be a whole number in [0, 18446744073709551615]");
+  EXPECT_EQ(FlagRefusal("lr_g", "nan"),
+            "--lr_g is nan, must be a number in [1e-12, 1]");
   EXPECT_EQ(FlagRefusal("flip", "maybe"),
-            "--flip is \"maybe\", must be true or false");
+            "--flip is maybe, must be one of: true, false");
   EXPECT_EQ(FlagRefusal("resume", "later"),
-            "--resume is \"later\", must be auto or never");
+            "--resume is later, must be one of: auto, never");
   EXPECT_EQ(FlagRefusal("batchsize", "4"),
-            "unknown flag --batchsize: did you mean batch_size?");
+            "unknown flag --batchsize; did you mean --batch_size?");
 }
 
 TEST(ResolveOptionsTest, AnUnknownConfigListsThoseThatAreThere) {
@@ -238,14 +240,22 @@ TEST(ParseTrainingConfigTest, NamesWhatItRefuses) {
   EXPECT_EQ(Refusal(R"({"ch_mult": [1, 2.5]})"),
             "a.json: \"ch_mult\" is [1,2.5], must be a list of whole numbers");
   EXPECT_EQ(Refusal(R"({"lr_g": "1e-4"})"),
-            "a.json: \"lr_g\" is \"1e-4\", must be a number");
+            "a.json: \"lr_g\" is \"1e-4\", must be a number in [1e-12, 1]");
+  EXPECT_EQ(Refusal(R"({"nz": 0})"),
+            "a.json: \"nz\" is 0, must be a whole number in [1, 4096]");
+  EXPECT_EQ(Refusal(R"({"nz": "7"})"),
+            "a.json: \"nz\" is \"7\", must be a whole number in [1, 4096]");
+  EXPECT_EQ(Refusal(R"({"init_from": 7})"),
+            "a.json: \"init_from\" is 7, must be a string");
+  EXPECT_EQ(Refusal(R"({"flip": 1})"),
+            "a.json: \"flip\" is 1, must be one of: true, false");
   EXPECT_EQ(Refusal(R"({"description": 1})"),
             "a.json: \"description\" is 1, must be a string");
   EXPECT_EQ(Refusal(R"({"num_timestep": 4})"),
-            "a.json: unknown key \"num_timestep\": did you mean "
+            "a.json: unknown key \"num_timestep\"; did you mean "
             "num_timesteps?");
   EXPECT_EQ(Refusal(R"({"fir_kernel": [1, 1, 1, 1]})"),
-            "a.json: unknown key \"fir_kernel\": --help lists the flags");
+            "a.json: unknown key \"fir_kernel\"; --help lists the flags");
   EXPECT_EQ(Refusal(R"({"nz": 1, "nz": 2})"),
             "a.json: key \"nz\" appears twice");
   EXPECT_EQ(Refusal("[]"), "a.json: is not a JSON object");
