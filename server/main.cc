@@ -121,21 +121,16 @@ class StopSignal {
 
 int Main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  const absl::StatusOr<CommandLine> command = ParseCommandLine(arguments);
+  const absl::StatusOr<ServerCommandLine> command =
+      ParseServerCommandLine(arguments);
   if (!command.ok()) {
     fprintf(stderr, "ddgan-server: %s\n",
             std::string(command.status().message()).c_str());
     return kExitBadUsage;
   }
-  switch (command->action) {
-    case CommandLine::Action::kPrintHelp:
-      fputs(HelpText().c_str(), stdout);
-      return 0;
-    case CommandLine::Action::kPrintVersion:
-      printf("ddgan-server %s\n", kBuildVersion);
-      return 0;
-    case CommandLine::Action::kServe:
-      break;
+  if (!command->text.empty()) {
+    fputs(command->text.c_str(), stdout);
+    return 0;
   }
   RestartWithPassiveOpenMp(argv);
 

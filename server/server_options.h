@@ -1,7 +1,8 @@
-// Every flag of ddgan-server: default, unit, range check, and the help text.
+// Every option of ddgan-server: default, unit, range and help.
 #ifndef DDGAN_SERVER_SERVER_OPTIONS_H_
 #define DDGAN_SERVER_SERVER_OPTIONS_H_
 
+#include <cstdlib>
 #include <optional>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/api/engine.h"
+#include "engine/base/program_options.h"
 #include "server/access/listener_security.h"
 #include "server/connections/grpc_limits.h"
 #include "server/connections/listen_address.h"
@@ -42,20 +44,19 @@ struct ServerOptions {
   AccessLogLevel access_log = AccessLogLevel::kAll;
 };
 
-struct CommandLine {
-  enum class Action { kServe, kPrintHelp, kPrintVersion };
-  Action action = Action::kServe;
-  // Complete and in range if `action` is kServe.
+struct ServerCommandLine {
+  // Of --help or --version: print it and end. If empty, `options` is complete
+  // and in range.
+  std::string text;
   ServerOptions options;
 };
 
-// `arguments` without the program's name; a flag is --name=value or
-// --name value. InvalidArgument names the flag, the value and the range.
-absl::StatusOr<CommandLine> ParseCommandLine(
-    absl::Span<const std::string> arguments);
-
-// What --help prints.
-std::string HelpText();
+// `arguments` without the program's name; program_options.h says how they, the
+// environment (DDGAN_SERVER_...) and a file are read. InvalidArgument names the
+// flag, the value, the range and where the value is from.
+absl::StatusOr<ServerCommandLine> ParseServerCommandLine(
+    absl::Span<const std::string> arguments,
+    const Environment& environment = std::getenv);
 
 }  // namespace ddgan
 

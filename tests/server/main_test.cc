@@ -189,8 +189,8 @@ TEST_F(MainTest, SaysInOneLineThatTheModelRootIsAbsent) {
 TEST_F(MainTest, SaysInOneLineWhatIsWrongWithAFlag) {
   Process server({"--model_root=m", "--max_batch_size=0"});
   EXPECT_EQ(server.ReadToEnd(),
-            "ddgan-server: --max_batch_size: '0' is not a whole number in "
-            "[1, 256]\n");
+            "ddgan-server: --max_batch_size is 0, must be a list of whole "
+            "numbers in [1, 256] (from the command line)\n");
   EXPECT_EQ(server.WaitForExit(), 2);
 }
 

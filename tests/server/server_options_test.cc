@@ -12,15 +12,18 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
-absl::StatusOr<CommandLine> Parse(std::vector<std::string> arguments) {
-  return ParseCommandLine(arguments);
+const char* NoVariable(const char*) { return nullptr; }
+
+absl::StatusOr<ServerCommandLine> Parse(std::vector<std::string> arguments) {
+  return ParseServerCommandLine(arguments, NoVariable);
 }
 
 TEST(ServerOptionsTest, ServesLoopbackByDefault) {
   const auto command = Parse({"--model_root=models"});
   ASSERT_TRUE(command.ok()) << command.status();
-  EXPECT_EQ(command->action, CommandLine::Action::kServe);
+  EXPECT_EQ(command->text, "");
   EXPECT_EQ(command->options.engine.model_root, "models");
   EXPECT_EQ(ToString(command->options.listen), "127.0.0.1:50051");
   EXPECT_EQ(ToString(command->options.http), "127.0.0.1:50052");
@@ -65,7 +68,6 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
                               "--max_queued_images",
                               "64",
                               "--max_queued_mib=100",
-                              "--batching=request",
                               "--precision=bfloat16",
                               "--pinned_batch=32",
                               "--caller_weights=gold=3,a=b=0.5",
@@ -123,7 +125,6 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   EXPECT_EQ(options.engine.max_queued_bytes, int64_t{100} << 20);
   EXPECT_EQ(options.engine.precision, Precision::kBfloat16);
   EXPECT_EQ(options.engine.pinned_batch, 32);
-  EXPECT_EQ(options.engine.batching, Batching::kRequest);
   EXPECT_EQ(options.engine.caller_weights,
             (std::map<std::string, double>{{"gold", 3}, {"a=b", 0.5}}));
   EXPECT_FALSE(options.engine.warm_up_every_bucket);
@@ -201,7 +202,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--devices=", "", "empty"},
         BadFlag{"--max_batch_size=8,0", "0", "[1, 256]"},
         BadFlag{"--max_batch_wait=1ms,x", "x", "500ms"},
-        BadFlag{"--batching=image", "image", "step, request"},
         BadFlag{"--caller_weights=a", "a", "CALLER=WEIGHT"},
         BadFlag{"--caller_weights=a=0", "a=0", "(0, 1000]"},
         BadFlag{"--precision=int8", "int8", "float32, tf32, bfloat16"},
@@ -223,8 +223,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--canary_max_mean_shift=2.1", "2.1", "[0, 2]"},
         BadFlag{"--canary_max_mean_shift=nan", "nan", "[0, 2]"},
         BadFlag{"--canary_max_deviation_ratio=0.9", "0.9", "[1, inf]"},
-        BadFlag{"--port_file", "", "missing"},
-        BadFlag{"--modelroot=x", "--modelroot=x", "--help"},
+        BadFlag{"--port_file", "", "needs a value"},
+        BadFlag{"--modelroot=x", "", "did you mean --model_root?"},
+        BadFlag{"--batching=step", "unknown flag --batching", "--help"},
         BadFlag{"models", "models", "--help"}));
 
 TEST(ServerOptionsTest, RefusesTokensInTheClearOnANetwork) {
@@ -241,6 +242,18 @@ TEST(ServerOptionsTest, RefusesTokensInTheClearOnANetwork) {
   EXPECT_TRUE(Parse({"--model_root=m", "--token_file=t"}).ok());
 }
 
+TEST(ServerOptionsTest, EveryFlagIsAVariableToo) {
+  const Environment environment = [](const char* name) {
+    return std::string(name) == "DDGAN_SERVER_MODEL_ROOT"      ? "models"
+           : std::string(name) == "DDGAN_SERVER_MAX_MODEL_MIB" ? "300"
+                                                               : nullptr;
+  };
+  const auto command = ParseServerCommandLine({}, environment);
+  ASSERT_TRUE(command.ok()) << command.status();
+  EXPECT_EQ(command->options.engine.model_root, "models");
+  EXPECT_EQ(command->options.engine.max_model_bytes, int64_t{300} << 20);
+}
+
 TEST(ServerOptionsTest, RequiresTheModelRoot) {
   const auto command = Parse({"--listen=127.0.0.1:1"});
   ASSERT_TRUE(absl::IsInvalidArgument(command.status()));
@@ -249,13 +262,13 @@ TEST(ServerOptionsTest, RequiresTheModelRoot) {
 }
 
 TEST(ServerOptionsTest, HelpAndVersionNeedNothingElse) {
-  EXPECT_EQ(Parse({"--help"})->action, CommandLine::Action::kPrintHelp);
-  EXPECT_EQ(Parse({"-h"})->action, CommandLine::Action::kPrintHelp);
-  EXPECT_EQ(Parse({"--version"})->action, CommandLine::Action::kPrintVersion);
+  EXPECT_THAT(Parse({"--help"})->text, HasSubstr("usage: ddgan-server"));
+  EXPECT_EQ(Parse({"-h"})->text, Parse({"--help"})->text);
+  EXPECT_THAT(Parse({"--version"})->text, StartsWith("ddgan-server "));
 }
 
 TEST(ServerOptionsTest, HelpNamesEveryFlagAndFitsATerminal) {
-  const std::string help = HelpText();
+  const std::string help = Parse({"--help"})->text;
   for (const char* flag : {"--model_root",
                            "--listen",
                            "--http",
@@ -296,6 +309,9 @@ TEST(ServerOptionsTest, HelpNamesEveryFlagAndFitsATerminal) {
                            "--access_log"}) {
     EXPECT_THAT(help, HasSubstr(flag));
   }
+  EXPECT_THAT(help, HasSubstr("\nTLS and tokens:\n"));
+  EXPECT_THAT(help, HasSubstr("\n  --max_receive_mib=MiB  (in [16, 1048576]; "
+                              "default 512)\n"));
   size_t start = 0;
   for (size_t end; (end = help.find('\n', start)) != std::string::npos;
        start = end + 1) {

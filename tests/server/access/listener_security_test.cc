@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/telemetry/access_log.h"
 #include "server/telemetry/prometheus_observer.h"
 #include "tests/fakes/temporary_folder.h"
 #include "tests/fakes/test_certificates.h"
