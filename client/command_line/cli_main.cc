@@ -42,7 +42,7 @@ struct CommandRunner {
 
 int main(int argc, char** argv) {
   const char* server = std::getenv("DDGAN_SERVER");
-  const absl::StatusOr<ddgan::Command> command = ddgan::ParseCommandLine(
+  const absl::StatusOr<ddgan::Command> command = ddgan::ParseCommand(
       std::vector<std::string>(argv + 1, argv + argc),
       server == nullptr || *server == '\0' ? "localhost:50051" : server);
   if (!command.ok()) {

@@ -4,6 +4,7 @@
 #define DDGAN_CLIENT_COMMAND_LINE_COMMAND_LINE_H_
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <variant>
 
@@ -13,6 +14,7 @@
 #include "client/load_generator/load_options.h"
 #include "client/secure_channel.h"
 #include "ddgan/v1/image_generation.pb.h"
+#include "engine/base/program_options.h"
 
 namespace ddgan {
 
@@ -64,6 +66,7 @@ struct BenchCommand {
   std::string record;
 };
 
+// To be printed: of --help or --version.
 struct HelpCommand {
   std::string text;
 };
@@ -72,10 +75,12 @@ using Command = std::variant<GenerateCommand, ModelsCommand, HealthCommand,
                              BenchCommand, HelpCommand>;
 
 // `arguments` are those after the program's name. `default_server` is where the
-// server is unless --server says otherwise.
+// server is unless it is said otherwise: by --server, by the environment
+// (DDGAN_CLIENT_SERVER) or by a file. program_options.h says how they are read.
 // InvalidArgument, with a sentence for the user, if they make no command.
-absl::StatusOr<Command> ParseCommandLine(
-    absl::Span<const std::string> arguments, const std::string& default_server);
+absl::StatusOr<Command> ParseCommand(
+    absl::Span<const std::string> arguments, const std::string& default_server,
+    const Environment& environment = std::getenv);
 
 }  // namespace ddgan
 

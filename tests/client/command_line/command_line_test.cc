@@ -9,14 +9,18 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/temporary_folder.h"
 
 namespace ddgan {
 namespace {
 
 using ::testing::HasSubstr;
 
-absl::StatusOr<Command> Parse(const std::vector<std::string>& arguments) {
-  return ParseCommandLine(arguments, "default:1");
+const char* NoVariable(const char*) { return nullptr; }
+
+absl::StatusOr<Command> Parse(const std::vector<std::string>& arguments,
+                              const Environment& environment = NoVariable) {
+  return ParseCommand(arguments, "default:1", environment);
 }
 
 GenerateCommand ParseGenerate(std::vector<std::string> arguments) {
@@ -136,22 +140,26 @@ TEST(CommandLineTest, RefusesHalfAGuide) {
   ExpectRefused({"generate", "--guide_fit=resize"}, "only with --guide=FILE");
   ExpectRefused({"generate", "--guide=", "--guide_steps=2"},
                 "only with --guide=FILE");
-  ExpectRefused({"generate", "--guide=a.png", "--guide_steps=0"},
-                "--guide_steps=0: wanted a whole number from 1");
+  ExpectRefused(
+      {"generate", "--guide=a.png", "--guide_steps=0"},
+      "--guide_steps is 0, must be a whole number in [1, 4294967295]");
   ExpectRefused({"generate", "--guide=a.png", "--guide_fit=crop"},
-                "--guide_fit=crop: wanted refuse or resize");
+                "--guide_fit is crop, must be one of: refuse, resize");
 }
 
 TEST(CommandLineTest, RefusesWhatNoServerCouldDo) {
-  ExpectRefused({"generate", "--count=0"}, "wanted a whole number from 1");
-  ExpectRefused({"generate", "--version=0"}, "--version=0");
-  ExpectRefused({"generate", "--seed=-1"}, "--seed=-1");
-  ExpectRefused({"generate", "--format=jpeg"}, "wanted png, raw8 or float32");
+  ExpectRefused({"generate", "--count=0"},
+                "--count is 0, must be a whole number in [1, 4294967295]");
+  ExpectRefused({"generate", "--version=0"}, "--version is 0");
+  ExpectRefused({"generate", "--seed=-1"}, "--seed is -1");
+  ExpectRefused({"generate", "--format=jpeg"},
+                "must be one of: png, raw8, float32");
   ExpectRefused({"generate", "--grid", "--format=raw8"}, "--grid writes a PNG");
   ExpectRefused({"generate", "--first_index=4294967295", "--count=2"},
                 "the last index must be at most 4294967295");
   EXPECT_EQ(ParseGenerate({"--first_index=4294967295"}).count, 1u);
-  ExpectRefused({"generate", "--class=lazy"}, "wanted interactive or batch");
+  ExpectRefused({"generate", "--class=lazy"},
+                "must be one of: interactive, batch");
   ExpectRefused({"generate", "--previews"}, "--previews needs --stream");
   ExpectRefused({"generate", "--stream", "--preview_dir=a"},
                 "--preview_dir needs --previews");
@@ -164,8 +172,8 @@ TEST(CommandLineTest, RefusesWhatIsNoCommand) {
   ExpectRefused({}, "which command?");
   ExpectRefused({"paint"}, "there is no command 'paint'");
   ExpectRefused({"--count=1"}, "there is no command '--count=1'");
-  ExpectRefused({"models", "--count=1"}, "no flag --count");
-  ExpectRefused({"health", "now"}, "'now' is not a flag");
+  ExpectRefused({"models", "--count=1"}, "unknown flag --count");
+  ExpectRefused({"health", "now"}, "unexpected argument 'now'");
 }
 
 ModelsCommand ParseModels(std::vector<std::string> arguments) {
@@ -281,26 +289,27 @@ TEST(CommandLineTest, BenchHasAnEndUnlessToldOtherwise) {
 }
 
 TEST(CommandLineTest, RefusesALoadThatMakesNoSense) {
-  ExpectRefused({"bench"}, "wanted either --concurrency=N or --rate=CALLS");
+  ExpectRefused({"bench"},
+                "wanted either --concurrency=CALLERS or --rate=CALLS");
   ExpectRefused({"bench", "--rate=1", "--concurrency=1"}, "wanted either");
   ExpectRefused({"bench", "--rate=1", "--calls=1", "--duration=1s"},
-                "wanted either --duration=DURATION or --calls=N");
+                "wanted either --duration=TIME or --calls=N");
   ExpectRefused({"bench", "--rate=0"},
-                "--rate=0: wanted a number from 0.001 to 100000");
+                "--rate is 0, must be a number in [0.001, 100000]");
   ExpectRefused({"bench", "--concurrency=0"},
-                "--concurrency=0: wanted a whole number from 1 to 100000");
+                "--concurrency is 0, must be a whole number in [1, 100000]");
   ExpectRefused({"bench", "--rate=1", "--warmup=-1s"},
-                "--warmup=-1s: wanted 0 or a time");
+                "--warmup is -1s, must be a time in [0s, inf]");
   ExpectRefused({"bench", "--rate=1", "--duration=inf"},
                 "--duration and --warmup must have an end");
   ExpectRefused({"bench", "--rate=1", "--counts=65"},
-                "--counts=65: wanted counts from 1 to 64");
+                "--counts is 65, wanted counts from 1 to 64");
   ExpectRefused({"bench", "--rate=1", "--classes=urgent"},
-                "--classes=urgent: wanted interactive or batch");
+                "--classes is urgent, wanted interactive or batch");
   ExpectRefused({"bench", "--rate=1", "--deadlines=0s"},
-                "--deadlines=0s: wanted times above 0 or none");
+                "--deadlines is 0s, wanted times above 0 or none");
   ExpectRefused({"bench", "--rate=1", "--cancel=1.5"},
-                "--cancel=1.5: wanted a number from 0 to 1");
+                "--cancel is 1.5, must be a number in [0, 1]");
   ExpectRefused({"bench", "--rate=1", "--cancel=0.5", "--standalone_calls=0"},
                 "--standalone_calls must be at least 1");
   ExpectRefused({"bench", "--rate=1", "--verify"}, "needs --seed_pool=N");
@@ -317,21 +326,65 @@ TEST(CommandLineTest, HelpDescribesEveryCommandAndItsFlags) {
   }
   const std::string generate = help({"generate", "--count=0", "--help"});
   for (const std::string flag :
-       {"--count=N", "--seed=N", "--first_index=N", "--model=NAME",
-        "--version=N", "--format=png|raw8|float32", "--class=interactive|batch",
-        "--stream", "--previews", "--preview_dir=FOLDER", "--guide=FILE",
-        "--guide_steps=N", "--guide_fit=refuse|resize", "--grid", "--out=PATH",
-        "--server=HOST:PORT", "--timeout=DURATION"}) {
-    EXPECT_THAT(generate, HasSubstr("\n  " + flag + "\n"));
+       {"--count=N  (at least 1; default 1)\n", "--seed=N  (",
+        "--first_index=N  (", "--model=NAME  (", "--version=N  (",
+        "--format=png|raw8|float32  (default png)\n",
+        "--class=interactive|batch  (", "--stream\n", "--previews\n",
+        "--preview_dir=DIR  (", "--guide=FILE\n", "--guide_steps=STEPS  (",
+        "--guide_fit=refuse|resize  (", "--grid\n", "--out=PATH  (",
+        "--server=HOST:PORT  (",
+        "--timeout=TIME  (in [1ns, inf]; default 5m)\n"}) {
+    EXPECT_THAT(generate, HasSubstr("\n  " + flag));
   }
   const std::string models = help({"models", "pin", "-h"});
   for (const std::string words :
        {"usage: ddgan models", "pin MODEL VERSION", "unpin MODEL",
-        "rollback MODEL", "ddgan models watch", "--timeout=DURATION"}) {
+        "rollback MODEL", "ddgan models watch", "--timeout=TIME"}) {
     EXPECT_THAT(models, HasSubstr(words));
   }
   EXPECT_THAT(help({"health", "-h"}), HasSubstr("--service=NAME"));
-  EXPECT_THAT(help({"bench", "-h"}), HasSubstr("\n  --counts=LIST\n"));
+  EXPECT_THAT(help({"bench", "-h"}),
+              HasSubstr("\n  --counts=LIST  (default 1)\n"));
+}
+
+TEST(CommandLineTest, EveryCommandPrintsTheVersionInOneForm) {
+  const auto text = [](const std::vector<std::string>& arguments) {
+    return std::get<HelpCommand>(*Parse(arguments)).text;
+  };
+  EXPECT_THAT(text({"--version"}), ::testing::StartsWith("ddgan "));
+  for (const char* name : {"generate", "models", "health", "bench"}) {
+    EXPECT_EQ(text({name, "--version"}), text({"--version"}));
+  }
+}
+
+TEST(CommandLineTest, TakesFlagsFromTheEnvironment) {
+  const Environment environment = [](const char* name) {
+    return std::string(name) == "DDGAN_CLIENT_SERVER"  ? "other:2"
+           : std::string(name) == "DDGAN_CLIENT_COUNT" ? "3"
+                                                       : nullptr;
+  };
+  const auto generate =
+      std::get<GenerateCommand>(*Parse({"generate"}, environment));
+  EXPECT_EQ(generate.server.address, "other:2");
+  EXPECT_EQ(generate.count, 3u);
+  // Which has no such flag.
+  const auto health =
+      std::get<HealthCommand>(*Parse({"health", "--server=h:3"}, environment));
+  EXPECT_EQ(health.server.address, "h:3");
+}
+
+TEST(CommandLineTest, AFileHasASectionForEachCommand) {
+  const TemporaryFolder folder;
+  const std::string path = (folder.path() / "ddgan.toml").string();
+  WriteBytes(path,
+             "server = \"all:1\"\n[generate]\ncount = 5\n[bench]\nrate = 2\n");
+  const std::string file = "--config_file=" + path;
+  const GenerateCommand generate = ParseGenerate({file});
+  EXPECT_EQ(generate.server.address, "all:1");
+  EXPECT_EQ(generate.count, 5u);
+  const BenchCommand bench = ParseBench({file});
+  EXPECT_EQ(bench.address, "all:1");
+  EXPECT_EQ(bench.load.rate, 2);
 }
 
 }  // namespace
