@@ -103,7 +103,7 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   if (!status.ok()) return status;
 
   EngineCore::Options core_options;
-  std::vector<DevicePool::LaneOptions> lanes;
+  std::vector<LanePool::LaneOptions> lanes;
   for (size_t i = 0; i < devices->size(); ++i) {
     const LaneDevice& device = (*devices)[i];
     const BatchLimits limits = LimitsOfLane(options, device, i);

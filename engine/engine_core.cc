@@ -110,13 +110,13 @@ absl::Status ValidateRequest(const GenerationRequest& request) {
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
-    const Options& options, std::vector<DevicePool::LaneOptions> lanes,
+    const Options& options, std::vector<LanePool::LaneOptions> lanes,
     std::unique_ptr<VersionSource> source, std::unique_ptr<FolderEvents> events,
     EngineObserver* observer, Clock* clock) {
   // The constructor is private.
   std::unique_ptr<EngineCore> engine(
       new EngineCore(options, std::move(source), observer, clock));
-  absl::StatusOr<std::unique_ptr<DevicePool>> pool = DevicePool::Start(
+  absl::StatusOr<std::unique_ptr<LanePool>> pool = LanePool::Start(
       std::move(lanes),
       [engine = engine.get()](size_t, BatchRunner& runner) {
         return engine->Probe(runner);
@@ -132,9 +132,9 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
   }
   const absl::StatusOr<absl::Time> loaded = engine->registry_.Reconcile();
   if (!loaded.ok()) return loaded.status();
-  engine->watcher_ = std::make_unique<CheckpointWatcher>(
-      &engine->registry_, std::move(events), options.poll_interval, observer,
-      clock);
+  engine->watcher_ =
+      std::make_unique<VersionWatcher>(&engine->registry_, std::move(events),
+                                       options.poll_interval, observer, clock);
   return engine;
 }
 

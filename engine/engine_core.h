@@ -21,12 +21,12 @@
 #include "engine/lanes/batch_runner.h"
 #include "engine/scheduling/batch_policy.h"
 #include "engine/scheduling/batch_scheduler.h"
-#include "engine/scheduling/device_pool.h"
+#include "engine/scheduling/lane_pool.h"
 #include "engine/scheduling/servable_version.h"
-#include "engine/versions/checkpoint_watcher.h"
 #include "engine/versions/model_registry.h"
 #include "engine/versions/version_source.h"
 #include "engine/versions/version_trial.h"
+#include "engine/versions/version_watcher.h"
 
 namespace ddgan {
 
@@ -53,10 +53,10 @@ class EngineCore : public Engine {
 
   // Starts the lanes, then loads the newest sound version of every model, tries
   // it out on each lane, and goes on watching; `events` tell when to look.
-  // Errors of DevicePool::Start, ModelRegistry::RestorePins and Reconcile.
+  // Errors of LanePool::Start, ModelRegistry::RestorePins and Reconcile.
   // `observer` and `clock` must outlive the engine.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(
-      const Options& options, std::vector<DevicePool::LaneOptions> lanes,
+      const Options& options, std::vector<LanePool::LaneOptions> lanes,
       std::unique_ptr<VersionSource> source,
       std::unique_ptr<FolderEvents> events, EngineObserver* observer,
       Clock* clock);
@@ -87,9 +87,9 @@ class EngineCore : public Engine {
   // they use is still there.
   BatchScheduler scheduler_;
   ModelRegistry registry_;
-  std::unique_ptr<DevicePool> pool_;
+  std::unique_ptr<LanePool> pool_;
   std::unique_ptr<VersionTrial> trial_;
-  std::unique_ptr<CheckpointWatcher> watcher_;
+  std::unique_ptr<VersionWatcher> watcher_;
 };
 
 }  // namespace ddgan

@@ -71,7 +71,7 @@ std::vector<int> WarmUpSizes(int max_batch_size, bool every_bucket) {
   return sizes;
 }
 
-absl::StatusOr<DevicePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
+absl::StatusOr<LanePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
   const int size = sizes_[next_];
   if (steps_done_ == 0) StartRows(size, 0, 0, PixelFormat::kUint8, &rows_);
   const absl::StatusOr<StepOutcome*> outcome =
@@ -87,18 +87,18 @@ absl::StatusOr<DevicePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
     steps_done_ = 0;
     fastest_ = absl::InfiniteDuration();
   }
-  return DevicePool::Slice{next_ < sizes_.size(), device_time};
+  return LanePool::Slice{next_ < sizes_.size(), device_time};
 }
 
 absl::Status WarmUp::RunAll(BatchRunner& runner) {
   while (true) {
-    const absl::StatusOr<DevicePool::Slice> slice = RunNext(runner);
+    const absl::StatusOr<LanePool::Slice> slice = RunNext(runner);
     if (!slice.ok()) return slice.status();
     if (!slice->more) return absl::OkStatus();
   }
 }
 
-absl::StatusOr<DevicePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
+absl::StatusOr<LanePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
   const int count = std::min(kCanaryImages - images_done_, max_batch_size_);
   if (steps_done_ == 0) {
     StartRows(count, kCanarySeed, images_done_, PixelFormat::kFloat32, &rows_);
@@ -124,13 +124,12 @@ absl::StatusOr<DevicePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
     images_done_ += count;
     steps_done_ = 0;
   }
-  return DevicePool::Slice{images_done_ < kCanaryImages,
-                           (*outcome)->device_time};
+  return LanePool::Slice{images_done_ < kCanaryImages, (*outcome)->device_time};
 }
 
 VersionTrial::VersionTrial(std::vector<BatchLimits> lane_limits,
                            bool every_bucket, CanaryBounds bounds,
-                           DevicePool* pool, EngineObserver* observer,
+                           LanePool* pool, EngineObserver* observer,
                            Clock* clock)
     : lane_limits_(std::move(lane_limits)),
       every_bucket_(every_bucket),
@@ -184,13 +183,12 @@ absl::StatusOr<std::vector<float>> VersionTrial::MakeCanary(
   constexpr int kNobody = -1;
   std::atomic<int> maker = kNobody;
   const absl::Status status = pool_->RunOnEveryLane(
-      [&](size_t lane,
-          BatchRunner& runner) -> absl::StatusOr<DevicePool::Slice> {
+      [&](size_t lane, BatchRunner& runner) -> absl::StatusOr<LanePool::Slice> {
         int expected = kNobody;
         const int self = static_cast<int>(lane);
         if (!maker.compare_exchange_strong(expected, self) &&
             expected != self) {
-          return DevicePool::Slice();
+          return LanePool::Slice();
         }
         return run.RunNext(runner);
       });

@@ -14,7 +14,7 @@
 #include "engine/base/clock.h"
 #include "engine/lanes/batch_runner.h"
 #include "engine/scheduling/batch_policy.h"
-#include "engine/scheduling/device_pool.h"
+#include "engine/scheduling/lane_pool.h"
 #include "engine/scheduling/servable_version.h"
 #include "engine/versions/canary.h"
 #include "engine/versions/model_registry.h"
@@ -40,7 +40,7 @@ class WarmUp {
       : version_(version), sizes_(std::move(sizes)) {}
 
   // Runs the next step. Errors as BatchRunner::RunStep, with size and step.
-  absl::StatusOr<DevicePool::Slice> RunNext(BatchRunner& runner);
+  absl::StatusOr<LanePool::Slice> RunNext(BatchRunner& runner);
   // Runs all that are left.
   absl::Status RunAll(BatchRunner& runner);
 
@@ -66,7 +66,7 @@ class CanaryRun {
         max_batch_size_(std::min(max_batch_size, kLargestBatch)) {}
 
   // Runs the next step. Errors as BatchRunner::RunStep.
-  absl::StatusOr<DevicePool::Slice> RunNext(BatchRunner& runner);
+  absl::StatusOr<LanePool::Slice> RunNext(BatchRunner& runner);
 
   // All images, as MeasureCanary takes them, once RunNext has said that no more
   // follow.
@@ -86,7 +86,7 @@ class VersionTrial {
  public:
   // `pool`, `observer` and `clock` must outlive the trial.
   VersionTrial(std::vector<BatchLimits> lane_limits, bool every_bucket,
-               CanaryBounds bounds, DevicePool* pool, EngineObserver* observer,
+               CanaryBounds bounds, LanePool* pool, EngineObserver* observer,
                Clock* clock);
 
   // Warms up and measures `next` on every lane and compares its canary with
@@ -101,7 +101,7 @@ class VersionTrial {
   const std::vector<BatchLimits> lane_limits_;
   const bool every_bucket_;
   const CanaryBounds bounds_;
-  DevicePool* const pool_;
+  LanePool* const pool_;
   EngineObserver* const observer_;
   Clock* const clock_;
 };

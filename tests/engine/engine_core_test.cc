@@ -130,7 +130,7 @@ class EngineCoreTest : public ::testing::Test {
     options.lane_limits.assign(num_lanes, limits);
     options.warm_up_every_bucket = false;
     options.max_queued_images = max_queued_images;
-    std::vector<DevicePool::LaneOptions> lanes;
+    std::vector<LanePool::LaneOptions> lanes;
     for (size_t i = 0; i < num_lanes; ++i) {
       lanes.push_back({"cpu", [this] {
                          return std::make_unique<ScriptedBatchRunner>(&script_);

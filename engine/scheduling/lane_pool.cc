@@ -1,4 +1,4 @@
-#include "engine/scheduling/device_pool.h"
+#include "engine/scheduling/lane_pool.h"
 
 #include <cstdint>
 #include <utility>
@@ -8,12 +8,12 @@
 
 namespace ddgan {
 
-absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Start(
+absl::StatusOr<std::unique_ptr<LanePool>> LanePool::Start(
     std::vector<LaneOptions> lanes, Probe probe, BatchScheduler* scheduler,
     EngineObserver* observer) {
   // The constructor is private.
-  std::unique_ptr<DevicePool> pool(
-      new DevicePool(lanes.size(), std::move(probe), scheduler, observer));
+  std::unique_ptr<LanePool> pool(
+      new LanePool(lanes.size(), std::move(probe), scheduler, observer));
   for (size_t lane = 0; lane < lanes.size(); ++lane) {
     pool->threads_.emplace_back(
         [pool = pool.get(), lane, options = std::move(lanes[lane])] {
@@ -32,19 +32,19 @@ absl::StatusOr<std::unique_ptr<DevicePool>> DevicePool::Start(
   return pool;
 }
 
-DevicePool::DevicePool(size_t num_lanes, Probe probe, BatchScheduler* scheduler,
-                       EngineObserver* observer)
+LanePool::LanePool(size_t num_lanes, Probe probe, BatchScheduler* scheduler,
+                   EngineObserver* observer)
     : probe_(std::move(probe)),
       scheduler_(scheduler),
       observer_(observer),
       lanes_(num_lanes) {}
 
-DevicePool::~DevicePool() {
+LanePool::~LanePool() {
   scheduler_->Stop();
   for (std::thread& thread : threads_) thread.join();
 }
 
-absl::Status DevicePool::RunOnEveryLane(const SlicedTask& task) {
+absl::Status LanePool::RunOnEveryLane(const SlicedTask& task) {
   std::vector<Errand> errands;
   std::vector<size_t> lanes;
   {
@@ -68,7 +68,7 @@ absl::Status DevicePool::RunOnEveryLane(const SlicedTask& task) {
   return status;
 }
 
-void DevicePool::Work(size_t lane, const LaneOptions& options) {
+void LanePool::Work(size_t lane, const LaneOptions& options) {
   absl::StatusOr<std::unique_ptr<BatchRunner>> created =
       options.create_runner();
   if (!created.ok()) {
@@ -92,8 +92,8 @@ void DevicePool::Work(size_t lane, const LaneOptions& options) {
   }
 }
 
-absl::Status DevicePool::RunBatches(size_t lane, const LaneOptions& options,
-                                    BatchRunner& runner) {
+absl::Status LanePool::RunBatches(size_t lane, const LaneOptions& options,
+                                  BatchRunner& runner) {
   LaneBatch batch;
   int64_t memory_bytes = 0;
   int max_batch_size = scheduler_->max_batch_size(lane);
@@ -138,8 +138,8 @@ absl::Status DevicePool::RunBatches(size_t lane, const LaneOptions& options,
   return absl::OkStatus();
 }
 
-std::unique_ptr<BatchRunner> DevicePool::Recover(size_t lane,
-                                                 const LaneOptions& options) {
+std::unique_ptr<BatchRunner> LanePool::Recover(size_t lane,
+                                               const LaneOptions& options) {
   while (scheduler_->AwaitRetry(lane)) {
     absl::StatusOr<std::unique_ptr<BatchRunner>> created =
         CreateProbed(lane, options);
@@ -156,7 +156,7 @@ std::unique_ptr<BatchRunner> DevicePool::Recover(size_t lane,
   return nullptr;
 }
 
-absl::StatusOr<std::unique_ptr<BatchRunner>> DevicePool::CreateProbed(
+absl::StatusOr<std::unique_ptr<BatchRunner>> LanePool::CreateProbed(
     size_t lane, const LaneOptions& options) {
   absl::StatusOr<std::unique_ptr<BatchRunner>> created =
       options.create_runner();
@@ -167,14 +167,14 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> DevicePool::CreateProbed(
   return created;
 }
 
-void DevicePool::ReportStep(const std::string& device, const LaneBatch& batch,
-                            absl::Duration device_time) {
+void LanePool::ReportStep(const std::string& device, const LaneBatch& batch,
+                          absl::Duration device_time) {
   absl::InlinedVector<int, 256> steps;
   for (const StepRow& row : batch.rows) steps.push_back(row.step);
   observer_->OnStep(batch.version->identity, device, steps, device_time);
 }
 
-absl::Duration DevicePool::RunSlice(size_t lane, BatchRunner& runner) {
+absl::Duration LanePool::RunSlice(size_t lane, BatchRunner& runner) {
   Errand* errand = nullptr;
   {
     absl::MutexLock lock(&mu_);
@@ -195,17 +195,17 @@ absl::Duration DevicePool::RunSlice(size_t lane, BatchRunner& runner) {
   return device_time;
 }
 
-bool DevicePool::HasErrand(size_t lane) {
+bool LanePool::HasErrand(size_t lane) {
   absl::MutexLock lock(&mu_);
   return !lanes_[lane].errands.empty();
 }
 
-void DevicePool::OpenLane(size_t lane) {
+void LanePool::OpenLane(size_t lane) {
   absl::MutexLock lock(&mu_);
   lanes_[lane].open = true;
 }
 
-void DevicePool::CloseLane(size_t lane) {
+void LanePool::CloseLane(size_t lane) {
   absl::MutexLock lock(&mu_);
   lanes_[lane].open = false;
   for (Errand* errand : lanes_[lane].errands) {
@@ -215,7 +215,7 @@ void DevicePool::CloseLane(size_t lane) {
   changed_.SignalAll();
 }
 
-void DevicePool::SetCreated(size_t lane, const absl::Status& status) {
+void LanePool::SetCreated(size_t lane, const absl::Status& status) {
   absl::MutexLock lock(&mu_);
   lanes_[lane].created = status;
   changed_.SignalAll();

@@ -1,6 +1,6 @@
 // The thread that keeps a registry in step with the model directory.
-#ifndef DDGAN_ENGINE_VERSIONS_CHECKPOINT_WATCHER_H_
-#define DDGAN_ENGINE_VERSIONS_CHECKPOINT_WATCHER_H_
+#ifndef DDGAN_ENGINE_VERSIONS_VERSION_WATCHER_H_
+#define DDGAN_ENGINE_VERSIONS_VERSION_WATCHER_H_
 
 #include <atomic>
 #include <memory>
@@ -21,19 +21,18 @@ absl::Duration WatchTimeout(absl::Time now, absl::Time look_again,
                             absl::Duration poll_interval);
 
 // Thread-safe.
-class CheckpointWatcher {
+class VersionWatcher {
  public:
   // Starts the thread, which runs with a lower priority than those that serve.
   // `registry`, `observer` and `clock` must outlive the watcher.
-  CheckpointWatcher(ModelRegistry* registry,
-                    std::unique_ptr<FolderEvents> events,
-                    absl::Duration poll_interval, EngineObserver* observer,
-                    Clock* clock);
+  VersionWatcher(ModelRegistry* registry, std::unique_ptr<FolderEvents> events,
+                 absl::Duration poll_interval, EngineObserver* observer,
+                 Clock* clock);
   // Waits until a version that is being loaded is given up.
-  ~CheckpointWatcher();
+  ~VersionWatcher();
 
-  CheckpointWatcher(const CheckpointWatcher&) = delete;
-  CheckpointWatcher& operator=(const CheckpointWatcher&) = delete;
+  VersionWatcher(const VersionWatcher&) = delete;
+  VersionWatcher& operator=(const VersionWatcher&) = delete;
 
  private:
   void Run();
@@ -54,4 +53,4 @@ class CheckpointWatcher {
 
 }  // namespace ddgan
 
-#endif  // DDGAN_ENGINE_VERSIONS_CHECKPOINT_WATCHER_H_
+#endif  // DDGAN_ENGINE_VERSIONS_VERSION_WATCHER_H_

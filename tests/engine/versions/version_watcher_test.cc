@@ -1,4 +1,4 @@
-#include "engine/versions/checkpoint_watcher.h"
+#include "engine/versions/version_watcher.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,9 +30,9 @@ TEST(WatchTimeoutTest, IsAtMostAPollAndAtLeastAMoment) {
   EXPECT_EQ(timeout(-absl::Seconds(9)), absl::Milliseconds(10));
 }
 
-class CheckpointWatcherTest : public ::testing::Test {
+class VersionWatcherTest : public ::testing::Test {
  protected:
-  CheckpointWatcherTest() {
+  VersionWatcherTest() {
     auto source = std::make_unique<ScriptedVersionSource>();
     source_ = source.get();
     registry_ = std::make_unique<ModelRegistry>(
@@ -43,7 +43,7 @@ class CheckpointWatcherTest : public ::testing::Test {
         &observer_, &clock_);
     auto events = std::make_unique<ScriptedFolderEvents>();
     events_ = events.get();
-    watcher_ = std::make_unique<CheckpointWatcher>(
+    watcher_ = std::make_unique<VersionWatcher>(
         registry_.get(), std::move(events), kPollInterval, &observer_, &clock_);
   }
 
@@ -52,10 +52,10 @@ class CheckpointWatcherTest : public ::testing::Test {
   ScriptedVersionSource* source_;
   std::unique_ptr<ModelRegistry> registry_;
   ScriptedFolderEvents* events_;
-  std::unique_ptr<CheckpointWatcher> watcher_;
+  std::unique_ptr<VersionWatcher> watcher_;
 };
 
-TEST_F(CheckpointWatcherTest, LooksWhenSomethingChangesAndWhenTimeHasPassed) {
+TEST_F(VersionWatcherTest, LooksWhenSomethingChangesAndWhenTimeHasPassed) {
   EXPECT_EQ(events_->AwaitTimeout(), kPollInterval);
   source_->Add(MakeServableVersion("digits", 1));
   events_->Change();
@@ -65,13 +65,13 @@ TEST_F(CheckpointWatcherTest, LooksWhenSomethingChangesAndWhenTimeHasPassed) {
   EXPECT_TRUE(registry_->Resolve("digits", 2).ok());
 }
 
-TEST_F(CheckpointWatcherTest, LooksAgainWhenTheRegistryAsksForIt) {
+TEST_F(VersionWatcherTest, LooksAgainWhenTheRegistryAsksForIt) {
   source_->AddBroken("digits", 1, absl::UnavailableError("later"));
   events_->Change();
   EXPECT_EQ(events_->AwaitTimeout(), ModelRegistry::kFirstRetry);
 }
 
-TEST_F(CheckpointWatcherTest, TellsOfADirectoryThatCannotBeLookedThrough) {
+TEST_F(VersionWatcherTest, TellsOfADirectoryThatCannotBeLookedThrough) {
   events_->AwaitTimeout();
   EXPECT_THAT(observer_.events().model_directory, IsEmpty());
   events_->Break(absl::ResourceExhaustedError("no more watches"));
@@ -87,7 +87,7 @@ TEST_F(CheckpointWatcherTest, TellsOfADirectoryThatCannotBeLookedThrough) {
                   absl::OkStatus(), absl::NotFoundError("no such folder")));
 }
 
-TEST_F(CheckpointWatcherTest, EndsWhileItWaits) {
+TEST_F(VersionWatcherTest, EndsWhileItWaits) {
   events_->AwaitTimeout();
   watcher_.reset();
 }

@@ -1,4 +1,4 @@
-#include "engine/versions/checkpoint_watcher.h"
+#include "engine/versions/version_watcher.h"
 
 #include <sys/resource.h>
 
@@ -22,10 +22,10 @@ absl::Duration WatchTimeout(absl::Time now, absl::Time look_again,
                     std::max(poll_interval, kShortestWait));
 }
 
-CheckpointWatcher::CheckpointWatcher(ModelRegistry* registry,
-                                     std::unique_ptr<FolderEvents> events,
-                                     absl::Duration poll_interval,
-                                     EngineObserver* observer, Clock* clock)
+VersionWatcher::VersionWatcher(ModelRegistry* registry,
+                               std::unique_ptr<FolderEvents> events,
+                               absl::Duration poll_interval,
+                               EngineObserver* observer, Clock* clock)
     : registry_(registry),
       events_(std::move(events)),
       poll_interval_(poll_interval),
@@ -35,7 +35,7 @@ CheckpointWatcher::CheckpointWatcher(ModelRegistry* registry,
   thread_ = std::thread([this] { Run(); });
 }
 
-CheckpointWatcher::~CheckpointWatcher() {
+VersionWatcher::~VersionWatcher() {
   stopped_ = true;
   registry_->StopLoading();
   events_->Wake();
@@ -43,7 +43,7 @@ CheckpointWatcher::~CheckpointWatcher() {
   registry_->SetWake(nullptr);
 }
 
-void CheckpointWatcher::Run() {
+void VersionWatcher::Run() {
   // 0 is the calling thread. Without the right to it, it is as it was.
   setpriority(PRIO_PROCESS, 0, kNice);
   while (!stopped_) {
@@ -58,7 +58,7 @@ void CheckpointWatcher::Run() {
   }
 }
 
-void CheckpointWatcher::Report(const absl::Status& status) {
+void VersionWatcher::Report(const absl::Status& status) {
   if (status == reported_) return;
   reported_ = status;
   observer_->OnModelDirectory(status);

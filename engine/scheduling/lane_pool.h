@@ -1,6 +1,6 @@
 // The lanes: one thread and one BatchRunner each, fed by one BatchScheduler.
-#ifndef DDGAN_ENGINE_SCHEDULING_DEVICE_POOL_H_
-#define DDGAN_ENGINE_SCHEDULING_DEVICE_POOL_H_
+#ifndef DDGAN_ENGINE_SCHEDULING_LANE_POOL_H_
+#define DDGAN_ENGINE_SCHEDULING_LANE_POOL_H_
 
 #include <cstddef>
 #include <deque>
@@ -23,7 +23,7 @@
 namespace ddgan {
 
 // Thread-safe.
-class DevicePool {
+class LanePool {
  public:
   struct LaneOptions {
     std::string device;  // Name in events, e.g. "cpu" or "cuda:0".
@@ -55,16 +55,16 @@ class DevicePool {
   // A lane that the scheduler takes out gives up its runner, waits, makes a new
   // one and returns once `probe` succeeds on it.
   // `scheduler` and `observer` must outlive the pool.
-  static absl::StatusOr<std::unique_ptr<DevicePool>> Start(
+  static absl::StatusOr<std::unique_ptr<LanePool>> Start(
       std::vector<LaneOptions> lanes, Probe probe, BatchScheduler* scheduler,
       EngineObserver* observer);
 
   // Stops the scheduler, waits for the steps that are running, and destroys
   // each runner on its own thread.
-  ~DevicePool();
+  ~LanePool();
 
-  DevicePool(const DevicePool&) = delete;
-  DevicePool& operator=(const DevicePool&) = delete;
+  LanePool(const LanePool&) = delete;
+  LanePool& operator=(const LanePool&) = delete;
 
   // Runs `task` to its end on the thread of every lane that is not out, slice
   // by slice between ticks, and waits. A lane that has requests to serve runs
@@ -87,8 +87,8 @@ class DevicePool {
     std::deque<Errand*> errands;          // In turn; the first has begun.
   };
 
-  DevicePool(size_t num_lanes, Probe probe, BatchScheduler* scheduler,
-             EngineObserver* observer);
+  LanePool(size_t num_lanes, Probe probe, BatchScheduler* scheduler,
+           EngineObserver* observer);
 
   void Work(size_t lane, const LaneOptions& options);
   // Runs batches until the lane is taken out (the reason) or stopped (OK).
@@ -122,4 +122,4 @@ class DevicePool {
 
 }  // namespace ddgan
 
-#endif  // DDGAN_ENGINE_SCHEDULING_DEVICE_POOL_H_
+#endif  // DDGAN_ENGINE_SCHEDULING_LANE_POOL_H_
