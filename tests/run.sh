@@ -8,7 +8,5 @@ cd "$(dirname "$0")/.."
 docker/install_dependencies.sh --tests --images --linters
 cmake --preset release
 cmake --build --preset release
-# -Wthread-safety proves that what a mutex guards is used under it.
-cmake --preset thread-safety -DDDGAN_BUILD_TESTS=OFF
-cmake --build --preset thread-safety
+tests/thread_safety.py build/release
 ctest --preset release --no-tests=error -j "$(nproc)" "$@"

@@ -53,7 +53,7 @@ class TokenTable {
   // Longest token that is looked up, in bytes.
   static constexpr size_t kMaxTokenSize = 512;
 
-  // `text` is a token file as server/README.md describes it. InvalidArgument
+  // `text` is a token file as server/OPERATING.md describes it. InvalidArgument
   // says where it is wrong and what is allowed there, but never what is there:
   // that may be a token that somebody put in the place of its hash.
   static absl::StatusOr<TokenTable> Parse(absl::string_view text);

@@ -1,5 +1,5 @@
 // What one caller, and all of them together, may take of a gRPC server. Each is
-// a flag; server/README.md says what happens at each limit.
+// a flag; server/OPERATING.md says what happens at each limit.
 #ifndef DDGAN_SERVER_CONNECTIONS_GRPC_LIMITS_H_
 #define DDGAN_SERVER_CONNECTIONS_GRPC_LIMITS_H_
 

@@ -3,14 +3,15 @@
   saturation  images/s of the server with all rows full, against the sampler in
               a bare loop (bare_sampler), PNG on and off, taken in turns
   poisson     an open loop at 50, 80 and 95% of capacity with counts from 1 to
-              16: step-level batches against the same server with --batching=
-              request, taken in turns
+              16
   overload    5 times capacity with deadlines: refusals, kept deadlines, memory,
               and how soon full speed is back
 
 Run, on an otherwise idle machine:
   ~/.cache/ddgan/python/bin/python tests/benchmark/serving_benchmark.py \
       --build=build/release [--seconds=60] [--only=poisson]
+Another build's server beside it, in turns, with the same client and load:
+      --against=../other/build/release
 On a GPU, with larger batches and as many calls at once as fill them:
       --build=build/cuda --device=cuda:0 --precision=bfloat16 --batch=64
 """
@@ -36,21 +37,25 @@ class Bench:
 
   def __init__(self, arguments):
     self.build = pathlib.Path(arguments.build)
+    # By the name in the tables; the first is the one that is measured alone.
+    self.servers = {'this': self.build}
+    if arguments.against:
+      self.servers['other'] = pathlib.Path(arguments.against)
     self.model_root = str(arguments.model_root)
     self.model = arguments.model
     self.seconds = arguments.seconds
     self.device = arguments.device
     self.precision = arguments.precision
-    # The largest batch of both kinds of server in the Poisson runs.
+    # The largest batch in the Poisson runs.
     self.batch = arguments.batch
     self.rounds = arguments.rounds
     self.shares = [float(share) for share in arguments.shares.split(',')]
     # Of a closed loop: calls of 16 images that fill a batch and the next.
     self.concurrency = 4 if self.device == 'cpu' else self.batch // 4
 
-  def server(self, *flags):
+  def server(self, *flags, which='this'):
     return ServerProcess(
-        str(self.build / 'server' / 'ddgan-server'), self.model_root,
+        str(self.servers[which] / 'server' / 'ddgan-server'), self.model_root,
         [f'--devices={"auto" if self.device == "cpu" else self.device}',
          f'--precision={self.precision}', '--log_level=error', *flags])
 
@@ -98,37 +103,38 @@ def saturation(bench):
             '--standalone_calls=1']
   batch = (2 * len(os.sched_getaffinity(0)) if bench.device == 'cpu' else
            bench.batch)
-  rates = {'bare': [], 'raw8': [], 'png': []}
-  with bench.server() as server:
-    for _ in range(bench.rounds):
-      rates['bare'].append(bench.bare(batch))
-      for form in ('raw8', 'png'):
-        report = bench.load(server, f'--format={form}', *closed,
-                            seconds=bench.seconds / 3)
-        rates[form].append(report['images_per_second'])
+  bare, rates = [], {}
+  for _ in range(bench.rounds):
+    bare.append(bench.bare(batch))
+    for which in bench.servers:
+      with bench.server(which=which) as server:
+        for form in ('raw8', 'png'):
+          report = bench.load(server, f'--format={form}', *closed,
+                              seconds=bench.seconds / 3)
+          rates.setdefault((which, form), []).append(
+              report['images_per_second'])
   head('at saturation', 'images/s', 'of the bare sampler')
-  bare = mean(rates['bare'])
-  row('bare sampler loop', f'{bare:.1f}', '1')
-  for form in ('raw8', 'png'):
-    rate = mean(rates[form])
-    row(f'server, {form}', f'{rate:.1f}', f'{rate / bare:.3f}')
+  row('bare sampler loop', f'{mean(bare):.1f}', '1')
+  for (which, form), measured in rates.items():
+    rate = mean(measured)
+    row(f'{which} server, {form}', f'{rate:.1f}', f'{rate / mean(bare):.3f}')
   print()
-  return mean(rates['png'])
+  return mean(rates['this', 'png'])
 
 
 def poisson(bench, capacity):
   mean_count = 8.5
-  head('load', 'batches', 'p50', 'p99', 'within 3x', 'images/s', 'errors')
+  head('load', 'server', 'p50', 'p99', 'within 3x', 'images/s', 'errors')
   for share in bench.shares:
-    for batching in ('step', 'request'):
-      with bench.server(f'--batching={batching}',
-                        f'--max_batch_size={bench.batch}') as server:
+    for which in bench.servers:
+      with bench.server(f'--max_batch_size={bench.batch}',
+                        which=which) as server:
         report = bench.load(
             server, f'--rate={share * capacity / mean_count:.3f}',
             '--counts=1-16', '--seed=1', f'--client_ids={CALLERS}')
       latency = report['latency'][0] if isinstance(
           report['latency'], list) else report['latency']['all']
-      row(f'{share:.0%}', batching, ms(latency['p50']), ms(latency['p99']),
+      row(f'{share:.0%}', which, ms(latency['p50']), ms(latency['p99']),
           latency['within_3x'], f'{report["images_per_second"]:.1f}',
           report['errors'])
   print()
@@ -166,6 +172,7 @@ def overload(bench, capacity):
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--build', default=str(ROOT / 'build' / 'release'))
+  parser.add_argument('--against', help='another build folder')
   parser.add_argument('--model_root', default=str(ROOT / 'deploy' / 'models'))
   parser.add_argument('--model', default='mnist')
   parser.add_argument('--seconds', type=float, default=60)

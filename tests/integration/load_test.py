@@ -200,7 +200,7 @@ def main():
   parser.add_argument('--server', required=True, help='the ddgan-server binary')
   parser.add_argument('--client', required=True, help='the ddgan binary')
   parser.add_argument('--model_root', required=True)
-  parser.add_argument('--readme', required=True, help='server/README.md')
+  parser.add_argument('--readme', required=True, help='server/OPERATING.md')
   options, rest = parser.parse_known_args()
   pb, images_grpc, _, _ = generate_stubs(REPOSITORY / 'proto')
   unittest.main(argv=[sys.argv[0], *rest], verbosity=2)

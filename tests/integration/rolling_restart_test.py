@@ -6,7 +6,7 @@ after the other is drained, ended and started again. Not one call may fail, each
 replica must have taken its share, and each call must be in a replica's log,
 every line of which is a JSON object.
 
-CTest runs a few restarts. The full proof, as server/README.md quotes it:
+CTest runs a few restarts. The full proof, as server/OPERATING.md quotes it:
   python rolling_restart_test.py --restarts=50 --min_calls=10000 \
       --server=build/release/server/ddgan-server --model_root=deploy/models \
       --proxies=$HOME/.cache/ddgan/proxies
