@@ -59,7 +59,7 @@ std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
     const EngineOptions& options, const LaneDevice& device, int max_batch_size,
     EngineObserver* observer) {
   // More than the queue admits are never in flight, and beside them a version
-  // that is tried out fills one batch.
+  // on trial fills one batch.
   const int max_trajectories = options.max_queued_images + max_batch_size;
   if (device.device == "cpu") {
     ImageBatchRunnerOptions runner;
@@ -128,10 +128,11 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
                            : ModelUse::kTensorLanes;
   return EngineCore::Create(
       core_options, std::move(lanes),
-      NewDirectoryVersionSource(options.model_root,
-                                [use](const Checkpoint& checkpoint) {
-                                  return LoadModel(checkpoint, use);
-                                }),
+      NewDirectoryVersionSource(
+          options.model_root,
+          [use](const Checkpoint& checkpoint, StopCheck stopped) {
+            return LoadModel(checkpoint, use, stopped);
+          }),
       NewFolderEvents(), observer, clock);
 }
 

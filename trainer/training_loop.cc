@@ -23,6 +23,7 @@
 #include "engine/base/libtorch_errors.h"
 #include "engine/base/sha256.h"
 #include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/parameter_loader.h"
 #include "trainer/dataset/data_order.h"
 #include "trainer/pictures/sample_pictures.h"

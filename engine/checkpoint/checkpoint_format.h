@@ -1,4 +1,5 @@
-// The model directory: the contract between trainer and server. No LibTorch.
+// The files of a model version: the contract between trainer and server, who
+// meet in the model directory (model_directory.h). No LibTorch.
 //
 //   <model_root>/<model>/<version>/config.json        architecture, schedule,
 //                                                     training step, provenance
@@ -9,20 +10,16 @@
 // <version> is a positive decimal without sign or leading zero that fits int64;
 // larger is newer. A folder without a manifest is not there yet.
 // All functions are thread-safe. Everything read is taken as hostile until
-// checked; files are read without following symbolic links.
+// checked.
 #ifndef DDGAN_ENGINE_CHECKPOINT_CHECKPOINT_FORMAT_H_
 #define DDGAN_ENGINE_CHECKPOINT_CHECKPOINT_FORMAT_H_
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "engine/api/generation.h"
 #include "engine/model/model_config.h"
 
 namespace ddgan {
@@ -77,51 +74,6 @@ std::string ManifestToJson(const Manifest& manifest);
 bool IsModelName(std::string_view name);
 // Nothing for a name that is no version.
 std::optional<int64_t> ParseVersionName(std::string_view name);
-
-// Models with at least one version folder, sorted; links do not count. NotFound
-// if `model_root` is not a folder.
-absl::StatusOr<std::vector<std::string>> ListModelNames(
-    const std::filesystem::path& model_root);
-// Versions with a manifest, newest first; also those where a symbolic link
-// stands for the folder or the manifest, which ReadCheckpoint refuses by name.
-// NotFound as above.
-absl::StatusOr<std::vector<int64_t>> ListVersions(
-    const std::filesystem::path& model_root, const std::string& model);
-
-// Which files make up a version just now, without reading them: any two of
-// these that are equal were taken of the same bytes, unless somebody set back
-// clocks.
-struct VersionFiles {
-  // Of all three files: device, inode, size, times of change; and which folder.
-  std::string fingerprint;
-  uint64_t weights_bytes = 0;  // As the file system has it.
-
-  friend bool operator==(const VersionFiles&, const VersionFiles&) = default;
-};
-// Never fails: a file that is absent or no regular file is so in the
-// fingerprint, too.
-VersionFiles ExamineVersion(const std::filesystem::path& model_root,
-                            const std::string& model, int64_t version);
-
-// A version whose every byte was checked against its manifest, whose config is
-// valid and whose weights file is well-formed and holds exactly the tensors of
-// PlanGenerator(config), by name, shape and dtype (float32 or float16).
-struct Checkpoint {
-  ModelIdentity identity;
-  CheckpointConfig config;
-  std::string weights;  // The whole of model.safetensors.
-};
-//   NotFound         no such folder, or a file of it is missing
-//   DataLoss         size or digest differ from the manifest, file truncated
-//   InvalidArgument  manifest, config or weights do not fit this contract, the
-//                    config names another model than the folder, or a symbolic
-//                    link stands where a folder or file should
-//   ResourceExhausted  no memory for the weights
-// Each message begins with the file's path below model_root. Sizes are checked
-// before anything large is read: the weights' against manifest and config.
-absl::StatusOr<Checkpoint> ReadCheckpoint(
-    const std::filesystem::path& model_root, const std::string& model,
-    int64_t version);
 
 }  // namespace ddgan
 
