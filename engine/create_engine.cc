@@ -120,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   core_options.registry.max_model_bytes = options.max_model_bytes > 0
                                               ? options.max_model_bytes
                                               : UsableHostMemory() / 2;
-  core_options.registry.state_dir = options.state_dir;
+  core_options.state_dir = options.state_dir;
   core_options.poll_interval = options.poll_interval;
   core_options.canary_bounds = options.canary_bounds;
   const ModelUse use = devices->front().device == "cpu"

@@ -127,13 +127,13 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
   engine->trial_ = std::make_unique<VersionTrial>(
       options.lane_limits, options.warm_up_every_bucket, options.canary_bounds,
       engine->pool_.get(), observer, clock);
-  if (absl::Status status = engine->registry_.RestorePins(); !status.ok()) {
+  if (absl::Status status = engine->pins_.Restore(); !status.ok()) {
     return status;
   }
-  const absl::StatusOr<absl::Time> loaded = engine->registry_.Reconcile();
+  const absl::StatusOr<absl::Time> loaded = engine->loader_.Reconcile();
   if (!loaded.ok()) return loaded.status();
   engine->watcher_ =
-      std::make_unique<VersionWatcher>(&engine->registry_, std::move(events),
+      std::make_unique<VersionWatcher>(&engine->loader_, std::move(events),
                                        options.poll_interval, observer, clock);
   return engine;
 }
@@ -146,12 +146,14 @@ EngineCore::EngineCore(const Options& options,
                   .max_queued_bytes = options.max_queued_bytes,
                   .caller_weights = options.caller_weights},
                  observer, clock),
-      registry_(
-          options.registry, std::move(source),
+      registry_(options.registry, observer),
+      pins_(options.state_dir, &registry_),
+      loader_(
+          std::move(source),
           [this](ServableVersion& next, const ServableVersion* live) {
             return trial_->Run(next, live);
           },
-          observer, clock) {}
+          &registry_, observer, clock) {}
 
 absl::Status EngineCore::Probe(BatchRunner& runner) const {
   for (const auto& version : registry_.LoadedVersions()) {
@@ -204,15 +206,15 @@ std::vector<ModelStatus> EngineCore::ListModels() const {
 }
 
 absl::Status EngineCore::Pin(const std::string& model, int64_t version) {
-  return registry_.Pin(model, version);
+  return pins_.Pin(model, version);
 }
 
 absl::Status EngineCore::Unpin(const std::string& model) {
-  return registry_.Unpin(model);
+  return pins_.Unpin(model);
 }
 
 absl::StatusOr<int64_t> EngineCore::RollBack(const std::string& model) {
-  return registry_.RollBack(model);
+  return pins_.RollBack(model);
 }
 
 std::unique_ptr<ModelWatch> EngineCore::WatchModels(
@@ -226,7 +228,7 @@ bool EngineCore::Ready() const {
 }
 
 void EngineCore::Drain(absl::Time deadline) {
-  registry_.StopLoading();
+  loader_.StopLoading();
   scheduler_.Drain(deadline);
 }
 

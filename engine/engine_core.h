@@ -23,7 +23,9 @@
 #include "engine/scheduling/batch_scheduler.h"
 #include "engine/scheduling/lane_pool.h"
 #include "engine/scheduling/servable_version.h"
+#include "engine/versions/model_pins.h"
 #include "engine/versions/model_registry.h"
+#include "engine/versions/version_loader.h"
 #include "engine/versions/version_source.h"
 #include "engine/versions/version_trial.h"
 #include "engine/versions/version_watcher.h"
@@ -47,13 +49,14 @@ class EngineCore : public Engine {
     std::map<std::string, double> caller_weights;
     bool warm_up_every_bucket = true;
     ModelRegistry::Options registry;
+    std::string state_dir;  // As EngineOptions.
     absl::Duration poll_interval = absl::Seconds(5);
     CanaryBounds canary_bounds;
   };
 
-  // Starts the lanes, then loads the newest sound version of every model, tries
-  // it out on each lane, and goes on watching; `events` tell when to look.
-  // Errors of LanePool::Start, ModelRegistry::RestorePins and Reconcile.
+  // Starts the lanes, then loads the newest sound version of every model, after
+  // a trial on each lane, and goes on watching; `events` tell when to look.
+  // Errors of LanePool::Start, ModelPins::Restore and VersionLoader::Reconcile.
   // `observer` and `clock` must outlive the engine.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(
       const Options& options, std::vector<LanePool::LaneOptions> lanes,
@@ -87,6 +90,8 @@ class EngineCore : public Engine {
   // they use is still there.
   BatchScheduler scheduler_;
   ModelRegistry registry_;
+  ModelPins pins_;
+  VersionLoader loader_;
   std::unique_ptr<LanePool> pool_;
   std::unique_ptr<VersionTrial> trial_;
   std::unique_ptr<VersionWatcher> watcher_;

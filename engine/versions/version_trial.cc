@@ -138,8 +138,8 @@ VersionTrial::VersionTrial(std::vector<BatchLimits> lane_limits,
       observer_(observer),
       clock_(clock) {}
 
-ModelRegistry::Trial VersionTrial::Run(ServableVersion& next,
-                                       const ServableVersion* live) {
+VersionVerdict VersionTrial::Run(ServableVersion& next,
+                                 const ServableVersion* live) {
   const absl::Time start = clock_->Now();
   if (const absl::Status warm = WarmUpEveryLane(next); !warm.ok()) {
     return {ResultOfSteps(warm), warm};

@@ -17,7 +17,7 @@
 #include "engine/scheduling/lane_pool.h"
 #include "engine/scheduling/servable_version.h"
 #include "engine/versions/canary.h"
-#include "engine/versions/model_registry.h"
+#include "engine/versions/model_versions.h"
 
 namespace ddgan {
 
@@ -81,7 +81,7 @@ class CanaryRun {
   std::vector<float> pixels_;
 };
 
-// What EngineCore gives to its ModelRegistry. Thread-compatible.
+// What EngineCore gives to its VersionLoader. Thread-compatible.
 class VersionTrial {
  public:
   // `pool`, `observer` and `clock` must outlive the trial.
@@ -92,7 +92,7 @@ class VersionTrial {
   // Warms up and measures `next` on every lane and compares its canary with
   // that of `live` (null: no comparison). Blocks; lanes go on serving
   // meanwhile.
-  ModelRegistry::Trial Run(ServableVersion& next, const ServableVersion* live);
+  VersionVerdict Run(ServableVersion& next, const ServableVersion* live);
 
  private:
   absl::Status WarmUpEveryLane(const ServableVersion& next);

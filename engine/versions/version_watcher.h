@@ -1,4 +1,4 @@
-// The thread that keeps a registry in step with the model directory.
+// The thread that keeps the registry in step with the model directory.
 #ifndef DDGAN_ENGINE_VERSIONS_VERSION_WATCHER_H_
 #define DDGAN_ENGINE_VERSIONS_VERSION_WATCHER_H_
 
@@ -11,11 +11,11 @@
 #include "engine/api/engine_observer.h"
 #include "engine/base/clock.h"
 #include "engine/base/folder_events.h"
-#include "engine/versions/model_registry.h"
+#include "engine/versions/version_loader.h"
 
 namespace ddgan {
 
-// How long to wait for events, when the registry asks to look again at
+// How long to wait for events, when the loader asks to look again at
 // `look_again`: that long, at most `poll_interval`, and not less than 10 ms.
 absl::Duration WatchTimeout(absl::Time now, absl::Time look_again,
                             absl::Duration poll_interval);
@@ -24,8 +24,8 @@ absl::Duration WatchTimeout(absl::Time now, absl::Time look_again,
 class VersionWatcher {
  public:
   // Starts the thread, which runs with a lower priority than those that serve.
-  // `registry`, `observer` and `clock` must outlive the watcher.
-  VersionWatcher(ModelRegistry* registry, std::unique_ptr<FolderEvents> events,
+  // `loader`, `observer` and `clock` must outlive the watcher.
+  VersionWatcher(VersionLoader* loader, std::unique_ptr<FolderEvents> events,
                  absl::Duration poll_interval, EngineObserver* observer,
                  Clock* clock);
   // Waits until a version that is being loaded is given up.
@@ -40,7 +40,7 @@ class VersionWatcher {
   void Report(const absl::Status& status);
 
   // Constant after construction.
-  ModelRegistry* const registry_;
+  VersionLoader* const loader_;
   const std::unique_ptr<FolderEvents> events_;
   const absl::Duration poll_interval_;
   EngineObserver* const observer_;

@@ -35,22 +35,23 @@ class VersionWatcherTest : public ::testing::Test {
   VersionWatcherTest() {
     auto source = std::make_unique<ScriptedVersionSource>();
     source_ = source.get();
-    registry_ = std::make_unique<ModelRegistry>(
-        ModelRegistry::Options(), std::move(source),
+    loader_ = std::make_unique<VersionLoader>(
+        std::move(source),
         [](ServableVersion&, const ServableVersion*) {
-          return ModelRegistry::Trial();
+          return VersionVerdict();
         },
-        &observer_, &clock_);
+        &registry_, &observer_, &clock_);
     auto events = std::make_unique<ScriptedFolderEvents>();
     events_ = events.get();
     watcher_ = std::make_unique<VersionWatcher>(
-        registry_.get(), std::move(events), kPollInterval, &observer_, &clock_);
+        loader_.get(), std::move(events), kPollInterval, &observer_, &clock_);
   }
 
   ManualClock clock_;
   RecordingObserver observer_;
   ScriptedVersionSource* source_;
-  std::unique_ptr<ModelRegistry> registry_;
+  ModelRegistry registry_{ModelRegistry::Options(), &observer_};
+  std::unique_ptr<VersionLoader> loader_;
   ScriptedFolderEvents* events_;
   std::unique_ptr<VersionWatcher> watcher_;
 };
@@ -59,16 +60,16 @@ TEST_F(VersionWatcherTest, LooksWhenSomethingChangesAndWhenTimeHasPassed) {
   EXPECT_EQ(events_->AwaitTimeout(), kPollInterval);
   source_->Add(MakeServableVersion("digits", 1));
   events_->Change();
-  EXPECT_TRUE(registry_->Resolve("digits", 1).ok());
+  EXPECT_TRUE(registry_.Resolve("digits", 1).ok());
   source_->Add(MakeServableVersion("digits", 2));
   events_->Elapse();
-  EXPECT_TRUE(registry_->Resolve("digits", 2).ok());
+  EXPECT_TRUE(registry_.Resolve("digits", 2).ok());
 }
 
-TEST_F(VersionWatcherTest, LooksAgainWhenTheRegistryAsksForIt) {
+TEST_F(VersionWatcherTest, LooksAgainWhenTheLoaderAsksForIt) {
   source_->AddBroken("digits", 1, absl::UnavailableError("later"));
   events_->Change();
-  EXPECT_EQ(events_->AwaitTimeout(), ModelRegistry::kFirstRetry);
+  EXPECT_EQ(events_->AwaitTimeout(), ModelVersions::kFirstRetry);
 }
 
 TEST_F(VersionWatcherTest, TellsOfADirectoryThatCannotBeLookedThrough) {
