@@ -51,7 +51,6 @@ BatchLimits LimitsOfLane(const EngineOptions& options, const LaneDevice& device,
   BatchLimits limits;
   limits.max_batch_size = OfLane(options.max_batch_sizes, lane, default_size);
   limits.max_wait = OfLane(options.max_batch_waits, lane, absl::ZeroDuration());
-  limits.batching = options.batching;
   return limits;
 }
 

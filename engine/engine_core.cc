@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/imaging/guide_picture.h"
@@ -17,17 +18,6 @@ absl::Status CheckRange(const char* option, int value, int low, int high) {
 }
 
 constexpr int64_t kMinQueuedBytes = int64_t{64} << 20;
-
-// The guide's planes for `version`'s images.
-absl::StatusOr<std::vector<float>> PrepareGuide(
-    const Guide& guide, const ServableVersion& version) {
-  if (guide.steps < 1 || guide.steps > version.num_timesteps) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("guide.steps is ", guide.steps, "; allowed are 1 to ",
-                     version.num_timesteps));
-  }
-  return FitGuide(*guide.picture, version.shape, guide.fit);
-}
 
 }  // namespace
 
@@ -88,7 +78,8 @@ absl::Status ValidateEngineOptions(const EngineOptions& options) {
   return status;
 }
 
-absl::Status ValidateRequest(const GenerationRequest& request) {
+absl::Status ValidateRequest(const GenerationRequest& request,
+                             int num_timesteps) {
   if (request.count < 1 || request.count > GenerationRequest::kMaxCount) {
     return absl::InvalidArgumentError(
         absl::StrCat("count is ", request.count, "; allowed are 1 to ",
@@ -101,10 +92,16 @@ absl::Status ValidateRequest(const GenerationRequest& request) {
         absl::StrCat("first_index is ", request.first_index, "; with count ",
                      request.count, " allowed are 0 to ", last_allowed));
   }
-  if (request.version && *request.version < 1) {
+  if (!request.guide) return absl::OkStatus();
+  if (request.guide->steps < 1 || request.guide->steps > num_timesteps) {
     return absl::InvalidArgumentError(
-        absl::StrCat("version is ", *request.version, "; allowed are 1 to ",
-                     std::numeric_limits<int64_t>::max()));
+        absl::StrCat("guide.steps is ", request.guide->steps,
+                     "; allowed are 1 to ", num_timesteps));
+  }
+  if (request.guide->picture_bytes < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("guide.picture_bytes is ",
+                                                   request.guide->picture_bytes,
+                                                   "; allowed are 1 and more"));
   }
   return absl::OkStatus();
 }
@@ -163,40 +160,43 @@ absl::Status EngineCore::Probe(BatchRunner& runner) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ImageShape> EngineCore::ShapeOf(
+absl::StatusOr<ResolvedModel> EngineCore::Resolve(
     const std::string& model, std::optional<int64_t> version) const {
-  const absl::StatusOr<std::shared_ptr<const ServableVersion>> found =
+  if (version && *version < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("version is ", *version, "; allowed are 1 to ",
+                     std::numeric_limits<int64_t>::max()));
+  }
+  absl::StatusOr<std::shared_ptr<const ServableVersion>> found =
       registry_.Resolve(model, version);
   if (!found.ok()) return found.status();
-  return (*found)->shape;
+  const ServableVersion& resolved = **found;
+  return ResolvedModel{resolved.identity, resolved.shape,
+                       resolved.num_timesteps, *std::move(found)};
+}
+
+absl::StatusOr<std::unique_ptr<Reservation>> EngineCore::Reserve(
+    const ResolvedModel& model, const GenerationRequest& request) {
+  const absl::Status valid = ValidateRequest(request, model.num_timesteps);
+  if (!valid.ok()) return valid;
+  return scheduler_.Reserve(model.version, request);
 }
 
 absl::StatusOr<Acceptance> EngineCore::Submit(
-    const GenerationRequest& request, std::shared_ptr<GenerationSink> sink) {
-  const absl::Status valid = ValidateRequest(request);
-  if (!valid.ok()) return valid;
-  absl::StatusOr<std::shared_ptr<const ServableVersion>> version =
-      registry_.Resolve(request.model, request.version);
-  if (!version.ok()) return version.status();
-  std::shared_ptr<const std::vector<float>> guide;
-  if (request.guide) {
-    absl::StatusOr<std::vector<float>> planes =
-        PrepareGuide(*request.guide, **version);
-    if (!planes.ok()) return planes.status();
-    guide = std::make_shared<const std::vector<float>>(*std::move(planes));
+    std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
+    std::shared_ptr<GenerationSink> sink) {
+  // Reserve gives no others.
+  std::unique_ptr<BatchScheduler::Place> own(
+      static_cast<BatchScheduler::Place*>(place.release()));
+  std::shared_ptr<const std::vector<float>> planes;
+  if (own->request().guide) {
+    absl::StatusOr<std::vector<float>> fitted =
+        FitGuide(*guide, own->version().shape, own->request().guide->fit);
+    if (!fitted.ok()) return fitted.status();
+    planes = std::make_shared<const std::vector<float>>(*std::move(fitted));
+    guide.reset();  // Its bytes are booked no longer than until here.
   }
-  const absl::StatusOr<BatchScheduler::Ticket> ticket =
-      scheduler_.Submit(*version, request, std::move(sink), std::move(guide));
-  if (!ticket.ok()) return ticket.status();
-
-  Acceptance acceptance;
-  acceptance.id = ticket->id;
-  acceptance.identity = (*version)->identity;
-  acceptance.shape = (*version)->shape;
-  acceptance.num_timesteps = (*version)->num_timesteps;
-  acceptance.images_ahead = ticket->images_ahead;
-  acceptance.expected_start = ticket->expected_start;
-  return acceptance;
+  return scheduler_.Submit(std::move(own), std::move(planes), std::move(sink));
 }
 
 void EngineCore::Cancel(RequestId id) { scheduler_.Cancel(id); }
@@ -226,6 +226,8 @@ bool EngineCore::Ready() const {
   return registry_.AnyLive() && scheduler_.AnyLaneUp() &&
          !scheduler_.draining();
 }
+
+absl::Status EngineCore::Liveness() const { return absl::OkStatus(); }
 
 void EngineCore::Drain(absl::Time deadline) {
   loader_.StopLoading();

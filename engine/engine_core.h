@@ -36,8 +36,9 @@ namespace ddgan {
 absl::Status ValidateEngineOptions(const EngineOptions& options);
 
 // InvalidArgument that names field, value and range if `request` asks for
-// something that no model could give.
-absl::Status ValidateRequest(const GenerationRequest& request);
+// something that a model of `num_timesteps` could not give.
+absl::Status ValidateRequest(const GenerationRequest& request,
+                             int num_timesteps);
 
 // Thread-safe.
 class EngineCore : public Engine {
@@ -64,10 +65,12 @@ class EngineCore : public Engine {
       std::unique_ptr<FolderEvents> events, EngineObserver* observer,
       Clock* clock);
 
-  absl::StatusOr<ImageShape> ShapeOf(
+  absl::StatusOr<ResolvedModel> Resolve(
       const std::string& model, std::optional<int64_t> version) const override;
+  absl::StatusOr<std::unique_ptr<Reservation>> Reserve(
+      const ResolvedModel& model, const GenerationRequest& request) override;
   absl::StatusOr<Acceptance> Submit(
-      const GenerationRequest& request,
+      std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
       std::shared_ptr<GenerationSink> sink) override;
   void Cancel(RequestId id) override;
   std::vector<ModelStatus> ListModels() const override;
@@ -77,6 +80,7 @@ class EngineCore : public Engine {
   std::unique_ptr<ModelWatch> WatchModels(
       std::function<void()> listener) override;
   bool Ready() const override;
+  absl::Status Liveness() const override;
   void Drain(absl::Time deadline) override;
 
  private:

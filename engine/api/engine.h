@@ -20,9 +20,10 @@
 #include "engine/api/generation.h"
 #include "engine/api/precision.h"
 #include "engine/base/clock.h"
-#include "engine/scheduling/batch_policy.h"
 
 namespace ddgan {
+
+struct ServableVersion;  // engine/scheduling/servable_version.h
 
 enum class VersionState {
   kOnDisk,   // Complete on disk and not loaded: older than the ones kept, or
@@ -56,6 +57,24 @@ struct ModelStatus {
   std::vector<ModelVersionStatus> versions;
 };
 
+// The version that a request will run on, whatever goes live meanwhile. While
+// it is held, that version's weights stay in memory.
+struct ResolvedModel {
+  ModelIdentity identity;
+  ImageShape shape;
+  int num_timesteps = 0;
+  // The engine's own; never null from Resolve.
+  std::shared_ptr<const ServableVersion> version;
+};
+
+// A request's place in the engine: room in the queue for its images and bytes,
+// and time before its deadline. Its destructor gives back a place that was not
+// submitted; it must not outlive the engine.
+class Reservation {
+ public:
+  virtual ~Reservation() = default;
+};
+
 // Keeps a listener to Engine::WatchModels; its destructor waits for a call that
 // is under way, after which none follows. Not to be destroyed by the listener.
 class ModelWatch {
@@ -68,25 +87,34 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // Of the images that a request for `model` and `version` would get now, by
-  // GenerationRequest's rules for both; another version may be live by the time
-  // of Submit. Never waits.
+  // The version that a request for `model` and `version` runs on, by
+  // GenerationRequest's rules for both. Never waits.
+  //   InvalidArgument  no name, but several models; version < 1
   //   NotFound         no such model or version
-  //   InvalidArgument  no name, but several models
-  virtual absl::StatusOr<ImageShape> ShapeOf(
+  virtual absl::StatusOr<ResolvedModel> Resolve(
       const std::string& model, std::optional<int64_t> version) const = 0;
 
-  // Accepts a request, or refuses it at once:
+  // Takes the request's place on `model`, or refuses it at once; request.model
+  // and request.version are not looked at. Nothing runs before Submit.
   //   InvalidArgument    a field out of its range; names field, value, range
-  //   NotFound           no such model or version
-  //   ResourceExhausted  the queue has no room for `count` images
+  //   ResourceExhausted  the queue has no room for `count` images, or for the
+  //                      bytes that they and the unpacked guide take
   //   DeadlineExceeded   the deadline has passed, or cannot be met by the
   //                      measured cost of the work ahead
   //   Unavailable        draining, or every device has been lost for a while
+  virtual absl::StatusOr<std::unique_ptr<Reservation>> Reserve(
+      const ResolvedModel& model, const GenerationRequest& request) = 0;
+
+  // Queues the images of a place that Reserve gave. `guide` is the picture of
+  // the request's guide, null without one. On an error the place is given back:
+  //   InvalidArgument   the picture does not have the model's size and is not
+  //                     to be resized
+  //   DeadlineExceeded  the deadline passed meanwhile
+  //   Unavailable       draining
   // After an OK, `sink` gets every image and then OnFinished exactly once; the
   // first call may come before Submit returns.
   virtual absl::StatusOr<Acceptance> Submit(
-      const GenerationRequest& request,
+      std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
       std::shared_ptr<GenerationSink> sink) = 0;
 
   // Frees the request's places at the next tick; its sink gets Cancelled. No
@@ -122,6 +150,12 @@ class Engine {
   // True while a model is live, a device works and no drain has begun.
   virtual bool Ready() const = 0;
 
+  // OK while the process can go on serving, or may again without a new start.
+  // Internal: a device hangs in a call that will never return, and no other
+  // lane is left; names the lane, what it hangs in and since when. Only a new
+  // process helps.
+  virtual absl::Status Liveness() const = 0;
+
   // Refuses new requests from now on, waits until those accepted have finished
   // or `deadline` has passed; what is left then finishes with Unavailable.
   virtual void Drain(absl::Time deadline) = 0;
@@ -142,7 +176,6 @@ struct EngineOptions {
   // How long the oldest waiting image may be held back for a fuller batch, as
   // above. Empty: not at all. Each [0 s, 1 s]
   std::vector<absl::Duration> max_batch_waits;
-  Batching batching = Batching::kStep;
   // Of lanes on GPUs: the number format, and the batch shape that decides the
   // bytes, whose equals other shapes must be (tensor_batch_runner.h). [1, 256]
   Precision precision = Precision::kFloat32;

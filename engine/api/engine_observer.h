@@ -14,8 +14,8 @@
 
 namespace ddgan {
 
-// Why a request was turned away.
-enum class RejectReason {
+// Why a request was refused.
+enum class RefusalReason {
   kQueueFull,           // Too many images, or bytes, are unfinished.
   kDeadline,            // The deadline had passed.
   kUnmeetableDeadline,  // The work ahead takes longer than the deadline allows.
@@ -56,63 +56,69 @@ inline constexpr int kNumReloadPhases = 3;
 
 // Thread-safe: methods are called from lane threads and from callers of the
 // engine, without any engine lock held, and return quickly. Warm-up and other
-// work that no request asked for is not reported.
+// work that no request asked for is not reported. An observer overrides the
+// events that it cares for; the others are dropped.
 class EngineObserver {
  public:
   virtual ~EngineObserver() = default;
 
   // One generator call. `steps[i]` is row i's t, T-1 first and 0 last.
   // `device_time` is the step's time on the device (CUDA events on a GPU).
-  virtual void OnStep(const ModelIdentity& model, const std::string& device,
-                      absl::Span<const int> steps,
-                      absl::Duration device_time) = 0;
+  virtual void OnStep(const ModelIdentity& /*model*/,
+                      const std::string& /*device*/,
+                      absl::Span<const int> /*steps*/,
+                      absl::Duration /*device_time*/) {}
   // A request's first step starts.
-  virtual void OnQueueWait(const ModelIdentity& model, absl::Duration wait) = 0;
-  virtual void OnImages(const ModelIdentity& model, int count) = 0;
-  virtual void OnRejected(RejectReason reason) = 0;
-  virtual void OnWastedSteps(WasteReason reason, int steps) = 0;
+  virtual void OnQueueWait(const ModelIdentity& /*model*/,
+                           absl::Duration /*wait*/) {}
+  virtual void OnImages(const ModelIdentity& /*model*/, int /*count*/) {}
+  virtual void OnRefused(RefusalReason /*reason*/) {}
+  virtual void OnWastedSteps(WasteReason /*reason*/, int /*steps*/) {}
   // Images accepted and waiting for their first step; images between their
   // first and last step; when the oldest waiting one was accepted
   // (InfiniteFuture if none waits).
-  virtual void OnQueueState(int queued_images, int inflight_images,
-                            absl::Time oldest_queued_since) = 0;
+  virtual void OnQueueState(int /*queued_images*/, int /*inflight_images*/,
+                            absl::Time /*oldest_queued_since*/) {}
   // An attempt to load a version has ended after `duration`. `reason` is OK for
   // ReloadResult::kLive. The digest is empty if it is not known.
-  virtual void OnReload(const ModelIdentity& model, ReloadResult result,
-                        const absl::Status& reason,
-                        absl::Duration duration) = 0;
+  virtual void OnReload(const ModelIdentity& /*model*/, ReloadResult /*result*/,
+                        const absl::Status& /*reason*/,
+                        absl::Duration /*duration*/) {}
   // One phase of a load has ended well.
-  virtual void OnReloadPhase(ReloadPhase phase, absl::Duration duration) = 0;
+  virtual void OnReloadPhase(ReloadPhase /*phase*/,
+                             absl::Duration /*duration*/) {}
   // Requests that name no version get this one from now on.
-  virtual void OnLiveVersion(const ModelIdentity& model,
-                             absl::Time loaded_at) = 0;
+  virtual void OnLiveVersion(const ModelIdentity& /*model*/,
+                             absl::Time /*loaded_at*/) {}
   // A version is no longer loaded: its last user is gone and its weights are
   // freed. Not if it was loaded again meanwhile.
-  virtual void OnUnloaded(const ModelIdentity& model) = 0;
+  virtual void OnUnloaded(const ModelIdentity& /*model*/) {}
   // The version that the operator wants from now on; nothing for none.
-  virtual void OnPin(const std::string& model,
-                     std::optional<int64_t> version) = 0;
+  virtual void OnPin(const std::string& /*model*/,
+                     std::optional<int64_t> /*version*/) {}
   // How many versions of the model on disk are refused now, by the result that
   // refused them.
   virtual void OnRefusedVersions(
-      const std::string& model,
-      const std::array<int, kNumReloadResults>& count) = 0;
+      const std::string& /*model*/,
+      const std::array<int, kNumReloadResults>& /*count*/) {}
   // The model directory can be looked through and watched from now on, or why
   // not: what cannot be watched is looked through at intervals, what cannot be
   // looked through goes on as it is.
-  virtual void OnModelDirectory(const absl::Status& health) = 0;
+  virtual void OnModelDirectory(const absl::Status& /*health*/) {}
   // OK: the lane takes work. Otherwise it is out, why, and its images are made
   // again elsewhere.
-  virtual void OnDeviceHealth(const std::string& device,
-                              const absl::Status& health) = 0;
+  virtual void OnDeviceHealth(const std::string& /*device*/,
+                              const absl::Status& /*health*/) {}
   // A lane takes batches of at most `max_batch_size` from now on: fewer than
   // before after it ran out of memory, more when that is a while ago.
-  virtual void OnBatchLimit(const std::string& device, int max_batch_size) = 0;
+  virtual void OnBatchLimit(const std::string& /*device*/,
+                            int /*max_batch_size*/) {}
   // Something that the operator should know of a lane that works; a sentence.
-  virtual void OnDeviceNotice(const std::string& device,
-                              const std::string& notice) = 0;
+  virtual void OnDeviceNotice(const std::string& /*device*/,
+                              const std::string& /*notice*/) {}
   // Bytes that weights and trajectories hold on the device.
-  virtual void OnDeviceMemory(const std::string& device, int64_t bytes) = 0;
+  virtual void OnDeviceMemory(const std::string& /*device*/,
+                              int64_t /*bytes*/) {}
 };
 
 }  // namespace ddgan

@@ -53,11 +53,13 @@ enum class GuideFit { kRefuse, kResize };
 
 // Stroke-based synthesis (Xiao, Kreis, Vahdat, ICLR 2022, section 5.4): the
 // picture is diffused to x_s, s = `steps`, with the noise of
-// NoiseStream::kGuide, and denoised from there: t = s-1, ..., 0.
+// NoiseStream::kGuide, and denoised from there: t = s-1, ..., 0. The picture
+// itself comes with Engine::Submit, once there is a place for it.
 struct Guide {
-  std::shared_ptr<const Picture> picture;  // Not null.
-  int steps = 0;                           // s, [1, T]
+  int steps = 0;  // s, [1, T]
   GuideFit fit = GuideFit::kRefuse;
+  // What the decoded picture takes, at least 1: booked until it is fitted.
+  int64_t picture_bytes = 1;
 };
 
 struct GenerationRequest {

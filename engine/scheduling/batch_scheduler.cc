@@ -51,15 +51,21 @@ constexpr absl::Duration kMaxRetryAfter = absl::Seconds(30);
 // While nothing has been measured.
 constexpr absl::Duration kDefaultRetryAfter = absl::Milliseconds(500);
 
-int64_t BytesOf(const GenerationRequest& request, const ImageShape& shape,
-                bool guided) {
+// The t of the first step of the request's trajectories.
+int FirstStep(const GenerationRequest& request,
+              const ServableVersion& version) {
+  return (request.guide ? request.guide->steps : version.num_timesteps) - 1;
+}
+
+// What the request's images and its fitted guide take.
+int64_t BytesOf(const GenerationRequest& request, const ImageShape& shape) {
   const int64_t numel = int64_t{shape.channels} * shape.height * shape.width;
   const int64_t result =
       request.pixel_format == PixelFormat::kFloat32 ? numel * 4 : numel;
   // x_t before and after a step, and the result; a preview is as large.
   const int64_t image =
       2 * numel * 4 + (request.previews ? 2 * result : result);
-  return image * request.count + (guided ? numel * 4 : 0);
+  return image * request.count + (request.guide ? numel * 4 : 0);
 }
 
 // What callers are told. They can do something about a full device (ask for
@@ -84,28 +90,81 @@ BatchScheduler::BatchScheduler(const Options& options, EngineObserver* observer,
 
 BatchScheduler::~BatchScheduler() { Stop(); }
 
-absl::StatusOr<BatchScheduler::Ticket> BatchScheduler::Submit(
-    std::shared_ptr<const ServableVersion> version,
-    const GenerationRequest& request, std::shared_ptr<GenerationSink> sink,
-    std::shared_ptr<const std::vector<float>> guide) {
-  const int first_step =
-      (guide != nullptr ? request.guide->steps : version->num_timesteps) - 1;
-  const int64_t bytes = BytesOf(request, version->shape, guide != nullptr);
+BatchScheduler::Place::~Place() {
+  if (number_ != 0) scheduler_->GiveBack(number_);
+}
+
+absl::StatusOr<std::unique_ptr<BatchScheduler::Place>> BatchScheduler::Reserve(
+    std::shared_ptr<const ServableVersion> version, GenerationRequest request) {
+  const int first_step = FirstStep(request, *version);
+  const int64_t bytes = BytesOf(request, version->shape) +
+                        (request.guide ? request.guide->picture_bytes : 0);
+  auto place = std::unique_ptr<Place>(
+      new Place(this, std::move(version), std::move(request)));
+  RefusalReason reason = RefusalReason::kQueueFull;
   absl::Status refusal;
-  RejectReason reject_reason = RejectReason::kQueueFull;
-  Ticket ticket;
   {
     absl::MutexLock lock(&mu_);
     const absl::Time now = clock_->Now();
-    refusal = CheckAdmission(*version, request, first_step, bytes, now,
-                             &reject_reason);
+    refusal = CheckAdmission(place->version(), place->request(), first_step,
+                             bytes, now, &reason);
     if (refusal.ok()) {
-      ticket.id = next_request_id_++;
-      ticket.images_ahead = queued_images_;
-      ticket.expected_start = ExpectedStart(*version);
-      Request& added = requests_[ticket.id];
-      added.id = ticket.id;
-      added.version_slot = SlotOf(version);
+      place->number_ = next_place_++;
+      const int images = static_cast<int>(place->request_.count);
+      reserved_[place->number_] = {
+          place->version_, images, bytes, first_step,
+          StepsDeadline(now, place->request_.deadline)};
+      reserved_images_ += images;
+      queued_bytes_ += bytes;
+    }
+  }
+  if (!refusal.ok()) {
+    observer_->OnRefused(reason);
+    return refusal;
+  }
+  return place;
+}
+
+void BatchScheduler::GiveBack(uint64_t number) {
+  absl::MutexLock lock(&mu_);
+  const auto room = reserved_.find(number);
+  reserved_images_ -= room->second.images;
+  queued_bytes_ -= room->second.bytes;
+  reserved_.erase(room);
+}
+
+absl::StatusOr<Acceptance> BatchScheduler::Submit(
+    std::unique_ptr<Place> place,
+    std::shared_ptr<const std::vector<float>> guide,
+    std::shared_ptr<GenerationSink> sink) {
+  const GenerationRequest& request = place->request();
+  const ServableVersion& version = place->version();
+  const int first_step = FirstStep(request, version);
+  const int64_t bytes = BytesOf(request, version.shape);
+  absl::Status refusal;
+  RefusalReason reason = RefusalReason::kDraining;
+  Acceptance acceptance;
+  {
+    absl::MutexLock lock(&mu_);
+    const absl::Time now = clock_->Now();
+    refusal = CheckOpen(request.deadline, now, &reason);
+    if (refusal.ok()) {
+      const auto room = reserved_.find(place->number_);
+      const absl::Time steps_deadline = room->second.steps_deadline;
+      reserved_images_ -= room->second.images;
+      queued_bytes_ += bytes - room->second.bytes;
+      reserved_.erase(room);
+      place->number_ = 0;
+
+      acceptance.id = next_request_id_++;
+      acceptance.identity = version.identity;
+      acceptance.shape = version.shape;
+      acceptance.num_timesteps = version.num_timesteps;
+      acceptance.images_ahead = queued_images_;
+      acceptance.expected_start = ExpectedStart(version);
+      Request& added = requests_[acceptance.id];
+      added.id = acceptance.id;
+      added.version_slot = SlotOf(place->version_);
       added.flow = FlowOf(request);
       added.first_step = first_step;
       added.bytes = bytes;
@@ -115,9 +174,7 @@ absl::StatusOr<BatchScheduler::Ticket> BatchScheduler::Submit(
       added.pixel_format = request.pixel_format;
       added.accepted_at = now;
       added.deadline = request.deadline;
-      added.steps_deadline = request.deadline == absl::InfiniteFuture()
-                                 ? request.deadline
-                                 : StepsDeadline(now, request.deadline);
+      added.steps_deadline = steps_deadline;
       added.unfinished = request.count;
       added.steps_left = int64_t{request.count} * (first_step + 1);
       added.outbox =
@@ -131,44 +188,54 @@ absl::StatusOr<BatchScheduler::Ticket> BatchScheduler::Submit(
         trajectory.step = first_step;
       }
       ++slots_[added.version_slot].requests;
-      added.version = std::move(version);
+      added.version = place->version_;
       queued_images_ += static_cast<int>(request.count);
-      queued_bytes_ += bytes;
       ++undelivered_;
       work_.SignalAll();
     }
   }
   if (!refusal.ok()) {
-    observer_->OnRejected(reject_reason);
+    observer_->OnRefused(reason);
     return refusal;
   }
   ReportQueueState();
-  return ticket;
+  return acceptance;
+}
+
+absl::Status BatchScheduler::CheckOpen(absl::Time deadline, absl::Time now,
+                                       RefusalReason* reason) const {
+  if (draining_) {
+    *reason = RefusalReason::kDraining;
+    return absl::UnavailableError("the engine is shutting down");
+  }
+  if (deadline <= now) {
+    *reason = RefusalReason::kDeadline;
+    return absl::DeadlineExceededError(absl::StrCat(
+        "the deadline passed ", absl::FormatDuration(now - deadline),
+        " before the request could be queued"));
+  }
+  return absl::OkStatus();
+}
+
+int BatchScheduler::Places() const {
+  return queued_images_ + inflight_images_ + reserved_images_;
 }
 
 absl::Status BatchScheduler::CheckAdmission(const ServableVersion& version,
                                             const GenerationRequest& request,
                                             int first_step, int64_t bytes,
                                             absl::Time now,
-                                            RejectReason* reason) {
-  if (draining_) {
-    *reason = RejectReason::kDraining;
-    return absl::UnavailableError("the engine is shutting down");
-  }
-  if (request.deadline <= now) {
-    *reason = RejectReason::kDeadline;
-    return absl::DeadlineExceededError(absl::StrCat(
-        "the deadline passed ", absl::FormatDuration(now - request.deadline),
-        " before the request arrived"));
-  }
+                                            RefusalReason* reason) {
+  absl::Status open = CheckOpen(request.deadline, now, reason);
+  if (!open.ok()) return open;
   if (now >= all_down_since_ + options_.outage_limit) {
-    *reason = RejectReason::kNoDevice;
+    *reason = RefusalReason::kNoDevice;
     return absl::UnavailableError(
         absl::StrCat("every device has been out for ",
                      absl::FormatDuration(now - all_down_since_)));
   }
-  *reason = RejectReason::kQueueFull;
-  const int places = queued_images_ + inflight_images_;
+  *reason = RefusalReason::kQueueFull;
+  const int places = Places();
   if (static_cast<int64_t>(request.count) + places >
       options_.max_queued_images) {
     return WithRetryAfter(
@@ -210,7 +277,7 @@ absl::Status BatchScheduler::CheckAdmission(const ServableVersion& version,
   if (DeadlinesCanBeMet(deadline_work_, first, wait, now)) {
     return absl::OkStatus();
   }
-  *reason = RejectReason::kUnmeetableDeadline;
+  *reason = RefusalReason::kUnmeetableDeadline;
   return absl::DeadlineExceededError(absl::StrCat(
       "the deadline is in ", absl::FormatDuration(request.deadline - now),
       ", but with the work ahead ", request.count, " images take about ",
@@ -241,7 +308,7 @@ std::optional<absl::Duration> BatchScheduler::TickTime(
 
 std::optional<absl::Duration> BatchScheduler::ExpectedStart(
     const ServableVersion& version) const {
-  const int places = queued_images_ + inflight_images_;
+  const int places = Places();
   const std::optional<absl::Duration> tick = TickTime(version, places + 1);
   if (!tick) return std::nullopt;
   if (places == 0) return absl::ZeroDuration();
@@ -263,19 +330,33 @@ absl::Duration BatchScheduler::RetryAfterFull(const ServableVersion& version,
 
 absl::Duration BatchScheduler::CollectDeadlines() {
   deadline_work_.clear();
-  deadline_requests_.clear();
+  deadline_claims_.clear();
   for (auto& [id, request] : requests_) {
-    if (!request.ended && !request.cancelled &&
-        request.deadline != absl::InfiniteFuture()) {
-      deadline_requests_.push_back(&request);
+    if (request.ended || request.cancelled ||
+        request.deadline == absl::InfiniteFuture()) {
+      continue;
     }
+    int longest = 0;
+    for (const Trajectory& trajectory : request.trajectories) {
+      if (trajectory.state == Trajectory::State::kDone) continue;
+      longest = std::max(longest, trajectory.step + 1);
+    }
+    deadline_claims_.push_back({request.steps_deadline, id,
+                                request.version.get(), request.steps_left,
+                                longest, &request});
   }
-  std::sort(deadline_requests_.begin(), deadline_requests_.end(),
-            [](const Request* a, const Request* b) {
-              return std::tie(a->steps_deadline, a->id) <
-                     std::tie(b->steps_deadline, b->id);
+  for (const auto& [number, room] : reserved_) {
+    if (room.steps_deadline == absl::InfiniteFuture()) continue;
+    const int steps = room.first_step + 1;
+    deadline_claims_.push_back({room.steps_deadline, number, room.version.get(),
+                                int64_t{room.images} * steps, steps, nullptr});
+  }
+  std::sort(deadline_claims_.begin(), deadline_claims_.end(),
+            [](const DeadlineClaim& a, const DeadlineClaim& b) {
+              return std::tie(a.steps_deadline, a.order) <
+                     std::tie(b.steps_deadline, b.order);
             });
-  const int places = queued_images_ + inflight_images_;
+  const int places = Places();
   absl::Duration busy;
   for (const VersionSlot& slot : slots_) {
     if (slot.version == nullptr) continue;
@@ -283,18 +364,13 @@ absl::Duration BatchScheduler::CollectDeadlines() {
         busy, TickTime(*slot.version, places).value_or(absl::ZeroDuration()));
   }
   const int rows = std::max(std::min(places, RowsPerTick()), 1);
-  for (const Request* request : deadline_requests_) {
+  for (const DeadlineClaim& claim : deadline_claims_) {
     const absl::Duration tick =
-        TickTime(*request->version, places).value_or(absl::ZeroDuration());
-    int longest = 0;
-    for (const Trajectory& trajectory : request->trajectories) {
-      if (trajectory.state == Trajectory::State::kDone) continue;
-      longest = std::max(longest, trajectory.step + 1);
-    }
+        TickTime(*claim.version, places).value_or(absl::ZeroDuration());
     deadline_work_.push_back(
-        {request->steps_deadline,
-         tick * static_cast<double>(request->steps_left) / rows,
-         tick * longest});
+        {claim.steps_deadline,
+         tick * static_cast<double>(claim.steps_left) / rows,
+         tick * claim.longest});
   }
   return busy;
 }
@@ -302,8 +378,9 @@ absl::Duration BatchScheduler::CollectDeadlines() {
 void BatchScheduler::MarkUrgent(absl::Time now) {
   const absl::Duration busy = CollectDeadlines();
   const size_t urgent = CountUrgent(deadline_work_, busy, now);
-  for (size_t i = 0; i < deadline_requests_.size(); ++i) {
-    deadline_requests_[i]->urgent = i < urgent;
+  for (size_t i = 0; i < deadline_claims_.size(); ++i) {
+    Request* const request = deadline_claims_[i].request;
+    if (request != nullptr) request->urgent = i < urgent;
   }
 }
 
@@ -697,7 +774,6 @@ void BatchScheduler::ChooseRows(size_t lane, absl::Time now, LaneBatch* batch,
       self.candidates.push_back(&trajectory);
       self.runnable.push_back({.version = request.version_slot,
                                .started = ready,
-                               .request = id,
                                .accepted_at = request.accepted_at,
                                .flow = request.flow,
                                .finish = finish,

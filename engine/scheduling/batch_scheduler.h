@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "engine/api/engine.h"
 #include "engine/api/engine_observer.h"
 #include "engine/api/generation.h"
 #include "engine/base/clock.h"
@@ -64,11 +65,34 @@ class BatchScheduler {
     absl::Duration outage_limit = absl::Seconds(10);
   };
 
-  // What Submit tells of a request that it took.
-  struct Ticket {
-    RequestId id = 0;
-    int images_ahead = 0;  // As in Acceptance.
-    std::optional<absl::Duration> expected_start;
+  // Room for a request, held from Reserve to Submit: its images, its bytes and
+  // its time before its deadline count as those of a request that waits, but
+  // nothing runs. The destructor gives the room back. Thread-compatible; must
+  // not outlive the scheduler.
+  class Place final : public Reservation {
+   public:
+    ~Place() override;
+
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+
+    const ServableVersion& version() const { return *version_; }
+    const GenerationRequest& request() const { return request_; }
+
+   private:
+    friend class BatchScheduler;
+
+    Place(BatchScheduler* scheduler,
+          std::shared_ptr<const ServableVersion> version,
+          GenerationRequest request)
+        : scheduler_(scheduler),
+          version_(std::move(version)),
+          request_(std::move(request)) {}
+
+    BatchScheduler* const scheduler_;
+    std::shared_ptr<const ServableVersion> version_;
+    GenerationRequest request_;
+    uint64_t number_ = 0;  // In reserved_.
   };
 
   // `observer` and `clock` must outlive the scheduler.
@@ -80,15 +104,20 @@ class BatchScheduler {
   BatchScheduler(const BatchScheduler&) = delete;
   BatchScheduler& operator=(const BatchScheduler&) = delete;
 
-  // Queues `request.count` trajectories on `version`; `request` has been
-  // validated. `guide` has the planes of the request's guide if it has one,
-  // else it is null. Errors as Engine::Submit: ResourceExhausted with a retry
-  // hint (retry_hint.h), DeadlineExceeded, Unavailable. After an OK `sink` gets
-  // everything up to OnFinished.
-  absl::StatusOr<Ticket> Submit(
+  // Takes room for `request`, which has been validated, on `version`. Errors as
+  // Engine::Reserve: ResourceExhausted with a retry hint (retry_hint.h),
+  // DeadlineExceeded, Unavailable.
+  absl::StatusOr<std::unique_ptr<Place>> Reserve(
       std::shared_ptr<const ServableVersion> version,
-      const GenerationRequest& request, std::shared_ptr<GenerationSink> sink,
-      std::shared_ptr<const std::vector<float>> guide = nullptr);
+      GenerationRequest request);
+
+  // Queues the trajectories of the place's request. `guide` has the planes of
+  // its guide if it has one, else it is null. DeadlineExceeded or Unavailable
+  // as Engine::Submit. After an OK `sink` gets everything up to OnFinished.
+  absl::StatusOr<Acceptance> Submit(
+      std::unique_ptr<Place> place,
+      std::shared_ptr<const std::vector<float>> guide,
+      std::shared_ptr<GenerationSink> sink);
 
   // The request's sink gets Cancelled at the next tick. Unknown ids are
   // ignored.
@@ -183,6 +212,25 @@ class BatchScheduler {
     std::shared_ptr<ResultOutbox> outbox;
   };
 
+  // What a Place that was not submitted holds.
+  struct Room {
+    std::shared_ptr<const ServableVersion> version;
+    int images = 0;
+    int64_t bytes = 0;
+    int first_step = 0;
+    absl::Time steps_deadline;
+  };
+
+  // A request or a Place that has a deadline, as admission sees it.
+  struct DeadlineClaim {
+    absl::Time steps_deadline;
+    uint64_t order = 0;  // Among equal deadlines.
+    const ServableVersion* version = nullptr;
+    int64_t steps_left = 0;
+    int longest = 0;             // Steps that its last image still needs.
+    Request* request = nullptr;  // Null: a Place.
+  };
+
   // A version with work. Slots are reused, so that they stay few and small
   // numbers for the policy.
   struct VersionSlot {
@@ -248,8 +296,15 @@ class BatchScheduler {
   absl::Status CheckAdmission(const ServableVersion& version,
                               const GenerationRequest& request, int first_step,
                               int64_t bytes, absl::Time now,
-                              RejectReason* reason)
+                              RefusalReason* reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // OK unless the request comes too late or during a drain.
+  absl::Status CheckOpen(absl::Time deadline, absl::Time now,
+                         RefusalReason* reason) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void GiveBack(uint64_t number) ABSL_LOCKS_EXCLUDED(mu_);
+  // Images that count: those of requests and those of places.
+  int Places() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Lanes that take work, at least 1, and the rows that they take in a tick.
   int LanesUp() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int RowsPerTick() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -264,8 +319,8 @@ class BatchScheduler {
   absl::Duration RetryAfterFull(const ServableVersion& version,
                                 uint32_t count) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Those of the requests in flight, earliest first, into deadline_work_; the
-  // requests themselves into deadline_requests_. Returns the longest that the
+  // Those of requests and places, earliest first, into deadline_work_; what
+  // they are of into deadline_claims_. Returns the longest that the
   // tick under way may take, be it of a model without deadlines.
   absl::Duration CollectDeadlines() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MarkUrgent(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -330,18 +385,21 @@ class BatchScheduler {
   std::vector<uint64_t> last_turn_ ABSL_GUARDED_BY(mu_);
   uint64_t turn_ ABSL_GUARDED_BY(mu_) = 0;  // Batches handed out.
   std::vector<Lane> lanes_ ABSL_GUARDED_BY(mu_);
+  std::map<uint64_t, Room> reserved_ ABSL_GUARDED_BY(mu_);
+  uint64_t next_place_ ABSL_GUARDED_BY(mu_) = 1;
   RequestId next_request_id_ ABSL_GUARDED_BY(mu_) = 1;
   TrajectoryId next_trajectory_id_ ABSL_GUARDED_BY(mu_) = 1;
   int queued_images_ ABSL_GUARDED_BY(mu_) = 0;     // kQueued
   int inflight_images_ ABSL_GUARDED_BY(mu_) = 0;   // kReady and kRunning
-  int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // Of requests_.
+  int reserved_images_ ABSL_GUARDED_BY(mu_) = 0;   // Of reserved_.
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // Of requests_, reserved_.
   absl::Time all_down_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   // Memory of ChooseRows.
   std::vector<RequestShare> request_shares_ ABSL_GUARDED_BY(mu_);
   std::vector<size_t> share_order_ ABSL_GUARDED_BY(mu_);
   // Memory of CollectDeadlines.
   std::vector<DeadlineWork> deadline_work_ ABSL_GUARDED_BY(mu_);
-  std::vector<Request*> deadline_requests_ ABSL_GUARDED_BY(mu_);
+  std::vector<DeadlineClaim> deadline_claims_ ABSL_GUARDED_BY(mu_);
   // Requests whose sink has not returned from OnFinished.
   int undelivered_ ABSL_GUARDED_BY(mu_) = 0;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;

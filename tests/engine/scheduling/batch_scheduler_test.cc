@@ -24,6 +24,7 @@
 #include "tests/fakes/recording_sink.h"
 #include "tests/fakes/scripted_batch_runner.h"
 #include "tests/fakes/scripted_version_source.h"
+#include "tests/fakes/submit_at_once.h"
 
 namespace ddgan {
 namespace {
@@ -54,7 +55,7 @@ class BatchSchedulerTest : public ::testing::Test {
     return *scheduler_;
   }
 
-  absl::StatusOr<BatchScheduler::Ticket> TrySubmit(
+  absl::StatusOr<Acceptance> TrySubmit(
       uint32_t count, std::shared_ptr<const ServableVersion> version,
       absl::Time deadline = absl::InfiniteFuture()) {
     sink_ = std::make_shared<RecordingSink>();
@@ -62,7 +63,7 @@ class BatchSchedulerTest : public ::testing::Test {
     request.count = count;
     request.seed = 7;
     request.deadline = deadline;
-    return scheduler_->Submit(std::move(version), request, sink_);
+    return SubmitAtOnce(*scheduler_, std::move(version), request, sink_);
   }
 
   // Submits and returns the sink; `last_id_` is the request.
@@ -73,7 +74,7 @@ class BatchSchedulerTest : public ::testing::Test {
   std::shared_ptr<RecordingSink> Submit(
       uint32_t count, std::shared_ptr<const ServableVersion> version,
       absl::Time deadline = absl::InfiniteFuture()) {
-    const absl::StatusOr<BatchScheduler::Ticket> ticket =
+    const absl::StatusOr<Acceptance> ticket =
         TrySubmit(count, std::move(version), deadline);
     EXPECT_TRUE(ticket.ok()) << ticket.status();
     last_id_ = ticket.ok() ? ticket->id : 0;
@@ -90,7 +91,8 @@ class BatchSchedulerTest : public ::testing::Test {
       request.caller_weight = weight;
       sinks_[caller].push_back(std::make_shared<RecordingSink>());
       ASSERT_TRUE(
-          scheduler_->Submit(version_, request, sinks_[caller].back()).ok());
+          SubmitAtOnce(*scheduler_, version_, request, sinks_[caller].back())
+              .ok());
     }
   }
 
@@ -173,7 +175,7 @@ TEST_F(BatchSchedulerTest, ImageIndexesCountFromFirstIndex) {
   request.seed = 99;
   request.pixel_format = PixelFormat::kFloat32;
   const auto sink = std::make_shared<RecordingSink>();
-  ASSERT_TRUE(scheduler_->Submit(version_, request, sink).ok());
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
   const LaneBatch batch = Next();
   ASSERT_THAT(batch.rows, SizeIs(2));
   EXPECT_EQ(batch.version, version_);
@@ -289,12 +291,12 @@ TEST_F(BatchSchedulerTest, QueueStateFollowsImagesFromQueueToDevice) {
 TEST_F(BatchSchedulerTest, AFullQueueRefusesAtOnceAndTakesTheNextWhenFree) {
   Scheduler(/*max_batch_size=*/8, /*max_queued_images=*/4);
   Submit(3);
-  const absl::StatusOr<BatchScheduler::Ticket> refused = TrySubmit(2, version_);
+  const absl::StatusOr<Acceptance> refused = TrySubmit(2, version_);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.status().message()),
               HasSubstr("no room for 2 images: 3 of at most 4"));
-  EXPECT_THAT(observer_.events().rejected,
-              ElementsAre(RejectReason::kQueueFull));
+  EXPECT_THAT(observer_.events().refused,
+              ElementsAre(RefusalReason::kQueueFull));
   Submit(1);
   for (int step = 0; step < 4; ++step) Tick();
   Submit(4);
@@ -302,11 +304,11 @@ TEST_F(BatchSchedulerTest, AFullQueueRefusesAtOnceAndTakesTheNextWhenFree) {
 
 TEST_F(BatchSchedulerTest, ADeadlineThatHasPassedIsRefusedOnArrival) {
   Scheduler();
-  const absl::StatusOr<BatchScheduler::Ticket> refused =
+  const absl::StatusOr<Acceptance> refused =
       TrySubmit(1, version_, clock_.Now());
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(observer_.events().rejected,
-              ElementsAre(RejectReason::kDeadline));
+  EXPECT_THAT(observer_.events().refused,
+              ElementsAre(RefusalReason::kDeadline));
 }
 
 TEST_F(BatchSchedulerTest, ACancelledRequestThatWaitsLeavesAtTheNextTick) {
@@ -578,8 +580,8 @@ TEST_F(BatchSchedulerTest, AfterALongOutageOfAllLanesCallersAreToldSo) {
   EXPECT_EQ(second->Await().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(TrySubmit(1, version_).status().code(),
             absl::StatusCode::kUnavailable);
-  EXPECT_THAT(observer_.events().rejected,
-              ElementsAre(RejectReason::kNoDevice));
+  EXPECT_THAT(observer_.events().refused,
+              ElementsAre(RefusalReason::kNoDevice));
   scheduler_->Stop();
   lane.join();
 }
@@ -596,7 +598,7 @@ TEST_F(BatchSchedulerTest, PreviewsGoToWhoAskedForThem) {
   GenerationRequest request;
   request.previews = true;
   request.first_index = 9;
-  ASSERT_TRUE(scheduler_->Submit(version_, request, sink).ok());
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
   for (int step = 3; step >= 0; --step) {
     const LaneBatch batch = Next();
     ASSERT_THAT(batch.rows, SizeIs(1));
@@ -618,7 +620,7 @@ TEST_F(BatchSchedulerTest,
   request.guide.emplace();
   request.guide->steps = 2;
   const auto planes = std::make_shared<const std::vector<float>>(64, 0.5f);
-  ASSERT_TRUE(scheduler_->Submit(version_, request, sink, planes).ok());
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink, planes).ok());
   const LaneBatch first = Next();
   ASSERT_THAT(Steps(first), ElementsAre(1));
   EXPECT_EQ(first.rows[0].guide, planes->data());
@@ -683,8 +685,8 @@ TEST_F(BatchSchedulerTest, ADeadlineThatCannotBeMetIsRefusedOnArrival) {
                 .status()
                 .code(),
             absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(observer_.events().rejected,
-              ElementsAre(RejectReason::kUnmeetableDeadline));
+  EXPECT_THAT(observer_.events().refused,
+              ElementsAre(RefusalReason::kUnmeetableDeadline));
   const auto first = Submit(1, clock_.Now() + absl::Milliseconds(67));
   // Behind that one it takes twice as long.
   const auto refused =
@@ -731,7 +733,7 @@ TEST_F(BatchSchedulerTest, AnAcceptedDeadlineIsMetAgainstTheShareOfOthers) {
   crowd.count = 20;
   crowd.caller = "crowd";
   const auto others = std::make_shared<RecordingSink>();
-  ASSERT_TRUE(scheduler_->Submit(version_, crowd, others).ok());
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, crowd, others).ok());
   const auto sink = Submit(3, clock_.Now() + absl::Milliseconds(240));
   while (!sink->finished()) {
     const LaneBatch batch = Next();
@@ -761,12 +763,12 @@ TEST_F(BatchSchedulerTest, ASmallRequestDoesNotWaitForALargeOneOfSomebodyElse) {
   request.count = 40;
   request.caller = "large";
   const auto large = std::make_shared<RecordingSink>();
-  ASSERT_TRUE(scheduler_->Submit(version_, request, large).ok());
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, large).ok());
   for (int tick = 0; tick < 5; ++tick) Tick();
   request.count = 1;
   request.caller = "small";
   const auto small = std::make_shared<RecordingSink>();
-  ASSERT_TRUE(scheduler_->Submit(version_, request, small).ok());
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, small).ok());
   for (int step = 0; step < 4; ++step) Tick();
   EXPECT_TRUE(small->finished());
 }
@@ -779,7 +781,7 @@ TEST_F(BatchSchedulerTest, AStreamOfNewCallersDoesNotStarveALargeRequest) {
   request.count = 32;
   request.caller = "large";
   const auto large = std::make_shared<RecordingSink>();
-  ASSERT_TRUE(scheduler_->Submit(version_, request, large).ok());
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, large).ok());
   int ticks = 0;
   for (; ticks < 2000 && !large->finished(); ++ticks) {
     // As much as the device can do, from somebody new each time.
@@ -787,7 +789,7 @@ TEST_F(BatchSchedulerTest, AStreamOfNewCallersDoesNotStarveALargeRequest) {
       GenerationRequest other;
       other.caller = absl::StrCat("new ", ticks);
       const auto sink = std::make_shared<RecordingSink>();
-      (void)scheduler_->Submit(version_, other, sink);
+      (void)SubmitAtOnce(*scheduler_, version_, other, sink);
     }
     Tick();
   }
@@ -820,7 +822,7 @@ TEST_F(BatchSchedulerTest, AClassThatHadTheDeviceToItselfIsNotHeldBackForIt) {
     request.seed = static_cast<uint64_t>(request_class);
     request.request_class = request_class;
     const auto sink = std::make_shared<RecordingSink>();
-    ASSERT_TRUE(scheduler_->Submit(version_, request, sink).ok());
+    ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
   };
   // Much work of one class, and nothing after it.
   for (int i = 0; i < 50; ++i) {
@@ -877,9 +879,9 @@ TEST_F(BatchSchedulerTest, AfterAnyHistoryNoClassAndNoCallerStarves) {
       request.caller_weight = callers[caller].weight;
       request.request_class = callers[caller].request_class;
       callers[caller].sinks.push_back(std::make_shared<RecordingSink>());
-      ASSERT_TRUE(
-          scheduler_->Submit(version_, request, callers[caller].sinks.back())
-              .ok());
+      ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request,
+                               callers[caller].sinks.back())
+                      .ok());
     };
     const auto tick = [&] {
       const LaneBatch batch = Next();
@@ -990,8 +992,8 @@ TEST_F(BatchSchedulerTest, DrainFinishesWhatWasAcceptedAndRefusesTheRest) {
   EXPECT_EQ(sink->status(), absl::OkStatus());
   EXPECT_EQ(TrySubmit(1, version_).status().code(),
             absl::StatusCode::kUnavailable);
-  EXPECT_THAT(observer_.events().rejected,
-              ElementsAre(RejectReason::kDraining));
+  EXPECT_THAT(observer_.events().refused,
+              ElementsAre(RefusalReason::kDraining));
   scheduler_->Stop();
   lane.join();
 }
@@ -1041,7 +1043,6 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
     BatchLimits limits;
     limits.max_batch_size = pick(1, 8);
     limits.max_wait = absl::Milliseconds(pick(0, 2));
-    limits.batching = pick(0, 4) == 0 ? Batching::kRequest : Batching::kStep;
     options.max_queued_images = pick(8, 40);
     options.lane_limits.assign(pick(1, 3), limits);
     options.caller_weights = {{"a", 2}};
@@ -1115,7 +1116,7 @@ TEST_F(BatchSchedulerTest, InThousandsOfRandomRunsEverythingIsAccountedFor) {
           }
           auto sink = std::make_shared<RecordingSink>();
           const auto& version = versions[pick(0, 1)];
-          const auto ticket = scheduler.Submit(version, request, sink);
+          const auto ticket = SubmitAtOnce(scheduler, version, request, sink);
           if (ticket.ok()) {
             accepted.push_back(
                 {ticket->id, version->num_timesteps, std::move(sink)});

@@ -18,6 +18,7 @@
 #include "tests/fakes/recording_sink.h"
 #include "tests/fakes/scripted_batch_runner.h"
 #include "tests/fakes/scripted_version_source.h"
+#include "tests/fakes/submit_at_once.h"
 
 namespace ddgan {
 namespace {
@@ -55,7 +56,7 @@ class LanePoolTest : public ::testing::Test {
     const auto sink = std::make_shared<RecordingSink>();
     GenerationRequest request;
     request.count = count;
-    EXPECT_TRUE(scheduler_->Submit(version_, request, sink).ok());
+    EXPECT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
     return sink;
   }
 
@@ -138,7 +139,8 @@ TEST_F(LanePoolTest, AnIdleLaneForgetsWhatWasCancelled) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.Hold();
   const auto sink = std::make_shared<RecordingSink>();
-  const auto ticket = scheduler_->Submit(version_, GenerationRequest(), sink);
+  const auto ticket =
+      SubmitAtOnce(*scheduler_, version_, GenerationRequest(), sink);
   ASSERT_TRUE(ticket.ok());
   script_.AwaitHeldStep();
   scheduler_->Cancel(ticket->id);
