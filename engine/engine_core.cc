@@ -227,7 +227,7 @@ bool EngineCore::Ready() const {
          !scheduler_.draining();
 }
 
-absl::Status EngineCore::Liveness() const { return absl::OkStatus(); }
+absl::Status EngineCore::Liveness() const { return scheduler_.Liveness(); }
 
 void EngineCore::Drain(absl::Time deadline) {
   loader_.StopLoading();

@@ -28,8 +28,8 @@ enum class WasteReason {
   kCancelled,
   kDeadline,
   kShutdown,
-  kStepFailed,  // Of requests that ended because one row lost three batches, or
-                // because every device was out for too long.
+  kStepFailed,  // Of requests that ended because one row lost three batches or
+                // was not finite, or because every device was out for too long.
   kReplayed,    // Lost with a lane, and run again on another.
 };
 inline constexpr int kNumWasteReasons = 5;

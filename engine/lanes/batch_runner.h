@@ -48,6 +48,9 @@ struct StepOutcome {
   // step; 0 if the runner does not know.
   int64_t device_memory_bytes = 0;
   std::vector<FinishedImage> finished;  // The rows that were at step 0.
+  // Rows whose output is not finite. Such a row has no finished image and its
+  // trajectory has ended; the other rows of the batch moved on normally.
+  std::vector<size_t> not_finite;
   std::vector<FinishedImage> previews;  // x0' of the rows that asked for it.
 
   // Ready for another step, in the same memory.
@@ -55,6 +58,7 @@ struct StepOutcome {
     device_time = absl::ZeroDuration();
     device_memory_bytes = 0;
     finished.clear();
+    not_finite.clear();
     previews.clear();
   }
 };
@@ -71,7 +75,7 @@ class BatchRunner {
   // the device is done. The outcome is the runner's and stays until the next
   // call; the caller may take the pixels out of it.
   //   ResourceExhausted  out of device or host memory
-  //   Internal           anything else that went wrong, NaN included
+  //   Internal           anything else that went wrong
   // After an error no row has moved: the same rows may be run again.
   virtual absl::StatusOr<StepOutcome*> RunStep(
       const std::shared_ptr<const Model>& model,

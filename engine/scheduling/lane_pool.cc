@@ -99,7 +99,11 @@ absl::Status LanePool::RunBatches(size_t lane, const LaneOptions& options,
   int max_batch_size = scheduler_->max_batch_size(lane);
   // Batches that must run before the next slice.
   absl::Duration owed_to_batches;
+  bool probe_due = false;
   while (scheduler_->NextBatch(lane, &batch)) {
+    if (batch.taken_out) {
+      return absl::DeadlineExceededError("the lane did not answer in time");
+    }
     if (!batch.forget.empty()) runner.Forget(batch.forget);
     if (!batch.rows.empty()) {
       const absl::StatusOr<StepOutcome*> outcome =
@@ -119,9 +123,11 @@ absl::Status LanePool::RunBatches(size_t lane, const LaneOptions& options,
       const LaneHealth::Action action = scheduler_->FinishBatch(lane, outcome);
       if (action == LaneHealth::Action::kTakeOut) {
         return status.ok()
-                   ? absl::InternalError("the runner's results make no sense")
+                   ? absl::InternalError(
+                         "the runner's results came late or make no sense")
                    : status;
       }
+      probe_due |= action == LaneHealth::Action::kProbe;
       const int limit = scheduler_->max_batch_size(lane);
       if (limit != max_batch_size) {
         max_batch_size = limit;
@@ -130,6 +136,14 @@ absl::Status LanePool::RunBatches(size_t lane, const LaneOptions& options,
     }
     if (batch.rows.empty() || owed_to_batches <= absl::ZeroDuration()) {
       owed_to_batches = (kSliceShare - 1) * RunSlice(lane, runner);
+    }
+    // Not amid an errand, which may use the same trajectories.
+    if (probe_due && !HasErrand(lane)) {
+      probe_due = false;
+      if (absl::Status bad = probe_(lane, runner); !bad.ok()) {
+        scheduler_->ProbeFailed(lane, bad);
+        return bad;
+      }
     }
     // So that the lane comes back for the rest of it, should it be idle by
     // then.

@@ -40,12 +40,15 @@ absl::StatusOr<StepOutcome*> RunRows(const ServableVersion& version, int step,
   for (StepRow& row : rows) row.step = step;
   const absl::StatusOr<StepOutcome*> outcome =
       runner.RunStep(version.model, rows);
-  if (outcome.ok()) return outcome;
+  if (outcome.ok() && (*outcome)->not_finite.empty()) return outcome;
+  const absl::Status failure =
+      outcome.ok() ? absl::InternalError("the output is not finite")
+                   : outcome.status();
   ForgetRows(runner, rows);
   return absl::Status(
-      outcome.status().code(),
+      failure.code(),
       absl::StrCat(what, " with a batch of ", rows.size(), " failed at step ",
-                   step, ": ", outcome.status().message()));
+                   step, ": ", failure.message()));
 }
 
 ReloadResult ResultOfSteps(const absl::Status& status) {

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,11 @@ class RunnerScript {
   void SetMean(const Model* model, float mean) {
     absl::MutexLock lock(&mu_);
     means_[model] = mean;
+  }
+  // Rows of this seed are not finite at this step, whatever the model.
+  void BreakSeed(uint64_t seed, int step) {
+    absl::MutexLock lock(&mu_);
+    broken_seeds_.emplace(seed, step);
   }
   // Steps block from now on until Release.
   void Hold() {
@@ -129,7 +135,10 @@ class RunnerScript {
       const auto [next, is_new] =
           next_step_[runner].try_emplace(row.id, row.step);
       EXPECT_EQ(next->second, row.step) << "trajectory " << row.id;
-      if (row.step == 0) {
+      if (broken_seeds_.count({row.seed, row.step}) > 0) {
+        next_step_[runner].erase(next);
+        outcome.not_finite.push_back(i);
+      } else if (row.step == 0) {
         next_step_[runner].erase(next);
         outcome.finished.push_back(
             {i, PixelBuffer(row.pixel_format == PixelFormat::kFloat32
@@ -157,6 +166,7 @@ class RunnerScript {
   std::deque<absl::Status> failures_ ABSL_GUARDED_BY(mu_);
   std::map<const Model*, absl::Status> broken_models_ ABSL_GUARDED_BY(mu_);
   std::map<const Model*, float> means_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<uint64_t, int>> broken_seeds_ ABSL_GUARDED_BY(mu_);
   bool held_ ABSL_GUARDED_BY(mu_) = false;
   int blocked_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Batch> batches_ ABSL_GUARDED_BY(mu_);

@@ -247,5 +247,37 @@ TEST_F(LanePoolTest, DestructionEndsWhatIsQueued) {
   destroy.join();
 }
 
+TEST_F(DevicePoolTest, ARowThatIsNotFiniteIsAProbeOfTheLaneAndNoMore) {
+  ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
+  std::atomic<int> probes = 0;
+  probe_ = [&](BatchRunner&) {
+    ++probes;
+    return absl::OkStatus();
+  };
+  script_.BreakSeed(/*seed=*/0, /*step=*/0);
+  EXPECT_EQ(Submit(2)->Await().code(), absl::StatusCode::kInternal);
+  while (probes == 0) std::this_thread::yield();
+  EXPECT_EQ(Submit(2)->Await().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(probes, 1);
+  EXPECT_EQ(runners_created_, 1);
+  EXPECT_THAT(observer_.events().device_health, ElementsAre(Pair("cpu", true)));
+}
+
+TEST_F(DevicePoolTest, ALaneWhoseProbeFailsMakesANewRunner) {
+  ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
+  std::atomic<int> probes = 0;
+  probe_ = [&](BatchRunner&) {
+    return ++probes == 1 ? absl::InternalError("NaN everywhere")
+                         : absl::OkStatus();
+  };
+  script_.BreakSeed(/*seed=*/0, /*step=*/0);
+  EXPECT_EQ(Submit(2)->Await().code(), absl::StatusCode::kInternal);
+  while (probes < 2) {
+    clock_.AwaitWaiter();
+    clock_.Advance(absl::Milliseconds(10));
+  }
+  EXPECT_EQ(runners_created_, 2);
+}
+
 }  // namespace
 }  // namespace ddgan
