@@ -113,14 +113,17 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
   // The constructor is private.
   std::unique_ptr<EngineCore> engine(
       new EngineCore(options, std::move(source), observer, clock));
-  absl::StatusOr<std::unique_ptr<LanePool>> pool = LanePool::Start(
+  engine->pool_ = std::make_unique<LanePool>(
       std::move(lanes),
       [engine = engine.get()](size_t, BatchRunner& runner) {
         return engine->Probe(runner);
       },
-      &engine->scheduler_, observer);
-  if (!pool.ok()) return pool.status();
-  engine->pool_ = *std::move(pool);
+      &engine->scheduler_, observer, clock);
+  engine->supervisor_ = std::make_unique<Supervisor>(
+      &engine->scheduler_, engine->pool_.get(), observer, clock);
+  if (absl::Status status = engine->pool_->AwaitRunners(); !status.ok()) {
+    return status;
+  }
   engine->trial_ = std::make_unique<VersionTrial>(
       options.lane_limits, options.warm_up_every_bucket, options.canary_bounds,
       engine->pool_.get(), observer, clock);
@@ -151,6 +154,10 @@ EngineCore::EngineCore(const Options& options,
             return trial_->Run(next, live);
           },
           &registry_, observer, clock) {}
+
+EngineCore::~EngineCore() {
+  if (pool_ != nullptr) Drain(absl::InfinitePast());
+}
 
 absl::Status EngineCore::Probe(BatchRunner& runner) const {
   for (const auto& version : registry_.LoadedVersions()) {
@@ -227,10 +234,11 @@ bool EngineCore::Ready() const {
          !scheduler_.draining();
 }
 
-absl::Status EngineCore::Liveness() const { return scheduler_.Liveness(); }
+absl::Status EngineCore::Liveness() const { return supervisor_->Liveness(); }
 
 void EngineCore::Drain(absl::Time deadline) {
   loader_.StopLoading();
+  pool_->EndTasks();  // A trial is one, and its lane may hang in it.
   scheduler_.Drain(deadline);
 }
 

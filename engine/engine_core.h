@@ -23,6 +23,7 @@
 #include "engine/scheduling/batch_scheduler.h"
 #include "engine/scheduling/lane_pool.h"
 #include "engine/scheduling/servable_version.h"
+#include "engine/scheduling/supervisor.h"
 #include "engine/versions/model_pins.h"
 #include "engine/versions/model_registry.h"
 #include "engine/versions/version_loader.h"
@@ -57,13 +58,14 @@ class EngineCore : public Engine {
 
   // Starts the lanes, then loads the newest sound version of every model, after
   // a trial on each lane, and goes on watching; `events` tell when to look.
-  // Errors of LanePool::Start, ModelPins::Restore and VersionLoader::Reconcile.
-  // `observer` and `clock` must outlive the engine.
+  // Errors of LanePool::AwaitRunners, ModelPins::Restore and
+  // VersionLoader::Reconcile. `observer` and `clock` must outlive the engine.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(
       const Options& options, std::vector<LanePool::LaneOptions> lanes,
       std::unique_ptr<VersionSource> source,
       std::unique_ptr<FolderEvents> events, EngineObserver* observer,
       Clock* clock);
+  ~EngineCore() override;
 
   absl::StatusOr<ResolvedModel> Resolve(
       const std::string& model, std::optional<int64_t> version) const override;
@@ -90,13 +92,14 @@ class EngineCore : public Engine {
   // Whether a new runner can make images of every loaded version.
   absl::Status Probe(BatchRunner& runner) const;
 
-  // Destroyed from the last to the first: the pool joins its threads while what
-  // they use is still there.
+  // Destroyed from the last to the first: a thread is joined while what it uses
+  // is still there.
   BatchScheduler scheduler_;
   ModelRegistry registry_;
   ModelPins pins_;
   VersionLoader loader_;
   std::unique_ptr<LanePool> pool_;
+  std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<VersionTrial> trial_;
   std::unique_ptr<VersionWatcher> watcher_;
 };

@@ -1,5 +1,6 @@
 #include "engine/versions/model_pins.h"
 
+#include "absl/strings/str_cat.h"
 #include "engine/versions/pin_store.h"
 
 namespace ddgan {
@@ -54,8 +55,10 @@ absl::Status ModelPins::PinLocked(const std::string& model, int64_t version) {
 }
 
 absl::Status ModelPins::UnpinLocked(const std::string& model) {
-  const absl::Status known = registry_->CheckKnown(model);
-  if (!known.ok()) return known;
+  if (!registry_->Knows(model)) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no model \"", model, "\""));
+  }
   if (!registry_->pins().contains(model)) return absl::OkStatus();
   return Set(model, std::nullopt);
 }

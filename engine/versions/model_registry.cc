@@ -107,25 +107,22 @@ Pins ModelRegistry::pins() const {
   return pins;
 }
 
-absl::Status ModelRegistry::CheckKnown(const std::string& model) const {
+bool ModelRegistry::Knows(const std::string& model) const {
   absl::MutexLock lock(&mu_);
-  if (models_.contains(model)) return absl::OkStatus();
+  return models_.contains(model);
+}
+
+absl::Status ModelRegistry::CheckPinnable(const std::string& model,
+                                          int64_t version) const {
+  absl::MutexLock lock(&mu_);
+  const auto found = models_.find(model);
+  if (found != models_.end()) return found->second.CheckPinnable(version);
   const std::string names =
       absl::StrJoin(models_, ", ", [](std::string* out, const auto& entry) {
         absl::StrAppend(out, entry.first);
       });
   return absl::NotFoundError(absl::StrCat("there is no model \"", model,
                                           "\"; there are: ", OrNone(names)));
-}
-
-absl::Status ModelRegistry::CheckPinnable(const std::string& model,
-                                          int64_t version) const {
-  if (auto status = CheckKnown(model); !status.ok()) return status;
-  absl::MutexLock lock(&mu_);
-  const auto found = models_.find(model);
-  // It may be forgotten meanwhile, when it has no version.
-  return found == models_.end() ? ModelVersions(model).CheckPinnable(version)
-                                : found->second.CheckPinnable(version);
 }
 
 absl::StatusOr<int64_t> ModelRegistry::RollBackTarget(

@@ -73,9 +73,9 @@ class ModelRegistry {
 
   // What is in force.
   Pins pins() const;
-  // NotFound if nothing is known of the model; names those that are known.
-  absl::Status CheckKnown(const std::string& model) const;
-  // As ModelVersions.
+  // Whether anything is known of the model.
+  bool Knows(const std::string& model) const;
+  // As ModelVersions. NotFound if nothing is known of the model.
   absl::Status CheckPinnable(const std::string& model, int64_t version) const;
   absl::StatusOr<int64_t> RollBackTarget(const std::string& model) const;
   // Puts a pin in force (nothing: none). If the version is loaded, it is live

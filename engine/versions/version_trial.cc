@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -166,12 +167,15 @@ VersionVerdict VersionTrial::Run(ServableVersion& next,
 }
 
 absl::Status VersionTrial::WarmUpEveryLane(const ServableVersion& next) {
-  std::vector<WarmUp> lanes;  // Each touched by its own lane's thread.
+  // Each is touched by its own lane's thread, which keeps them all should it
+  // hang.
+  auto lanes = std::make_shared<std::vector<WarmUp>>();
   for (const BatchLimits& limits : lane_limits_) {
-    lanes.emplace_back(next, WarmUpSizes(limits.max_batch_size, every_bucket_));
+    lanes->emplace_back(next,
+                        WarmUpSizes(limits.max_batch_size, every_bucket_));
   }
-  return pool_->RunOnEveryLane([&](size_t lane, BatchRunner& runner) {
-    return lanes[lane].RunNext(runner);
+  return pool_->RunOnEveryLane([lanes](size_t lane, BatchRunner& runner) {
+    return (*lanes)[lane].RunNext(runner);
   });
 }
 
@@ -181,22 +185,28 @@ absl::StatusOr<std::vector<float>> VersionTrial::MakeCanary(
   for (const BatchLimits& limits : lane_limits_) {
     smallest = std::min(smallest, limits.max_batch_size);
   }
-  CanaryRun run(next, smallest);
-  // The first lane that comes makes it; equal weights make equal images.
-  constexpr int kNobody = -1;
-  std::atomic<int> maker = kNobody;
+  // The first lane that comes makes it; equal weights make equal images. It
+  // keeps this should it hang.
+  static constexpr int kNobody = -1;
+  struct Shared {
+    CanaryRun run;
+    std::atomic<int> maker = kNobody;
+  };
+  const std::shared_ptr<Shared> shared(
+      new Shared{.run = CanaryRun(next, smallest)});
   const absl::Status status = pool_->RunOnEveryLane(
-      [&](size_t lane, BatchRunner& runner) -> absl::StatusOr<LanePool::Slice> {
+      [shared](size_t lane,
+               BatchRunner& runner) -> absl::StatusOr<LanePool::Slice> {
         int expected = kNobody;
         const int self = static_cast<int>(lane);
-        if (!maker.compare_exchange_strong(expected, self) &&
+        if (!shared->maker.compare_exchange_strong(expected, self) &&
             expected != self) {
           return LanePool::Slice();
         }
-        return run.RunNext(runner);
+        return shared->run.RunNext(runner);
       });
   if (!status.ok()) return status;
-  return run.pixels();
+  return shared->run.pixels();
 }
 
 }  // namespace ddgan

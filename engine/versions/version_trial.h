@@ -35,7 +35,7 @@ class WarmUp {
   // later ones.
   static constexpr int kWarmUpSteps = 2;
 
-  // `version` must outlive it. `sizes` is not empty.
+  // Shares the weights and the costs of `version`. `sizes` is not empty.
   WarmUp(const ServableVersion& version, std::vector<int> sizes)
       : version_(version), sizes_(std::move(sizes)) {}
 
@@ -45,7 +45,7 @@ class WarmUp {
   absl::Status RunAll(BatchRunner& runner);
 
  private:
-  const ServableVersion& version_;
+  const ServableVersion version_;
   const std::vector<int> sizes_;
   size_t next_ = 0;  // In sizes_.
   int steps_done_ = 0;
@@ -60,7 +60,7 @@ class CanaryRun {
   // More would hold up the lane's requests for longer than a step of theirs.
   static constexpr int kLargestBatch = 2;
 
-  // `version` must outlive it.
+  // Shares the weights of `version`.
   CanaryRun(const ServableVersion& version, int max_batch_size)
       : version_(version),
         max_batch_size_(std::min(max_batch_size, kLargestBatch)) {}
@@ -73,7 +73,7 @@ class CanaryRun {
   const std::vector<float>& pixels() const { return pixels_; }
 
  private:
-  const ServableVersion& version_;
+  const ServableVersion version_;
   const int max_batch_size_;
   int images_done_ = 0;
   int steps_done_ = 0;  // Of the images under way.
@@ -81,7 +81,8 @@ class CanaryRun {
   std::vector<float> pixels_;
 };
 
-// What EngineCore gives to its VersionLoader. Thread-compatible.
+// What EngineCore gives to its VersionLoader. A version in whose steps a lane
+// hangs is refused, as one whose steps fail. Thread-compatible.
 class VersionTrial {
  public:
   // `pool`, `observer` and `clock` must outlive the trial.

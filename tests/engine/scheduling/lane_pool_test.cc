@@ -41,23 +41,28 @@ class LanePoolTest : public ::testing::Test {
     BatchScheduler::Options options;
     options.lane_limits.assign(lanes.size(), BatchLimits());
     scheduler_.emplace(options, &observer_, &clock_);
-    absl::StatusOr<std::unique_ptr<LanePool>> pool = LanePool::Start(
+    pool_ = std::make_unique<LanePool>(
         std::move(lanes),
         [this](size_t, BatchRunner& runner) {
           return probe_ ? probe_(runner) : absl::OkStatus();
         },
-        &*scheduler_, &observer_);
-    if (!pool.ok()) return pool.status();
-    pool_ = *std::move(pool);
-    return absl::OkStatus();
+        &*scheduler_, &observer_, &clock_);
+    const absl::Status status = pool_->AwaitRunners();
+    if (!status.ok()) pool_.reset();
+    return status;
   }
 
-  std::shared_ptr<RecordingSink> Submit(uint32_t count) {
+  std::shared_ptr<RecordingSink> Submit(
+      uint32_t count, std::shared_ptr<const ServableVersion> version) {
     const auto sink = std::make_shared<RecordingSink>();
     GenerationRequest request;
     request.count = count;
-    EXPECT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
+    EXPECT_TRUE(SubmitAtOnce(*scheduler_, version, request, sink).ok());
     return sink;
+  }
+
+  std::shared_ptr<RecordingSink> Submit(uint32_t count) {
+    return Submit(count, version_);
   }
 
   ManualClock clock_;
@@ -208,7 +213,9 @@ TEST_F(LanePoolTest, SlicesGetATenthOfABusyLane) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.Hold();
   std::vector<std::shared_ptr<RecordingSink>> sinks;
-  for (int i = 0; i < 800; ++i) sinks.push_back(Submit(1));
+  // Much more work than the slices let through.
+  const auto version = SharedServableVersion("digits", 2, /*num_timesteps=*/40);
+  for (int i = 0; i < 800; ++i) sinks.push_back(Submit(1, version));
   script_.AwaitHeldStep();
   std::vector<size_t> batches_before;  // At each slice.
   std::thread release([this] { script_.Release(); });
@@ -247,7 +254,7 @@ TEST_F(LanePoolTest, DestructionEndsWhatIsQueued) {
   destroy.join();
 }
 
-TEST_F(DevicePoolTest, ARowThatIsNotFiniteIsAProbeOfTheLaneAndNoMore) {
+TEST_F(LanePoolTest, ARowThatIsNotFiniteIsAProbeOfTheLaneAndNoMore) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   std::atomic<int> probes = 0;
   probe_ = [&](BatchRunner&) {
@@ -263,7 +270,7 @@ TEST_F(DevicePoolTest, ARowThatIsNotFiniteIsAProbeOfTheLaneAndNoMore) {
   EXPECT_THAT(observer_.events().device_health, ElementsAre(Pair("cpu", true)));
 }
 
-TEST_F(DevicePoolTest, ALaneWhoseProbeFailsMakesANewRunner) {
+TEST_F(LanePoolTest, ALaneWhoseProbeFailsMakesANewRunner) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   std::atomic<int> probes = 0;
   probe_ = [&](BatchRunner&) {
