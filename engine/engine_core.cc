@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/imaging/guide_picture.h"
@@ -17,17 +18,6 @@ absl::Status CheckRange(const char* option, int value, int low, int high) {
 }
 
 constexpr int64_t kMinQueuedBytes = int64_t{64} << 20;
-
-// The guide's planes for `version`'s images.
-absl::StatusOr<std::vector<float>> PrepareGuide(
-    const Guide& guide, const ServableVersion& version) {
-  if (guide.steps < 1 || guide.steps > version.num_timesteps) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("guide.steps is ", guide.steps, "; allowed are 1 to ",
-                     version.num_timesteps));
-  }
-  return FitGuide(*guide.picture, version.shape, guide.fit);
-}
 
 }  // namespace
 
@@ -88,7 +78,8 @@ absl::Status ValidateEngineOptions(const EngineOptions& options) {
   return status;
 }
 
-absl::Status ValidateRequest(const GenerationRequest& request) {
+absl::Status ValidateRequest(const GenerationRequest& request,
+                             int num_timesteps) {
   if (request.count < 1 || request.count > GenerationRequest::kMaxCount) {
     return absl::InvalidArgumentError(
         absl::StrCat("count is ", request.count, "; allowed are 1 to ",
@@ -101,40 +92,49 @@ absl::Status ValidateRequest(const GenerationRequest& request) {
         absl::StrCat("first_index is ", request.first_index, "; with count ",
                      request.count, " allowed are 0 to ", last_allowed));
   }
-  if (request.version && *request.version < 1) {
+  if (!request.guide) return absl::OkStatus();
+  if (request.guide->steps < 1 || request.guide->steps > num_timesteps) {
     return absl::InvalidArgumentError(
-        absl::StrCat("version is ", *request.version, "; allowed are 1 to ",
-                     std::numeric_limits<int64_t>::max()));
+        absl::StrCat("guide.steps is ", request.guide->steps,
+                     "; allowed are 1 to ", num_timesteps));
+  }
+  if (request.guide->picture_bytes < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("guide.picture_bytes is ",
+                                                   request.guide->picture_bytes,
+                                                   "; allowed are 1 and more"));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
-    const Options& options, std::vector<DevicePool::LaneOptions> lanes,
+    const Options& options, std::vector<LanePool::LaneOptions> lanes,
     std::unique_ptr<VersionSource> source, std::unique_ptr<FolderEvents> events,
     EngineObserver* observer, Clock* clock) {
   // The constructor is private.
   std::unique_ptr<EngineCore> engine(
       new EngineCore(options, std::move(source), observer, clock));
-  absl::StatusOr<std::unique_ptr<DevicePool>> pool = DevicePool::Start(
+  engine->pool_ = std::make_unique<LanePool>(
       std::move(lanes),
       [engine = engine.get()](size_t, BatchRunner& runner) {
         return engine->Probe(runner);
       },
-      &engine->scheduler_, observer);
-  if (!pool.ok()) return pool.status();
-  engine->pool_ = *std::move(pool);
+      &engine->scheduler_, observer, clock);
+  engine->supervisor_ = std::make_unique<Supervisor>(
+      &engine->scheduler_, engine->pool_.get(), observer, clock);
+  if (absl::Status status = engine->pool_->AwaitRunners(); !status.ok()) {
+    return status;
+  }
   engine->trial_ = std::make_unique<VersionTrial>(
       options.lane_limits, options.warm_up_every_bucket, options.canary_bounds,
       engine->pool_.get(), observer, clock);
-  if (absl::Status status = engine->registry_.RestorePins(); !status.ok()) {
+  if (absl::Status status = engine->pins_.Restore(); !status.ok()) {
     return status;
   }
-  const absl::StatusOr<absl::Time> loaded = engine->registry_.Reconcile();
+  const absl::StatusOr<absl::Time> loaded = engine->loader_.Reconcile();
   if (!loaded.ok()) return loaded.status();
-  engine->watcher_ = std::make_unique<CheckpointWatcher>(
-      &engine->registry_, std::move(events), options.poll_interval, observer,
-      clock);
+  engine->watcher_ =
+      std::make_unique<VersionWatcher>(&engine->loader_, std::move(events),
+                                       options.poll_interval, observer, clock);
   return engine;
 }
 
@@ -146,12 +146,18 @@ EngineCore::EngineCore(const Options& options,
                   .max_queued_bytes = options.max_queued_bytes,
                   .caller_weights = options.caller_weights},
                  observer, clock),
-      registry_(
-          options.registry, std::move(source),
+      registry_(options.registry, observer),
+      pins_(options.state_dir, &registry_),
+      loader_(
+          std::move(source),
           [this](ServableVersion& next, const ServableVersion* live) {
             return trial_->Run(next, live);
           },
-          observer, clock) {}
+          &registry_, observer, clock) {}
+
+EngineCore::~EngineCore() {
+  if (pool_ != nullptr) Drain(absl::InfinitePast());
+}
 
 absl::Status EngineCore::Probe(BatchRunner& runner) const {
   for (const auto& version : registry_.LoadedVersions()) {
@@ -161,40 +167,43 @@ absl::Status EngineCore::Probe(BatchRunner& runner) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ImageShape> EngineCore::ShapeOf(
+absl::StatusOr<ResolvedModel> EngineCore::Resolve(
     const std::string& model, std::optional<int64_t> version) const {
-  const absl::StatusOr<std::shared_ptr<const ServableVersion>> found =
+  if (version && *version < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("version is ", *version, "; allowed are 1 to ",
+                     std::numeric_limits<int64_t>::max()));
+  }
+  absl::StatusOr<std::shared_ptr<const ServableVersion>> found =
       registry_.Resolve(model, version);
   if (!found.ok()) return found.status();
-  return (*found)->shape;
+  const ServableVersion& resolved = **found;
+  return ResolvedModel{resolved.identity, resolved.shape,
+                       resolved.num_timesteps, *std::move(found)};
+}
+
+absl::StatusOr<std::unique_ptr<Reservation>> EngineCore::Reserve(
+    const ResolvedModel& model, const GenerationRequest& request) {
+  const absl::Status valid = ValidateRequest(request, model.num_timesteps);
+  if (!valid.ok()) return valid;
+  return scheduler_.Reserve(model.version, request);
 }
 
 absl::StatusOr<Acceptance> EngineCore::Submit(
-    const GenerationRequest& request, std::shared_ptr<GenerationSink> sink) {
-  const absl::Status valid = ValidateRequest(request);
-  if (!valid.ok()) return valid;
-  absl::StatusOr<std::shared_ptr<const ServableVersion>> version =
-      registry_.Resolve(request.model, request.version);
-  if (!version.ok()) return version.status();
-  std::shared_ptr<const std::vector<float>> guide;
-  if (request.guide) {
-    absl::StatusOr<std::vector<float>> planes =
-        PrepareGuide(*request.guide, **version);
-    if (!planes.ok()) return planes.status();
-    guide = std::make_shared<const std::vector<float>>(*std::move(planes));
+    std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
+    std::shared_ptr<GenerationSink> sink) {
+  // Reserve gives no others.
+  std::unique_ptr<BatchScheduler::Place> own(
+      static_cast<BatchScheduler::Place*>(place.release()));
+  std::shared_ptr<const std::vector<float>> planes;
+  if (own->request().guide) {
+    absl::StatusOr<std::vector<float>> fitted =
+        FitGuide(*guide, own->version().shape, own->request().guide->fit);
+    if (!fitted.ok()) return fitted.status();
+    planes = std::make_shared<const std::vector<float>>(*std::move(fitted));
+    guide.reset();  // Its bytes are booked no longer than until here.
   }
-  const absl::StatusOr<BatchScheduler::Ticket> ticket =
-      scheduler_.Submit(*version, request, std::move(sink), std::move(guide));
-  if (!ticket.ok()) return ticket.status();
-
-  Acceptance acceptance;
-  acceptance.id = ticket->id;
-  acceptance.identity = (*version)->identity;
-  acceptance.shape = (*version)->shape;
-  acceptance.num_timesteps = (*version)->num_timesteps;
-  acceptance.images_ahead = ticket->images_ahead;
-  acceptance.expected_start = ticket->expected_start;
-  return acceptance;
+  return scheduler_.Submit(std::move(own), std::move(planes), std::move(sink));
 }
 
 void EngineCore::Cancel(RequestId id) { scheduler_.Cancel(id); }
@@ -204,15 +213,15 @@ std::vector<ModelStatus> EngineCore::ListModels() const {
 }
 
 absl::Status EngineCore::Pin(const std::string& model, int64_t version) {
-  return registry_.Pin(model, version);
+  return pins_.Pin(model, version);
 }
 
 absl::Status EngineCore::Unpin(const std::string& model) {
-  return registry_.Unpin(model);
+  return pins_.Unpin(model);
 }
 
 absl::StatusOr<int64_t> EngineCore::RollBack(const std::string& model) {
-  return registry_.RollBack(model);
+  return pins_.RollBack(model);
 }
 
 std::unique_ptr<ModelWatch> EngineCore::WatchModels(
@@ -225,8 +234,11 @@ bool EngineCore::Ready() const {
          !scheduler_.draining();
 }
 
+absl::Status EngineCore::Liveness() const { return supervisor_->Liveness(); }
+
 void EngineCore::Drain(absl::Time deadline) {
-  registry_.StopLoading();
+  loader_.StopLoading();
+  pool_->EndTasks();  // A trial is one, and its lane may hang in it.
   scheduler_.Drain(deadline);
 }
 

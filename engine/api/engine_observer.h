@@ -14,8 +14,8 @@
 
 namespace ddgan {
 
-// Why a request was turned away.
-enum class RejectReason {
+// Why a request was refused.
+enum class RefusalReason {
   kQueueFull,           // Too many images, or bytes, are unfinished.
   kDeadline,            // The deadline had passed.
   kUnmeetableDeadline,  // The work ahead takes longer than the deadline allows.
@@ -28,8 +28,8 @@ enum class WasteReason {
   kCancelled,
   kDeadline,
   kShutdown,
-  kStepFailed,  // Of requests that ended because one row lost three batches, or
-                // because every device was out for too long.
+  kStepFailed,  // Of requests that ended because one row lost three batches or
+                // was not finite, or because every device was out for too long.
   kReplayed,    // Lost with a lane, and run again on another.
 };
 inline constexpr int kNumWasteReasons = 5;
@@ -72,7 +72,7 @@ class EngineObserver {
   virtual void OnQueueWait(const ModelIdentity& /*model*/,
                            absl::Duration /*wait*/) {}
   virtual void OnImages(const ModelIdentity& /*model*/, int /*count*/) {}
-  virtual void OnRejected(RejectReason /*reason*/) {}
+  virtual void OnRefused(RefusalReason /*reason*/) {}
   virtual void OnWastedSteps(WasteReason /*reason*/, int /*steps*/) {}
   // Images accepted and waiting for their first step; images between their
   // first and last step; when the oldest waiting one was accepted

@@ -131,8 +131,10 @@ class GenerationSink {
   // lane was lost previews again, from its first step on.
   virtual void OnPreview(GeneratedImage /*x0*/, int /*t*/) {}
   // Exactly once, last. OK if every image was delivered; Cancelled after
-  // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down;
-  // Internal if a step failed.
+  // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down or
+  // every device was out for too long; Internal if a step failed again and
+  // again, or if an image is not finite, which names model, version, seed and
+  // index; ResourceExhausted if an image alone is too large for the devices.
   virtual void OnFinished(const absl::Status& status,
                           const GenerationTimings& timings) = 0;
 };

@@ -64,17 +64,8 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
   decision->wait_until = absl::InfiniteFuture();
   BatchDecision::Scratch& scratch = decision->scratch;
 
-  bool any_started = false;
-  for (const RunnableTrajectory& row : runnable) any_started |= row.started;
-  // With whole requests nobody joins what is under way.
-  const bool closed = any_started && limits.batching == Batching::kRequest;
-  const auto eligible = [&](const RunnableTrajectory& row) {
-    return row.started || !closed;
-  };
-
   absl::InlinedVector<VersionSummary, 16> versions(last_turn.size());
   for (size_t i = 0; i < runnable.size(); ++i) {
-    if (!eligible(runnable[i])) continue;
     VersionSummary& summary = versions[runnable[i].version];
     if (summary.count++ == 0) summary.oldest = i;
     summary.started |= runnable[i].started || runnable[i].urgent;
@@ -101,7 +92,7 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
   std::optional<size_t> head;
   for (size_t i = 0; i < runnable.size(); ++i) {
     const RunnableTrajectory& row = runnable[i];
-    if (!eligible(row) || !versions[row.version].due) continue;
+    if (!versions[row.version].due) continue;
     if (row.urgent) scratch.urgent.push_back(i);
     if (!head || rank(i) < rank(*head)) head = i;
   }
@@ -120,7 +111,7 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
     };
     size_t first = *head;
     for (size_t i = 0; i < runnable.size(); ++i) {
-      if (runnable[i].flow == runnable[*head].flow && eligible(runnable[i]) &&
+      if (runnable[i].flow == runnable[*head].flow &&
           versions[runnable[i].version].due && turn(i) < turn(first)) {
         first = i;
       }
@@ -132,7 +123,7 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
   for (std::vector<size_t>& rows : scratch.candidates) rows.clear();
   for (size_t i = 0; i < runnable.size(); ++i) {
     const RunnableTrajectory& row = runnable[i];
-    if (row.version != chosen || !eligible(row) || row.urgent) continue;
+    if (row.version != chosen || row.urgent) continue;
     scratch.candidates[class_of(i)].push_back(i);
   }
   const auto before = [&](size_t a, size_t b) {
@@ -147,7 +138,6 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
   const size_t size = static_cast<size_t>(limits.max_batch_size);
   int new_rows = 0;
   bool closed_by_lone_row = false;
-  // Whether the row could be taken.
   const auto take = [&](size_t position) {
     const RunnableTrajectory& row = runnable[position];
     if (row.alone) {
@@ -178,25 +168,7 @@ void DecideBatch(absl::Span<const RunnableTrajectory> runnable,
       }
     }
     if (!of_class) break;
-    const std::vector<size_t>& candidates = scratch.candidates[*of_class];
-    const size_t first = next[*of_class];
-    size_t count = 1;
-    if (limits.batching == Batching::kRequest) {
-      while (first + count < candidates.size() &&
-             runnable[candidates[first + count]].request ==
-                 runnable[candidates[first]].request) {
-        ++count;
-      }
-      const bool fits =
-          decision->rows.size() + count <= size &&
-          (runnable[candidates[first]].started ||
-           new_rows + static_cast<int64_t>(count) <= limits.max_new_rows);
-      if (!fits && !decision->rows.empty()) break;
-    }
-    next[*of_class] += count;
-    for (size_t i = first; i < first + count && !full(); ++i) {
-      take(candidates[i]);
-    }
+    take(scratch.candidates[*of_class][next[*of_class]++]);
   }
   std::sort(decision->rows.begin(), decision->rows.end());
 }

@@ -14,16 +14,6 @@
 
 namespace ddgan {
 
-enum class Batching {
-  // Whoever arrives takes any free row of the next tick.
-  kStep,
-  // A batch of whole requests runs all of its steps before another forms, as
-  // in servers that batch requests: what does not fit waits, and so does what
-  // comes after it. Only a request that is larger than a batch is split. Kept
-  // for comparison.
-  kRequest,
-};
-
 struct BatchLimits {
   // Trajectories in one batch. At least 1.
   int max_batch_size = 32;
@@ -33,7 +23,6 @@ struct BatchLimits {
   // How long a version's oldest image may be held back for a fuller batch
   // while none of that version has started. 0 or more.
   absl::Duration max_wait = absl::ZeroDuration();
-  Batching batching = Batching::kStep;
 };
 
 // What the policy sees of a trajectory that the lane could run now.
@@ -42,9 +31,6 @@ struct RunnableTrajectory {
   size_t version = 0;
   // Has run a step before; it is never held back.
   bool started = false;
-  // Its request: a number of that one's own. Rows of a request follow one
-  // another.
-  uint64_t request = 0;
   // When its request was accepted.
   absl::Time accepted_at;
   // Index into Shares::flows.

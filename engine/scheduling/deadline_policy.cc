@@ -5,6 +5,7 @@
 namespace ddgan {
 
 absl::Time StepsDeadline(absl::Time accepted_at, absl::Time deadline) {
+  if (deadline == absl::InfiniteFuture()) return deadline;
   return deadline -
          std::min((deadline - accepted_at) / 10, absl::Milliseconds(100));
 }

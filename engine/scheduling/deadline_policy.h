@@ -28,7 +28,7 @@ inline constexpr double kUrgencyMargin = 1.25;
 
 // When the last step of a request should be done, so that its images can still
 // be encoded and sent: the last tenth of its time, at most 100 ms, is left for
-// that. `deadline` is not InfiniteFuture.
+// that. InfiniteFuture if that is the deadline.
 absl::Time StepsDeadline(absl::Time accepted_at, absl::Time deadline);
 
 // When each of `by_deadline`, earliest deadline first, would be done if they

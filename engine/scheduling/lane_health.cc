@@ -4,7 +4,13 @@
 
 namespace ddgan {
 
-LaneHealth::Action LaneHealth::OnStep(const absl::Status& status, int rows) {
+LaneHealth::Action LaneHealth::OnStep(const absl::Status& status, int rows,
+                                      bool all_finite, absl::Time now) {
+  if (status.ok() && !all_finite) {
+    if (now < next_probe_) return Action::kGoOn;
+    next_probe_ = now + kProbeInterval;
+    return Action::kProbe;
+  }
   if (status.ok()) {
     backoff_ = absl::ZeroDuration();
     if (max_batch_size_ < configured_ && ++good_steps_ >= kStepsToGrow) {

@@ -12,6 +12,10 @@ class LaneHealth {
  public:
   enum class Action {
     kGoOn,
+    // Some row's output was not finite. Whether that is the fault of its seed
+    // or of the device is told by images that are known to be good: the lane
+    // makes some before its next batch, and is taken out if they fail.
+    kProbe,
     // The same rows again, in batches of at most max_batch_size().
     kRetrySmaller,
     // The runner is given up with all that it holds; another is made after
@@ -26,16 +30,21 @@ class LaneHealth {
   static constexpr absl::Duration kMaxBackoff = absl::Seconds(30);
   // Good steps after which a batch that was halved may double again.
   static constexpr int kStepsToGrow = 1000;
+  // Between two probes of a lane, at least.
+  static constexpr absl::Duration kProbeInterval = absl::Seconds(10);
 
   // `max_batch_size` at least 1.
   explicit LaneHealth(int max_batch_size)
       : configured_(max_batch_size), max_batch_size_(max_batch_size) {}
 
-  // A step of `rows` rows ended. Out of memory halves the batch, down to one
-  // row; any other error takes the lane out.
-  Action OnStep(const absl::Status& status, int rows);
-  // A new runner could not be made.
-  void OnCreationFailed() { GrowBackoff(); }
+  // A step of `rows` rows ended; if well, with finite output in each or not.
+  // Out of memory halves the batch, down to one row; any other error takes the
+  // lane out.
+  Action OnStep(const absl::Status& status, int rows, bool all_finite,
+                absl::Time now);
+  // The lane was lost without a step that failed, or a new runner could not be
+  // made: it stays out longer.
+  void GrowBackoff();
 
   // The largest batch that the lane takes now.
   int max_batch_size() const { return max_batch_size_; }
@@ -43,12 +52,11 @@ class LaneHealth {
   absl::Duration backoff() const { return backoff_; }
 
  private:
-  void GrowBackoff();
-
   const int configured_;
   int max_batch_size_;
   int good_steps_ = 0;  // Since the batch was last changed.
   absl::Duration backoff_;
+  absl::Time next_probe_ = absl::InfinitePast();
 };
 
 }  // namespace ddgan

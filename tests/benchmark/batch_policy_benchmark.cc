@@ -12,7 +12,8 @@
 #include "engine/base/clock.h"
 #include "engine/scheduling/batch_policy.h"
 #include "engine/scheduling/batch_scheduler.h"
-#include "tests/fakes/silent_engine_parts.h"
+#include "tests/fakes/silent_sink.h"
+#include "tests/fakes/submit_at_once.h"
 
 namespace ddgan {
 namespace {
@@ -40,7 +41,7 @@ BENCHMARK(BM_DecideBatch)->RangeMultiplier(8)->Range(8, 32768);
 
 // NextBatch and FinishBatch of a lane that never gets to the end of its queue.
 void BM_SchedulerTick(benchmark::State& state) {
-  SilentObserver observer;
+  EngineObserver observer;
   BatchScheduler::Options options;
   options.max_queued_images = static_cast<int>(state.range(0));
   BatchScheduler scheduler(options, &observer, RealClock());
@@ -52,7 +53,7 @@ void BM_SchedulerTick(benchmark::State& state) {
   LaneBatch batch;
   for (auto _ : state) {
     state.PauseTiming();
-    while (scheduler.Submit(version, request, sink).ok()) {
+    while (SubmitAtOnce(scheduler, version, request, sink).ok()) {
     }
     state.ResumeTiming();
     scheduler.NextBatch(0, &batch);

@@ -13,6 +13,7 @@
 #include "engine/api/engine.h"
 #include "tests/fakes/recording_observer.h"
 #include "tests/fakes/recording_sink.h"
+#include "tests/fakes/submit_at_once.h"
 #include "tests/fakes/tiny_checkpoint.h"
 #include "trainer/run/checkpoint_publisher.h"
 
@@ -48,9 +49,12 @@ class CreateEngineTest : public ::testing::Test {
     engine_ = *std::move(engine);
   }
 
-  std::shared_ptr<RecordingSink> Submit(const GenerationRequest& request) {
+  std::shared_ptr<RecordingSink> Submit(
+      const GenerationRequest& request,
+      std::shared_ptr<const Picture> guide = nullptr) {
     const auto sink = std::make_shared<RecordingSink>();
-    const absl::Status refused = engine_->Submit(request, sink).status();
+    const absl::Status refused =
+        SubmitAtOnce(*engine_, request, sink, guide).status();
     EXPECT_EQ(refused, absl::OkStatus());
     if (!refused.ok()) sink->OnFinished(refused, {});  // Nobody else will.
     return sink;
@@ -99,30 +103,29 @@ TEST_F(CreateEngineTest, AGuidedImageStartsFromItsPicture) {
   picture->pixels.assign(64, 255);
   GenerationRequest request;
   request.seed = 7;
-  request.guide = Guide{picture, 1, GuideFit::kRefuse};
-  const auto guided = Submit(request);
+  request.guide = Guide{1, GuideFit::kRefuse};
+  const auto guided = Submit(request, picture);
   ASSERT_EQ(guided->Await(), absl::OkStatus());
   request.guide->steps = 2;
-  const auto more = Submit(request);
+  const auto more = Submit(request, picture);
   ASSERT_EQ(more->Await(), absl::OkStatus());
   EXPECT_THAT(more->images(), SizeIs(1));
 
   request.guide->steps = 3;
   const auto refusal = [&] {
-    return std::string(
-        engine_->Submit(request, std::make_shared<RecordingSink>())
-            .status()
-            .message());
+    return std::string(SubmitAtOnce(*engine_, request,
+                                    std::make_shared<RecordingSink>(), picture)
+                           .status()
+                           .message());
   };
   EXPECT_EQ(refusal(), "guide.steps is 3; allowed are 1 to 2");
   request.guide->steps = 1;
   picture = std::make_shared<Picture>();
   picture->shape = {3, 9, 8};
   picture->pixels.assign(3 * 72, 0);
-  request.guide->picture = picture;
   EXPECT_THAT(refusal(), HasSubstr("9"));
   request.guide->fit = GuideFit::kResize;
-  EXPECT_EQ(Submit(request)->Await(), absl::OkStatus());
+  EXPECT_EQ(Submit(request, picture)->Await(), absl::OkStatus());
 }
 
 TEST_F(CreateEngineTest, ATornVersionIsListedAndAnOlderOneServes) {
@@ -176,7 +179,8 @@ TEST_F(CreateEngineTest, WhatIsPublishedGoesLiveByItself) {
   await_live(2);
   GenerationRequest request;
   const auto sink = std::make_shared<RecordingSink>();
-  const absl::StatusOr<Acceptance> accepted = engine_->Submit(request, sink);
+  const absl::StatusOr<Acceptance> accepted =
+      SubmitAtOnce(*engine_, request, sink);
   ASSERT_TRUE(accepted.ok());
   EXPECT_EQ(accepted->identity.version, 2);
   EXPECT_EQ(sink->Await(), absl::OkStatus());

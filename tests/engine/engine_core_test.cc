@@ -18,6 +18,7 @@
 #include "tests/fakes/scripted_batch_runner.h"
 #include "tests/fakes/scripted_folder_events.h"
 #include "tests/fakes/scripted_version_source.h"
+#include "tests/fakes/submit_at_once.h"
 
 namespace ddgan {
 namespace {
@@ -88,11 +89,11 @@ TEST(ValidateRequestTest, CountIsOneToSixtyFour) {
   GenerationRequest request;
   for (uint32_t count : {1u, 64u}) {
     request.count = count;
-    EXPECT_EQ(ValidateRequest(request), absl::OkStatus());
+    EXPECT_EQ(ValidateRequest(request, 4), absl::OkStatus());
   }
   for (uint32_t count : {0u, 65u}) {
     request.count = count;
-    EXPECT_EQ(ValidateRequest(request),
+    EXPECT_EQ(ValidateRequest(request, 4),
               absl::InvalidArgumentError(
                   absl::StrCat("count is ", count, "; allowed are 1 to 64")));
   }
@@ -102,21 +103,24 @@ TEST(ValidateRequestTest, TheLastIndexFitsThirtyTwoBits) {
   GenerationRequest request;
   request.count = 2;
   request.first_index = std::numeric_limits<uint32_t>::max() - 1;
-  EXPECT_EQ(ValidateRequest(request), absl::OkStatus());
+  EXPECT_EQ(ValidateRequest(request, 4), absl::OkStatus());
   ++request.first_index;
-  EXPECT_EQ(ValidateRequest(request),
+  EXPECT_EQ(ValidateRequest(request, 4),
             absl::InvalidArgumentError(
                 "first_index is 4294967295; with count 2 allowed are 0 to "
                 "4294967294"));
 }
 
-TEST(ValidateRequestTest, VersionsArePositive) {
+TEST(ValidateRequestTest, AGuideStartsAtAStepOfTheModelAndTakesBytes) {
   GenerationRequest request;
-  request.version = 1;
-  EXPECT_EQ(ValidateRequest(request), absl::OkStatus());
-  request.version = 0;
-  EXPECT_THAT(std::string(ValidateRequest(request).message()),
-              HasSubstr("version is 0; allowed are 1 to"));
+  request.guide = Guide{4, GuideFit::kRefuse};
+  EXPECT_EQ(ValidateRequest(request, 4), absl::OkStatus());
+  EXPECT_EQ(ValidateRequest(request, 3),
+            absl::InvalidArgumentError("guide.steps is 4; allowed are 1 to 3"));
+  request.guide->picture_bytes = 0;
+  EXPECT_EQ(ValidateRequest(request, 4),
+            absl::InvalidArgumentError(
+                "guide.picture_bytes is 0; allowed are 1 and more"));
 }
 
 class EngineCoreTest : public ::testing::Test {
@@ -130,7 +134,7 @@ class EngineCoreTest : public ::testing::Test {
     options.lane_limits.assign(num_lanes, limits);
     options.warm_up_every_bucket = false;
     options.max_queued_images = max_queued_images;
-    std::vector<DevicePool::LaneOptions> lanes;
+    std::vector<LanePool::LaneOptions> lanes;
     for (size_t i = 0; i < num_lanes; ++i) {
       lanes.push_back({"cpu", [this] {
                          return std::make_unique<ScriptedBatchRunner>(&script_);
@@ -164,7 +168,8 @@ TEST_F(EngineCoreTest, AnswersARequestWithTheVersionThatServesIt) {
   GenerationRequest request;
   request.count = 3;
   request.seed = 5;
-  const absl::StatusOr<Acceptance> accepted = engine_->Submit(request, sink);
+  const absl::StatusOr<Acceptance> accepted =
+      SubmitAtOnce(*engine_, request, sink);
   ASSERT_TRUE(accepted.ok()) << accepted.status();
   EXPECT_EQ(accepted->identity, (ModelIdentity{"digits", 12, "digest-12"}));
   EXPECT_EQ(accepted->shape, (ImageShape{1, 8, 8}));
@@ -173,13 +178,62 @@ TEST_F(EngineCoreTest, AnswersARequestWithTheVersionThatServesIt) {
   EXPECT_THAT(sink->images(), SizeIs(3));
 }
 
-TEST_F(EngineCoreTest, TellsTheShapeThatARequestWouldGet) {
+TEST_F(EngineCoreTest, ResolvesToTheVersionThatARequestWillRunOn) {
   source_->Add(MakeServableVersion("digits", 12, 3));
   ASSERT_EQ(Start(), absl::OkStatus());
-  EXPECT_EQ(*engine_->ShapeOf("", std::nullopt), (ImageShape{1, 8, 8}));
-  EXPECT_EQ(*engine_->ShapeOf("digits", 12), (ImageShape{1, 8, 8}));
-  EXPECT_TRUE(absl::IsNotFound(engine_->ShapeOf("digits", 13).status()));
-  EXPECT_TRUE(absl::IsNotFound(engine_->ShapeOf("cats", {}).status()));
+  const absl::StatusOr<ResolvedModel> live = engine_->Resolve("", std::nullopt);
+  ASSERT_TRUE(live.ok()) << live.status();
+  EXPECT_EQ(live->identity, (ModelIdentity{"digits", 12, "digest-12"}));
+  EXPECT_EQ(live->shape, (ImageShape{1, 8, 8}));
+  EXPECT_EQ(live->num_timesteps, 3);
+  EXPECT_EQ(engine_->Resolve("digits", 12)->version, live->version);
+  EXPECT_TRUE(absl::IsNotFound(engine_->Resolve("digits", 13).status()));
+  EXPECT_TRUE(absl::IsNotFound(engine_->Resolve("cats", {}).status()));
+  EXPECT_THAT(std::string(engine_->Resolve("digits", 0).status().message()),
+              HasSubstr("version is 0; allowed are 1 to"));
+}
+
+// A swap between the two changes the size of images; the request does not see
+// it.
+TEST_F(EngineCoreTest, ARequestRunsOnTheVersionThatItResolved) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  GenerationRequest request;
+  request.guide = Guide{2, GuideFit::kRefuse};
+  absl::StatusOr<std::unique_ptr<Reservation>> place =
+      engine_->Reserve(*engine_->Resolve("", std::nullopt), request);
+  ASSERT_TRUE(place.ok()) << place.status();
+  ServableVersion wider = MakeServableVersion("digits", 2);
+  wider.shape = {1, 4, 16};
+  source_->Add(std::move(wider));
+  events_->Change();
+  ASSERT_EQ(engine_->Resolve("", std::nullopt)->identity.version, 2);
+  const auto picture = std::make_shared<const Picture>(
+      Picture{{1, 8, 8}, std::vector<uint8_t>(64)});
+  const auto sink = std::make_shared<RecordingSink>();
+  const absl::StatusOr<Acceptance> accepted =
+      engine_->Submit(*std::move(place), picture, sink);
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  EXPECT_EQ(accepted->identity.version, 1);
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
+}
+
+TEST_F(EngineCoreTest, AGuideOfAnotherSizeIsRefusedAndGivesItsPlaceBack) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(/*num_lanes=*/1, /*max_queued_images=*/1), absl::OkStatus());
+  GenerationRequest request;
+  request.guide = Guide{2, GuideFit::kRefuse};
+  const auto sink = std::make_shared<RecordingSink>();
+  const auto submit = [&](int height) {
+    const size_t pixels = static_cast<size_t>(8 * height);
+    return SubmitAtOnce(*engine_, request, sink,
+                        std::make_shared<const Picture>(Picture{
+                            {1, height, 8}, std::vector<uint8_t>(pixels)}))
+        .status();
+  };
+  EXPECT_EQ(submit(9).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(submit(8), absl::OkStatus());
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
 }
 
 TEST_F(EngineCoreTest, WarmUpPrecedesServingAndIsNotReported) {
@@ -212,11 +266,11 @@ TEST_F(EngineCoreTest, WithoutASoundVersionItIsNotReadyUntilOneComes) {
   source_->AddBroken("digits", 1, absl::DataLossError("torn"));
   ASSERT_EQ(Start(), absl::OkStatus());
   EXPECT_FALSE(engine_->Ready());
-  EXPECT_EQ(
-      engine_->Submit(GenerationRequest(), std::make_shared<RecordingSink>())
-          .status()
-          .code(),
-      absl::StatusCode::kNotFound);
+  EXPECT_EQ(SubmitAtOnce(*engine_, GenerationRequest(),
+                         std::make_shared<RecordingSink>())
+                .status()
+                .code(),
+            absl::StatusCode::kNotFound);
   source_->Add(MakeServableVersion("digits", 2));
   events_->Change();
   EXPECT_TRUE(engine_->Ready());
@@ -232,7 +286,7 @@ TEST_F(EngineCoreTest, ANewVersionGoesLiveAndWhatWasInFlightEndsOnTheOld) {
   ASSERT_EQ(Start(), absl::OkStatus());
   script_.Hold();
   const auto old_sink = std::make_shared<RecordingSink>();
-  const auto old_one = engine_->Submit(GenerationRequest(), old_sink);
+  const auto old_one = SubmitAtOnce(*engine_, GenerationRequest(), old_sink);
   ASSERT_TRUE(old_one.ok());
   script_.AwaitHeldStep();
   source_->Add(MakeServableVersion("digits", 2));
@@ -240,7 +294,7 @@ TEST_F(EngineCoreTest, ANewVersionGoesLiveAndWhatWasInFlightEndsOnTheOld) {
   events_->Change();  // Returns when the engine has done what it leads to.
   release.join();
   const auto new_sink = std::make_shared<RecordingSink>();
-  const auto new_one = engine_->Submit(GenerationRequest(), new_sink);
+  const auto new_one = SubmitAtOnce(*engine_, GenerationRequest(), new_sink);
   ASSERT_TRUE(new_one.ok());
   EXPECT_EQ(old_one->identity.version, 1);
   EXPECT_EQ(new_one->identity.version, 2);
@@ -291,7 +345,7 @@ TEST_F(EngineCoreTest, RefusalsHaveTheirOwnCodes) {
   source_->Add(MakeServableVersion("digits", 1));
   ASSERT_EQ(Start(), absl::OkStatus());
   const auto submit = [this](const GenerationRequest& request) {
-    return engine_->Submit(request, std::make_shared<RecordingSink>())
+    return SubmitAtOnce(*engine_, request, std::make_shared<RecordingSink>())
         .status()
         .code();
   };
@@ -313,15 +367,55 @@ TEST_F(EngineCoreTest, DrainingTakesNothingMoreAndIsNotReady) {
   source_->Add(MakeServableVersion("digits", 1));
   ASSERT_EQ(Start(), absl::OkStatus());
   const auto sink = std::make_shared<RecordingSink>();
-  ASSERT_TRUE(engine_->Submit(GenerationRequest(), sink).ok());
+  ASSERT_TRUE(SubmitAtOnce(*engine_, GenerationRequest(), sink).ok());
   engine_->Drain(absl::InfiniteFuture());
   EXPECT_EQ(sink->status(), absl::OkStatus());
   EXPECT_FALSE(engine_->Ready());
-  EXPECT_EQ(
-      engine_->Submit(GenerationRequest(), std::make_shared<RecordingSink>())
-          .status()
-          .code(),
-      absl::StatusCode::kUnavailable);
+  EXPECT_EQ(SubmitAtOnce(*engine_, GenerationRequest(),
+                         std::make_shared<RecordingSink>())
+                .status()
+                .code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_F(EngineCoreTest, ADeviceThatHangsIsSeenInReadinessAndThenInLiveness) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  script_.HoldNext();
+  const auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(SubmitAtOnce(*engine_, GenerationRequest(), sink).ok());
+  script_.AwaitHeldStep();
+  const auto pass = [this](absl::Duration duration) {
+    for (const absl::Time end = clock_.Now() + duration; clock_.Now() < end;) {
+      clock_.AwaitWaiterFor(clock_.Now() + kLookInterval);
+      clock_.Advance(kLookInterval);
+    }
+    clock_.AwaitWaiterFor(clock_.Now() + kLookInterval);
+  };
+  pass(kShortestHang + kLookInterval);
+  EXPECT_FALSE(engine_->Ready());
+  EXPECT_EQ(engine_->Liveness(), absl::OkStatus());
+  pass(kLostAfter + kLookInterval);
+  EXPECT_EQ(sink->Await().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(engine_->Liveness().code(), absl::StatusCode::kInternal);
+  script_.Release();
+  while (!engine_->Ready()) pass(kLookInterval);
+  pass(kLookInterval);
+  EXPECT_EQ(engine_->Liveness(), absl::OkStatus());
+}
+
+TEST_F(EngineCoreTest, ADrainDoesNotWaitForATrialThatHangs) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  source_->Add(MakeServableVersion("digits", 2));
+  script_.HoldNext();
+  std::thread change([this] { events_->Change(); });
+  script_.AwaitHeldStep();
+  engine_->Drain(absl::InfiniteFuture());
+  change.join();  // The watcher has got over it, too.
+  EXPECT_EQ(engine_->ListModels()[0].versions[0].state, VersionState::kOnDisk);
+  EXPECT_THAT(observer_.events().reloads, SizeIs(1));
+  script_.Release();
 }
 
 TEST_F(EngineCoreTest, DestructionWithWorkTellsEverySink) {
@@ -331,7 +425,7 @@ TEST_F(EngineCoreTest, DestructionWithWorkTellsEverySink) {
   std::vector<std::shared_ptr<RecordingSink>> sinks;
   for (int i = 0; i < 20; ++i) {
     sinks.push_back(std::make_shared<RecordingSink>());
-    ASSERT_TRUE(engine_->Submit(GenerationRequest(), sinks.back()).ok());
+    ASSERT_TRUE(SubmitAtOnce(*engine_, GenerationRequest(), sinks.back()).ok());
   }
   script_.AwaitHeldStep();
   std::thread destroy([this] { engine_.reset(); });
@@ -349,7 +443,7 @@ TEST_F(EngineCoreTest, ASinkMayCallTheEngine) {
   struct ResubmittingSink : RecordingSink {
     void OnFinished(const absl::Status& status,
                     const GenerationTimings& timings) override {
-      EXPECT_TRUE(engine->Submit(GenerationRequest(), next).ok());
+      EXPECT_TRUE(SubmitAtOnce(*engine, GenerationRequest(), next).ok());
       engine->Cancel(1);
       RecordingSink::OnFinished(status, timings);
     }
@@ -360,7 +454,7 @@ TEST_F(EngineCoreTest, ASinkMayCallTheEngine) {
   ASSERT_EQ(Start(), absl::OkStatus());
   const auto sink = std::make_shared<ResubmittingSink>();
   sink->engine = engine_.get();
-  ASSERT_TRUE(engine_->Submit(GenerationRequest(), sink).ok());
+  ASSERT_TRUE(SubmitAtOnce(*engine_, GenerationRequest(), sink).ok());
   EXPECT_EQ(sink->Await(), absl::OkStatus());
   EXPECT_EQ(sink->next->Await(), absl::OkStatus());
 }
@@ -385,7 +479,7 @@ TEST_F(EngineCoreTest, ManyThreadsSubmitAndCancelOnSeveralLanes) {
         request.first_index = static_cast<uint32_t>(random() % 1000);
         const auto sink = std::make_shared<RecordingSink>();
         const absl::StatusOr<Acceptance> accepted =
-            engine_->Submit(request, sink);
+            SubmitAtOnce(*engine_, request, sink);
         ASSERT_TRUE(accepted.ok()) << accepted.status();
         const bool cancel = random() % 4 == 0;
         if (cancel) engine_->Cancel(accepted->id);

@@ -42,7 +42,7 @@ class RecordingObserver : public EngineObserver {
     std::vector<Step> steps;
     std::vector<absl::Duration> queue_waits;
     int images = 0;
-    std::vector<RejectReason> rejected;
+    std::vector<RefusalReason> refused;
     std::map<WasteReason, int> wasted_steps;
     QueueState queue_state;  // The last one.
     std::vector<Reload> reloads;
@@ -79,9 +79,9 @@ class RecordingObserver : public EngineObserver {
     absl::MutexLock lock(&mu_);
     events_.images += count;
   }
-  void OnRejected(RejectReason reason) override {
+  void OnRefused(RefusalReason reason) override {
     absl::MutexLock lock(&mu_);
-    events_.rejected.push_back(reason);
+    events_.refused.push_back(reason);
   }
   void OnWastedSteps(WasteReason reason, int steps) override {
     absl::MutexLock lock(&mu_);

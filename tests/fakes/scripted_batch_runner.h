@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -70,14 +71,26 @@ class RunnerScript {
     absl::MutexLock lock(&mu_);
     means_[model] = mean;
   }
+  // Rows of this seed are not finite at this step, whatever the model.
+  void BreakSeed(uint64_t seed, int step) {
+    absl::MutexLock lock(&mu_);
+    broken_seeds_.emplace(seed, step);
+  }
   // Steps block from now on until Release.
   void Hold() {
     absl::MutexLock lock(&mu_);
     held_ = true;
   }
+  // The next step blocks until Release, whatever others do meanwhile.
+  void HoldNext() {
+    absl::MutexLock lock(&mu_);
+    hold_next_ = true;
+  }
   void Release() {
     absl::MutexLock lock(&mu_);
     held_ = false;
+    hold_next_ = false;
+    one_held_ = false;
   }
   // Blocks until a step is held.
   void AwaitHeldStep() {
@@ -109,6 +122,12 @@ class RunnerScript {
     ++blocked_;
     mu_.Await(absl::Condition(
         +[](bool* held) { return !*held; }, &held_));
+    if (hold_next_) {
+      hold_next_ = false;
+      one_held_ = true;
+      mu_.Await(absl::Condition(
+          +[](bool* held) { return !*held; }, &one_held_));
+    }
     --blocked_;
     batches_.push_back({model, {rows.begin(), rows.end()}});
     if (!failures_.empty()) {
@@ -129,7 +148,10 @@ class RunnerScript {
       const auto [next, is_new] =
           next_step_[runner].try_emplace(row.id, row.step);
       EXPECT_EQ(next->second, row.step) << "trajectory " << row.id;
-      if (row.step == 0) {
+      if (broken_seeds_.count({row.seed, row.step}) > 0) {
+        next_step_[runner].erase(next);
+        outcome.not_finite.push_back(i);
+      } else if (row.step == 0) {
         next_step_[runner].erase(next);
         outcome.finished.push_back(
             {i, PixelBuffer(row.pixel_format == PixelFormat::kFloat32
@@ -157,7 +179,10 @@ class RunnerScript {
   std::deque<absl::Status> failures_ ABSL_GUARDED_BY(mu_);
   std::map<const Model*, absl::Status> broken_models_ ABSL_GUARDED_BY(mu_);
   std::map<const Model*, float> means_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<uint64_t, int>> broken_seeds_ ABSL_GUARDED_BY(mu_);
   bool held_ ABSL_GUARDED_BY(mu_) = false;
+  bool hold_next_ ABSL_GUARDED_BY(mu_) = false;
+  bool one_held_ ABSL_GUARDED_BY(mu_) = false;
   int blocked_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Batch> batches_ ABSL_GUARDED_BY(mu_);
   std::map<const BatchRunner*, std::map<TrajectoryId, int>> next_step_

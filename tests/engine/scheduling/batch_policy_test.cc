@@ -148,49 +148,6 @@ TEST(BatchPolicyTest, AnIdleLaneLeavesNewRowsToTheOthers) {
       ElementsAre(0, 1, 2));
 }
 
-TEST(BatchPolicyTest, WithWholeRequestsNobodyJoinsWhatIsUnderWay) {
-  BatchLimits limits = Limits(8);
-  limits.batching = Batching::kRequest;
-  EXPECT_THAT(
-      Decide({Queued(0), Started(0), Queued(1), Started(0)}, {5, 1}, limits)
-          .rows,
-      ElementsAre(1, 3));
-  EXPECT_THAT(Decide({Queued(0), Queued(0)}, {0}, limits).rows,
-              ElementsAre(0, 1));
-}
-
-TEST(BatchPolicyTest, WithWholeRequestsNoneIsSplit) {
-  BatchLimits limits = Limits(5);
-  limits.batching = Batching::kRequest;
-  const auto queued = [](uint64_t request) {
-    RunnableTrajectory row = Queued(0);
-    row.request = request;
-    return row;
-  };
-  const std::vector<RunnableTrajectory> rows = {queued(1), queued(1), queued(2),
-                                                queued(2), queued(2), queued(3),
-                                                queued(3), queued(4)};
-  EXPECT_THAT(Decide(rows, {0}, limits).rows, ElementsAre(0, 1, 2, 3, 4));
-  // The third does not fit, and the fourth does not overtake it.
-  limits.max_batch_size = 6;
-  EXPECT_THAT(Decide(rows, {0}, limits).rows, ElementsAre(0, 1, 2, 3, 4));
-  limits.max_batch_size = 4;
-  EXPECT_THAT(Decide(rows, {0}, limits).rows, ElementsAre(0, 1));
-  limits.max_batch_size = 8;
-  limits.max_new_rows = 5;
-  EXPECT_THAT(Decide(rows, {0}, limits).rows, ElementsAre(0, 1, 2, 3, 4));
-  // Steps take what there is.
-  limits = Limits(4);
-  EXPECT_THAT(Decide(rows, {0}, limits).rows, ElementsAre(0, 1, 2, 3));
-}
-
-TEST(BatchPolicyTest, ARequestLargerThanABatchIsSplit) {
-  BatchLimits limits = Limits(2);
-  limits.batching = Batching::kRequest;
-  EXPECT_THAT(Decide({Queued(0), Queued(0), Queued(0)}, {0}, limits).rows,
-              ElementsAre(0, 1));
-}
-
 TEST(BatchPolicyTest, ARowThatFailedBeforeRunsByItself) {
   RunnableTrajectory lone = Queued(0);
   lone.alone = true;

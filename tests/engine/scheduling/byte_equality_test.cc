@@ -24,6 +24,7 @@
 #include "tests/fakes/recording_sink.h"
 #include "tests/fakes/scripted_folder_events.h"
 #include "tests/fakes/scripted_version_source.h"
+#include "tests/fakes/submit_at_once.h"
 #include "tests/fakes/visible_parameters.h"
 
 namespace ddgan {
@@ -166,12 +167,11 @@ struct RandomServer {
     };
     EngineCore::Options options;
     options.warm_up_every_bucket = false;
-    std::vector<DevicePool::LaneOptions> lanes;
+    std::vector<LanePool::LaneOptions> lanes;
     const int num_lanes = pick(1, 3);
     for (int lane = 0; lane < num_lanes; ++lane) {
       BatchLimits limits;
       limits.max_batch_size = pick(0, 3) == 0 ? pick(1, 64) : pick(1, 6);
-      limits.batching = pick(0, 9) == 0 ? Batching::kRequest : Batching::kStep;
       options.lane_limits.push_back(limits);
       lanes.push_back({absl::StrCat("cpu:", lane),
                        [this, threads = pick(1, 2), seed = random(),
@@ -226,10 +226,12 @@ TEST_F(ByteEqualityTest, AThousandInterleavingsGiveTheBytesOfAnImageAlone) {
           pick(0, 1) == 0 ? RequestClass::kInteractive : RequestClass::kBatch;
       request.previews = pick(0, 3) == 0;
       if (pick(0, 3) == 0) {
-        request.guide = Guide{picture_, pick(1, 4), GuideFit::kRefuse};
+        request.guide = Guide{pick(1, 4), GuideFit::kRefuse};
       }
       const auto sink = std::make_shared<RecordingSink>();
-      ASSERT_TRUE(server->engine->Submit(request, sink).ok());
+      ASSERT_TRUE(SubmitAtOnce(*server->engine, request, sink,
+                               request.guide ? picture_ : nullptr)
+                      .ok());
       calls.emplace_back(std::move(request), sink);
       // Some come while others are between two steps.
       for (int yields = pick(0, 3); yields > 0; --yields) {

@@ -15,7 +15,8 @@
 #include "engine/scheduling/batch_scheduler.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/scripted_version_source.h"
-#include "tests/fakes/silent_engine_parts.h"
+#include "tests/fakes/silent_sink.h"
+#include "tests/fakes/submit_at_once.h"
 
 namespace {
 
@@ -42,7 +43,7 @@ namespace ddgan {
 namespace {
 
 TEST(TickAllocationTest, AWarmTickAllocatesNothing) {
-  SilentObserver observer;
+  EngineObserver observer;
   ManualClock clock;
   BatchScheduler::Options options;
   options.lane_limits[0].max_batch_size = 32;
@@ -58,9 +59,9 @@ TEST(TickAllocationTest, AWarmTickAllocatesNothing) {
       request.caller = caller;
       request.previews = i % 2 == 0;
       if (i == 0) request.deadline = clock.Now() + absl::Hours(1);
-      ASSERT_TRUE(
-          scheduler.Submit(version, request, std::make_shared<SilentSink>())
-              .ok());
+      ASSERT_TRUE(SubmitAtOnce(scheduler, version, request,
+                               std::make_shared<SilentSink>())
+                      .ok());
     }
   }
   // Images and requests begin and end, and sinks let their pixels go.
