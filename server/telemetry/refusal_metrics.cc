@@ -3,17 +3,17 @@
 namespace ddgan {
 namespace {
 
-const char* LabelOf(RejectReason reason) {
+const char* LabelOf(RefusalReason reason) {
   switch (reason) {
-    case RejectReason::kQueueFull:
+    case RefusalReason::kQueueFull:
       return "queue_full";
-    case RejectReason::kDeadline:
+    case RefusalReason::kDeadline:
       return "deadline";
-    case RejectReason::kUnmeetableDeadline:
+    case RefusalReason::kUnmeetableDeadline:
       return "deadline_unmeetable";
-    case RejectReason::kDraining:
+    case RefusalReason::kDraining:
       return "draining";
-    case RejectReason::kNoDevice:
+    case RefusalReason::kNoDevice:
       return "no_device";
   }
   return "unknown";
@@ -50,10 +50,10 @@ RefusalMetrics::RefusalMetrics(MetricsRegistry* registry)
     : refused_(registry->Counters(
           "ddgan_rejected_total",
           "Requests turned away although they were valid.")) {
-  for (RejectReason reason :
-       {RejectReason::kQueueFull, RejectReason::kDeadline,
-        RejectReason::kUnmeetableDeadline, RejectReason::kDraining,
-        RejectReason::kNoDevice}) {
+  for (RefusalReason reason :
+       {RefusalReason::kQueueFull, RefusalReason::kDeadline,
+        RefusalReason::kUnmeetableDeadline, RefusalReason::kDraining,
+        RefusalReason::kNoDevice}) {
     refused_.Add({{"reason", LabelOf(reason)}});
   }
   for (QuotaRefusal reason :
@@ -68,7 +68,7 @@ RefusalMetrics::RefusalMetrics(MetricsRegistry* registry)
   refused_.Add({{"reason", kGuidesFullLabel}});
 }
 
-void RefusalMetrics::OnRejected(RejectReason reason) {
+void RefusalMetrics::OnRefused(RefusalReason reason) {
   refused_.Add({{"reason", LabelOf(reason)}}).Increment();
 }
 

@@ -17,7 +17,7 @@ class RefusalMetrics : public virtual EngineObserver,
  public:
   explicit RefusalMetrics(MetricsRegistry* registry);
 
-  void OnRejected(RejectReason reason) override;
+  void OnRefused(RefusalReason reason) override;
   void OnQuotaRefusal(QuotaRefusal reason) override;
   void OnEncoderFull() override;
   void OnGuidesFull() override;

@@ -33,7 +33,7 @@ TEST_F(MetricsTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnStep(Digits(1), "cpu", {3, 3}, absl::Milliseconds(7));
   metrics_.OnQueueWait(Digits(1), absl::Milliseconds(1));
   metrics_.OnImages(Digits(1), 2);
-  metrics_.OnRejected(RejectReason::kDeadline);
+  metrics_.OnRefused(RefusalReason::kDeadline);
   metrics_.OnWastedSteps(WasteReason::kDeadline, 3);
   metrics_.OnQueueState(1, 2, clock_.Now());
   metrics_.OnReload(Digits(1), ReloadResult::kLive, absl::OkStatus(),
@@ -131,8 +131,8 @@ TEST_F(MetricsTest, CountersStartAtZeroSoThatTheirFirstRiseIsSeen) {
 }
 
 TEST_F(MetricsTest, CountsByReason) {
-  metrics_.OnRejected(RejectReason::kUnmeetableDeadline);
-  metrics_.OnRejected(RejectReason::kNoDevice);
+  metrics_.OnRefused(RefusalReason::kUnmeetableDeadline);
+  metrics_.OnRefused(RefusalReason::kNoDevice);
   metrics_.OnWastedSteps(WasteReason::kReplayed, 6);
   EXPECT_THAT(
       metrics_.Text(),
