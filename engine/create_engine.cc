@@ -58,7 +58,7 @@ std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
     const EngineOptions& options, const LaneDevice& device, int max_batch_size,
     EngineObserver* observer) {
   // More than the queue admits are never in flight, and beside them a version
-  // that is tried out fills one batch.
+  // on trial fills one batch.
   const int max_trajectories = options.max_queued_images + max_batch_size;
   if (device.device == "cpu") {
     CpuLaneRunnerOptions runner;
@@ -102,7 +102,7 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   if (!status.ok()) return status;
 
   EngineCore::Options core_options;
-  std::vector<DevicePool::LaneOptions> lanes;
+  std::vector<LanePool::LaneOptions> lanes;
   for (size_t i = 0; i < devices->size(); ++i) {
     const LaneDevice& device = (*devices)[i];
     const BatchLimits limits = LimitsOfLane(options, device, i);
@@ -119,17 +119,18 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   core_options.registry.max_model_bytes = options.max_model_bytes > 0
                                               ? options.max_model_bytes
                                               : UsableHostMemory() / 2;
-  core_options.registry.state_dir = options.state_dir;
+  core_options.state_dir = options.state_dir;
   core_options.poll_interval = options.poll_interval;
   core_options.canary_bounds = options.canary_bounds;
   const ModelUse use = devices->front().device == "cpu" ? ModelUse::kCpuLanes
                                                         : ModelUse::kGpuLanes;
   return EngineCore::Create(
       core_options, std::move(lanes),
-      NewDirectoryVersionSource(options.model_root,
-                                [use](const Checkpoint& checkpoint) {
-                                  return LoadModel(checkpoint, use);
-                                }),
+      NewDirectoryVersionSource(
+          options.model_root,
+          [use](const Checkpoint& checkpoint, StopCheck stopped) {
+            return LoadModel(checkpoint, use, stopped);
+          }),
       NewFolderEvents(), observer, clock);
 }
 

@@ -107,31 +107,34 @@ absl::Status ValidateRequest(const GenerationRequest& request,
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
-    const Options& options, std::vector<DevicePool::LaneOptions> lanes,
+    const Options& options, std::vector<LanePool::LaneOptions> lanes,
     std::unique_ptr<VersionSource> source, std::unique_ptr<FolderEvents> events,
     EngineObserver* observer, Clock* clock) {
   // The constructor is private.
   std::unique_ptr<EngineCore> engine(
       new EngineCore(options, std::move(source), observer, clock));
-  absl::StatusOr<std::unique_ptr<DevicePool>> pool = DevicePool::Start(
+  engine->pool_ = std::make_unique<LanePool>(
       std::move(lanes),
       [engine = engine.get()](size_t, BatchRunner& runner) {
         return engine->Probe(runner);
       },
-      &engine->scheduler_, observer);
-  if (!pool.ok()) return pool.status();
-  engine->pool_ = *std::move(pool);
+      &engine->scheduler_, observer, clock);
+  engine->supervisor_ = std::make_unique<Supervisor>(
+      &engine->scheduler_, engine->pool_.get(), observer, clock);
+  if (absl::Status status = engine->pool_->AwaitRunners(); !status.ok()) {
+    return status;
+  }
   engine->trial_ = std::make_unique<VersionTrial>(
       options.lane_limits, options.warm_up_every_bucket, options.canary_bounds,
       engine->pool_.get(), observer, clock);
-  if (absl::Status status = engine->registry_.RestorePins(); !status.ok()) {
+  if (absl::Status status = engine->pins_.Restore(); !status.ok()) {
     return status;
   }
-  const absl::StatusOr<absl::Time> loaded = engine->registry_.Reconcile();
+  const absl::StatusOr<absl::Time> loaded = engine->loader_.Reconcile();
   if (!loaded.ok()) return loaded.status();
-  engine->watcher_ = std::make_unique<CheckpointWatcher>(
-      &engine->registry_, std::move(events), options.poll_interval, observer,
-      clock);
+  engine->watcher_ =
+      std::make_unique<VersionWatcher>(&engine->loader_, std::move(events),
+                                       options.poll_interval, observer, clock);
   return engine;
 }
 
@@ -143,12 +146,18 @@ EngineCore::EngineCore(const Options& options,
                   .max_queued_bytes = options.max_queued_bytes,
                   .caller_weights = options.caller_weights},
                  observer, clock),
-      registry_(
-          options.registry, std::move(source),
+      registry_(options.registry, observer),
+      pins_(options.state_dir, &registry_),
+      loader_(
+          std::move(source),
           [this](ServableVersion& next, const ServableVersion* live) {
             return trial_->Run(next, live);
           },
-          observer, clock) {}
+          &registry_, observer, clock) {}
+
+EngineCore::~EngineCore() {
+  if (pool_ != nullptr) Drain(absl::InfinitePast());
+}
 
 absl::Status EngineCore::Probe(BatchRunner& runner) const {
   for (const auto& version : registry_.LoadedVersions()) {
@@ -204,15 +213,15 @@ std::vector<ModelStatus> EngineCore::ListModels() const {
 }
 
 absl::Status EngineCore::Pin(const std::string& model, int64_t version) {
-  return registry_.Pin(model, version);
+  return pins_.Pin(model, version);
 }
 
 absl::Status EngineCore::Unpin(const std::string& model) {
-  return registry_.Unpin(model);
+  return pins_.Unpin(model);
 }
 
 absl::StatusOr<int64_t> EngineCore::RollBack(const std::string& model) {
-  return registry_.RollBack(model);
+  return pins_.RollBack(model);
 }
 
 std::unique_ptr<ModelWatch> EngineCore::WatchModels(
@@ -225,10 +234,11 @@ bool EngineCore::Ready() const {
          !scheduler_.draining();
 }
 
-absl::Status EngineCore::Liveness() const { return scheduler_.Liveness(); }
+absl::Status EngineCore::Liveness() const { return supervisor_->Liveness(); }
 
 void EngineCore::Drain(absl::Time deadline) {
-  registry_.StopLoading();
+  loader_.StopLoading();
+  pool_->EndTasks();  // A trial is one, and its lane may hang in it.
   scheduler_.Drain(deadline);
 }
 

@@ -21,12 +21,15 @@
 #include "engine/lanes/batch_runner.h"
 #include "engine/scheduling/batch_policy.h"
 #include "engine/scheduling/batch_scheduler.h"
-#include "engine/scheduling/device_pool.h"
+#include "engine/scheduling/lane_pool.h"
 #include "engine/scheduling/servable_version.h"
-#include "engine/versions/checkpoint_watcher.h"
+#include "engine/scheduling/supervisor.h"
+#include "engine/versions/model_pins.h"
 #include "engine/versions/model_registry.h"
+#include "engine/versions/version_loader.h"
 #include "engine/versions/version_source.h"
 #include "engine/versions/version_trial.h"
+#include "engine/versions/version_watcher.h"
 
 namespace ddgan {
 
@@ -48,19 +51,21 @@ class EngineCore : public Engine {
     std::map<std::string, double> caller_weights;
     bool warm_up_every_bucket = true;
     ModelRegistry::Options registry;
+    std::string state_dir;  // As EngineOptions.
     absl::Duration poll_interval = absl::Seconds(5);
     CanaryBounds canary_bounds;
   };
 
-  // Starts the lanes, then loads the newest sound version of every model, tries
-  // it out on each lane, and goes on watching; `events` tell when to look.
-  // Errors of DevicePool::Start, ModelRegistry::RestorePins and Reconcile.
-  // `observer` and `clock` must outlive the engine.
+  // Starts the lanes, then loads the newest sound version of every model, after
+  // a trial on each lane, and goes on watching; `events` tell when to look.
+  // Errors of LanePool::AwaitRunners, ModelPins::Restore and
+  // VersionLoader::Reconcile. `observer` and `clock` must outlive the engine.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(
-      const Options& options, std::vector<DevicePool::LaneOptions> lanes,
+      const Options& options, std::vector<LanePool::LaneOptions> lanes,
       std::unique_ptr<VersionSource> source,
       std::unique_ptr<FolderEvents> events, EngineObserver* observer,
       Clock* clock);
+  ~EngineCore() override;
 
   absl::StatusOr<ResolvedModel> Resolve(
       const std::string& model, std::optional<int64_t> version) const override;
@@ -87,13 +92,16 @@ class EngineCore : public Engine {
   // Whether a new runner can make images of every loaded version.
   absl::Status Probe(BatchRunner& runner) const;
 
-  // Destroyed from the last to the first: the pool joins its threads while what
-  // they use is still there.
+  // Destroyed from the last to the first: a thread is joined while what it uses
+  // is still there.
   BatchScheduler scheduler_;
   ModelRegistry registry_;
-  std::unique_ptr<DevicePool> pool_;
+  ModelPins pins_;
+  VersionLoader loader_;
+  std::unique_ptr<LanePool> pool_;
+  std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<VersionTrial> trial_;
-  std::unique_ptr<CheckpointWatcher> watcher_;
+  std::unique_ptr<VersionWatcher> watcher_;
 };
 
 }  // namespace ddgan

@@ -30,8 +30,7 @@ server is localhost:50051, unless --server=HOST:PORT or the environment variable
 DDGAN_SERVER names another.
 
 Exit code: 0 done, 1 the server or the file system refused (for health: not
-ready; for bench: an image had other bytes than before), 2 the command line makes
-no sense.
+ready; for bench: an image had other bytes than before), 2 wrong usage.
 )";
 
 constexpr char kModelsAbout[] =

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -108,23 +109,28 @@ absl::StatusOr<uint64_t> Folder::FileSize(const std::string& name) const {
 }
 
 absl::StatusOr<std::string> Folder::ReadFile(const std::string& name,
-                                             uint64_t max_bytes) const {
+                                             uint64_t max_bytes,
+                                             StopCheck stopped) const {
   absl::StatusOr<OpenFile> file = OpenRegularFile(descriptor_, name);
   if (!file.ok()) return file.status();
   if (file->size > max_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "has ", file->size, " bytes; at most ", max_bytes, " are allowed"));
   }
+  // One byte more, to see whether the file grew since its size was taken.
+  const size_t wanted = file->size + 1;
   std::string bytes;
   try {
-    // One byte more, to see whether the file grew since its size was taken.
-    bytes.resize(file->size + 1);
+    bytes.reserve(wanted);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
         absl::StrCat("no memory for its ", file->size, " bytes"));
   }
   size_t done = 0;
-  while (done < bytes.size()) {
+  while (done < wanted) {
+    if (auto status = CheckStop(stopped); !status.ok()) return status;
+    // Grown part by part, since to fill it with zeros takes time, too.
+    bytes.resize(std::min(wanted, done + kStopCheckBytes));
     const ssize_t count =
         read(file->descriptor, bytes.data() + done, bytes.size() - done);
     if (count < 0) {

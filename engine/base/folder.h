@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "engine/base/stop_check.h"
 
 namespace ddgan {
 
@@ -39,8 +40,10 @@ class Folder {
   //                      `max_bytes`, in which case nothing is read
   //   DataLoss           it shrank or grew while it was read
   //   ResourceExhausted  no memory for it
+  //   Cancelled          `stopped`
   absl::StatusOr<std::string> ReadFile(const std::string& name,
-                                       uint64_t max_bytes) const;
+                                       uint64_t max_bytes,
+                                       StopCheck stopped = NeverStop) const;
 
   int descriptor() const { return descriptor_; }
 

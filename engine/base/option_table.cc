@@ -84,13 +84,13 @@ struct Type<absl::Duration> {
 };
 
 // "in [1, 64]" or "at least 1", of values of type T; empty if all are allowed.
-// In a message, unlike in --help, an integer type's own bounds are of use.
+// `with_type`: an integer type's own bounds are told, too.
 template <typename T>
-std::string RangeText(const OptionRange& range, bool in_message) {
+std::string RangeText(const OptionRange& range, bool with_type) {
   constexpr bool kInteger = std::numeric_limits<T>::is_integer;
-  if (range.is_any() && !(kInteger && in_message)) return "";
+  if (range.is_any() && !(kInteger && with_type)) return "";
   const std::string low = Type<T>::Text(Type<T>::Low(range));
-  if (kInteger && !in_message && std::isinf(range.high)) {
+  if (kInteger && !with_type && std::isinf(range.high)) {
     return absl::StrCat("at least ", low);
   }
   return absl::StrCat("in [", low, ", ", Type<T>::Text(Type<T>::High(range)),
@@ -101,10 +101,13 @@ absl::Status Wanted(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("must be ", what));
 }
 
-// What is wanted if some text is not `what`, which is of values of type T.
+// What is wanted of a text for one value or a list of type T.
 template <typename T>
-absl::Status WantedInRange(absl::string_view what, const OptionRange& range) {
-  const std::string allowed = RangeText<T>(range, /*in_message=*/true);
+absl::Status WantedInRange(const OptionRange& range, bool list) {
+  const std::string what = list
+                               ? absl::StrCat("a list of ", Type<T>::kKind.many)
+                               : Type<T>::kKind.one;
+  const std::string allowed = RangeText<T>(range, /*with_type=*/!list);
   return Wanted(absl::StrCat(what, allowed.empty() ? "" : " ", allowed,
                              Type<T>::kKind.example));
 }
@@ -124,7 +127,7 @@ struct Setter {
   absl::Status ReadOne(absl::string_view from, const Store& store) const {
     T value{};
     if (!ReadInRange(from, range, &value)) {
-      return WantedInRange<T>(Type<T>::kKind.one, range);
+      return WantedInRange<T>(range, /*list=*/false);
     }
     store(value);
     return absl::OkStatus();
@@ -160,8 +163,7 @@ struct Setter {
     if (!text.empty() || !range.is_any()) {
       for (const absl::string_view item : absl::StrSplit(text, ',')) {
         if (!ReadInRange(item, range, &values.emplace_back())) {
-          return WantedInRange<T>(
-              absl::StrCat("a list of ", Type<T>::kKind.many), range);
+          return WantedInRange<T>(range, /*list=*/true);
         }
       }
     }

@@ -105,14 +105,10 @@ absl::Status ReadArguments(const Program& program,
   std::vector<std::pair<const Option*, CLI::Option*>> parsed;
   for (const Option& option : table) {
     const std::string flag = absl::StrCat("--", option.name);
-    CLI::Option* added = nullptr;
-    if (!IsBool(option)) {
-      added = app.add_option(flag);
-    } else if (program.negations) {
-      added = app.add_flag(absl::StrCat(flag, ",!--no", option.name));
-    } else {
-      added = app.add_flag(flag);
-    }
+    const std::string negation =
+        program.negations ? absl::StrCat(",!--no", option.name) : "";
+    CLI::Option* const added =
+        IsBool(option) ? app.add_flag(flag + negation) : app.add_option(flag);
     added->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     parsed.push_back({&option, added});
   }

@@ -16,14 +16,14 @@
 namespace ddgan {
 
 absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
-                                      ModelUse use) {
+                                      ModelUse use, StopCheck stopped) {
   const ModelIdentity& identity = checkpoint.identity;
   const std::string name = absl::StrCat(identity.model, "/", identity.version);
   return CatchingLibTorch(name, [&]() -> absl::StatusOr<LoadedModel> {
     // Weights are packed for the number of threads that the calling thread
     // uses; that of a new thread is not the process's unless it asks.
     at::init_num_threads();
-    absl::StatusOr<Parameters> parameters = LoadParameters(checkpoint);
+    absl::StatusOr<Parameters> parameters = LoadParameters(checkpoint, stopped);
     if (!parameters.ok()) {
       return absl::Status(
           parameters.status().code(),
@@ -31,6 +31,7 @@ absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
     }
     const Generator generator(checkpoint.config.model_config,
                               *std::move(parameters));
+    if (auto status = CheckStop(stopped); !status.ok()) return status;
     auto model = std::make_shared<const Model>(identity, generator, use);
     const int64_t bytes = model->bytes();
     return LoadedModel{std::move(model), bytes};

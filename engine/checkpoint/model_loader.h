@@ -7,7 +7,8 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/base/stop_check.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/model/model_use.h"
 
 namespace ddgan {
@@ -23,10 +24,13 @@ struct LoadedModel {
 // weights are widened to float32.
 //   InvalidArgument    weights that do not fit the config
 //   ResourceExhausted  out of memory
+//   Cancelled          `stopped`, which is asked before each tensor and before
+//                      the weights are packed, as a whole, for the lanes
 //   Internal           any other error of LibTorch
 // Thread-safe.
 absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
-                                      ModelUse use);
+                                      ModelUse use,
+                                      StopCheck stopped = NeverStop);
 
 }  // namespace ddgan
 

@@ -11,13 +11,15 @@
 
 namespace ddgan {
 
-absl::StatusOr<Parameters> LoadParameters(const Checkpoint& checkpoint) {
+absl::StatusOr<Parameters> LoadParameters(const Checkpoint& checkpoint,
+                                          StopCheck stopped) {
   const absl::StatusOr<SafetensorsView> file =
       ParseSafetensors(checkpoint.weights);
   if (!file.ok()) return file.status();
   Parameters parameters;
   for (const ParameterPlan& plan :
        PlanGenerator(checkpoint.config.model_config).parameters) {
+    if (auto status = CheckStop(stopped); !status.ok()) return status;
     const TensorView* view = file->Find(plan.name);
     if (view == nullptr || view->shape != plan.shape ||
         (view->dtype != DType::kFloat32 && view->dtype != DType::kFloat16)) {

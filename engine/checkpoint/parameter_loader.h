@@ -4,15 +4,18 @@
 #define DDGAN_ENGINE_CHECKPOINT_PARAMETER_LOADER_H_
 
 #include "absl/status/statusor.h"
-#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/base/stop_check.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/model/generator.h"
 
 namespace ddgan {
 
 // Float32 on the CPU, in the order of PlanGenerator(config).parameters; float16
-// is widened. InvalidArgument for weights that do not fit the config. Throws
-// c10::Error or std::bad_alloc if memory runs out. Thread-safe.
-absl::StatusOr<Parameters> LoadParameters(const Checkpoint& checkpoint);
+// is widened. InvalidArgument for weights that do not fit the config. Cancelled
+// if `stopped`, which is asked before each tensor. Throws c10::Error or
+// std::bad_alloc if memory runs out. Thread-safe.
+absl::StatusOr<Parameters> LoadParameters(const Checkpoint& checkpoint,
+                                          StopCheck stopped = NeverStop);
 
 }  // namespace ddgan
 

@@ -30,6 +30,12 @@ bool HasNonFinite(std::string_view data, Word exponent_mask) {
   return found;
 }
 
+// A part of a tensor's data; other dtypes have been refused.
+bool HasNonFinite(DType dtype, std::string_view data) {
+  return dtype == DType::kFloat32 ? HasNonFinite<uint32_t>(data, 0x7f800000u)
+                                  : HasNonFinite<uint16_t>(data, 0x7c00u);
+}
+
 }  // namespace
 
 absl::Status CheckTensorShapes(const std::vector<TensorShape>& tensors,
@@ -67,29 +73,26 @@ absl::Status CheckTensorShapes(const std::vector<TensorShape>& tensors,
 }
 
 absl::Status CheckWeights(const SafetensorsView& weights,
-                          const GeneratorPlan& plan) {
+                          const GeneratorPlan& plan, StopCheck stopped) {
   std::vector<TensorShape> shapes;
   for (const TensorView& tensor : weights.tensors)
     shapes.push_back({tensor.name, tensor.shape});
   if (auto status = CheckTensorShapes(shapes, plan); !status.ok())
     return status;
   for (const TensorView& tensor : weights.tensors) {
-    bool has_non_finite = false;
-    switch (tensor.dtype) {
-      case DType::kFloat32:
-        has_non_finite = HasNonFinite<uint32_t>(tensor.data, 0x7f800000u);
-        break;
-      case DType::kFloat16:
-        has_non_finite = HasNonFinite<uint16_t>(tensor.data, 0x7c00u);
-        break;
-      default:
-        return absl::InvalidArgumentError(
-            absl::StrCat(tensor.name, " has dtype ", DTypeName(tensor.dtype),
-                         "; F32 and F16 are allowed"));
-    }
-    if (has_non_finite) {
+    if (tensor.dtype != DType::kFloat32 && tensor.dtype != DType::kFloat16) {
       return absl::InvalidArgumentError(
-          absl::StrCat(tensor.name, " holds an infinity or NaN"));
+          absl::StrCat(tensor.name, " has dtype ", DTypeName(tensor.dtype),
+                       "; F32 and F16 are allowed"));
+    }
+    for (std::string_view rest = tensor.data; !rest.empty();) {
+      if (auto status = CheckStop(stopped); !status.ok()) return status;
+      const std::string_view part = rest.substr(0, kStopCheckBytes);
+      rest.remove_prefix(part.size());
+      if (HasNonFinite(tensor.dtype, part)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(tensor.name, " holds an infinity or NaN"));
+      }
     }
   }
   return absl::OkStatus();

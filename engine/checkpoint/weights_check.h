@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "engine/base/stop_check.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/model/generator_plan.h"
 
@@ -25,9 +26,11 @@ absl::Status CheckTensorShapes(const std::vector<TensorShape>& tensors,
                                const GeneratorPlan& plan);
 
 // The same for a weights file, whose tensors must also be float32 or float16
-// and hold no infinity or NaN; InvalidArgument that names the tensor.
+// and hold no infinity or NaN; InvalidArgument that names the tensor. Cancelled
+// if `stopped`.
 absl::Status CheckWeights(const SafetensorsView& weights,
-                          const GeneratorPlan& plan);
+                          const GeneratorPlan& plan,
+                          StopCheck stopped = NeverStop);
 
 }  // namespace ddgan
 

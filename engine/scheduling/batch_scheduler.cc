@@ -232,9 +232,8 @@ void BatchScheduler::AbandonLane(size_t lane) {
     absl::MutexLock lock(&mu_);
     const absl::Time now = clock_->Now();
     LaneState& self = work_.lanes()[lane];
-    if (self.hung_since != absl::InfiniteFuture()) return;
-    work_.lanes().OnThreadHangs(lane, now);
     if (!self.up) return;
+    self.hung_rows = static_cast<int>(self.running.size());
     self.health.GrowBackoff();
     work_.LoseLane(lane,
                    absl::DeadlineExceededError("the device did not answer"),
@@ -272,17 +271,8 @@ int BatchScheduler::max_batch_size(size_t lane) const {
 }
 
 bool BatchScheduler::AnyLaneUp() const {
-  return AllDownSince() == absl::InfiniteFuture();
-}
-
-absl::Time BatchScheduler::AllDownSince() const {
   absl::MutexLock lock(&mu_);
-  return work_.lanes().all_down_since();
-}
-
-absl::Status BatchScheduler::Liveness() const {
-  absl::MutexLock lock(&mu_);
-  return work_.lanes().Liveness();
+  return work_.lanes().all_down_since() == absl::InfiniteFuture();
 }
 
 bool BatchScheduler::idle(size_t lane) const {

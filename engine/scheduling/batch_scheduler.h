@@ -172,13 +172,9 @@ class BatchScheduler {
   // lane holds starts again elsewhere at once, the rows of its batch with one
   // attempt less, and the lane is out. Should the thread come back after all,
   // its FinishBatch changes nothing and says kTakeOut, and its NextBatch hands
-  // out a batch that says taken_out; AwaitRetry follows as ever. A lane that is
-  // out already, since its new runner is being made, is only marked as hung.
+  // out a batch that says taken_out; AwaitRetry follows as ever. No effect on a
+  // lane that is out already.
   void AbandonLane(size_t lane);
-  // As Engine::Liveness; knows a lane that hangs from AbandonLane.
-  absl::Status Liveness() const;
-  // Since when every lane has been out; InfiniteFuture if one is not.
-  absl::Time AllDownSince() const;
 
  private:
   EngineLoad Load() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

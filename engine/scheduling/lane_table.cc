@@ -27,17 +27,6 @@ int LaneTable::CountIdle() const {
       [](const LaneState& lane) { return lane.up && lane.idle; }));
 }
 
-absl::Status LaneTable::Liveness() const {
-  for (const LaneState& lane : lanes_) {
-    if (lane.hung_since == absl::InfiniteFuture()) return absl::OkStatus();
-  }
-  const LaneState& first = lanes_.front();
-  return absl::InternalError(
-      absl::StrCat("every lane hangs; lane 0 in ", first.hung_in, " since ",
-                   absl::FormatTime(absl::RFC3339_sec, first.hung_since,
-                                    absl::UTCTimeZone())));
-}
-
 void LaneTable::TakeOut(size_t lane, absl::Time now) {
   LaneState& self = lanes_[lane];
   self.up = false;
@@ -51,7 +40,6 @@ void LaneTable::TakeOut(size_t lane, absl::Time now) {
 
 void LaneTable::Return(size_t lane) {
   lanes_[lane].up = true;
-  lanes_[lane].hung_since = absl::InfiniteFuture();
   all_down_since_ = absl::InfiniteFuture();
 }
 
@@ -61,18 +49,8 @@ void LaneTable::OnCreationFailed(size_t lane, absl::Time now) {
   OnThreadBack(lane, now);
 }
 
-void LaneTable::OnThreadHangs(size_t lane, absl::Time now) {
-  LaneState& self = lanes_[lane];
-  self.hung_since = now;
-  self.hung_rows = static_cast<int>(self.running.size());
-  self.hung_in = !self.up               ? "the making of a new runner"
-                 : self.running.empty() ? "work between two steps"
-                                        : "a denoising step";
-}
-
 void LaneTable::OnThreadBack(size_t lane, absl::Time now) {
   LaneState& self = lanes_[lane];
-  self.hung_since = absl::InfiniteFuture();
   self.hung_rows = 0;
   self.retry_at = now + self.health.backoff();
 }

@@ -7,8 +7,6 @@
 #include <memory>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "engine/lanes/batch_runner.h"
 #include "engine/scheduling/admission.h"
@@ -29,10 +27,6 @@ struct LaneState {
   bool idle = false;         // Its thread waits for work.
   bool interrupted = false;  // Its thread is to come back without any.
   absl::Time retry_at;       // Unless up.
-  // Since when its thread is in a call that does not return; InfiniteFuture if
-  // it is in none that is known.
-  absl::Time hung_since = absl::InfiniteFuture();
-  absl::string_view hung_in;  // What that call is doing.
   int hung_rows = 0;         // Of the batch that it runs; 0 if none.
   // The trajectories of its batch, in order of the batch's rows.
   std::vector<Trajectory*> running;
@@ -55,18 +49,14 @@ class LaneTable {
   int CountIdle() const;
   // Since when every lane has been out; InfiniteFuture if one is not.
   absl::Time all_down_since() const { return all_down_since_; }
-  // As Engine::Liveness, as far as is known here.
-  absl::Status Liveness() const;
 
   // The lane takes no work until its backoff has passed and Return.
   void TakeOut(size_t lane, absl::Time now);
   void Return(size_t lane);
   // A new runner could not be made; the lane's next backoff begins.
   void OnCreationFailed(size_t lane, absl::Time now);
-  // The lane's thread is in a call that does not return; the rows that it was
-  // given are no longer its own.
-  void OnThreadHangs(size_t lane, absl::Time now);
-  // It has come back after all. The lane's backoff begins now.
+  // The lane's thread, which hung, has come back after all. The lane's backoff
+  // begins now.
   void OnThreadBack(size_t lane, absl::Time now);
 
  private:

@@ -35,7 +35,7 @@ struct ServableVersion {
   absl::Time loaded_at;
   std::shared_ptr<const Model> model;
   int64_t bytes = 0;  // Host memory that `model` holds.
-  // Of its images, from its try-out; empty before.
+  // Of its images, from its trial; empty before.
   CanaryStatistics canary;
   // Measured while it serves, so not const with the rest. Never null.
   std::shared_ptr<StepCosts> costs = std::make_shared<StepCosts>();

@@ -4,55 +4,62 @@
 
 namespace ddgan {
 
-// Its mutex is held during a call, so that calls take turns and Stop waits.
-class ChangeNotifier::Listener {
+struct ChangeNotifier::Listener {
+  std::function<void()> call;
+  bool stopped = false;  // Guarded by the notifier's lock.
+};
+
+class ChangeNotifier::Handle : public ModelWatch {
  public:
-  explicit Listener(std::function<void()> listener)
-      : listener_(std::move(listener)) {}
+  Handle(ChangeNotifier* notifier, std::shared_ptr<Listener> listener)
+      : notifier_(notifier), listener_(std::move(listener)) {}
 
-  void Call() ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    if (listener_ != nullptr) listener_();
-  }
-
-  void Stop() ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    listener_ = nullptr;
+  ~Handle() override {
+    absl::MutexLock lock(&notifier_->mu_);
+    listener_->stopped = true;
+    std::erase(notifier_->listeners_, listener_);
+    while (notifier_->current_ == listener_.get()) {
+      notifier_->called_.Wait(&notifier_->mu_);
+    }
   }
 
  private:
-  absl::Mutex mu_;
-  std::function<void()> listener_ ABSL_GUARDED_BY(mu_);  // Null: stopped.
+  ChangeNotifier* const notifier_;
+  const std::shared_ptr<Listener> listener_;
 };
 
 std::unique_ptr<ModelWatch> ChangeNotifier::Watch(
     std::function<void()> listener) {
-  class Handle : public ModelWatch {
-   public:
-    explicit Handle(std::shared_ptr<Listener> listener)
-        : listener_(std::move(listener)) {}
-    ~Handle() override { listener_->Stop(); }
-
-   private:
-    const std::shared_ptr<Listener> listener_;
-  };
-
-  auto shared = std::make_shared<Listener>(std::move(listener));
+  auto shared = std::make_shared<Listener>();
+  shared->call = std::move(listener);
   absl::MutexLock lock(&mu_);
-  std::erase_if(listeners_, [](const auto& weak) { return weak.expired(); });
   listeners_.push_back(shared);
-  return std::make_unique<Handle>(std::move(shared));
+  return std::make_unique<Handle>(this, std::move(shared));
 }
 
 void ChangeNotifier::Notify() {
-  std::vector<std::weak_ptr<Listener>> listeners;
-  {
-    absl::MutexLock lock(&mu_);
-    listeners = listeners_;
+  mu_.Lock();
+  notify_again_ = true;
+  if (notifying_) {
+    mu_.Unlock();
+    return;
   }
-  for (const auto& weak : listeners) {
-    if (const auto listener = weak.lock()) listener->Call();
+  notifying_ = true;
+  while (notify_again_) {
+    notify_again_ = false;
+    const std::vector<std::shared_ptr<Listener>> listeners = listeners_;
+    for (const std::shared_ptr<Listener>& listener : listeners) {
+      if (listener->stopped) continue;
+      current_ = listener.get();
+      mu_.Unlock();
+      listener->call();
+      mu_.Lock();
+      current_ = nullptr;
+      called_.SignalAll();
+    }
   }
+  notifying_ = false;
+  mu_.Unlock();
 }
 
 }  // namespace ddgan

@@ -12,21 +12,28 @@
 
 namespace ddgan {
 
-// Thread-safe.
+// Thread-safe. Must outlive the watches.
 class ChangeNotifier {
  public:
   // As Engine::WatchModels.
   std::unique_ptr<ModelWatch> Watch(std::function<void()> listener)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Calls every listener. The caller holds no lock that a listener may want.
+  // Every listener is called after this, on this thread or, if that is calling
+  // them just now, on another. The caller holds no lock that a listener may
+  // want; no lock is held over a call.
   void Notify() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  class Listener;
+  struct Listener;
+  class Handle;
 
   absl::Mutex mu_;
-  std::vector<std::weak_ptr<Listener>> listeners_ ABSL_GUARDED_BY(mu_);
+  absl::CondVar called_;  // A listener has returned.
+  std::vector<std::shared_ptr<Listener>> listeners_ ABSL_GUARDED_BY(mu_);
+  const Listener* current_ ABSL_GUARDED_BY(mu_) = nullptr;  // Being called.
+  bool notifying_ ABSL_GUARDED_BY(mu_) = false;
+  bool notify_again_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace ddgan

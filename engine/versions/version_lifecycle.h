@@ -1,6 +1,6 @@
 // Which version of a model to load, serve or give up next: a pure function of
 // what is on disk, what is loaded, what the operator wants and how much memory
-// there is. model_registry.h carries it out.
+// there is. version_loader.h carries it out.
 //
 // It preserves availability, as TensorFlow Serving's policy of that name does:
 // a live version is given up only when another takes its place in the same

@@ -52,11 +52,12 @@ class DirectoryVersionSource : public VersionSource {
   }
 
   absl::StatusOr<ServableVersion> Load(const std::string& model,
-                                       int64_t version) override {
+                                       int64_t version,
+                                       StopCheck stopped) override {
     const absl::StatusOr<Checkpoint> checkpoint =
-        ReadCheckpoint(model_root_, model, version);
+        ReadCheckpoint(model_root_, model, version, stopped);
     if (!checkpoint.ok()) return checkpoint.status();
-    absl::StatusOr<LoadedModel> loaded = loader_(*checkpoint);
+    absl::StatusOr<LoadedModel> loaded = loader_(*checkpoint, stopped);
     if (!loaded.ok()) return loaded.status();
 
     const ModelConfig& config = checkpoint->config.model_config;

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/base/stop_check.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/scheduling/servable_version.h"
 
@@ -38,14 +39,16 @@ class VersionSource {
   // Folders in which something new would show.
   virtual std::vector<std::filesystem::path> FoldersToWatch() = 0;
   // Checks and loads a version; the error says what is wrong with it.
-  // `loaded_at` is left to the registry. Blocks, for seconds if it must.
+  // `loaded_at` is left to the caller. Blocks, for seconds if it must;
+  // Cancelled soon after `stopped` becomes true.
   virtual absl::StatusOr<ServableVersion> Load(const std::string& model,
-                                               int64_t version) = 0;
+                                               int64_t version,
+                                               StopCheck stopped) = 0;
 };
 
-// Turns checked bytes into weights that can run.
-using ModelLoader =
-    std::function<absl::StatusOr<LoadedModel>(const Checkpoint& checkpoint)>;
+// Turns checked bytes into weights that can run. As LoadModel.
+using ModelLoader = std::function<absl::StatusOr<LoadedModel>(
+    const Checkpoint& checkpoint, StopCheck stopped)>;
 
 // The folder that checkpoint_format.h describes. `loader` must be thread-safe.
 std::unique_ptr<VersionSource> NewDirectoryVersionSource(

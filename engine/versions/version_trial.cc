@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -40,10 +41,11 @@ absl::StatusOr<StepOutcome*> RunRows(const ServableVersion& version, int step,
                                      std::vector<StepRow>& rows) {
   for (StepRow& row : rows) row.step = step;
   absl::StatusOr<StepOutcome*> outcome = runner.RunStep(version.model, rows);
+  if (outcome.ok() && (*outcome)->not_finite.empty()) return outcome;
+  absl::Status failure = outcome.status();
   if (outcome.ok()) {
-    if ((*outcome)->not_finite.empty()) return outcome;
     const StepRow& row = rows[(*outcome)->not_finite.front()];
-    outcome = absl::InternalError(absl::StrCat("the output of seed ", row.seed,
+    failure = absl::InternalError(absl::StrCat("the output of seed ", row.seed,
                                                ", index ", row.image_index,
                                                " is not finite"));
   }
@@ -77,7 +79,7 @@ std::vector<int> WarmUpSizes(int max_batch_size, bool every_bucket) {
   return sizes;
 }
 
-absl::StatusOr<DevicePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
+absl::StatusOr<LanePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
   const int size = sizes_[next_];
   if (steps_done_ == 0) StartRows(size, 0, 0, PixelFormat::kUint8, &rows_);
   const absl::StatusOr<StepOutcome*> outcome =
@@ -93,18 +95,18 @@ absl::StatusOr<DevicePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
     steps_done_ = 0;
     fastest_ = absl::InfiniteDuration();
   }
-  return DevicePool::Slice{next_ < sizes_.size(), device_time};
+  return LanePool::Slice{next_ < sizes_.size(), device_time};
 }
 
 absl::Status WarmUp::RunAll(BatchRunner& runner) {
   while (true) {
-    const absl::StatusOr<DevicePool::Slice> slice = RunNext(runner);
+    const absl::StatusOr<LanePool::Slice> slice = RunNext(runner);
     if (!slice.ok()) return slice.status();
     if (!slice->more) return absl::OkStatus();
   }
 }
 
-absl::StatusOr<DevicePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
+absl::StatusOr<LanePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
   const int count = std::min(kCanaryImages - images_done_, max_batch_size_);
   if (steps_done_ == 0) {
     StartRows(count, kCanarySeed, images_done_, PixelFormat::kFloat32, &rows_);
@@ -130,13 +132,12 @@ absl::StatusOr<DevicePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
     images_done_ += count;
     steps_done_ = 0;
   }
-  return DevicePool::Slice{images_done_ < kCanaryImages,
-                           (*outcome)->device_time};
+  return LanePool::Slice{images_done_ < kCanaryImages, (*outcome)->device_time};
 }
 
 VersionTrial::VersionTrial(std::vector<BatchLimits> lane_limits,
                            bool every_bucket, CanaryBounds bounds,
-                           DevicePool* pool, EngineObserver* observer,
+                           LanePool* pool, EngineObserver* observer,
                            Clock* clock)
     : lane_limits_(std::move(lane_limits)),
       every_bucket_(every_bucket),
@@ -145,8 +146,8 @@ VersionTrial::VersionTrial(std::vector<BatchLimits> lane_limits,
       observer_(observer),
       clock_(clock) {}
 
-ModelRegistry::Trial VersionTrial::Run(ServableVersion& next,
-                                       const ServableVersion* live) {
+VersionVerdict VersionTrial::Run(ServableVersion& next,
+                                 const ServableVersion* live) {
   const absl::Time start = clock_->Now();
   if (const absl::Status warm = WarmUpEveryLane(next); !warm.ok()) {
     return {ResultOfSteps(warm), warm};
@@ -170,12 +171,15 @@ ModelRegistry::Trial VersionTrial::Run(ServableVersion& next,
 }
 
 absl::Status VersionTrial::WarmUpEveryLane(const ServableVersion& next) {
-  std::vector<WarmUp> lanes;  // Each touched by its own lane's thread.
+  // Each is touched by its own lane's thread, which keeps them all should it
+  // hang.
+  auto lanes = std::make_shared<std::vector<WarmUp>>();
   for (const BatchLimits& limits : lane_limits_) {
-    lanes.emplace_back(next, WarmUpSizes(limits.max_batch_size, every_bucket_));
+    lanes->emplace_back(next,
+                        WarmUpSizes(limits.max_batch_size, every_bucket_));
   }
-  return pool_->RunOnEveryLane([&](size_t lane, BatchRunner& runner) {
-    return lanes[lane].RunNext(runner);
+  return pool_->RunOnEveryLane([lanes](size_t lane, BatchRunner& runner) {
+    return (*lanes)[lane].RunNext(runner);
   });
 }
 
@@ -185,23 +189,28 @@ absl::StatusOr<std::vector<float>> VersionTrial::MakeCanary(
   for (const BatchLimits& limits : lane_limits_) {
     smallest = std::min(smallest, limits.max_batch_size);
   }
-  CanaryRun run(next, smallest);
-  // The first lane that comes makes it; equal weights make equal images.
-  constexpr int kNobody = -1;
-  std::atomic<int> maker = kNobody;
+  // The first lane that comes makes it; equal weights make equal images. It
+  // keeps this should it hang.
+  static constexpr int kNobody = -1;
+  struct Shared {
+    CanaryRun run;
+    std::atomic<int> maker = kNobody;
+  };
+  const std::shared_ptr<Shared> shared(
+      new Shared{.run = CanaryRun(next, smallest)});
   const absl::Status status = pool_->RunOnEveryLane(
-      [&](size_t lane,
-          BatchRunner& runner) -> absl::StatusOr<DevicePool::Slice> {
+      [shared](size_t lane,
+               BatchRunner& runner) -> absl::StatusOr<LanePool::Slice> {
         int expected = kNobody;
         const int self = static_cast<int>(lane);
-        if (!maker.compare_exchange_strong(expected, self) &&
+        if (!shared->maker.compare_exchange_strong(expected, self) &&
             expected != self) {
-          return DevicePool::Slice();
+          return LanePool::Slice();
         }
-        return run.RunNext(runner);
+        return shared->run.RunNext(runner);
       });
   if (!status.ok()) return status;
-  return run.pixels();
+  return shared->run.pixels();
 }
 
 }  // namespace ddgan

@@ -14,10 +14,10 @@
 #include "engine/base/clock.h"
 #include "engine/lanes/batch_runner.h"
 #include "engine/scheduling/batch_policy.h"
-#include "engine/scheduling/device_pool.h"
+#include "engine/scheduling/lane_pool.h"
 #include "engine/scheduling/servable_version.h"
 #include "engine/versions/canary.h"
-#include "engine/versions/model_registry.h"
+#include "engine/versions/model_versions.h"
 
 namespace ddgan {
 
@@ -35,17 +35,17 @@ class WarmUp {
   // later ones.
   static constexpr int kWarmUpSteps = 2;
 
-  // `version` must outlive it. `sizes` is not empty.
+  // Shares the weights and the costs of `version`. `sizes` is not empty.
   WarmUp(const ServableVersion& version, std::vector<int> sizes)
       : version_(version), sizes_(std::move(sizes)) {}
 
   // Runs the next step. Errors as BatchRunner::RunStep, with size and step.
-  absl::StatusOr<DevicePool::Slice> RunNext(BatchRunner& runner);
+  absl::StatusOr<LanePool::Slice> RunNext(BatchRunner& runner);
   // Runs all that are left.
   absl::Status RunAll(BatchRunner& runner);
 
  private:
-  const ServableVersion& version_;
+  const ServableVersion version_;
   const std::vector<int> sizes_;
   size_t next_ = 0;  // In sizes_.
   int steps_done_ = 0;
@@ -60,20 +60,20 @@ class CanaryRun {
   // More would hold up the lane's requests for longer than a step of theirs.
   static constexpr int kLargestBatch = 2;
 
-  // `version` must outlive it.
+  // Shares the weights of `version`.
   CanaryRun(const ServableVersion& version, int max_batch_size)
       : version_(version),
         max_batch_size_(std::min(max_batch_size, kLargestBatch)) {}
 
   // Runs the next step. Errors as BatchRunner::RunStep.
-  absl::StatusOr<DevicePool::Slice> RunNext(BatchRunner& runner);
+  absl::StatusOr<LanePool::Slice> RunNext(BatchRunner& runner);
 
   // All images, as MeasureCanary takes them, once RunNext has said that no more
   // follow.
   const std::vector<float>& pixels() const { return pixels_; }
 
  private:
-  const ServableVersion& version_;
+  const ServableVersion version_;
   const int max_batch_size_;
   int images_done_ = 0;
   int steps_done_ = 0;  // Of the images under way.
@@ -81,18 +81,19 @@ class CanaryRun {
   std::vector<float> pixels_;
 };
 
-// What EngineCore gives to its ModelRegistry. Thread-compatible.
+// What EngineCore gives to its VersionLoader. A version in whose steps a lane
+// hangs is refused, as one whose steps fail. Thread-compatible.
 class VersionTrial {
  public:
   // `pool`, `observer` and `clock` must outlive the trial.
   VersionTrial(std::vector<BatchLimits> lane_limits, bool every_bucket,
-               CanaryBounds bounds, DevicePool* pool, EngineObserver* observer,
+               CanaryBounds bounds, LanePool* pool, EngineObserver* observer,
                Clock* clock);
 
   // Warms up and measures `next` on every lane and compares its canary with
   // that of `live` (null: no comparison). Blocks; lanes go on serving
   // meanwhile.
-  ModelRegistry::Trial Run(ServableVersion& next, const ServableVersion* live);
+  VersionVerdict Run(ServableVersion& next, const ServableVersion* live);
 
  private:
   absl::Status WarmUpEveryLane(const ServableVersion& next);
@@ -101,7 +102,7 @@ class VersionTrial {
   const std::vector<BatchLimits> lane_limits_;
   const bool every_bucket_;
   const CanaryBounds bounds_;
-  DevicePool* const pool_;
+  LanePool* const pool_;
   EngineObserver* const observer_;
   Clock* const clock_;
 };

@@ -18,13 +18,13 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/base/clock.h"
+#include "engine/base/listen_address.h"
 #include "server/access/access_control.h"
 #include "server/access/access_observer.h"
 #include "server/access/access_record.h"
 #include "server/access/file_reload.h"
 #include "server/access/listener_credentials.h"
 #include "server/access/tls_identity.h"
-#include "engine/base/listen_address.h"
 
 namespace ddgan {
 

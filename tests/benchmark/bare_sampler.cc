@@ -15,7 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 #include "engine/api/precision.h"
-#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 #include "engine/lanes/gpu/gpu_lane_runner.h"

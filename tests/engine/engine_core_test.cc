@@ -134,7 +134,7 @@ class EngineCoreTest : public ::testing::Test {
     options.lane_limits.assign(num_lanes, limits);
     options.warm_up_every_bucket = false;
     options.max_queued_images = max_queued_images;
-    std::vector<DevicePool::LaneOptions> lanes;
+    std::vector<LanePool::LaneOptions> lanes;
     for (size_t i = 0; i < num_lanes; ++i) {
       lanes.push_back({"cpu", [this] {
                          return std::make_unique<ScriptedBatchRunner>(&script_);
@@ -376,6 +376,46 @@ TEST_F(EngineCoreTest, DrainingTakesNothingMoreAndIsNotReady) {
                 .status()
                 .code(),
             absl::StatusCode::kUnavailable);
+}
+
+TEST_F(EngineCoreTest, ADeviceThatHangsIsSeenInReadinessAndThenInLiveness) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  script_.HoldNext();
+  const auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(SubmitAtOnce(*engine_, GenerationRequest(), sink).ok());
+  script_.AwaitHeldStep();
+  const auto pass = [this](absl::Duration duration) {
+    for (const absl::Time end = clock_.Now() + duration; clock_.Now() < end;) {
+      clock_.AwaitWaiterFor(clock_.Now() + kLookInterval);
+      clock_.Advance(kLookInterval);
+    }
+    clock_.AwaitWaiterFor(clock_.Now() + kLookInterval);
+  };
+  pass(kShortestHang + kLookInterval);
+  EXPECT_FALSE(engine_->Ready());
+  EXPECT_EQ(engine_->Liveness(), absl::OkStatus());
+  pass(kLostAfter + kLookInterval);
+  EXPECT_EQ(sink->Await().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(engine_->Liveness().code(), absl::StatusCode::kInternal);
+  script_.Release();
+  while (!engine_->Ready()) pass(kLookInterval);
+  pass(kLookInterval);
+  EXPECT_EQ(engine_->Liveness(), absl::OkStatus());
+}
+
+TEST_F(EngineCoreTest, ADrainDoesNotWaitForATrialThatHangs) {
+  source_->Add(MakeServableVersion("digits", 1));
+  ASSERT_EQ(Start(), absl::OkStatus());
+  source_->Add(MakeServableVersion("digits", 2));
+  script_.HoldNext();
+  std::thread change([this] { events_->Change(); });
+  script_.AwaitHeldStep();
+  engine_->Drain(absl::InfiniteFuture());
+  change.join();  // The watcher has got over it, too.
+  EXPECT_EQ(engine_->ListModels()[0].versions[0].state, VersionState::kOnDisk);
+  EXPECT_THAT(observer_.events().reloads, SizeIs(1));
+  script_.Release();
 }
 
 TEST_F(EngineCoreTest, DestructionWithWorkTellsEverySink) {

@@ -42,6 +42,17 @@ class ManualClock : public MonotonicClock {
     mu_.Await(absl::Condition(this, &ManualClock::SomeoneWaits));
   }
 
+  // Blocks until a thread waits for just this moment.
+  void AwaitWaiterFor(absl::Time deadline) {
+    absl::MutexLock lock(&mu_);
+    auto waits = [&]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+      return std::any_of(
+          waiters_.begin(), waiters_.end(),
+          [&](const Waiter& waiter) { return waiter.deadline == deadline; });
+    };
+    mu_.Await(absl::Condition(&waits));
+  }
+
   // Not while an object whose thread waits here is being destroyed.
   void Advance(absl::Duration duration) {
     std::vector<Waiter> waiters;

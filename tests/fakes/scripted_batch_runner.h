@@ -81,9 +81,16 @@ class RunnerScript {
     absl::MutexLock lock(&mu_);
     held_ = true;
   }
+  // The next step blocks until Release, whatever others do meanwhile.
+  void HoldNext() {
+    absl::MutexLock lock(&mu_);
+    hold_next_ = true;
+  }
   void Release() {
     absl::MutexLock lock(&mu_);
     held_ = false;
+    hold_next_ = false;
+    one_held_ = false;
   }
   // Blocks until a step is held.
   void AwaitHeldStep() {
@@ -115,6 +122,12 @@ class RunnerScript {
     ++blocked_;
     mu_.Await(absl::Condition(
         +[](bool* held) { return !*held; }, &held_));
+    if (hold_next_) {
+      hold_next_ = false;
+      one_held_ = true;
+      mu_.Await(absl::Condition(
+          +[](bool* held) { return !*held; }, &one_held_));
+    }
     --blocked_;
     batches_.push_back({model, {rows.begin(), rows.end()}});
     if (!failures_.empty()) {
@@ -168,6 +181,8 @@ class RunnerScript {
   std::map<const Model*, float> means_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<uint64_t, int>> broken_seeds_ ABSL_GUARDED_BY(mu_);
   bool held_ ABSL_GUARDED_BY(mu_) = false;
+  bool hold_next_ ABSL_GUARDED_BY(mu_) = false;
+  bool one_held_ ABSL_GUARDED_BY(mu_) = false;
   int blocked_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Batch> batches_ ABSL_GUARDED_BY(mu_);
   std::map<const BatchRunner*, std::map<TrajectoryId, int>> next_step_

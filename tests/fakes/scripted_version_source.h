@@ -115,7 +115,8 @@ class ScriptedVersionSource : public VersionSource {
   std::vector<std::filesystem::path> FoldersToWatch() override { return {}; }
 
   absl::StatusOr<ServableVersion> Load(const std::string& model,
-                                       int64_t version) override
+                                       int64_t version,
+                                       StopCheck stopped) override
       ABSL_LOCKS_EXCLUDED(mu_) {
     std::function<void(int64_t)> during;
     {
@@ -124,6 +125,7 @@ class ScriptedVersionSource : public VersionSource {
       during = during_load_;
     }
     if (during != nullptr) during(version);
+    if (auto status = CheckStop(stopped); !status.ok()) return status;
     absl::MutexLock lock(&mu_);
     const auto found = models_[model].find(version);
     if (found == models_[model].end()) {

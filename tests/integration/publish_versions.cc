@@ -23,7 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/safetensors.h"
 #include "trainer/run/checkpoint_publisher.h"
 #include "trainer/run/publish_policy.h"

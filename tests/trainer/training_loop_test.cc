@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/safetensors.h"
 #include "nlohmann/json.hpp"
 #include "tests/fakes/manual_clock.h"

@@ -73,16 +73,15 @@ absl::Status SetKind(const std::vector<std::string>& operands,
 absl::StatusOr<EvaluationOptions> ParseEvaluationOptions(
     absl::Span<const std::string> arguments, const Environment& environment) {
   EvaluationOptions options;
-  const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
-      {.name = "ddgan-evaluate",
-       .environment = "DDGAN_EVALUATE_",
-       .usage = {"mnist|stacked_mnist --model=DIR --data=DIR "
-                 "--classifier=FILE",
-                 "mnist|stacked_mnist --real --data=DIR --classifier=FILE"},
-       .about = kAbout,
-       .notes = kNotes,
-       .max_operands = 1},
-      Table(&options), arguments, environment);
+  const absl::StatusOr<ProgramOptions> parsed =
+      ParseOptions({.name = "ddgan-evaluate",
+                    .environment = "DDGAN_EVALUATE_",
+                    .usage = {"mnist|stacked_mnist --model=DIR [flags]",
+                              "mnist|stacked_mnist --real [flags]"},
+                    .about = kAbout,
+                    .notes = kNotes,
+                    .max_operands = 1},
+                   Table(&options), arguments, environment);
   if (!parsed.ok()) return parsed.status();
   options.text = parsed->text;
   if (!options.text.empty()) return options;

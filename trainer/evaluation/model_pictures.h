@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/api/generation.h"
-#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/lanes/batch_runner.h"
 
 namespace ddgan {

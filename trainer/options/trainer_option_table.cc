@@ -1,10 +1,11 @@
+#include "trainer/options/trainer_option_table.h"
+
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/strict_json.h"
-#include "trainer/options/trainer_option_table.h"
 
 namespace ddgan {
 namespace {

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "engine/checkpoint/checkpoint_format.h"
+#include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/parameter_loader.h"
 #include "engine/checkpoint/version_path.h"
 

@@ -126,6 +126,7 @@ TEST(SetOptionTest, ReadsListsWithARangeForEachElement) {
         << text;
   }
   EXPECT_EQ(OptionText(Row(&sizes)), "256,8");
+  EXPECT_EQ(Refusal(Row(&sizes), "x"), "must be a list of whole numbers");
   EXPECT_EQ(Refusal(Row(&sizes), ""), "");
   EXPECT_THAT(sizes, ElementsAre());
   std::vector<absl::Duration> waits;

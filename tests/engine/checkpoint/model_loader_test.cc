@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "engine/model/model.h"
 #include "tests/fakes/tiny_checkpoint.h"
 
@@ -41,6 +43,23 @@ TEST(LoadModelTest, NamesTheVersionWhoseWeightsDoNotFit) {
       LoadModel(checkpoint, ModelUse::kGpuLanes).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message().substr(0, 8), "tiny/3: ");
+}
+
+TEST(LoadModelTest, IsGivenUpWhereverItIsToldToStop) {
+  const Checkpoint checkpoint = TinyCheckpoint();
+  const auto load = [&](int questions) {
+    int asked = 0;
+    const auto stopped = [&] { return ++asked > questions; };
+    const absl::Status status =
+        LoadModel(checkpoint, ModelUse::kCpuLanes, stopped).status();
+    return std::pair(status.code(), asked);
+  };
+  const auto [whole, all_questions] = load(1000);
+  EXPECT_EQ(whole, absl::StatusCode::kOk);
+  for (const int questions : {0, all_questions / 2, all_questions - 1}) {
+    EXPECT_EQ(load(questions),
+              std::pair(absl::StatusCode::kCancelled, questions + 1));
+  }
 }
 
 }  // namespace

@@ -93,5 +93,14 @@ TEST_F(WeightsCheckTest, HalfPrecisionIsTakenUnlessItIsNotFinite) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(WeightsCheckTest, IsGivenUpWithinALargeTensor) {
+  SafetensorsView view = ParseSafetensors(weights_).value();
+  const std::string data(3 * kStopCheckBytes, '\0');
+  view.tensors[0].data = data;
+  int asked = 0;
+  EXPECT_EQ(CheckWeights(view, plan_, [&] { return ++asked == 3; }).code(),
+            absl::StatusCode::kCancelled);
+}
+
 }  // namespace
 }  // namespace ddgan

@@ -167,7 +167,7 @@ struct RandomServer {
     };
     EngineCore::Options options;
     options.warm_up_every_bucket = false;
-    std::vector<DevicePool::LaneOptions> lanes;
+    std::vector<LanePool::LaneOptions> lanes;
     const int num_lanes = pick(1, 3);
     for (int lane = 0; lane < num_lanes; ++lane) {
       BatchLimits limits;

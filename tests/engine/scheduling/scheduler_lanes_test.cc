@@ -281,10 +281,7 @@ TEST_F(BatchSchedulerTest, WhenEveryLaneHangsCallersAreToldAfterTheOutage) {
   Scheduler();
   const auto sink = Submit(1);
   const LaneBatch hangs = Next();
-  EXPECT_EQ(scheduler_->Liveness(), absl::OkStatus());
   scheduler_->AbandonLane(0);
-  EXPECT_EQ(scheduler_->AllDownSince(), clock_.Now());
-  EXPECT_EQ(scheduler_->Liveness().code(), absl::StatusCode::kInternal);
   const absl::Time next = scheduler_->Sweep();
   EXPECT_EQ(next, clock_.Now() + absl::Seconds(10));
   EXPECT_FALSE(sink->finished());
@@ -293,9 +290,8 @@ TEST_F(BatchSchedulerTest, WhenEveryLaneHangsCallersAreToldAfterTheOutage) {
   EXPECT_EQ(sink->status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(TrySubmit(1, version_).status().code(),
             absl::StatusCode::kUnavailable);
-  // Back at last: there is hope again.
+  // Back at last, for a new runner.
   scheduler_->FinishBatch(0, absl::InternalError("timeout"));
-  EXPECT_EQ(scheduler_->Liveness(), absl::OkStatus());
   EXPECT_FALSE(scheduler_->AnyLaneUp());
 }
 
@@ -322,12 +318,8 @@ TEST_F(BatchSchedulerTest, ALaneMayHangInTheMakingOfItsRunner) {
   Submit(1);
   Next();
   scheduler_->FinishBatch(0, absl::InternalError("lost"));
-  EXPECT_EQ(scheduler_->Liveness(), absl::OkStatus());
   scheduler_->AbandonLane(0);
-  EXPECT_THAT(std::string(scheduler_->Liveness().message()),
-              HasSubstr("the making of a new runner"));
   scheduler_->ReturnLane(0);
-  EXPECT_EQ(scheduler_->Liveness(), absl::OkStatus());
   EXPECT_THAT(Tick(), ElementsAre(3));
 }
 

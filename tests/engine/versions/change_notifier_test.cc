@@ -40,5 +40,27 @@ TEST(ChangeNotifierTest, AWatchWaitsForACallThatIsUnderWay) {
   release.join();
 }
 
+TEST(ChangeNotifierTest, AListenerMayMakeTheNextChange) {
+  ChangeNotifier notifier;
+  int calls = 0;
+  const auto watch = notifier.Watch([&] {
+    if (++calls < 3) notifier.Notify();
+  });
+  notifier.Notify();
+  EXPECT_EQ(calls, 3);
+}
+
+// One that waits for a listener to be let go holds up nobody else.
+TEST(ChangeNotifierTest, AListenerMayEndTheWatchOfAnother) {
+  ChangeNotifier notifier;
+  int calls = 0;
+  std::unique_ptr<ModelWatch> other;
+  const auto watch = notifier.Watch([&] { other.reset(); });
+  other = notifier.Watch([&] { ++calls; });
+  notifier.Notify();
+  notifier.Notify();
+  EXPECT_EQ(calls, 0);
+}
+
 }  // namespace
 }  // namespace ddgan

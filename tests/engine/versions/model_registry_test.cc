@@ -1,3 +1,4 @@
+// Registry, pins and loader together: how versions come, serve and go.
 #include "engine/versions/model_registry.h"
 
 #include <gmock/gmock.h>
@@ -12,6 +13,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "engine/versions/model_pins.h"
+#include "engine/versions/version_loader.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/recording_observer.h"
 #include "tests/fakes/scripted_version_source.h"
@@ -42,17 +46,29 @@ class ModelRegistryTest : public ::testing::Test {
       owned_source_ = std::move(source);
       registry_.reset();
     }
-    registry_ = std::make_unique<ModelRegistry>(
-        options_, std::move(owned_source_),
+    pins_.reset();
+    loader_.reset();
+    registry_ = std::make_unique<ModelRegistry>(options_, &observer_);
+    pins_ = std::make_unique<ModelPins>(state_dir_, registry_.get());
+    loader_ = std::make_unique<VersionLoader>(
+        std::move(owned_source_),
         [this](ServableVersion& next, const ServableVersion* live) {
-          return try_out_(next, live);
+          return trial_(next, live);
         },
-        &observer_, &clock_);
+        registry_.get(), &observer_, &clock_);
   }
 
   ModelRegistry& registry() {
     if (registry_ == nullptr) Start();
     return *registry_;
+  }
+  ModelPins& pins() {
+    registry();
+    return *pins_;
+  }
+  VersionLoader& loader() {
+    registry();
+    return *loader_;
   }
 
   void Add(int64_t version) {
@@ -63,7 +79,7 @@ class ModelRegistryTest : public ::testing::Test {
   }
 
   absl::Time Reconcile() {
-    const absl::StatusOr<absl::Time> again = registry().Reconcile();
+    const absl::StatusOr<absl::Time> again = loader().Reconcile();
     EXPECT_TRUE(again.ok()) << again.status();
     return again.value_or(absl::InfinitePast());
   }
@@ -97,14 +113,16 @@ class ModelRegistryTest : public ::testing::Test {
   ManualClock clock_;
   RecordingObserver observer_;
   ModelRegistry::Options options_;
-  std::function<ModelRegistry::Trial(ServableVersion&, const ServableVersion*)>
-      try_out_ = [](ServableVersion&, const ServableVersion*) {
-        return ModelRegistry::Trial();
-      };
+  std::string state_dir_;
+  VersionLoader::Trial trial_ = [](ServableVersion&, const ServableVersion*) {
+    return VersionVerdict();
+  };
   std::unique_ptr<ScriptedVersionSource> owned_source_ =
       std::make_unique<ScriptedVersionSource>();
   ScriptedVersionSource* source_ = owned_source_.get();
   std::unique_ptr<ModelRegistry> registry_;
+  std::unique_ptr<ModelPins> pins_;
+  std::unique_ptr<VersionLoader> loader_;
 };
 
 TEST_F(ModelRegistryTest, TheNewestVersionGoesLive) {
@@ -148,10 +166,10 @@ TEST_F(ModelRegistryTest, AMendedVersionIsTakenAfterAMoment) {
   AddBroken(2);
   Reconcile();
   AddBroken(2);  // Other files, as broken.
-  EXPECT_EQ(Reconcile(), clock_.Now() + ModelRegistry::kFirstRetry);
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
   EXPECT_THAT(source_->loads(), ElementsAre(2, 1));
   Add(2);
-  clock_.Advance(ModelRegistry::kFirstRetry);
+  clock_.Advance(ModelVersions::kFirstRetry);
   Reconcile();
   EXPECT_EQ(States(), "2 live, 1 loaded");
   EXPECT_THAT(observer_.events().refused_versions.at("digits"),
@@ -181,33 +199,33 @@ TEST_F(ModelRegistryTest, EveryKindOfRefusalHasItsResult) {
 
 TEST_F(ModelRegistryTest, WhatMayMendItselfIsTriedAgainLaterAndLater) {
   source_->AddBroken("digits", 1, absl::UnavailableError("every lane is out"));
-  absl::Duration delay = ModelRegistry::kFirstRetry;
+  absl::Duration delay = ModelVersions::kFirstRetry;
   for (int attempt = 1; attempt <= 9; ++attempt) {
     const absl::Time again = Reconcile();
     EXPECT_THAT(source_->loads(), SizeIs(attempt));
     EXPECT_EQ(again - clock_.Now(), delay);
-    delay = std::min(2 * delay, ModelRegistry::kLongestRetry);
+    delay = std::min(2 * delay, ModelVersions::kLongestRetry);
     clock_.Advance(again - clock_.Now());
   }
   Add(1);
-  clock_.Advance(ModelRegistry::kFirstRetry);
+  clock_.Advance(ModelVersions::kFirstRetry);
   Reconcile();
   EXPECT_EQ(Live(), 1);
 }
 
 TEST_F(ModelRegistryTest, ATrialGetsTheLiveVersionAndDecides) {
   std::vector<std::string> trials;
-  try_out_ = [&](ServableVersion& next, const ServableVersion* live) {
+  trial_ = [&](ServableVersion& next, const ServableVersion* live) {
     trials.push_back(absl::StrCat(
         next.identity.version, " after ",
         live == nullptr ? "nothing" : absl::StrCat(live->canary.mean.at(0))));
     next.canary.mean = {static_cast<double>(next.identity.version)};
     clock_.Advance(absl::Seconds(2));
     if (next.identity.version == 2) {
-      return ModelRegistry::Trial{ReloadResult::kCanary,
-                                  absl::FailedPreconditionError("too bright")};
+      return VersionVerdict{ReloadResult::kCanary,
+                            absl::FailedPreconditionError("too bright")};
     }
-    return ModelRegistry::Trial();
+    return VersionVerdict();
   };
   for (int64_t version : {1, 2, 3}) {
     Add(version);
@@ -228,9 +246,8 @@ TEST_F(ModelRegistryTest, ATrialGetsTheLiveVersionAndDecides) {
 }
 
 TEST_F(ModelRegistryTest, AFailedStepIsTriedAgainAfterAWhile) {
-  try_out_ = [](ServableVersion&, const ServableVersion*) {
-    return ModelRegistry::Trial{ReloadResult::kStep,
-                                absl::InternalError("NaN")};
+  trial_ = [](ServableVersion&, const ServableVersion*) {
+    return VersionVerdict{ReloadResult::kStep, absl::InternalError("NaN")};
   };
   Add(1);
   const absl::Time again = Reconcile();
@@ -248,8 +265,8 @@ TEST_F(ModelRegistryTest, FilesThatChangeWhileTheyAreReadAreReadAgain) {
     source_->OnLoad(nullptr);
     if (version == 2) Add(2);
   });
-  EXPECT_EQ(Reconcile(), clock_.Now() + ModelRegistry::kFirstRetry);
-  clock_.Advance(ModelRegistry::kFirstRetry);
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
+  clock_.Advance(ModelVersions::kFirstRetry);
   Reconcile();
   EXPECT_EQ(Live(), 2);
 }
@@ -268,7 +285,7 @@ TEST_F(ModelRegistryTest, ABrokenModelDoesNotKeepAnotherFromServing) {
   source_->AddBroken("cifar10", 1, absl::DataLossError("torn"));
   source_->AddEmpty("locked", absl::PermissionDeniedError("not readable"));
   Add(1);
-  EXPECT_EQ(Reconcile(), clock_.Now() + ModelRegistry::kFirstRetry);
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
   EXPECT_TRUE(registry().Resolve("digits", std::nullopt).ok());
   // It is the only one that serves, so it needs no name.
   EXPECT_TRUE(registry().Resolve("", std::nullopt).ok());
@@ -281,8 +298,7 @@ TEST_F(ModelRegistryTest, AnAbsentRootIsNotFoundAndTakesNothingAway) {
   Add(1);
   Reconcile();
   source_->RemoveRoot();
-  EXPECT_EQ(registry().Reconcile().status().code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_EQ(loader().Reconcile().status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(Live(), 1);
 }
 
@@ -301,15 +317,15 @@ TEST_F(ModelRegistryTest, UnknownNamesAreAnsweredWithWhatThereIs) {
   EXPECT_EQ(registry().Resolve("", std::nullopt).status(),
             absl::InvalidArgumentError("model is empty, but several are "
                                        "served; one of: cifar10, digits"));
-  EXPECT_EQ(registry().Pin("faces", 1),
+  EXPECT_EQ(pins().Pin("faces", 1),
             absl::NotFoundError(
                 "there is no model \"faces\"; there are: cifar10, digits"));
   EXPECT_EQ(
-      registry().Pin("digits", 5),
+      pins().Pin("digits", 5),
       absl::NotFoundError("model \"digits\" has no version 5; on disk: 3, 4"));
-  EXPECT_EQ(registry().Unpin("faces"),
+  EXPECT_EQ(pins().Unpin("faces"),
             absl::NotFoundError("there is no model \"faces\""));
-  EXPECT_EQ(registry().RollBack("faces").status(),
+  EXPECT_EQ(pins().RollBack("faces").status(),
             absl::NotFoundError("no model \"faces\" is served"));
 }
 
@@ -342,7 +358,7 @@ TEST_F(ModelRegistryTest, AVersionThatIsLoadedAgainIsNotToldAsUnloaded) {
   auto handle = *registry().Resolve("digits", std::nullopt);
   Add(2);
   Reconcile();
-  ASSERT_EQ(registry().Pin("digits", 1), absl::OkStatus());
+  ASSERT_EQ(pins().Pin("digits", 1), absl::OkStatus());
   Reconcile();
   EXPECT_EQ(Live(), 1);
   handle.reset();
@@ -376,7 +392,7 @@ TEST_F(ModelRegistryTest, ALoadWaitsForRoomOrSaysThatThereIsNone) {
   ServableVersion large = MakeServableVersion("digits", 4);
   large.bytes = 2 << 20;
   source_->Add(large);
-  EXPECT_EQ(Reconcile(), clock_.Now() + ModelRegistry::kFirstRetry);
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
   EXPECT_THAT(States(),
               HasSubstr("4 waiting: needs about 2 MiB; 0 of the 0 MiB "
                         "for models are free, 3 live"));
@@ -397,13 +413,13 @@ TEST_F(ModelRegistryTest, APinToALoadedVersionHoldsAtOnce) {
   Reconcile();
   Add(2);
   Reconcile();
-  ASSERT_EQ(registry().Pin("digits", 1), absl::OkStatus());
+  ASSERT_EQ(pins().Pin("digits", 1), absl::OkStatus());
   EXPECT_EQ(States(), "2 loaded, 1 live");
   EXPECT_EQ(registry().List()[0].pinned, 1);
   Add(3);
   Reconcile();
   EXPECT_EQ(States(), "3 on disk, 2 loaded, 1 live");
-  ASSERT_EQ(registry().Unpin("digits"), absl::OkStatus());
+  ASSERT_EQ(pins().Unpin("digits"), absl::OkStatus());
   Reconcile();
   EXPECT_EQ(Live(), 3);
   EXPECT_THAT(observer_.events().pins,
@@ -416,7 +432,7 @@ TEST_F(ModelRegistryTest, APinToAVersionOnDiskHoldsOnceItIsLoaded) {
   Reconcile();
   bool woken = false;
   registry().SetWake([&] { woken = true; });
-  ASSERT_EQ(registry().Pin("digits", 1), absl::OkStatus());
+  ASSERT_EQ(pins().Pin("digits", 1), absl::OkStatus());
   EXPECT_TRUE(woken);
   EXPECT_EQ(Live(), 2);
   Reconcile();
@@ -428,7 +444,7 @@ TEST_F(ModelRegistryTest, ARefusedVersionCannotBePinned) {
   AddBroken(2);
   Add(1);
   Reconcile();
-  EXPECT_EQ(registry().Pin("digits", 2),
+  EXPECT_EQ(pins().Pin("digits", 2),
             absl::FailedPreconditionError(
                 "version 2 of model \"digits\" is refused: torn"));
   EXPECT_EQ(registry().List()[0].pinned, std::nullopt);
@@ -438,14 +454,14 @@ TEST_F(ModelRegistryTest, RollBackPrefersWhatHasServedBefore) {
   options_.keep_versions = 3;
   Add(1);
   Reconcile();
-  EXPECT_EQ(registry().RollBack("digits").status(),
+  EXPECT_EQ(pins().RollBack("digits").status(),
             absl::FailedPreconditionError(
                 "model \"digits\" has no sound version before 1"));
   Add(3);
   Reconcile();
   Add(2);  // Never tried, since 3 was live.
   Reconcile();
-  EXPECT_EQ(registry().RollBack("digits"), absl::StatusOr<int64_t>(1));
+  EXPECT_EQ(pins().RollBack("digits"), absl::StatusOr<int64_t>(1));
   EXPECT_EQ(Live(), 1);
   Add(4);
   Reconcile();
@@ -459,31 +475,31 @@ TEST_F(ModelRegistryTest, RollBackTakesOneFromDiskThatNothingSpeaksAgainst) {
   Add(1);
   Reconcile();
   ASSERT_EQ(Live(), 4);
-  EXPECT_EQ(registry().RollBack("digits"), absl::StatusOr<int64_t>(3));
+  EXPECT_EQ(pins().RollBack("digits"), absl::StatusOr<int64_t>(3));
   Reconcile();
   EXPECT_EQ(Live(), 4);  // It turned out to be torn.
-  EXPECT_EQ(registry().RollBack("digits"), absl::StatusOr<int64_t>(2));
+  EXPECT_EQ(pins().RollBack("digits"), absl::StatusOr<int64_t>(2));
   Reconcile();
   EXPECT_EQ(Live(), 2);
 }
 
 TEST_F(ModelRegistryTest, PinsOutliveTheProcessWithAStateFolder) {
   const TemporaryFolder state;
-  options_.state_dir = state.path();
+  state_dir_ = state.path();
   Add(1);
   Reconcile();
   Add(2);
   Reconcile();
-  ASSERT_TRUE(registry().RollBack("digits").ok());
+  ASSERT_TRUE(pins().RollBack("digits").ok());
   Start();
-  ASSERT_EQ(registry().RestorePins(), absl::OkStatus());
+  ASSERT_EQ(pins().Restore(), absl::OkStatus());
   Add(1);
   Add(2);
   Reconcile();
   EXPECT_EQ(States(), "2 on disk, 1 live");
-  ASSERT_EQ(registry().Unpin("digits"), absl::OkStatus());
+  ASSERT_EQ(pins().Unpin("digits"), absl::OkStatus());
   Start();
-  ASSERT_EQ(registry().RestorePins(), absl::OkStatus());
+  ASSERT_EQ(pins().Restore(), absl::OkStatus());
   Add(1);
   Add(2);
   Reconcile();
@@ -491,12 +507,12 @@ TEST_F(ModelRegistryTest, PinsOutliveTheProcessWithAStateFolder) {
 }
 
 TEST_F(ModelRegistryTest, APinThatCannotBeKeptIsNotInForce) {
-  options_.state_dir = "/proc/none";
+  state_dir_ = "/proc/none";
   Add(1);
   Reconcile();
   Add(2);
   Reconcile();
-  EXPECT_EQ(registry().Pin("digits", 1).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(pins().Pin("digits", 1).code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(Live(), 2);
   EXPECT_EQ(registry().List()[0].pinned, std::nullopt);
 }
@@ -518,7 +534,7 @@ TEST_F(ModelRegistryTest, EveryChangeIsTold) {
   source_->Remove("digits", 2);
   Reconcile();
   EXPECT_TRUE(changed());
-  ASSERT_EQ(registry().Pin("digits", 1), absl::OkStatus());
+  ASSERT_EQ(pins().Pin("digits", 1), absl::OkStatus());
   EXPECT_TRUE(changed());
 }
 
@@ -533,10 +549,79 @@ TEST_F(ModelRegistryTest, LoadingIsSeenWhileItLasts) {
 TEST_F(ModelRegistryTest, AStoppedRegistryLoadsNothingMore) {
   Add(1);
   Reconcile();
-  registry().StopLoading();
+  loader().StopLoading();
   Add(2);
   Reconcile();
   EXPECT_EQ(Live(), 1);
+}
+
+// An observer that looks at the registry, and waits for a thread that changes
+// it: with a lock held over the call, neither would end.
+TEST_F(ModelRegistryTest, AnObserverMayUseTheRegistryAndWaitForOthersWhoDo) {
+  class CallingObserver : public RecordingObserver {
+   public:
+    void OnPin(const std::string& model,
+               std::optional<int64_t> version) override {
+      RecordingObserver::OnPin(model, version);
+      if (called_.HasBeenNotified()) return;
+      called_.Notify();
+      EXPECT_TRUE(registry_->Resolve(model, std::nullopt).ok());
+      std::thread other(
+          [&] { EXPECT_EQ(pins_->Unpin(model), absl::Status()); });
+      other.join();
+      EXPECT_EQ(pins_->Pin(model, 1), absl::OkStatus());
+    }
+    ModelRegistry* registry_ = nullptr;
+    ModelPins* pins_ = nullptr;
+
+   private:
+    absl::Notification called_;
+  };
+  CallingObserver observer;
+  ModelRegistry registry(options_, &observer);
+  ModelPins pins("", &registry);
+  VersionLoader loader(std::move(owned_source_), trial_, &registry, &observer,
+                       &clock_);
+  observer.registry_ = &registry;
+  observer.pins_ = &pins;
+  for (const int64_t version : {1, 2}) {
+    Add(version);
+    ASSERT_TRUE(loader.Reconcile().ok());
+  }
+  int changes = 0;
+  const auto watch = registry.Watch([&] {
+    // A listener may also make a change, of which it is told in turn.
+    if (++changes > 1) return;
+    EXPECT_EQ(pins.Unpin("digits"), absl::OkStatus());
+  });
+  ASSERT_EQ(pins.Pin("digits", 2), absl::OkStatus());
+  EXPECT_GE(changes, 2);
+  // Told in the order in which they were made.
+  EXPECT_THAT(observer.events().pins,
+              ElementsAre(Pair("digits", 2), Pair("digits", std::nullopt),
+                          Pair("digits", 1), Pair("digits", std::nullopt)));
+  EXPECT_THAT(observer.events().live_versions,
+              ElementsAre(Digits(1), Digits(2), Digits(1)));
+}
+
+TEST_F(ModelRegistryTest, AStopEndsALoadWithoutAWordAgainstTheVersion) {
+  Add(1);
+  source_->OnLoad([this](int64_t) { loader().StopLoading(); });
+  Reconcile();
+  EXPECT_EQ(States(), "1 on disk");
+  EXPECT_THAT(observer_.events().reloads, IsEmpty());
+}
+
+TEST_F(ModelRegistryTest, AStopDuringATrialIsNotHeldAgainstTheVersion) {
+  trial_ = [this](ServableVersion&, const ServableVersion*) {
+    loader().StopLoading();
+    return VersionVerdict{ReloadResult::kError,
+                          absl::UnavailableError("the lane has stopped")};
+  };
+  Add(1);
+  Reconcile();
+  EXPECT_EQ(States(), "1 on disk");
+  EXPECT_THAT(observer_.events().reloads, IsEmpty());
 }
 
 // Pins and requests come from other threads while versions come and go.
@@ -544,18 +629,18 @@ TEST_F(ModelRegistryTest, WhatIsPinnedIsLiveWhenThePinReturns) {
   options_.keep_versions = 64;
   Add(1);
   Reconcile();
-  std::thread pins([this] {
+  std::thread pinning([this] {
     for (int i = 0; i < 200; ++i) {
-      ASSERT_EQ(registry().Pin("digits", 1), absl::OkStatus());
+      ASSERT_EQ(pins().Pin("digits", 1), absl::OkStatus());
       EXPECT_EQ(Live(), 1);
-      ASSERT_EQ(registry().Unpin("digits"), absl::OkStatus());
+      ASSERT_EQ(pins().Unpin("digits"), absl::OkStatus());
     }
   });
   for (int64_t version = 2; version < 40; ++version) {
     Add(version);
     Reconcile();
   }
-  pins.join();
+  pinning.join();
   Reconcile();
   EXPECT_EQ(Live(), 39);
 }

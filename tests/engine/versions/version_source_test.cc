@@ -42,8 +42,8 @@ TEST_F(VersionSourceTest, ReadsWhatWasPublishedAndHandsItToTheLoader) {
   Publish(12);
   const std::shared_ptr<const Model> weights =
       MakeServableVersion("digits", 12).model;
-  const auto source =
-      NewDirectoryVersionSource(root_, [&](const Checkpoint& checkpoint) {
+  const auto source = NewDirectoryVersionSource(
+      root_, [&](const Checkpoint& checkpoint, StopCheck) {
         EXPECT_EQ(checkpoint.weights, TinyWeights(TinyModelConfig()));
         return LoadedModel{weights, 77};
       });
@@ -56,7 +56,8 @@ TEST_F(VersionSourceTest, ReadsWhatWasPublishedAndHandsItToTheLoader) {
               ::testing::UnorderedElementsAre(root_, root_ / "digits",
                                               root_ / "digits" / "3",
                                               root_ / "digits" / "12"));
-  const absl::StatusOr<ServableVersion> version = source->Load("digits", 12);
+  const absl::StatusOr<ServableVersion> version =
+      source->Load("digits", 12, NeverStop);
   ASSERT_TRUE(version.ok()) << version.status();
   EXPECT_EQ(version->identity.model, "digits");
   EXPECT_EQ(version->identity.version, 12);
@@ -74,11 +75,11 @@ TEST_F(VersionSourceTest, TheLoaderNeverSeesATornVersion) {
   std::ofstream(root_ / "digits" / "1" / kWeightsFileName, std::ios::app)
       << "more";
   const auto source = NewDirectoryVersionSource(
-      root_, [](const Checkpoint&) -> absl::StatusOr<LoadedModel> {
+      root_, [](const Checkpoint&, StopCheck) -> absl::StatusOr<LoadedModel> {
         ADD_FAILURE() << "the loader was called";
         return absl::UnknownError("");
       });
-  const absl::Status status = source->Load("digits", 1).status();
+  const absl::Status status = source->Load("digits", 1, NeverStop).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr(kWeightsFileName));
 }
@@ -86,16 +87,17 @@ TEST_F(VersionSourceTest, TheLoaderNeverSeesATornVersion) {
 TEST_F(VersionSourceTest, ALoadersErrorComesBack) {
   Publish(1);
   const auto source = NewDirectoryVersionSource(
-      root_, [](const Checkpoint&) -> absl::StatusOr<LoadedModel> {
+      root_, [](const Checkpoint&, StopCheck) -> absl::StatusOr<LoadedModel> {
         return absl::ResourceExhaustedError("out of memory");
       });
-  EXPECT_EQ(source->Load("digits", 1).status(),
+  EXPECT_EQ(source->Load("digits", 1, NeverStop).status(),
             absl::ResourceExhaustedError("out of memory"));
 }
 
 TEST_F(VersionSourceTest, AnAbsentFolderIsNotFound) {
   const auto source = NewDirectoryVersionSource(
-      root_ / "absent", [](const Checkpoint&) { return LoadedModel(); });
+      root_ / "absent",
+      [](const Checkpoint&, StopCheck) { return LoadedModel(); });
   EXPECT_EQ(source->ListModelNames().status().code(),
             absl::StatusCode::kNotFound);
 }

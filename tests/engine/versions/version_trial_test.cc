@@ -74,7 +74,7 @@ TEST(CanaryRunTest, MakesTheCanarysImagesInOrderWhateverTheBatch) {
     const ServableVersion version = MakeServableVersion("digits", 1, 2);
     CanaryRun run(version, batch);
     int slices = 1;
-    for (absl::StatusOr<DevicePool::Slice> slice = run.RunNext(runner);;
+    for (absl::StatusOr<LanePool::Slice> slice = run.RunNext(runner);;
          slice = run.RunNext(runner), ++slices) {
       ASSERT_TRUE(slice.ok()) << slice.status();
       EXPECT_EQ(slice->device_time, absl::Milliseconds(5));

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_split.h"
+
 namespace ddgan {
 namespace {
 
@@ -105,6 +107,9 @@ TEST(EvaluationOptionsTest, HelpNeedsNothingElse) {
   for (const char* flag : {"--model", "--real", "--data", "--classifier",
                            "--samples", "--seed", "--threads", "--json"}) {
     EXPECT_THAT(options->text, HasSubstr(flag));
+  }
+  for (const absl::string_view line : absl::StrSplit(options->text, '\n')) {
+    EXPECT_LE(line.size(), 80u) << line;
   }
   EXPECT_THAT(Parse({"--version"})->text, StartsWith("ddgan-evaluate "));
 }

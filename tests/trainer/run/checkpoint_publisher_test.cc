@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/checkpoint/model_directory.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/temporary_folder.h"

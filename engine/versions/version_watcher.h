@@ -1,6 +1,6 @@
-// The thread that keeps a registry in step with the model directory.
-#ifndef DDGAN_ENGINE_VERSIONS_CHECKPOINT_WATCHER_H_
-#define DDGAN_ENGINE_VERSIONS_CHECKPOINT_WATCHER_H_
+// The thread that keeps the registry in step with the model directory.
+#ifndef DDGAN_ENGINE_VERSIONS_VERSION_WATCHER_H_
+#define DDGAN_ENGINE_VERSIONS_VERSION_WATCHER_H_
 
 #include <atomic>
 #include <memory>
@@ -11,29 +11,28 @@
 #include "engine/api/engine_observer.h"
 #include "engine/base/clock.h"
 #include "engine/base/folder_events.h"
-#include "engine/versions/model_registry.h"
+#include "engine/versions/version_loader.h"
 
 namespace ddgan {
 
-// How long to wait for events, when the registry asks to look again at
+// How long to wait for events, when the loader asks to look again at
 // `look_again`: that long, at most `poll_interval`, and not less than 10 ms.
 absl::Duration WatchTimeout(absl::Time now, absl::Time look_again,
                             absl::Duration poll_interval);
 
 // Thread-safe.
-class CheckpointWatcher {
+class VersionWatcher {
  public:
   // Starts the thread, which runs with a lower priority than those that serve.
-  // `registry`, `observer` and `clock` must outlive the watcher.
-  CheckpointWatcher(ModelRegistry* registry,
-                    std::unique_ptr<FolderEvents> events,
-                    absl::Duration poll_interval, EngineObserver* observer,
-                    Clock* clock);
+  // `loader`, `observer` and `clock` must outlive the watcher.
+  VersionWatcher(VersionLoader* loader, std::unique_ptr<FolderEvents> events,
+                 absl::Duration poll_interval, EngineObserver* observer,
+                 Clock* clock);
   // Waits until a version that is being loaded is given up.
-  ~CheckpointWatcher();
+  ~VersionWatcher();
 
-  CheckpointWatcher(const CheckpointWatcher&) = delete;
-  CheckpointWatcher& operator=(const CheckpointWatcher&) = delete;
+  VersionWatcher(const VersionWatcher&) = delete;
+  VersionWatcher& operator=(const VersionWatcher&) = delete;
 
  private:
   void Run();
@@ -41,7 +40,7 @@ class CheckpointWatcher {
   void Report(const absl::Status& status);
 
   // Constant after construction.
-  ModelRegistry* const registry_;
+  VersionLoader* const loader_;
   const std::unique_ptr<FolderEvents> events_;
   const absl::Duration poll_interval_;
   EngineObserver* const observer_;
@@ -54,4 +53,4 @@ class CheckpointWatcher {
 
 }  // namespace ddgan
 
-#endif  // DDGAN_ENGINE_VERSIONS_CHECKPOINT_WATCHER_H_
+#endif  // DDGAN_ENGINE_VERSIONS_VERSION_WATCHER_H_

@@ -1,4 +1,4 @@
-#include "engine/versions/checkpoint_watcher.h"
+#include "engine/versions/version_watcher.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,48 +30,49 @@ TEST(WatchTimeoutTest, IsAtMostAPollAndAtLeastAMoment) {
   EXPECT_EQ(timeout(-absl::Seconds(9)), absl::Milliseconds(10));
 }
 
-class CheckpointWatcherTest : public ::testing::Test {
+class VersionWatcherTest : public ::testing::Test {
  protected:
-  CheckpointWatcherTest() {
+  VersionWatcherTest() {
     auto source = std::make_unique<ScriptedVersionSource>();
     source_ = source.get();
-    registry_ = std::make_unique<ModelRegistry>(
-        ModelRegistry::Options(), std::move(source),
+    loader_ = std::make_unique<VersionLoader>(
+        std::move(source),
         [](ServableVersion&, const ServableVersion*) {
-          return ModelRegistry::Trial();
+          return VersionVerdict();
         },
-        &observer_, &clock_);
+        &registry_, &observer_, &clock_);
     auto events = std::make_unique<ScriptedFolderEvents>();
     events_ = events.get();
-    watcher_ = std::make_unique<CheckpointWatcher>(
-        registry_.get(), std::move(events), kPollInterval, &observer_, &clock_);
+    watcher_ = std::make_unique<VersionWatcher>(
+        loader_.get(), std::move(events), kPollInterval, &observer_, &clock_);
   }
 
   ManualClock clock_;
   RecordingObserver observer_;
   ScriptedVersionSource* source_;
-  std::unique_ptr<ModelRegistry> registry_;
+  ModelRegistry registry_{ModelRegistry::Options(), &observer_};
+  std::unique_ptr<VersionLoader> loader_;
   ScriptedFolderEvents* events_;
-  std::unique_ptr<CheckpointWatcher> watcher_;
+  std::unique_ptr<VersionWatcher> watcher_;
 };
 
-TEST_F(CheckpointWatcherTest, LooksWhenSomethingChangesAndWhenTimeHasPassed) {
+TEST_F(VersionWatcherTest, LooksWhenSomethingChangesAndWhenTimeHasPassed) {
   EXPECT_EQ(events_->AwaitTimeout(), kPollInterval);
   source_->Add(MakeServableVersion("digits", 1));
   events_->Change();
-  EXPECT_TRUE(registry_->Resolve("digits", 1).ok());
+  EXPECT_TRUE(registry_.Resolve("digits", 1).ok());
   source_->Add(MakeServableVersion("digits", 2));
   events_->Elapse();
-  EXPECT_TRUE(registry_->Resolve("digits", 2).ok());
+  EXPECT_TRUE(registry_.Resolve("digits", 2).ok());
 }
 
-TEST_F(CheckpointWatcherTest, LooksAgainWhenTheRegistryAsksForIt) {
+TEST_F(VersionWatcherTest, LooksAgainWhenTheLoaderAsksForIt) {
   source_->AddBroken("digits", 1, absl::UnavailableError("later"));
   events_->Change();
-  EXPECT_EQ(events_->AwaitTimeout(), ModelRegistry::kFirstRetry);
+  EXPECT_EQ(events_->AwaitTimeout(), ModelVersions::kFirstRetry);
 }
 
-TEST_F(CheckpointWatcherTest, TellsOfADirectoryThatCannotBeLookedThrough) {
+TEST_F(VersionWatcherTest, TellsOfADirectoryThatCannotBeLookedThrough) {
   events_->AwaitTimeout();
   EXPECT_THAT(observer_.events().model_directory, IsEmpty());
   events_->Break(absl::ResourceExhaustedError("no more watches"));
@@ -87,7 +88,7 @@ TEST_F(CheckpointWatcherTest, TellsOfADirectoryThatCannotBeLookedThrough) {
                   absl::OkStatus(), absl::NotFoundError("no such folder")));
 }
 
-TEST_F(CheckpointWatcherTest, EndsWhileItWaits) {
+TEST_F(VersionWatcherTest, EndsWhileItWaits) {
   events_->AwaitTimeout();
   watcher_.reset();
 }

@@ -1,4 +1,4 @@
-#include "engine/scheduling/device_pool.h"
+#include "engine/scheduling/lane_pool.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -28,36 +28,41 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-class DevicePoolTest : public ::testing::Test {
+class LanePoolTest : public ::testing::Test {
  protected:
-  DevicePool::LaneOptions Lane(const std::string& device) {
+  LanePool::LaneOptions Lane(const std::string& device) {
     return {device, [this] {
               ++runners_created_;
               return std::make_unique<ScriptedBatchRunner>(&script_);
             }};
   }
 
-  absl::Status Start(std::vector<DevicePool::LaneOptions> lanes) {
+  absl::Status Start(std::vector<LanePool::LaneOptions> lanes) {
     BatchScheduler::Options options;
     options.lane_limits.assign(lanes.size(), BatchLimits());
     scheduler_.emplace(options, &observer_, &clock_);
-    absl::StatusOr<std::unique_ptr<DevicePool>> pool = DevicePool::Start(
+    pool_ = std::make_unique<LanePool>(
         std::move(lanes),
         [this](size_t, BatchRunner& runner) {
           return probe_ ? probe_(runner) : absl::OkStatus();
         },
-        &*scheduler_, &observer_);
-    if (!pool.ok()) return pool.status();
-    pool_ = *std::move(pool);
-    return absl::OkStatus();
+        &*scheduler_, &observer_, &clock_);
+    const absl::Status status = pool_->AwaitRunners();
+    if (!status.ok()) pool_.reset();
+    return status;
   }
 
-  std::shared_ptr<RecordingSink> Submit(uint32_t count) {
+  std::shared_ptr<RecordingSink> Submit(
+      uint32_t count, std::shared_ptr<const ServableVersion> version) {
     const auto sink = std::make_shared<RecordingSink>();
     GenerationRequest request;
     request.count = count;
-    EXPECT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
+    EXPECT_TRUE(SubmitAtOnce(*scheduler_, version, request, sink).ok());
     return sink;
+  }
+
+  std::shared_ptr<RecordingSink> Submit(uint32_t count) {
+    return Submit(count, version_);
   }
 
   ManualClock clock_;
@@ -68,10 +73,10 @@ class DevicePoolTest : public ::testing::Test {
   const std::shared_ptr<const ServableVersion> version_ =
       SharedServableVersion("digits", 1, /*num_timesteps=*/2);
   std::optional<BatchScheduler> scheduler_;
-  std::unique_ptr<DevicePool> pool_;
+  std::unique_ptr<LanePool> pool_;
 };
 
-TEST_F(DevicePoolTest, ALaneRunsWhatIsSubmittedAndReportsItsSteps) {
+TEST_F(LanePoolTest, ALaneRunsWhatIsSubmittedAndReportsItsSteps) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   EXPECT_EQ(Submit(3)->Await(), absl::OkStatus());
   const RecordingObserver::Events events = observer_.events();
@@ -85,14 +90,14 @@ TEST_F(DevicePoolTest, ALaneRunsWhatIsSubmittedAndReportsItsSteps) {
   EXPECT_THAT(events.device_health, ElementsAre(Pair("cpu", true)));
 }
 
-TEST_F(DevicePoolTest, ARunnerThatCannotBeCreatedIsAnErrorWithItsDevice) {
+TEST_F(LanePoolTest, ARunnerThatCannotBeCreatedIsAnErrorWithItsDevice) {
   EXPECT_EQ(Start({Lane("cuda:0"),
                    {"cuda:1",
                     [] { return absl::UnavailableError("no such device"); }}}),
             absl::UnavailableError("cuda:1: no such device"));
 }
 
-TEST_F(DevicePoolTest, ALostLaneComesBackWithANewRunnerAndItsRequestsLive) {
+TEST_F(LanePoolTest, ALostLaneComesBackWithANewRunnerAndItsRequestsLive) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   std::atomic<int> probes = 0;
   probe_ = [&](BatchRunner&) {
@@ -112,7 +117,7 @@ TEST_F(DevicePoolTest, ALostLaneComesBackWithANewRunnerAndItsRequestsLive) {
                           Pair("cpu", false), Pair("cpu", true)));
 }
 
-TEST_F(DevicePoolTest, AnotherLaneTakesOverWhileOneIsOut) {
+TEST_F(LanePoolTest, AnotherLaneTakesOverWhileOneIsOut) {
   ASSERT_EQ(Start({Lane("cpu:0"), Lane("cpu:1")}), absl::OkStatus());
   // The clock stands still, so a lost lane stays out.
   script_.FailNext(absl::InternalError("lost"));
@@ -121,13 +126,13 @@ TEST_F(DevicePoolTest, AnotherLaneTakesOverWhileOneIsOut) {
   int ran = 0;
   EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner&) {
     ++ran;
-    return DevicePool::Slice();
+    return LanePool::Slice();
   }),
             absl::OkStatus());
   EXPECT_EQ(ran, 1);
 }
 
-TEST_F(DevicePoolTest, OutOfMemoryIsReportedAsASmallerBatch) {
+TEST_F(LanePoolTest, OutOfMemoryIsReportedAsASmallerBatch) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.FailNext(absl::ResourceExhaustedError("full"));
   EXPECT_EQ(Submit(8)->Await(), absl::OkStatus());
@@ -135,7 +140,7 @@ TEST_F(DevicePoolTest, OutOfMemoryIsReportedAsASmallerBatch) {
   EXPECT_THAT(observer_.events().device_health, ElementsAre(Pair("cpu", true)));
 }
 
-TEST_F(DevicePoolTest, AnIdleLaneForgetsWhatWasCancelled) {
+TEST_F(LanePoolTest, AnIdleLaneForgetsWhatWasCancelled) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.Hold();
   const auto sink = std::make_shared<RecordingSink>();
@@ -148,12 +153,12 @@ TEST_F(DevicePoolTest, AnIdleLaneForgetsWhatWasCancelled) {
   EXPECT_EQ(sink->Await().code(), absl::StatusCode::kCancelled);
   // A task's turn comes after what the lane had to forget.
   EXPECT_EQ(pool_->RunOnEveryLane(
-                [](size_t, BatchRunner&) { return DevicePool::Slice(); }),
+                [](size_t, BatchRunner&) { return LanePool::Slice(); }),
             absl::OkStatus());
   EXPECT_EQ(script_.kept_trajectories(), 0);
 }
 
-TEST_F(DevicePoolTest, ATaskRunsOnceOnEveryLanesOwnThread) {
+TEST_F(LanePoolTest, ATaskRunsOnceOnEveryLanesOwnThread) {
   ASSERT_EQ(Start({Lane("cpu:0"), Lane("cpu:1")}), absl::OkStatus());
   absl::Mutex mu;
   std::set<std::thread::id> threads;
@@ -162,7 +167,7 @@ TEST_F(DevicePoolTest, ATaskRunsOnceOnEveryLanesOwnThread) {
     absl::MutexLock lock(&mu);
     threads.insert(std::this_thread::get_id());
     runners.insert(&runner);
-    return DevicePool::Slice();
+    return LanePool::Slice();
   }),
             absl::OkStatus());
   EXPECT_THAT(threads, SizeIs(2));
@@ -170,7 +175,7 @@ TEST_F(DevicePoolTest, ATaskRunsOnceOnEveryLanesOwnThread) {
   EXPECT_THAT(runners, SizeIs(2));
 }
 
-TEST_F(DevicePoolTest, ATaskRunsBetweenTicksOfABusyLane) {
+TEST_F(LanePoolTest, ATaskRunsBetweenTicksOfABusyLane) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.Hold();
   const auto sink = Submit(1);
@@ -184,19 +189,19 @@ TEST_F(DevicePoolTest, ATaskRunsBetweenTicksOfABusyLane) {
   EXPECT_EQ(sink->Await(), absl::OkStatus());
 }
 
-TEST_F(DevicePoolTest, AnIdleLaneRunsSliceAfterSlice) {
+TEST_F(LanePoolTest, AnIdleLaneRunsSliceAfterSlice) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   int slices = 0;
   EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner&) {
-    return DevicePool::Slice{++slices < 7, absl::Hours(1)};
+    return LanePool::Slice{++slices < 7, absl::Hours(1)};
   }),
             absl::OkStatus());
   EXPECT_EQ(slices, 7);
   // An error ends a task, whatever was to follow.
   EXPECT_EQ(pool_->RunOnEveryLane(
-                [&](size_t, BatchRunner&) -> absl::StatusOr<DevicePool::Slice> {
+                [&](size_t, BatchRunner&) -> absl::StatusOr<LanePool::Slice> {
                   if (++slices == 9) return absl::InternalError("enough");
-                  return DevicePool::Slice{true, absl::ZeroDuration()};
+                  return LanePool::Slice{true, absl::ZeroDuration()};
                 }),
             absl::InternalError("enough"));
   EXPECT_EQ(slices, 9);
@@ -204,17 +209,19 @@ TEST_F(DevicePoolTest, AnIdleLaneRunsSliceAfterSlice) {
 
 // A step of the script takes 5 ms, a slice here as much: so nine batches lie
 // between one slice and the next.
-TEST_F(DevicePoolTest, SlicesGetATenthOfABusyLane) {
+TEST_F(LanePoolTest, SlicesGetATenthOfABusyLane) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.Hold();
   std::vector<std::shared_ptr<RecordingSink>> sinks;
-  for (int i = 0; i < 800; ++i) sinks.push_back(Submit(1));
+  // Much more work than the slices let through.
+  const auto version = SharedServableVersion("digits", 2, /*num_timesteps=*/40);
+  for (int i = 0; i < 800; ++i) sinks.push_back(Submit(1, version));
   script_.AwaitHeldStep();
   std::vector<size_t> batches_before;  // At each slice.
   std::thread release([this] { script_.Release(); });
   EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner&) {
     batches_before.push_back(script_.batches().size());
-    return DevicePool::Slice{batches_before.size() < 4, absl::Milliseconds(5)};
+    return LanePool::Slice{batches_before.size() < 4, absl::Milliseconds(5)};
   }),
             absl::OkStatus());
   release.join();
@@ -225,17 +232,17 @@ TEST_F(DevicePoolTest, SlicesGetATenthOfABusyLane) {
   }
 }
 
-TEST_F(DevicePoolTest, ATaskForAStoppedPoolIsUnavailable) {
+TEST_F(LanePoolTest, ATaskForAStoppedPoolIsUnavailable) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   scheduler_->Stop();
   EXPECT_EQ(pool_
                 ->RunOnEveryLane(
-                    [](size_t, BatchRunner&) { return DevicePool::Slice(); })
+                    [](size_t, BatchRunner&) { return LanePool::Slice(); })
                 .code(),
             absl::StatusCode::kUnavailable);
 }
 
-TEST_F(DevicePoolTest, DestructionEndsWhatIsQueued) {
+TEST_F(LanePoolTest, DestructionEndsWhatIsQueued) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   script_.Hold();
   const auto sink = Submit(1);
@@ -247,7 +254,7 @@ TEST_F(DevicePoolTest, DestructionEndsWhatIsQueued) {
   destroy.join();
 }
 
-TEST_F(DevicePoolTest, ARowThatIsNotFiniteIsAProbeOfTheLaneAndNoMore) {
+TEST_F(LanePoolTest, ARowThatIsNotFiniteIsAProbeOfTheLaneAndNoMore) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   std::atomic<int> probes = 0;
   probe_ = [&](BatchRunner&) {
@@ -263,7 +270,7 @@ TEST_F(DevicePoolTest, ARowThatIsNotFiniteIsAProbeOfTheLaneAndNoMore) {
   EXPECT_THAT(observer_.events().device_health, ElementsAre(Pair("cpu", true)));
 }
 
-TEST_F(DevicePoolTest, ALaneWhoseProbeFailsMakesANewRunner) {
+TEST_F(LanePoolTest, ALaneWhoseProbeFailsMakesANewRunner) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   std::atomic<int> probes = 0;
   probe_ = [&](BatchRunner&) {

@@ -1,4 +1,4 @@
-#include "engine/versions/checkpoint_watcher.h"
+#include "engine/versions/version_watcher.h"
 
 #include <sys/resource.h>
 
@@ -22,34 +22,34 @@ absl::Duration WatchTimeout(absl::Time now, absl::Time look_again,
                     std::max(poll_interval, kShortestWait));
 }
 
-CheckpointWatcher::CheckpointWatcher(ModelRegistry* registry,
-                                     std::unique_ptr<FolderEvents> events,
-                                     absl::Duration poll_interval,
-                                     EngineObserver* observer, Clock* clock)
-    : registry_(registry),
+VersionWatcher::VersionWatcher(VersionLoader* loader,
+                               std::unique_ptr<FolderEvents> events,
+                               absl::Duration poll_interval,
+                               EngineObserver* observer, Clock* clock)
+    : loader_(loader),
       events_(std::move(events)),
       poll_interval_(poll_interval),
       observer_(observer),
       clock_(clock) {
-  registry_->SetWake([events = events_.get()] { events->Wake(); });
+  loader_->SetWake([events = events_.get()] { events->Wake(); });
   thread_ = std::thread([this] { Run(); });
 }
 
-CheckpointWatcher::~CheckpointWatcher() {
+VersionWatcher::~VersionWatcher() {
   stopped_ = true;
-  registry_->StopLoading();
+  loader_->StopLoading();
   events_->Wake();
   thread_.join();
-  registry_->SetWake(nullptr);
+  loader_->SetWake(nullptr);
 }
 
-void CheckpointWatcher::Run() {
+void VersionWatcher::Run() {
   // 0 is the calling thread. Without the right to it, it is as it was.
   setpriority(PRIO_PROCESS, 0, kNice);
   while (!stopped_) {
-    // First, so that what appears while the registry looks is not missed.
-    absl::Status status = events_->Watch(registry_->FoldersToWatch());
-    const absl::StatusOr<absl::Time> look_again = registry_->Reconcile();
+    // First, so that what appears while the loader looks is not missed.
+    absl::Status status = events_->Watch(loader_->FoldersToWatch());
+    const absl::StatusOr<absl::Time> look_again = loader_->Reconcile();
     if (!look_again.ok()) status = look_again.status();
     Report(status);
     events_->Wait(WatchTimeout(clock_->Now(),
@@ -58,7 +58,7 @@ void CheckpointWatcher::Run() {
   }
 }
 
-void CheckpointWatcher::Report(const absl::Status& status) {
+void VersionWatcher::Report(const absl::Status& status) {
   if (status == reported_) return;
   reported_ = status;
   observer_->OnModelDirectory(status);
