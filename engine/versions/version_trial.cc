@@ -51,9 +51,9 @@ absl::StatusOr<StepOutcome*> RunRows(const ServableVersion& version, int step,
   }
   ForgetRows(runner, rows);
   return absl::Status(
-      outcome.status().code(),
+      failure.code(),
       absl::StrCat(what, " with a batch of ", rows.size(), " failed at step ",
-                   step, ": ", outcome.status().message()));
+                   step, ": ", failure.message()));
 }
 
 ReloadResult ResultOfSteps(const absl::Status& status) {
