@@ -111,7 +111,7 @@ TEST_F(CallLifetimeTest, ACallCancelledDuringItsSubmissionIsCancelledByIt) {
   EXPECT_EQ(engine_.cancels(), 0);
   engine_.Resume();
   submitter.join();
-  EXPECT_EQ(engine_.cancels(), 1);
+  ASSERT_EQ(engine_.cancels(), 1);
   call_->ended().WaitForNotification();
   EXPECT_TRUE(absl::IsCancelled(call_->Outcome(/*unread=*/false)));
 }
@@ -121,7 +121,7 @@ TEST_F(CallLifetimeTest, ACallThatIsCancelledLaterIsCancelledInTheEngine) {
   call_->EndSubmission(call_->Submit(Begin(call_.get()), nullptr));
   const RequestId id = engine_.WaitForHeld(1).front();
   call_->Cancel();
-  EXPECT_EQ(engine_.cancels(), 1);
+  ASSERT_EQ(engine_.cancels(), 1);
   call_->ended().WaitForNotification();
   engine_.FinishHeld(id, absl::OkStatus());  // Is gone.
   EXPECT_THAT(call_->images(), IsEmpty());
