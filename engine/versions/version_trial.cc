@@ -51,9 +51,9 @@ absl::StatusOr<StepOutcome*> RunRows(const ServableVersion& version, int step,
   }
   ForgetRows(runner, rows);
   return absl::Status(
-      failure.code(),
+      outcome.status().code(),
       absl::StrCat(what, " with a batch of ", rows.size(), " failed at step ",
-                   step, ": ", failure.message()));
+                   step, ": ", outcome.status().message()));
 }
 
 ReloadResult ResultOfSteps(const absl::Status& status) {
