@@ -354,7 +354,9 @@ absl::Status Server::Live() const {
     // There is no gRPC port yet, or none any more.
     if (phase_ != Phase::kServing) return absl::OkStatus();
   }
-  absl::Status status = grpc_->Probe(kLivenessTimeout);
+  absl::Status status = engine_->Liveness();
+  if (!status.ok()) return status;
+  status = grpc_->Probe(kLivenessTimeout);
   if (!status.ok()) {
     return WithPrefix(absl::StrCat("gRPC port ", grpc_port_), status);
   }

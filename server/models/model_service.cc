@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
+#include "engine/base/monotonic_clock.h"
 #include "server/access/caller.h"
 #include "server/access/caller_name.h"
 #include "server/calls/call_trace.h"
@@ -99,10 +99,10 @@ grpc::ServerWriteReactor<v1::WatchModelsResponse>* ModelService::WatchModels(
     grpc::CallbackServerContext* context,
     const v1::WatchModelsRequest* /*request*/) {
   auto log = [this, record = RecordOf(context, "WatchModels", ""),
-              arrived = absl::Now()](const absl::Status& status,
-                                     int64_t reply_bytes) mutable {
+              arrived = RealMonotonicClock()->Now()](
+                 const absl::Status& status, int64_t reply_bytes) mutable {
     record.status = status;
-    record.total = absl::Now() - arrived;
+    record.total = RealMonotonicClock()->Now() - arrived;
     record.reply_bytes = reply_bytes;
     access_log_->Write(record);
   };
@@ -148,14 +148,14 @@ ModelService::UnaryCall ModelService::Begin(
     const std::string& model) const {
   return {.context = context,
           .reactor = context->DefaultReactor(),
-          .arrived = absl::Now(),
+          .arrived = RealMonotonicClock()->Now(),
           .record = RecordOf(context, method, model)};
 }
 
 void ModelService::End(UnaryCall call, const absl::Status& status,
                        const google::protobuf::Message& response) {
   call.record.status = status;
-  call.record.total = absl::Now() - call.arrived;
+  call.record.total = RealMonotonicClock()->Now() - call.arrived;
   if (status.ok()) {
     call.record.reply_bytes = static_cast<int64_t>(response.ByteSizeLong());
   }

@@ -225,6 +225,12 @@ class FakeEngine : public Engine {
     return cancels_;
   }
 
+  // Liveness returns `liveness` from now on.
+  void SetLiveness(absl::Status liveness) {
+    absl::MutexLock lock(&mu_);
+    liveness_ = std::move(liveness);
+  }
+
   void SetReady(bool ready) {
     absl::MutexLock lock(&mu_);
     ready_ = ready;
@@ -457,7 +463,10 @@ class FakeEngine : public Engine {
     return std::make_unique<Watch>(this, shared);
   }
 
-  absl::Status Liveness() const override { return absl::OkStatus(); }
+  absl::Status Liveness() const override {
+    absl::MutexLock lock(&mu_);
+    return liveness_;
+  }
 
   bool Ready() const override {
     absl::MutexLock lock(&mu_);
@@ -607,6 +616,7 @@ class FakeEngine : public Engine {
   absl::Status submission_refusal_ ABSL_GUARDED_BY(mu_);
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
   bool ready_ ABSL_GUARDED_BY(mu_) = true;
+  absl::Status liveness_ ABSL_GUARDED_BY(mu_);
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   int cancels_ ABSL_GUARDED_BY(mu_) = 0;
   RequestId next_id_ ABSL_GUARDED_BY(mu_) = 1;

@@ -129,6 +129,18 @@ TEST_F(ServerTest, MetricsPassPrometheusLinterAfterCalls) {
               HasSubstr("version=0.0.4"));
 }
 
+TEST_F(ServerTest, IsNotLiveWhileOnlyANewProcessHelps) {
+  engine_->SetReady(false);
+  EXPECT_EQ(Get("/livez")->status, 200);
+  engine_->SetLiveness(
+      absl::InternalError("lane cuda:0 has been hanging in a step for 40 s"));
+  EXPECT_EQ(Get("/livez")->status, 503);
+  EXPECT_EQ(Get("/livez")->body,
+            "lane cuda:0 has been hanging in a step for 40 s\n");
+  engine_->SetLiveness(absl::OkStatus());
+  EXPECT_EQ(Get("/livez")->status, 200);
+}
+
 TEST_F(ServerTest, IsLiveAndReadyWhileItServes) {
   EXPECT_EQ(Get("/livez")->status, 200);
   EXPECT_EQ(Get("/readyz")->status, 200);
