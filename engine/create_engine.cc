@@ -16,8 +16,8 @@
 #include "engine/base/host_memory.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/engine_core.h"
-#include "engine/lanes/image_batch_runner.h"
-#include "engine/lanes/tensor_batch_runner.h"
+#include "engine/lanes/cpu/cpu_lane_runner.h"
+#include "engine/lanes/gpu/gpu_lane_runner.h"
 #include "engine/model/model_use.h"
 #include "engine/scheduling/batch_policy.h"
 #include "engine/scheduling/device_list.h"
@@ -61,13 +61,13 @@ std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
   // on trial fills one batch.
   const int max_trajectories = options.max_queued_images + max_batch_size;
   if (device.device == "cpu") {
-    ImageBatchRunnerOptions runner;
+    CpuLaneRunnerOptions runner;
     runner.threads = device.cpu_threads;
     runner.max_batch_size = max_batch_size;
     runner.max_trajectories = max_trajectories;
-    return [runner] { return CreateImageBatchRunner(runner); };
+    return [runner] { return CreateCpuLaneRunner(runner); };
   }
-  TensorBatchRunnerOptions runner;
+  GpuLaneRunnerOptions runner;
   runner.device = device.device;
   runner.precision = options.precision;
   runner.pinned_batch = options.pinned_batch;
@@ -76,7 +76,7 @@ std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
   runner.on_notice = [observer, name = device.name](const std::string& notice) {
     observer->OnDeviceNotice(name, notice);
   };
-  return [runner] { return CreateTensorBatchRunner(runner); };
+  return [runner] { return CreateGpuLaneRunner(runner); };
 }
 
 }  // namespace
@@ -122,9 +122,8 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   core_options.state_dir = options.state_dir;
   core_options.poll_interval = options.poll_interval;
   core_options.canary_bounds = options.canary_bounds;
-  const ModelUse use = devices->front().device == "cpu"
-                           ? ModelUse::kCpuLanes
-                           : ModelUse::kTensorLanes;
+  const ModelUse use = devices->front().device == "cpu" ? ModelUse::kCpuLanes
+                                                        : ModelUse::kGpuLanes;
   return EngineCore::Create(
       core_options, std::move(lanes),
       NewDirectoryVersionSource(

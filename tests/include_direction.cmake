@@ -59,14 +59,18 @@ room(engine/diffusion USES engine/base)
 room(engine/imaging USES engine/api engine/base)
 room(engine/model USES engine/api engine/base engine/diffusion)
 room(engine/checkpoint USES engine/api engine/base engine/model)
-room(engine/lanes/cpu USES engine/api engine/base engine/diffusion engine/imaging engine/model)
-room(engine/lanes/gpu USES engine/api engine/base engine/diffusion engine/imaging engine/model)
-room(engine/lanes USES engine/api engine/base engine/diffusion engine/imaging engine/model
-     engine/lanes/cpu engine/lanes/gpu)
+# The kinds of lane stand on the runner, which knows their steps by interface
+# only: another kind of device is another room and changes nothing below it, and
+# scheduling, which knows the runner, sees neither devices nor generators.
+room(engine/lanes USES engine/api engine/base)
+room(engine/lanes/cpu USES engine/api engine/base engine/diffusion engine/imaging engine/lanes
+     engine/model)
+room(engine/lanes/gpu USES engine/api engine/base engine/diffusion engine/imaging engine/lanes
+     engine/model)
 room(engine/scheduling USES engine/api engine/base engine/lanes)
 room(engine/versions USES engine/api engine/base engine/checkpoint engine/lanes engine/scheduling)
 room(engine USES engine/api engine/base engine/checkpoint engine/imaging engine/lanes
-     engine/model engine/scheduling engine/versions)
+     engine/lanes/cpu engine/lanes/gpu engine/model engine/scheduling engine/versions)
 
 room(server/connections USES engine/base)
 room(server/access USES engine/api engine/base server/connections)
@@ -83,8 +87,8 @@ room(trainer/networks USES engine/base engine/model)
 room(trainer/distributed USES engine/base trainer/networks)
 room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed
      trainer/networks trainer/options)
-room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes engine/model
-     trainer/dataset trainer/step)
+room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
+     engine/lanes/cpu engine/model trainer/dataset trainer/step)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
      trainer/evaluation trainer/step)
 room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/options
@@ -119,8 +123,9 @@ forbid(engine/scheduling "[<\"](ATen|torch|c10)/" "decisions need no LibTorch")
 forbid(engine/api "[<\"](ATen|torch|c10)/" "no LibTorch in public headers")
 
 # Headers that LibTorch-free code includes carry no LibTorch type.
-foreach(header engine/lanes/batch_runner.h engine/lanes/image_batch_runner.h
-        engine/lanes/tensor_batch_runner.h engine/lanes/cpu/sampler.h
+foreach(header engine/lanes/batch_runner.h engine/lanes/lane_runner.h
+        engine/lanes/step_backend.h engine/lanes/cpu/cpu_lane_runner.h
+        engine/lanes/cpu/sampler.h engine/lanes/gpu/gpu_lane_runner.h
         engine/base/cuda_devices.h engine/checkpoint/checkpoint_format.h
         engine/checkpoint/model_loader.h)
   file(STRINGS ${ROOT}/${header} includes REGEX "#[ \t]*include[ \t]*[<\"](ATen|torch|c10)/")

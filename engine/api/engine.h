@@ -177,7 +177,8 @@ struct EngineOptions {
   // above. Empty: not at all. Each [0 s, 1 s]
   std::vector<absl::Duration> max_batch_waits;
   // Of lanes on GPUs: the number format, and the batch shape that decides the
-  // bytes, whose equals other shapes must be (tensor_batch_runner.h). [1, 256]
+  // bytes, whose equals other shapes must be (lanes/gpu/gpu_lane_runner.h).
+  // [1, 256]
   Precision precision = Precision::kFloat32;
   int pinned_batch = 64;
   // Images accepted and not finished; more is ResourceExhausted. [64, 1e6]

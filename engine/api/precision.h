@@ -1,4 +1,4 @@
-// The number formats in which a tensor lane can run a generator. No LibTorch.
+// The number formats in which a GPU lane can run a generator. No LibTorch.
 #ifndef DDGAN_ENGINE_API_PRECISION_H_
 #define DDGAN_ENGINE_API_PRECISION_H_
 

@@ -20,7 +20,7 @@ struct LoadedModel {
   int64_t bytes = 0;  // Host memory that it holds.
 };
 
-// Loads into host memory; a tensor lane makes the copy on its device. float16
+// Loads into host memory; a GPU lane makes the copy on its device. float16
 // weights are widened to float32.
 //   InvalidArgument    weights that do not fit the config
 //   ResourceExhausted  out of memory

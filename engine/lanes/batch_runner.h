@@ -1,5 +1,11 @@
-// What a lane's worker calls with a batch. The real one runs a generator; tests
-// script it. No LibTorch: a model is an opaque handle here.
+// What a lane's worker calls with a batch. The real one (lane_runner.h) runs a
+// generator; tests script it. No LibTorch: a model is an opaque handle here.
+//
+// An image's bytes follow from checkpoint, seed and image index, and from what
+// the lane computes on: the kind of device, the number format and pinned_batch;
+// on a GPU also its model and the version of cuDNN, on a CPU the vector
+// instructions that it has. They never depend on the other rows of a batch, on
+// the number of threads or lanes, or on whether a step was run again.
 #ifndef DDGAN_ENGINE_LANES_BATCH_RUNNER_H_
 #define DDGAN_ENGINE_LANES_BATCH_RUNNER_H_
 
@@ -48,18 +54,19 @@ struct StepOutcome {
   // step; 0 if the runner does not know.
   int64_t device_memory_bytes = 0;
   std::vector<FinishedImage> finished;  // The rows that were at step 0.
-  // Rows whose output is not finite. Such a row has no finished image and its
-  // trajectory has ended; the other rows of the batch moved on normally.
-  std::vector<size_t> not_finite;
   std::vector<FinishedImage> previews;  // x0' of the rows that asked for it.
+  // Positions in the batch, ascending, of the rows whose output has an infinity
+  // or a NaN. Such a row has ended: it is in neither list above, and the runner
+  // has forgotten its trajectory. The other rows have moved on.
+  std::vector<size_t> not_finite;
 
   // Ready for another step, in the same memory.
   void Clear() {
     device_time = absl::ZeroDuration();
     device_memory_bytes = 0;
     finished.clear();
-    not_finite.clear();
     previews.clear();
+    not_finite.clear();
   }
 };
 
@@ -75,7 +82,8 @@ class BatchRunner {
   // the device is done. The outcome is the runner's and stays until the next
   // call; the caller may take the pixels out of it.
   //   ResourceExhausted  out of device or host memory
-  //   Internal           anything else that went wrong
+  //   Internal           anything else that went wrong, on the device or in
+  //                      what was asked for
   // After an error no row has moved: the same rows may be run again.
   virtual absl::StatusOr<StepOutcome*> RunStep(
       const std::shared_ptr<const Model>& model,

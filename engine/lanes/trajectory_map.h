@@ -1,4 +1,4 @@
-// What a lane keeps of each image in flight.
+// Where a lane keeps each image in flight.
 #ifndef DDGAN_ENGINE_LANES_TRAJECTORY_MAP_H_
 #define DDGAN_ENGINE_LANES_TRAJECTORY_MAP_H_
 
@@ -8,52 +8,52 @@
 #include <vector>
 
 #include "engine/lanes/batch_runner.h"
+#include "engine/lanes/step_backend.h"
 
 namespace ddgan {
 
-// Values by trajectory. The entries of those that left are used again, so that
+// Slots by trajectory. The entries of those that left are used again, so that
 // a lane which is warm allocates none; and, unlike Abseil's tables, this one
 // survives a lack of memory. Thread-compatible.
-template <typename Value>
 class TrajectoryMap {
  public:
   // Null if there is none.
-  Value* Find(TrajectoryId id) {
+  ImageSlot* Find(TrajectoryId id) {
     const auto found = entries_.find(id);
     return found == entries_.end() ? nullptr : &found->second;
   }
 
-  // Adds Value() unless there is a value, and tells whether it did. Throws
-  // std::bad_alloc and has changed nothing then.
-  bool Add(TrajectoryId id) {
-    if (entries_.count(id) > 0) return false;
+  // Adds kNoSlot unless the trajectory is there. Throws std::bad_alloc and has
+  // changed nothing then.
+  void Add(TrajectoryId id) {
+    if (entries_.count(id) > 0) return;
     // Room for every entry that can leave, so that Remove needs no memory.
     const size_t entries = entries_.size() + spare_.size() + 1;
     if (spare_.capacity() < entries) spare_.reserve(2 * entries);
-    if (spare_.empty()) return entries_.try_emplace(id).second;
+    if (spare_.empty()) {
+      entries_.try_emplace(id, kNoSlot);
+      return;
+    }
     auto entry = std::move(spare_.back());
     spare_.pop_back();
     entry.key() = id;
-    return entries_.insert(std::move(entry)).inserted;
+    entry.mapped() = kNoSlot;
+    entries_.insert(std::move(entry));
   }
 
   // Unknown ids are ignored.
   void Remove(TrajectoryId id) noexcept {
     auto entry = entries_.extract(id);
-    if (entry.empty()) return;
-    entry.mapped() = Value();
-    spare_.push_back(std::move(entry));
+    if (!entry.empty()) spare_.push_back(std::move(entry));
   }
 
   size_t size() const { return entries_.size(); }
-  auto begin() const { return entries_.begin(); }
-  auto end() const { return entries_.end(); }
 
  private:
-  using Entries = std::unordered_map<TrajectoryId, Value>;
+  using Entries = std::unordered_map<TrajectoryId, ImageSlot>;
 
   Entries entries_;
-  std::vector<typename Entries::node_type> spare_;
+  std::vector<Entries::node_type> spare_;
 };
 
 }  // namespace ddgan

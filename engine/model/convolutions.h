@@ -1,4 +1,4 @@
-// The convolutions of a serving generator, as a tensor lane runs them.
+// The convolutions of a serving generator, as a GPU lane runs them.
 #ifndef DDGAN_ENGINE_MODEL_CONVOLUTIONS_H_
 #define DDGAN_ENGINE_MODEL_CONVOLUTIONS_H_
 

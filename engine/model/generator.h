@@ -1,7 +1,7 @@
 // The DDGAN generator G(x, t, z) -> x0' (Xiao, Kreis, Vahdat, ICLR 2022): an
 // NCSN++ U-Net whose group norms take their scale and shift from the latent.
 // This is the general form: any float dtype and device, any batch, autograd.
-// Serving on the CPU uses prepared_generator.h instead.
+// Serving on the CPU uses cpu_generator.h instead.
 #ifndef DDGAN_ENGINE_MODEL_GENERATOR_H_
 #define DDGAN_ENGINE_MODEL_GENERATOR_H_
 

@@ -1,6 +1,6 @@
 // The data flow of a generator (spec 3.3), once, for any way of computing its
 // modules: the trainable form in generator.cc and the prepared CPU form in
-// prepared_generator.cc.
+// cpu_generator.cc.
 #ifndef DDGAN_ENGINE_MODEL_GENERATOR_WALK_H_
 #define DDGAN_ENGINE_MODEL_GENERATOR_WALK_H_
 

@@ -9,9 +9,9 @@
 
 #include "engine/api/generation.h"
 #include "engine/diffusion/noise_schedule.h"
+#include "engine/model/cpu_generator.h"
 #include "engine/model/model_config.h"
 #include "engine/model/model_use.h"
-#include "engine/model/prepared_generator.h"
 
 namespace ddgan {
 
@@ -25,7 +25,7 @@ class Model {
       : identity_(std::move(identity)),
         config_(generator.config()),
         schedule_(ComputeNoiseSchedule(ProcessOf(config_))) {
-    if (use != ModelUse::kTensorLanes) {
+    if (use != ModelUse::kGpuLanes) {
       generator_.emplace(generator);
       bytes_ += generator_->bytes();
     }
@@ -40,8 +40,10 @@ class Model {
   const ModelIdentity& identity() const { return identity_; }
   const ModelConfig& config() const { return config_; }
   const NoiseSchedule& schedule() const { return schedule_; }
-  // In a model for CPU lanes; throws std::bad_optional_access in another.
-  const PreparedGenerator& generator() const { return generator_.value(); }
+  // Whether it was loaded for CPU lanes, and what they run; generator() throws
+  // std::bad_optional_access if it was not.
+  bool has_generator() const { return generator_.has_value(); }
+  const CpuGenerator& generator() const { return generator_.value(); }
   // In the order of the generator's plan; empty in a model that is for CPU
   // lanes alone.
   const Parameters& parameters() const { return parameters_; }
@@ -56,7 +58,7 @@ class Model {
   const ModelIdentity identity_;
   const ModelConfig config_;
   const NoiseSchedule schedule_;
-  std::optional<PreparedGenerator> generator_;
+  std::optional<CpuGenerator> generator_;
   Parameters parameters_;
   int64_t bytes_ = 0;
 };

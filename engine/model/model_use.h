@@ -7,9 +7,9 @@ namespace ddgan {
 // What lanes there are to run a model. Each kind of lane needs the weights in
 // its own form in host memory, so a server with one kind keeps one form.
 enum class ModelUse {
-  kCpuLanes,     // Packed for the processor: Model::generator().
-  kTensorLanes,  // Plain float32, to be copied to devices: Model::parameters().
-  kAllLanes,     // Both.
+  kCpuLanes,  // Packed for the processor: Model::generator().
+  kGpuLanes,  // Plain float32, to be copied to devices: Model::parameters().
+  kAllLanes,  // Both.
 };
 
 }  // namespace ddgan

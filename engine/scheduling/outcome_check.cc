@@ -1,6 +1,7 @@
 #include "engine/scheduling/outcome_check.h"
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -9,14 +10,14 @@ namespace ddgan {
 
 absl::Status CheckOutcome(absl::Span<Trajectory* const> rows,
                           StepOutcome& outcome) {
-  std::vector<size_t>& not_finite = outcome.not_finite;
-  std::sort(not_finite.begin(), not_finite.end());
-  if (std::adjacent_find(not_finite.begin(), not_finite.end()) !=
-          not_finite.end() ||
-      (!not_finite.empty() && not_finite.back() >= rows.size())) {
+  const std::vector<size_t>& not_finite = outcome.not_finite;
+  const bool ascending =
+      std::adjacent_find(not_finite.begin(), not_finite.end(),
+                         std::greater_equal<>()) == not_finite.end();
+  if (!ascending || (!not_finite.empty() && not_finite.back() >= rows.size())) {
     return absl::InternalError(
-        "the runner named a row that is not finite twice, or one that is not "
-        "there");
+        "the runner named rows that are not finite out of order, or one that "
+        "is not there");
   }
   std::vector<FinishedImage>& finished = outcome.finished;
   std::sort(finished.begin(), finished.end(),

@@ -11,8 +11,8 @@ namespace ddgan {
 
 // Internal unless `outcome` names only rows of the batch, and has one image for
 // each of those that were at step 0 and are finite: a runner that loses an
-// image would otherwise leave a caller waiting for ever. Sorts the outcome's
-// images and rows by row.
+// image would otherwise leave a caller waiting for ever. Sorts the images by
+// row.
 absl::Status CheckOutcome(absl::Span<Trajectory* const> rows,
                           StepOutcome& outcome);
 

@@ -34,22 +34,25 @@ void ForgetRows(BatchRunner& runner, const std::vector<StepRow>& rows) {
   runner.Forget(ids);
 }
 
-// Runs `rows` at `step`; what cannot go on is forgotten.
+// Runs `rows` at `step`; what cannot go on is forgotten. Internal if a row's
+// output is not finite, else as BatchRunner::RunStep.
 absl::StatusOr<StepOutcome*> RunRows(const ServableVersion& version, int step,
                                      const char* what, BatchRunner& runner,
                                      std::vector<StepRow>& rows) {
   for (StepRow& row : rows) row.step = step;
-  const absl::StatusOr<StepOutcome*> outcome =
-      runner.RunStep(version.model, rows);
-  if (outcome.ok() && (*outcome)->not_finite.empty()) return outcome;
-  const absl::Status failure =
-      outcome.ok() ? absl::InternalError("the output is not finite")
-                   : outcome.status();
+  absl::StatusOr<StepOutcome*> outcome = runner.RunStep(version.model, rows);
+  if (outcome.ok()) {
+    if ((*outcome)->not_finite.empty()) return outcome;
+    const StepRow& row = rows[(*outcome)->not_finite.front()];
+    outcome = absl::InternalError(absl::StrCat("the output of seed ", row.seed,
+                                               ", index ", row.image_index,
+                                               " is not finite"));
+  }
   ForgetRows(runner, rows);
   return absl::Status(
-      failure.code(),
+      outcome.status().code(),
       absl::StrCat(what, " with a batch of ", rows.size(), " failed at step ",
-                   step, ": ", failure.message()));
+                   step, ": ", outcome.status().message()));
 }
 
 ReloadResult ResultOfSteps(const absl::Status& status) {

@@ -17,8 +17,8 @@
 #include "engine/api/precision.h"
 #include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/model_loader.h"
-#include "engine/lanes/image_batch_runner.h"
-#include "engine/lanes/tensor_batch_runner.h"
+#include "engine/lanes/cpu/cpu_lane_runner.h"
+#include "engine/lanes/gpu/gpu_lane_runner.h"
 
 namespace ddgan {
 namespace {
@@ -26,13 +26,13 @@ namespace {
 absl::StatusOr<std::unique_ptr<BatchRunner>> CreateRunner(
     const std::string& device, const std::string& precision, int batch_size) {
   if (device == "cpu") {
-    ImageBatchRunnerOptions options;
+    CpuLaneRunnerOptions options;
     options.threads =
         std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     options.max_batch_size = batch_size;
-    return CreateImageBatchRunner(options);
+    return CreateCpuLaneRunner(options);
   }
-  TensorBatchRunnerOptions options;
+  GpuLaneRunnerOptions options;
   options.device = device;
   options.max_batch_size = batch_size;
   if (precision == "tf32") {
@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateRunner(
   } else if (precision != "float32") {
     return absl::InvalidArgumentError("no such precision: " + precision);
   }
-  return CreateTensorBatchRunner(options);
+  return CreateGpuLaneRunner(options);
 }
 
 absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
@@ -54,9 +54,8 @@ absl::StatusOr<double> ImagesPerSecond(const Checkpoint& checkpoint,
   if (!runner.ok()) return runner.status();
   // After the runner, as in a server: LibTorch then packs the weights for the
   // one thread on which a row runs.
-  const absl::StatusOr<LoadedModel> loaded =
-      LoadModel(checkpoint,
-                device == "cpu" ? ModelUse::kCpuLanes : ModelUse::kTensorLanes);
+  const absl::StatusOr<LoadedModel> loaded = LoadModel(
+      checkpoint, device == "cpu" ? ModelUse::kCpuLanes : ModelUse::kGpuLanes);
   if (!loaded.ok()) return loaded.status();
 
   std::vector<StepRow> rows(batch_size);

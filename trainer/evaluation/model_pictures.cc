@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/model_loader.h"
-#include "engine/lanes/image_batch_runner.h"
+#include "engine/lanes/cpu/cpu_lane_runner.h"
 
 namespace ddgan {
 
@@ -38,11 +38,11 @@ absl::StatusOr<Checkpoint> ReadVersionFolder(
 
 absl::StatusOr<std::unique_ptr<ModelPictures>> ModelPictures::Create(
     const Checkpoint& checkpoint, const Options& options) {
-  ImageBatchRunnerOptions runner_options;
+  CpuLaneRunnerOptions runner_options;
   runner_options.threads = options.threads;
   runner_options.max_batch_size = options.max_batch;
   absl::StatusOr<std::unique_ptr<BatchRunner>> runner =
-      CreateImageBatchRunner(runner_options);
+      CreateCpuLaneRunner(runner_options);
   if (!runner.ok()) return runner.status();
   // After the runner: LibTorch then packs the weights for the one thread on
   // which a row runs.
@@ -75,6 +75,12 @@ absl::StatusOr<std::vector<uint8_t>> ModelPictures::Next(int64_t count) {
     const absl::StatusOr<StepOutcome*> outcome = runner_->RunStep(model_, rows);
     if (!outcome.ok()) return outcome.status();
     device_time_ += (*outcome)->device_time;
+    if (!(*outcome)->not_finite.empty()) {
+      return absl::InternalError(absl::StrCat(
+          "the generator's output is not finite at seed ", options_.seed,
+          ", index ", rows[(*outcome)->not_finite.front()].image_index,
+          ", step ", step));
+    }
     // Row by row, so in order of the index.
     for (const FinishedImage& image : (*outcome)->finished) {
       const absl::Span<const uint8_t> pixels = image.pixels;

@@ -33,12 +33,13 @@ class ModelPictures {
   };
 
   // Sets LibTorch to one thread in this process; images run side by side
-  // instead. Fails as LoadModel and CreateImageBatchRunner do.
+  // instead. Fails as LoadModel and CreateCpuLaneRunner do.
   static absl::StatusOr<std::unique_ptr<ModelPictures>> Create(
       const Checkpoint& checkpoint, const Options& options);
 
   // The next `count` images, [count, S, S, C]: interleaved rows, 8 bits. count
-  // is in [1, max_batch]. Blocks. Fails as BatchRunner::RunStep does.
+  // is in [1, max_batch]. Blocks. Fails as BatchRunner::RunStep does, and
+  // with Internal if an image is not finite.
   absl::StatusOr<std::vector<uint8_t>> Next(int64_t count);
 
   // Made so far.

@@ -5,14 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/base/libtorch_errors.h"
 #include "engine/diffusion/philox.h"
+#include "engine/imaging/to_rgb8_cpu.h"
 #include "engine/model/model.h"
 
 namespace ddgan {
@@ -23,10 +24,19 @@ struct RowScratch {
   std::vector<float> initial;
   std::vector<float> z;
   std::vector<float> noise;
+  std::vector<float> x;
 };
 
-absl::Status StepRow(const Model& model, const SamplerRow& row,
-                     RowScratch& scratch) {
+void ToPixels(absl::Span<const float> planes, const ImageShape& shape,
+              PixelFormat format, uint8_t* pixels) {
+  if (format == PixelFormat::kUint8) {
+    ToRgb8Cpu(planes, shape, {pixels, planes.size()});
+  } else {
+    std::memcpy(pixels, planes.data(), planes.size() * sizeof(float));
+  }
+}
+
+void StepRow(const Model& model, SamplerRow& row, RowScratch& scratch) {
   const ModelConfig& config = model.config();
   const int t = row.step;
   const int64_t numel = static_cast<int64_t>(config.num_channels) *
@@ -52,8 +62,16 @@ absl::Status StepRow(const Model& model, const SamplerRow& row,
     x_next = scratch.initial.data();
   }
   draw(t, NoiseStream::kLatent, config.nz, scratch.z);
-  model.generator().Run(x_next, t, scratch.z.data(), row.x);
-  if (row.x0 != nullptr) std::copy_n(row.x, numel, row.x0);
+  float* x = row.x;
+  if (x == nullptr) {
+    scratch.x.resize(numel);
+    x = scratch.x.data();
+  }
+  const absl::Span<const float> planes(x, numel);
+  model.generator().Run(x_next, t, scratch.z.data(), x);
+  if (row.preview != nullptr) {
+    ToPixels(planes, model.shape(), row.pixel_format, row.preview);
+  }
 
   // Posterior (spec section 2), in place over x0'. At t = 0 its noise has
   // factor 0 and is not drawn.
@@ -63,23 +81,20 @@ absl::Status StepRow(const Model& model, const SamplerRow& row,
   float check = 0;
   if (t == 0) {
     for (int64_t i = 0; i < numel; ++i) {
-      row.x[i] = c1 * row.x[i] + c2 * x_next[i];
-      check += row.x[i] * 0.0f;
+      x[i] = c1 * x[i] + c2 * x_next[i];
+      check += x[i] * 0.0f;
     }
   } else {
     draw(t, NoiseStream::kPosterior, numel, scratch.noise);
     for (int64_t i = 0; i < numel; ++i) {
-      row.x[i] = c1 * row.x[i] + c2 * x_next[i] + stddev * scratch.noise[i];
-      check += row.x[i] * 0.0f;
+      x[i] = c1 * x[i] + c2 * x_next[i] + stddev * scratch.noise[i];
+      check += x[i] * 0.0f;
     }
   }
-  if (check != 0.0f || std::isnan(check)) {
-    return absl::InternalError(
-        absl::StrCat(model.identity().model, "/", model.identity().version,
-                     ": the generator's output is not finite at seed ",
-                     row.seed, ", index ", row.image_index, ", step ", t));
+  row.not_finite = std::isnan(check);
+  if (row.image != nullptr) {
+    ToPixels(planes, model.shape(), row.pixel_format, row.image);
   }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -101,7 +116,7 @@ class Sampler::Threads {
 
   ~Threads() { Stop(); }
 
-  absl::Status Run(const Model& model, absl::Span<const SamplerRow> rows) {
+  absl::Status Run(const Model& model, absl::Span<SamplerRow> rows) {
     absl::MutexLock lock(&mutex_);
     model_ = &model;
     rows_ = rows;
@@ -136,11 +151,11 @@ class Sampler::Threads {
     while (true) {
       mutex_.Await(absl::Condition(this, &Threads::Wanted));
       if (stop_) return;
-      const SamplerRow& row = rows_[next_++];
+      SamplerRow& row = rows_[next_++];
       const Model& model = *model_;
       mutex_.Unlock();
-      absl::Status status = CatchingLibTorch(
-          "denoising step", [&] { return StepRow(model, row, scratch); });
+      absl::Status status =
+          CatchThrown("denoising step", [&] { StepRow(model, row, scratch); });
       mutex_.Lock();
       if (!status.ok()) status_.Update(std::move(status));
       ++done_;
@@ -149,7 +164,7 @@ class Sampler::Threads {
 
   absl::Mutex mutex_;
   const Model* model_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  absl::Span<const SamplerRow> rows_ ABSL_GUARDED_BY(mutex_);
+  absl::Span<SamplerRow> rows_ ABSL_GUARDED_BY(mutex_);
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t done_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
@@ -163,8 +178,7 @@ Sampler::Sampler(int num_threads)
 
 Sampler::~Sampler() = default;
 
-absl::Status Sampler::Step(const Model& model,
-                           absl::Span<const SamplerRow> rows) {
+absl::Status Sampler::Step(const Model& model, absl::Span<SamplerRow> rows) {
   return threads_->Run(model, rows);
 }
 

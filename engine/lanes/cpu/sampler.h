@@ -12,25 +12,31 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "engine/api/generation.h"
 
 namespace ddgan {
 
 class Model;  // engine/model/model.h
 
-// One image's step.
+// One image's step. Planes are float32 [C, S, S].
 struct SamplerRow {
   uint64_t seed = 0;
   uint32_t image_index = 0;
   int step = 0;  // t, in [0, T)
-  // x_{t+1}, planes [C, S, S]; not read where it is made here: from `guide` if
-  // that is set, else at step T-1, where x_T is drawn.
+  // x_{t+1}; not read where it is made here: from `guide` if that is set, else
+  // at step T-1, where x_T is drawn.
   const float* x_next = nullptr;
-  // A picture [C, S, S] in [-1, 1]: x_{t+1} = ac[t+1] guide + sc[t+1] noise.
+  // A picture in [-1, 1]: x_{t+1} = ac[t+1] guide + sc[t+1] noise.
   const float* guide = nullptr;
-  // Receives x_t, [C, S, S]. May not be x_next.
+  // Receives x_t if set. May not be x_next.
   float* x = nullptr;
-  // If set, receives x0' = G(x_{t+1}, t, z), [C, S, S].
-  float* x0 = nullptr;
+  // Receive x_t and x0' = G(x_{t+1}, t, z) if set: planes, aligned for floats,
+  // or 8-bit rows [S, S, C], as `pixel_format` says.
+  PixelFormat pixel_format = PixelFormat::kUint8;
+  uint8_t* image = nullptr;
+  uint8_t* preview = nullptr;
+  // Written by the step: x_t has an infinity or a NaN.
+  bool not_finite = false;
 };
 
 class Sampler {
@@ -40,12 +46,13 @@ class Sampler {
   explicit Sampler(int num_threads);
   ~Sampler();
 
-  // Blocks until every row is done. An image's bytes depend on (model, seed,
-  // image_index) alone, not on the batch or the number of threads. After an
-  // error the rows' x are unspecified.
+  // Blocks until every row is done. On processors with the same vector
+  // instructions an image's bytes depend on (model, seed, image_index) alone,
+  // not on the batch or the number of threads. After an error what the rows
+  // were to receive is unspecified.
   //   ResourceExhausted  out of memory
-  //   Internal           a value that is not finite, or LibTorch's error
-  absl::Status Step(const Model& model, absl::Span<const SamplerRow> rows);
+  //   Internal           LibTorch's error
+  absl::Status Step(const Model& model, absl::Span<SamplerRow> rows);
 
  private:
   class Threads;

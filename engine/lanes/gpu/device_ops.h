@@ -1,6 +1,6 @@
-// What a tensor lane needs of its device beyond LibTorch's operators. The CPU
-// version is plain calls in the same order, so that all logic above it is
-// tested on a machine without a GPU.
+// What a GPU lane needs of its device beyond LibTorch's operators. The CPU's
+// version, for the GPU step on the CPU, is plain calls in the same order, so
+// that all logic above it is tested on a machine without a GPU.
 #ifndef DDGAN_ENGINE_LANES_GPU_DEVICE_OPS_H_
 #define DDGAN_ENGINE_LANES_GPU_DEVICE_OPS_H_
 

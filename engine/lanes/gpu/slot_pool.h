@@ -8,27 +8,48 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/lanes/step_backend.h"
+
 namespace ddgan {
 
-// Grows by `slab` images when none is free, and never shrinks. Thread-
-// compatible.
+// Grows by `slab` images at a time, and never shrinks. Thread-compatible.
 class SlotPool {
  public:
   // Slots of `numel` floats on `device`.
   SlotPool(c10::Device device, int64_t numel, int64_t slab)
       : device_(device), numel_(numel), slab_(slab) {}
 
-  // The content is unspecified. Throws c10::OutOfMemoryError.
-  float* Take() {
-    if (free_.empty()) Grow();
-    float* slot = free_.back();
+  bool empty() const { return free_.empty(); }
+
+  // Adds free slots. Throws c10::OutOfMemoryError and has changed nothing then.
+  void Grow() {
+    const auto slots =
+        static_cast<ImageSlot>(slabs_.size()) * static_cast<ImageSlot>(slab_);
+    free_.reserve(static_cast<size_t>(slots + slab_));
+    slabs_.push_back(
+        at::empty({slab_, numel_}, at::dtype(at::kFloat).device(device_)));
+    for (auto i = static_cast<ImageSlot>(slab_); i-- > 0;) {
+      free_.push_back(slots + i);
+    }
+  }
+
+  // The pool is not empty. The content is unspecified.
+  ImageSlot Take() {
+    const ImageSlot slot = free_.back();
     free_.pop_back();
     return slot;
   }
 
-  // `slot` came from Take(); null is ignored. Needs no memory.
-  void Give(float* slot) {
-    if (slot != nullptr) free_.push_back(slot);
+  // `slot` came from Take(); kNoSlot is ignored. Needs no memory.
+  void Give(ImageSlot slot) noexcept {
+    if (slot != kNoSlot) free_.push_back(slot);
+  }
+
+  // The slot's memory on the device; null for kNoSlot.
+  float* At(ImageSlot slot) const {
+    if (slot == kNoSlot) return nullptr;
+    return slabs_[slot / slab_].mutable_data_ptr<float>() +
+           slot % slab_ * numel_;
   }
 
   int64_t bytes() const {
@@ -36,19 +57,11 @@ class SlotPool {
   }
 
  private:
-  void Grow() {
-    free_.reserve((slabs_.size() + 1) * static_cast<size_t>(slab_));
-    slabs_.push_back(
-        at::empty({slab_, numel_}, at::dtype(at::kFloat).device(device_)));
-    float* slots = slabs_.back().mutable_data_ptr<float>();
-    for (int64_t i = slab_; i-- > 0;) free_.push_back(slots + i * numel_);
-  }
-
   const c10::Device device_;
   const int64_t numel_;
   const int64_t slab_;
   std::vector<at::Tensor> slabs_;
-  std::vector<float*> free_;
+  std::vector<ImageSlot> free_;
 };
 
 }  // namespace ddgan

@@ -21,7 +21,7 @@ Checkpoint TinyCheckpoint() {
 TEST(LoadModelTest, KeepsTheWeightsInTheFormsThatItsLanesNeed) {
   const Checkpoint checkpoint = TinyCheckpoint();
   const auto cpu = LoadModel(checkpoint, ModelUse::kCpuLanes);
-  const auto tensor = LoadModel(checkpoint, ModelUse::kTensorLanes);
+  const auto tensor = LoadModel(checkpoint, ModelUse::kGpuLanes);
   const auto both = LoadModel(checkpoint, ModelUse::kAllLanes);
   ASSERT_TRUE(cpu.ok() && tensor.ok() && both.ok());
   EXPECT_EQ(cpu->model->identity(), checkpoint.identity);
@@ -40,7 +40,7 @@ TEST(LoadModelTest, NamesTheVersionWhoseWeightsDoNotFit) {
   Checkpoint checkpoint = TinyCheckpoint();
   checkpoint.config.model_config.z_emb_dim = 8;
   const absl::Status status =
-      LoadModel(checkpoint, ModelUse::kTensorLanes).status();
+      LoadModel(checkpoint, ModelUse::kGpuLanes).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message().substr(0, 8), "tiny/3: ");
 }

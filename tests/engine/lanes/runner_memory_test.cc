@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/lanes/image_batch_runner.h"
-#include "engine/lanes/tensor_batch_runner.h"
+#include "engine/lanes/cpu/cpu_lane_runner.h"
+#include "engine/lanes/gpu/gpu_lane_runner.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
 #include "tests/fakes/visible_parameters.h"
@@ -88,19 +88,19 @@ std::shared_ptr<const Model> TinyModel(int image_size) {
 }
 
 std::unique_ptr<BatchRunner> CpuRunner() {
-  ImageBatchRunnerOptions options;
+  CpuLaneRunnerOptions options;
   options.max_batch_size = 8;
   options.max_trajectories = 32;
-  return CreateImageBatchRunner(options).value();
+  return CreateCpuLaneRunner(options).value();
 }
 
-std::unique_ptr<BatchRunner> TensorRunner() {
-  TensorBatchRunnerOptions options;
+std::unique_ptr<BatchRunner> GpuRunner() {
+  GpuLaneRunnerOptions options;
   options.device = "cpu";
   options.pinned_batch = 4;
   options.max_batch_size = 8;
   options.max_trajectories = 32;
-  return CreateTensorBatchRunner(options).value();
+  return CreateGpuLaneRunner(options).value();
 }
 
 // Three images at different steps, which go on from call to call; each asks for
@@ -219,15 +219,15 @@ TEST(RunnerMemoryTest, AStepThatLacksMemoryHasMovedNoRow) {
   ExpectFailedStepsToChangeNothing(*CpuRunner(), *CpuRunner());
 }
 
-TEST(RunnerMemoryTest, AStepOnTensorsThatLacksMemoryHasMovedNoRow) {
-  ExpectFailedStepsToChangeNothing(*TensorRunner(), *TensorRunner());
+TEST(RunnerMemoryTest, AGpuStepThatLacksMemoryHasMovedNoRow) {
+  ExpectFailedStepsToChangeNothing(*GpuRunner(), *GpuRunner());
 }
 
 TEST(RunnerMemoryTest, ThreadsThatCannotBeStartedAreAnError) {
-  ImageBatchRunnerOptions options;
+  CpuLaneRunnerOptions options;
   options.threads = 4;
   threads_until_failure = 2;
-  const absl::Status status = CreateImageBatchRunner(options).status();
+  const absl::Status status = CreateCpuLaneRunner(options).status();
   threads_until_failure = -1;
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(status.message()), HasSubstr("cpu: "));

@@ -17,7 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/engine_core.h"
-#include "engine/lanes/image_batch_runner.h"
+#include "engine/lanes/cpu/cpu_lane_runner.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
 #include "tests/fakes/recording_observer.h"
@@ -110,10 +110,10 @@ ServableVersion SmallVersion(int64_t version) {
 }
 
 std::unique_ptr<BatchRunner> MakeRunner(int threads, int max_batch_size) {
-  ImageBatchRunnerOptions options;
+  CpuLaneRunnerOptions options;
   options.threads = threads;
   options.max_batch_size = max_batch_size;
-  return *CreateImageBatchRunner(options);
+  return *CreateCpuLaneRunner(options);
 }
 
 // What asks for an image: seed, index, and the guide's steps, 0 for none.

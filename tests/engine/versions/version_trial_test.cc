@@ -103,5 +103,54 @@ TEST(CanaryRunTest, AFailedStepLeavesNothingBehind) {
   EXPECT_EQ(script.kept_trajectories(), 0);
 }
 
+// The last row of a batch is not finite from the second step on.
+class NotFiniteRunner : public BatchRunner {
+ public:
+  explicit NotFiniteRunner(BatchRunner* next) : next_(next) {}
+
+  absl::StatusOr<StepOutcome*> RunStep(
+      const std::shared_ptr<const Model>& model,
+      absl::Span<const StepRow> rows) override {
+    absl::StatusOr<StepOutcome*> outcome = next_->RunStep(model, rows);
+    if (++steps_ > 1) (*outcome)->not_finite.push_back(rows.size() - 1);
+    return outcome;
+  }
+  void Forget(absl::Span<const TrajectoryId> ids) override {
+    next_->Forget(ids);
+  }
+
+ private:
+  BatchRunner* const next_;
+  int steps_ = 0;
+};
+
+TEST(WarmUpTest, OutputThatIsNotFiniteIsAFailure) {
+  RunnerScript script;
+  ScriptedBatchRunner scripted(&script);
+  NotFiniteRunner runner(&scripted);
+  const ServableVersion version = MakeServableVersion("digits", 1, 3);
+  EXPECT_EQ(WarmUp(version, {5}).RunAll(runner),
+            absl::InternalError("warm-up with a batch of 5 failed at step 1: "
+                                "the output of seed 0, index 4 is not finite"));
+  EXPECT_EQ(script.kept_trajectories(), 0);
+}
+
+TEST(CanaryRunTest, OutputThatIsNotFiniteIsAFailure) {
+  RunnerScript script;
+  ScriptedBatchRunner scripted(&script);
+  NotFiniteRunner runner(&scripted);
+  const ServableVersion version = MakeServableVersion("digits", 1, 2);
+  CanaryRun run(version, 8);
+  ASSERT_TRUE(run.RunNext(runner).ok());
+  const absl::Status status = run.RunNext(runner).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(
+                  ::testing::HasSubstr("canary with a batch of 2 failed at "
+                                       "step 0"),
+                  ::testing::HasSubstr("index 1 is not finite")));
+  EXPECT_EQ(script.kept_trajectories(), 0);
+}
+
 }  // namespace
 }  // namespace ddgan

@@ -1,4 +1,4 @@
-#include "engine/lanes/gpu/pinned_step.h"
+#include "engine/lanes/gpu/recorded_step.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -22,6 +22,20 @@ StepMemory FirstRows(StepMemory memory, int64_t count) {
 }
 
 }  // namespace
+
+DeviceRow DrawnRow(const NoiseSchedule& schedule, uint64_t seed,
+                   uint32_t image_index, int t) {
+  return {seed,
+          image_index,
+          t,
+          /*from=*/nullptr,
+          /*from_scale=*/0,
+          /*noise_scale=*/1,
+          schedule.c1[t],
+          schedule.c2[t],
+          schedule.stddev[t],
+          /*to=*/nullptr};
+}
 
 StepMemory::StepMemory(ImageShape shape, int64_t nz, int64_t row_count,
                        c10::Device device) {
@@ -51,10 +65,10 @@ int64_t StepMemory::bytes() const {
   return bytes;
 }
 
-PinnedStep::PinnedStep(const TensorModel& model, Convolutions& convolutions,
-                       Precision precision, int64_t rows,
-                       const StepMemory& memory, const PinnedStep* neighbour,
-                       DeviceOps& ops)
+RecordedStep::RecordedStep(const GpuGenerator& model,
+                           Convolutions& convolutions, Precision precision,
+                           int64_t rows, const StepMemory& memory,
+                           const RecordedStep* neighbour, DeviceOps& ops)
     : ops_(ops),
       model_(model),
       convolutions_(convolutions),
@@ -78,14 +92,14 @@ PinnedStep::PinnedStep(const TensorModel& model, Convolutions& convolutions,
       [this] { RunOnce(); });
 }
 
-void PinnedStep::Enqueue(const at::Tensor& rows) {
+void RecordedStep::Enqueue(const at::Tensor& rows) {
   memory_.rows.copy_(rows, /*non_blocking=*/true);
   recording_->Replay();
 }
 
 // Both pictures are always made into 8 bit: that costs less than a second
 // recording for the steps that need it.
-void PinnedStep::RunOnce() {
+void RecordedStep::RunOnce() {
   ops_.StartRows(buffers_);
   memory_.x0.copy_(
       model_.Run(memory_.x_next, memory_.t, memory_.z, convolutions_));

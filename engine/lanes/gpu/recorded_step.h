@@ -1,21 +1,28 @@
-// One denoising step of one model for batches of exactly P rows: from
+// One denoising step of one model for batches of exactly N rows: from
 // DeviceRows to x_t, x0' and their pixels, in memory that is allocated once and
 // recorded once (a CUDA graph).
-#ifndef DDGAN_ENGINE_LANES_GPU_PINNED_STEP_H_
-#define DDGAN_ENGINE_LANES_GPU_PINNED_STEP_H_
+#ifndef DDGAN_ENGINE_LANES_GPU_RECORDED_STEP_H_
+#define DDGAN_ENGINE_LANES_GPU_RECORDED_STEP_H_
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <memory>
 
+#include "engine/api/generation.h"
 #include "engine/api/precision.h"
+#include "engine/diffusion/noise_schedule.h"
 #include "engine/lanes/gpu/device_ops.h"
 #include "engine/lanes/gpu/row_kernels.h"
 #include "engine/model/convolutions.h"
-#include "engine/model/tensor_model.h"
+#include "engine/model/gpu_generator.h"
 
 namespace ddgan {
+
+// The row of a trajectory that starts at step t from noise alone, and whose x_t
+// nobody keeps.
+DeviceRow DrawnRow(const NoiseSchedule& schedule, uint64_t seed,
+                   uint32_t image_index, int t);
 
 // What a step reads and leaves, on the device, for up to `rows` rows. Steps of
 // several shapes use the same: each its first rows.
@@ -38,37 +45,37 @@ struct StepMemory {
 };
 
 // Thread-compatible: one lane's. Throws what LibTorch throws.
-class PinnedStep {
+class RecordedStep {
  public:
-  // Records the step; may block on the device. `rows` is P, at most the
+  // Records the step; may block on the device. `rows` is N, at most the
   // memory's. All but `neighbour` (DeviceOps::Record) outlive this. Only inside
   // ops.Run.
-  PinnedStep(const TensorModel& model, Convolutions& convolutions,
-             Precision precision, int64_t rows, const StepMemory& memory,
-             const PinnedStep* neighbour, DeviceOps& ops);
+  RecordedStep(const GpuGenerator& model, Convolutions& convolutions,
+               Precision precision, int64_t rows, const StepMemory& memory,
+               const RecordedStep* neighbour, DeviceOps& ops);
 
-  PinnedStep(const PinnedStep&) = delete;
-  PinnedStep& operator=(const PinnedStep&) = delete;
+  RecordedStep(const RecordedStep&) = delete;
+  RecordedStep& operator=(const RecordedStep&) = delete;
 
-  // Enqueues the step for `rows`, P DeviceRows as uint8 in host memory that
+  // Enqueues the step for `rows`, N DeviceRows as uint8 in host memory that
   // must stay until the device is done. Leaves its results in the memory's
-  // first P rows until the next step of any shape. Only inside ops.Run.
+  // first N rows until the next step of any shape. Only inside ops.Run.
   void Enqueue(const at::Tensor& rows);
 
-  int64_t rows() const { return rows_; }  // P
+  int64_t rows() const { return rows_; }  // N
 
  private:
   void RunOnce();
 
   DeviceOps& ops_;
-  const TensorModel& model_;
+  const GpuGenerator& model_;
   Convolutions& convolutions_;
   const int64_t rows_;
-  const StepMemory memory_;  // The first P rows of it.
+  const StepMemory memory_;  // The first N rows of it.
   RowBuffers buffers_;
   std::unique_ptr<DeviceOps::Recording> recording_;
 };
 
 }  // namespace ddgan
 
-#endif  // DDGAN_ENGINE_LANES_GPU_PINNED_STEP_H_
+#endif  // DDGAN_ENGINE_LANES_GPU_RECORDED_STEP_H_

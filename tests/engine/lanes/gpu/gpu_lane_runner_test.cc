@@ -1,6 +1,6 @@
-// A lane on tensors, on the CPU and where there is one on a GPU: images must
-// not depend on who else is in a batch, and must be those of the CPU lane.
-#include "engine/lanes/tensor_batch_runner.h"
+// A GPU lane, its step on the CPU and where there is one on a GPU: images must
+// not depend on who else is in a batch, and must be those of a CPU lane.
+#include "engine/lanes/gpu/gpu_lane_runner.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -22,9 +22,10 @@
 
 #include "engine/base/cuda_devices.h"
 #include "engine/diffusion/philox.h"
-#include "engine/lanes/gpu/device_batch_runner.h"
+#include "engine/lanes/cpu/cpu_lane_runner.h"
 #include "engine/lanes/gpu/device_ops.h"
-#include "engine/lanes/image_batch_runner.h"
+#include "engine/lanes/gpu/gpu_step_backend.h"
+#include "engine/lanes/lane_runner.h"
 #include "engine/model/convolutions.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
@@ -179,7 +180,7 @@ Planes Picture(size_t numel) {
   return picture;
 }
 
-class TensorBatchRunnerTest : public testing::TestWithParam<const char*> {
+class GpuLaneRunnerTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (std::string(GetParam()) != "cpu" && CudaDeviceCount() == 0) {
@@ -187,8 +188,8 @@ class TensorBatchRunnerTest : public testing::TestWithParam<const char*> {
     }
   }
 
-  static TensorBatchRunnerOptions Options(int pinned_batch) {
-    TensorBatchRunnerOptions options;
+  static GpuLaneRunnerOptions Options(int pinned_batch) {
+    GpuLaneRunnerOptions options;
     options.device = GetParam();
     options.pinned_batch = pinned_batch;
     options.max_batch_size = 64;
@@ -198,15 +199,15 @@ class TensorBatchRunnerTest : public testing::TestWithParam<const char*> {
 
   static std::unique_ptr<BatchRunner> Runner(int pinned_batch) {
     absl::StatusOr<std::unique_ptr<BatchRunner>> runner =
-        CreateTensorBatchRunner(Options(pinned_batch));
+        CreateGpuLaneRunner(Options(pinned_batch));
     EXPECT_TRUE(runner.ok()) << runner.status();
     return *std::move(runner);
   }
 };
 
-TEST_P(TensorBatchRunnerTest, PixelsAreThoseOfTheCpuLane) {
-  ImageBatchRunnerOptions cpu_options;
-  const std::unique_ptr<BatchRunner> cpu = *CreateImageBatchRunner(cpu_options);
+TEST_P(GpuLaneRunnerTest, PixelsAreThoseOfTheCpuLane) {
+  CpuLaneRunnerOptions cpu_options;
+  const std::unique_ptr<BatchRunner> cpu = *CreateCpuLaneRunner(cpu_options);
   const std::unique_ptr<BatchRunner> runner = Runner(3);
   for (const auto& model : {TinyModel(3), GoldenModel("gen_small"),
                             GoldenModel("gen_tiny_none_none"),
@@ -233,11 +234,11 @@ TEST_P(TensorBatchRunnerTest, PixelsAreThoseOfTheCpuLane) {
 // In 200 random schedules an image takes its steps in batches of 1 to
 // `largest_batch` rows, at any position, among rows at any step, some of them
 // new, some guided, some with previews.
-void ExpectBytesDoNotDependOnTheBatch(const TensorBatchRunnerOptions& options,
+void ExpectBytesDoNotDependOnTheBatch(const GpuLaneRunnerOptions& options,
                                       int largest_batch) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   absl::StatusOr<std::unique_ptr<BatchRunner>> created =
-      CreateTensorBatchRunner(options);
+      CreateGpuLaneRunner(options);
   ASSERT_TRUE(created.ok()) << created.status();
   const std::unique_ptr<BatchRunner> runner = *std::move(created);
   const Planes picture = Picture(kTinyNumel);
@@ -298,7 +299,7 @@ void ExpectBytesDoNotDependOnTheBatch(const TensorBatchRunnerOptions& options,
   }
 }
 
-TEST_P(TensorBatchRunnerTest, BytesDoNotDependOnTheBatch) {
+TEST_P(GpuLaneRunnerTest, BytesDoNotDependOnTheBatch) {
   if (std::string(GetParam()) == "cpu") {
     ExpectBytesDoNotDependOnTheBatch(Options(4), 12);
     return;
@@ -308,14 +309,14 @@ TEST_P(TensorBatchRunnerTest, BytesDoNotDependOnTheBatch) {
     for (const int pinned_batch : {4, 16}) {
       SCOPED_TRACE(testing::Message() << static_cast<int>(precision)
                                       << " pinned " << pinned_batch);
-      TensorBatchRunnerOptions options = Options(pinned_batch);
+      GpuLaneRunnerOptions options = Options(pinned_batch);
       options.precision = precision;
       ExpectBytesDoNotDependOnTheBatch(options, 64);
     }
   }
 }
 
-TEST_P(TensorBatchRunnerTest, AGuidedTrajectoryFollowsTheFormulas) {
+TEST_P(GpuLaneRunnerTest, AGuidedTrajectoryFollowsTheFormulas) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const Reference reference(*model);
   const std::unique_ptr<BatchRunner> runner = Runner(2);
@@ -333,7 +334,7 @@ TEST_P(TensorBatchRunnerTest, AGuidedTrajectoryFollowsTheFormulas) {
   }
 }
 
-TEST_P(TensorBatchRunnerTest, PreviewsAreTheGeneratorsOutput) {
+TEST_P(GpuLaneRunnerTest, PreviewsAreTheGeneratorsOutput) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const Reference reference(*model);
   const std::unique_ptr<BatchRunner> runner = Runner(2);
@@ -372,7 +373,7 @@ TEST_P(TensorBatchRunnerTest, PreviewsAreTheGeneratorsOutput) {
   }
 }
 
-TEST_P(TensorBatchRunnerTest, AFailedStepMovesNoRow) {
+TEST_P(GpuLaneRunnerTest, AFailedStepMovesNoRow) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(2);
   const Pixels expected = Alone(*runner, model, Row(0, 5, 0, 3));
@@ -382,21 +383,6 @@ TEST_P(TensorBatchRunnerTest, AFailedStepMovesNoRow) {
   // A row that was never started: the batch is refused as a whole.
   const StepRow unknown[] = {Row(1, 5, 0, 2), Row(2, 5, 1, 2)};
   EXPECT_EQ(runner->RunStep(model, unknown).status().code(),
-            absl::StatusCode::kInternal);
-  // A row that fails on the device, after every row was computed.
-  const Planes broken(kTinyNumel, std::numeric_limits<float>::quiet_NaN());
-  StepRow failing[] = {Row(1, 5, 0, 2), Row(2, 6, 1, 2), Row(3, 7, 9, 2)};
-  const Planes picture = Picture(kTinyNumel);
-  failing[1].guide = picture.data();
-  failing[2].guide = broken.data();
-  const absl::Status status = runner->RunStep(model, failing).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("tiny/1: the generator's output is not finite at seed "
-                        "7, index 9, step 2"));
-  // Neither of the other two has started.
-  const StepRow not_started = Row(2, 6, 1, 1);
-  EXPECT_EQ(runner->RunStep(model, {&not_started, 1}).status().code(),
             absl::StatusCode::kInternal);
 
   Pixels pixels;
@@ -408,20 +394,61 @@ TEST_P(TensorBatchRunnerTest, AFailedStepMovesNoRow) {
   EXPECT_EQ(pixels, expected);
 }
 
-TEST_P(TensorBatchRunnerTest, WeightsThatAreNotFiniteAreAnError) {
+// Rows of which two begin with guides that are no pictures: their x_t become
+// NaN. One of them is the last, which padding computes again.
+TEST_P(GpuLaneRunnerTest, RowsThatAreNotFiniteEndAndTheOthersKeepTheirBytes) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(4);
+  const Planes broken(kTinyNumel, std::numeric_limits<float>::quiet_NaN());
+  const Planes picture = Picture(kTinyNumel);
+  const Pixels drawn = Alone(*runner, model, Row(0, 5, 1, 3));
+  const Pixels guided = Alone(*runner, model, Row(0, 6, 2, 2), &picture);
+
+  const StepRow first = Row(1, 5, 1, 3);
+  ASSERT_TRUE(runner->RunStep(model, {&first, 1}).ok());
+  StepRow rows[] = {Row(7, 7, 9, 2), Row(1, 5, 1, 2), Row(2, 6, 2, 2),
+                    Row(8, 7, 10, 2), Row(9, 7, 11, 0)};
+  rows[0].guide = broken.data();
+  rows[2].guide = picture.data();
+  rows[3].guide = picture.data();
+  rows[4].guide = broken.data();
+  for (StepRow& row : rows) row.preview = row.step > 0;
+  absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, rows);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_THAT((*outcome)->not_finite, ElementsAre(0, 4));
+  EXPECT_THAT((*outcome)->finished, IsEmpty());
+  ASSERT_THAT((*outcome)->previews, SizeIs(3));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ((*outcome)->previews[i].row, i + 1);
+
+  // They are forgotten.
+  const StepRow ended = Row(7, 7, 9, 1);
+  EXPECT_EQ(runner->RunStep(model, {&ended, 1}).status().code(),
+            absl::StatusCode::kInternal);
+  for (int step = 1; step >= 0; --step) {
+    const StepRow others[] = {Row(1, 5, 1, step), Row(2, 6, 2, step)};
+    outcome = runner->RunStep(model, others);
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    EXPECT_THAT((*outcome)->not_finite, IsEmpty());
+  }
+  ASSERT_THAT((*outcome)->finished, SizeIs(2));
+  EXPECT_EQ(Bytes((*outcome)->finished[0].pixels), drawn);
+  EXPECT_EQ(Bytes((*outcome)->finished[1].pixels), guided);
+}
+
+TEST_P(GpuLaneRunnerTest, WeightsThatAreNotFiniteEndEveryRow) {
   Parameters parameters = TinyParameters(1);
   parameters.back().fill_(std::numeric_limits<float>::quiet_NaN());
   const auto model = std::make_shared<const Model>(
       ModelIdentity{"broken", 4, ""}, Generator(SmallRgbConfig(), parameters),
-      ModelUse::kTensorLanes);
-  const StepRow row = Row(1, 5, 2, 3);
-  EXPECT_THAT(
-      std::string(Runner(2)->RunStep(model, {&row, 1}).status().message()),
-      HasSubstr("broken/4: the generator's output is not finite at seed 5, "
-                "index 2, step 3"));
+      ModelUse::kGpuLanes);
+  const StepRow rows[] = {Row(1, 5, 2, 3), Row(2, 5, 3, 3)};
+  const std::unique_ptr<BatchRunner> runner = Runner(2);
+  const absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, rows);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_THAT((*outcome)->not_finite, ElementsAre(0, 1));
 }
 
-TEST_P(TensorBatchRunnerTest, AStartedTrajectoryMayStartAgain) {
+TEST_P(GpuLaneRunnerTest, AStartedTrajectoryMayStartAgain) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(2);
   const StepRow begun = Row(1'000'000, 5, 0, 3);  // The id that Alone uses.
@@ -430,11 +457,11 @@ TEST_P(TensorBatchRunnerTest, AStartedTrajectoryMayStartAgain) {
   EXPECT_EQ(again, Alone(*Runner(2), model, Row(0, 5, 0, 3)));
 }
 
-TEST_P(TensorBatchRunnerTest, ForgetMakesRoomAndMemoryDoesNotGrow) {
-  TensorBatchRunnerOptions options = Options(2);
+TEST_P(GpuLaneRunnerTest, ForgetMakesRoomAndMemoryDoesNotGrow) {
+  GpuLaneRunnerOptions options = Options(2);
   options.max_batch_size = 4;
   options.max_trajectories = 4;
-  const std::unique_ptr<BatchRunner> runner = *CreateTensorBatchRunner(options);
+  const std::unique_ptr<BatchRunner> runner = *CreateGpuLaneRunner(options);
   const std::shared_ptr<const Model> model = TinyModel(3);
   std::vector<StepRow> rows;
   for (TrajectoryId id = 0; id < 4; ++id) {
@@ -459,7 +486,7 @@ TEST_P(TensorBatchRunnerTest, ForgetMakesRoomAndMemoryDoesNotGrow) {
   }
 }
 
-TEST_P(TensorBatchRunnerTest, FreesAModelThatNobodyHolds) {
+TEST_P(GpuLaneRunnerTest, FreesAModelThatNobodyHolds) {
   const std::unique_ptr<BatchRunner> runner = Runner(2);
   std::shared_ptr<const Model> old_model = TinyModel(3);
   const std::shared_ptr<const Model> new_model = TinyModel(4);
@@ -477,7 +504,7 @@ TEST_P(TensorBatchRunnerTest, FreesAModelThatNobodyHolds) {
   EXPECT_LT(one, both * 2 / 3);
 }
 
-TEST_P(TensorBatchRunnerTest, RefusesAModelWithoutPlainWeights) {
+TEST_P(GpuLaneRunnerTest, RefusesAModelWithoutPlainWeights) {
   const std::shared_ptr<const Model> model = TinyModel(3, ModelUse::kCpuLanes);
   const StepRow row = Row(1, 5, 0, 3);
   EXPECT_THAT(
@@ -485,12 +512,12 @@ TEST_P(TensorBatchRunnerTest, RefusesAModelWithoutPlainWeights) {
       HasSubstr("tiny/1 was loaded for CPU lanes only"));
 }
 
-TEST_P(TensorBatchRunnerTest, Bfloat16IsCloseAndEqualInEveryBatch) {
+TEST_P(GpuLaneRunnerTest, Bfloat16IsCloseAndEqualInEveryBatch) {
   const std::shared_ptr<const Model> model = TinyModel(3);
-  TensorBatchRunnerOptions options = Options(4);
-  const std::unique_ptr<BatchRunner> wide = *CreateTensorBatchRunner(options);
+  GpuLaneRunnerOptions options = Options(4);
+  const std::unique_ptr<BatchRunner> wide = *CreateGpuLaneRunner(options);
   options.precision = Precision::kBfloat16;
-  const std::unique_ptr<BatchRunner> narrow = *CreateTensorBatchRunner(options);
+  const std::unique_ptr<BatchRunner> narrow = *CreateGpuLaneRunner(options);
   const Pixels alone = Alone(*narrow, model, Row(0, 5, 1, 3));
   const Planes exact = ToPlanes(Alone(*wide, model, Row(0, 5, 1, 3)));
   const float difference = LargestDifference(ToPlanes(alone), exact);
@@ -511,9 +538,8 @@ TEST_P(TensorBatchRunnerTest, Bfloat16IsCloseAndEqualInEveryBatch) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, TensorBatchRunnerTest, testing::Values("cpu"));
-INSTANTIATE_TEST_SUITE_P(Cuda, TensorBatchRunnerTest,
-                         testing::Values("cuda:0"));
+INSTANTIATE_TEST_SUITE_P(Cpu, GpuLaneRunnerTest, testing::Values("cpu"));
+INSTANTIATE_TEST_SUITE_P(Cuda, GpuLaneRunnerTest, testing::Values("cuda:0"));
 
 // The CPU, but convolutions of `odd_batch` images are off in the last digit, as
 // another order of summation would make them, and those of `refused_batch` do
@@ -590,15 +616,17 @@ class BatchShapesTest : public testing::Test {
   // Everything costs the same here, so that one shape is best for any batch.
   std::unique_ptr<BatchRunner> Runner(int64_t odd_batch,
                                       int64_t refused_batch) {
-    TensorBatchRunnerOptions options;
+    GpuLaneRunnerOptions options;
     options.pinned_batch = 8;
     options.max_batch_size = 16;
     options.max_trajectories = 64;
     options.on_notice = [this](const std::string& notice) {
       notices_.push_back(notice);
     };
-    return NewDeviceBatchRunner(
-        options, std::make_unique<OddOps>(odd_batch, refused_batch, &batches_));
+    return NewLaneRunner(
+        {options.max_batch_size, options.max_trajectories},
+        NewGpuStepBackend(options, std::make_unique<OddOps>(
+                                       odd_batch, refused_batch, &batches_)));
   }
 
   // The sizes in which a step of `size` rows is computed, once its shapes are
@@ -667,23 +695,23 @@ TEST_F(BatchShapesTest, APinnedShapeThatDoesNotRunIsAnError) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("no kernel"));
 }
 
-TEST(CreateTensorBatchRunnerTest, NamesTheOptionThatIsOutOfRange) {
-  TensorBatchRunnerOptions options;
+TEST(CreateGpuLaneRunnerTest, NamesTheOptionThatIsOutOfRange) {
+  GpuLaneRunnerOptions options;
   options.device = "cpu";
   options.pinned_batch = 0;
   EXPECT_EQ(
-      CreateTensorBatchRunner(options).status(),
+      CreateGpuLaneRunner(options).status(),
       absl::InvalidArgumentError("pinned_batch is 0, must be in [1, 256]"));
   options = {};
   for (const char* device : {"tpu:0", "cuda", "cuda:", "cuda:-1", "cuda:x"}) {
     options.device = device;
-    EXPECT_EQ(CreateTensorBatchRunner(options).status().code(),
+    EXPECT_EQ(CreateGpuLaneRunner(options).status().code(),
               absl::StatusCode::kInvalidArgument)
         << device;
   }
   options.device = "cpu";
   options.precision = Precision::kTf32;
-  EXPECT_EQ(CreateTensorBatchRunner(options).status().code(),
+  EXPECT_EQ(CreateGpuLaneRunner(options).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

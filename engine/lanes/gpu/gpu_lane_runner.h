@@ -1,6 +1,5 @@
-// A BatchRunner on LibTorch tensors of one device, for GPUs: keeps the images
-// in flight of one lane on the device and steps them in batches of a few
-// recorded shapes. No LibTorch in this header.
+// A lane on a GPU: keeps the images in flight on the device and steps them in
+// batches of a few recorded shapes. No LibTorch in this header.
 //
 // Shapes: a step computes exactly 1, 4, 16, ... or P rows, P = `pinned_batch`;
 // a batch of n rows runs as the shapes that measured cheapest, the last one
@@ -12,20 +11,18 @@
 // it has made up to 64 images at every step in the bytes of the pinned one. One
 // that fails is reported (on_notice), and its rows run as others. That is how
 // an image's bytes stay independent of its company. P is part of what an image
-// depends on: lanes of another P, precision or kind of device agree to float
-// rounding only.
+// depends on: lanes of another P, precision, kind of GPU or version of cuDNN
+// agree to float rounding only.
 //
 // On a GPU each shape is a CUDA graph per model, recorded when a batch first
 // calls for it; after that nothing is allocated on the device for a step,
-// except memory for more images in flight than ever before. All of a model's
-// memory goes when nobody holds the Model any more, at the next call to this
-// runner.
+// except memory for more images in flight than ever before.
 //
-// On "cpu" the same steps are plain calls on one thread, that which created the
-// runner. It is the twin that the tests run, not a way to serve on a CPU: that
-// is ImageBatchRunner.
-#ifndef DDGAN_ENGINE_LANES_TENSOR_BATCH_RUNNER_H_
-#define DDGAN_ENGINE_LANES_TENSOR_BATCH_RUNNER_H_
+// With the device "cpu" the same steps are plain calls on one thread, that
+// which created the runner: the GPU step on the CPU, which tests run. It is no
+// way to serve on a CPU: that is cpu/cpu_lane_runner.h.
+#ifndef DDGAN_ENGINE_LANES_GPU_GPU_LANE_RUNNER_H_
+#define DDGAN_ENGINE_LANES_GPU_GPU_LANE_RUNNER_H_
 
 #include <functional>
 #include <memory>
@@ -37,7 +34,7 @@
 
 namespace ddgan {
 
-struct TensorBatchRunnerOptions {
+struct GpuLaneRunnerOptions {
   std::string device = "cuda:0";  // "cuda:N", or "cpu" for tests.
   // "cpu" has no kTf32.
   Precision precision = Precision::kFloat32;
@@ -53,15 +50,15 @@ struct TensorBatchRunnerOptions {
   std::function<void(const std::string&)> on_notice;
 };
 
-// Models must have been loaded for tensor lanes (engine/model/model_use.h);
+// Models must have been loaded for GPU lanes (engine/model/model_use.h);
 // others are an Internal error of RunStep.
 //   InvalidArgument     an option out of its range
 //   Unimplemented       a GPU, but this build has no CUDA
 //   FailedPrecondition  there is no such GPU
 //   Internal            the GPU or LibTorch failed
-absl::StatusOr<std::unique_ptr<BatchRunner>> CreateTensorBatchRunner(
-    const TensorBatchRunnerOptions& options);
+absl::StatusOr<std::unique_ptr<BatchRunner>> CreateGpuLaneRunner(
+    const GpuLaneRunnerOptions& options);
 
 }  // namespace ddgan
 
-#endif  // DDGAN_ENGINE_LANES_TENSOR_BATCH_RUNNER_H_
+#endif  // DDGAN_ENGINE_LANES_GPU_GPU_LANE_RUNNER_H_

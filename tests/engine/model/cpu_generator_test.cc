@@ -1,5 +1,5 @@
 // The serving form of the generator against the reference's values.
-#include "engine/model/prepared_generator.h"
+#include "engine/model/cpu_generator.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -19,9 +19,9 @@ namespace {
 using golden::Fixture;
 using golden::MaxAbsDifference;
 
-class PreparedGeneratorGoldenTest : public testing::TestWithParam<const char*> {
+class CpuGeneratorGoldenTest : public testing::TestWithParam<const char*> {
  protected:
-  PreparedGeneratorGoldenTest()
+  CpuGeneratorGoldenTest()
       : fixture_(GetParam()),
         config_(golden::ToModelConfig(fixture_.Metadata("config"))),
         generator_(Generator(
@@ -46,17 +46,17 @@ class PreparedGeneratorGoldenTest : public testing::TestWithParam<const char*> {
 
   const Fixture fixture_;
   const ModelConfig config_;
-  const PreparedGenerator generator_;
+  const CpuGenerator generator_;
 };
 
-TEST_P(PreparedGeneratorGoldenTest, MatchesImages) {
+TEST_P(CpuGeneratorGoldenTest, MatchesImages) {
   EXPECT_LT(MaxAbsDifference(
                 Run(fixture_["in.x"], fixture_["in.t"], fixture_["in.z"]),
                 fixture_["out.y"]),
             2e-5);
 }
 
-TEST_P(PreparedGeneratorGoldenTest, GivesEqualBytesAgain) {
+TEST_P(CpuGeneratorGoldenTest, GivesEqualBytesAgain) {
   const at::Tensor first =
       Run(fixture_["in.x"], fixture_["in.t"], fixture_["in.z"]);
   for (int repeat = 0; repeat < 5; ++repeat) {
@@ -66,14 +66,14 @@ TEST_P(PreparedGeneratorGoldenTest, GivesEqualBytesAgain) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, PreparedGeneratorGoldenTest,
+INSTANTIATE_TEST_SUITE_P(Fixtures, CpuGeneratorGoldenTest,
                          testing::Values("gen_small", "gen_tiny_none_none",
                                          "gen_tiny_outskip_inskip"));
 
 // The reference's own sampling run, its noise included.
-class PreparedGeneratorChainTest : public PreparedGeneratorGoldenTest {};
+class CpuGeneratorChainTest : public CpuGeneratorGoldenTest {};
 
-TEST_P(PreparedGeneratorChainTest, FourStepChainMatches) {
+TEST_P(CpuGeneratorChainTest, FourStepChainMatches) {
   const NoiseSchedule schedule = ComputeNoiseSchedule(ProcessOf(config_));
   at::Tensor x = fixture_["chain.x_T"];
   for (int t = 3; t >= 0; --t) {
@@ -86,7 +86,7 @@ TEST_P(PreparedGeneratorChainTest, FourStepChainMatches) {
   EXPECT_LT(MaxAbsDifference(x, fixture_["chain.out"]), 2e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, PreparedGeneratorChainTest,
+INSTANTIATE_TEST_SUITE_P(Fixtures, CpuGeneratorChainTest,
                          testing::Values("gen_small"));
 
 }  // namespace

@@ -1,13 +1,13 @@
-// How many CIFAR-10 images per second does one tensor lane make, by batch,
+// How many CIFAR-10 images per second does one GPU lane make, by batch,
 // pinned shape and number format? Weights are random.
-// Run: build/cuda/tests/benchmark/tensor_runner_benchmark
+// Run: build/cuda/tests/benchmark/gpu_lane_benchmark
 //      --benchmark_filter=pinned:16/  for one pinned shape
 //
 // Every iteration takes `batch` images through all 4 steps. Runs on cuda:0, or
-// where there is no GPU on the CPU twin, in small batches and float32. The
-// first lines name the device. `device_ms` is the device's own time per step of
-// the batch: what is left of the wall time is the host's. `warm_up_s` is
-// the first batch's time: it records and checks the shapes that no smaller
+// where there is none the GPU step on the CPU, in small batches and float32.
+// The first lines name the device. `device_ms` is the device's own time per
+// step of the batch: what is left of the wall time is the host's. `warm_up_s`
+// is the first batch's time: it records and checks the shapes that no smaller
 // batch called for. A label names shapes that are not used, and why.
 #include <benchmark/benchmark.h>
 
@@ -23,7 +23,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "engine/base/cuda_devices.h"
-#include "engine/lanes/tensor_batch_runner.h"
+#include "engine/lanes/gpu/gpu_lane_runner.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
 
@@ -35,7 +35,7 @@ std::shared_ptr<const Model> CifarModel() {
       ModelIdentity{"cifar10", 1, ""},
       Generator(ModelConfig(),
                 InitialParameters(PlanGenerator(ModelConfig()).parameters, 1)),
-      ModelUse::kTensorLanes);
+      ModelUse::kGpuLanes);
   return model;
 }
 
@@ -67,7 +67,7 @@ absl::StatusOr<Lane*> LaneOf(const std::string& device, Precision precision,
   static auto& lanes = *new std::map<std::pair<Precision, int>, Lane>();
   Lane& lane = lanes[{precision, pinned_batch}];
   if (lane.runner != nullptr) return &lane;
-  TensorBatchRunnerOptions options;
+  GpuLaneRunnerOptions options;
   options.device = device;
   options.precision = precision;
   options.max_batch_size = 256;
@@ -76,7 +76,7 @@ absl::StatusOr<Lane*> LaneOf(const std::string& device, Precision precision,
     lane.notices.push_back(notice);
   };
   absl::StatusOr<std::unique_ptr<BatchRunner>> runner =
-      CreateTensorBatchRunner(options);
+      CreateGpuLaneRunner(options);
   if (!runner.ok()) return runner.status();
   lane.runner = *std::move(runner);
   return &lane;
@@ -140,7 +140,8 @@ void Register(const std::string& device, const std::string& name,
 
 void RegisterAll() {
   if (CudaDeviceCount() == 0) {
-    benchmark::AddCustomContext("device", "cpu (the twin, not how CPUs serve)");
+    benchmark::AddCustomContext("device",
+                                "cpu (the GPU step, not how CPUs serve)");
     Register("cpu", "float32", Precision::kFloat32, {1, 4}, {4});
     return;
   }

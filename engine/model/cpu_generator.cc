@@ -1,4 +1,4 @@
-#include "engine/model/prepared_generator.h"
+#include "engine/model/cpu_generator.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -53,7 +53,7 @@ at::Tensor EmptyImage(int64_t channels, int64_t height, int64_t width) {
 
 }  // namespace
 
-PreparedGenerator::PreparedGenerator(const Generator& generator)
+CpuGenerator::CpuGenerator(const Generator& generator)
     : config_(generator.config()),
       plan_(generator.plan()),
       fir_(config_.fir_kernel) {
@@ -80,7 +80,7 @@ PreparedGenerator::PreparedGenerator(const Generator& generator)
 }
 
 // Scale and shift of every adaptive norm for one latent.
-at::Tensor PreparedGenerator::Styles(const float* z) const {
+at::Tensor CpuGenerator::Styles(const float* z) const {
   const at::Tensor latent =
       at::from_blob(const_cast<float*>(z), {1, config_.nz}, at::kFloat);
   const at::Tensor style = MapLatent(latent, weights_.latent_parameters);
@@ -88,9 +88,9 @@ at::Tensor PreparedGenerator::Styles(const float* z) const {
                    style.view({-1}));
 }
 
-class PreparedGenerator::Modules : public TensorModules {
+class CpuGenerator::Modules : public TensorModules {
  public:
-  Modules(const PreparedGenerator& generator, const float* styles, int t)
+  Modules(const CpuGenerator& generator, const float* styles, int t)
       : TensorModules(generator.fir_),
         generator_(generator),
         styles_(styles),
@@ -180,13 +180,12 @@ class PreparedGenerator::Modules : public TensorModules {
     return a;
   }
 
-  const PreparedGenerator& generator_;
+  const CpuGenerator& generator_;
   const float* styles_;
   const int t_;
 };
 
-void PreparedGenerator::Run(const float* x, int t, const float* z,
-                            float* x0) const {
+void CpuGenerator::Run(const float* x, int t, const float* z, float* x0) const {
   const c10::NoGradGuard no_grad;
   const int64_t size = config_.image_size, channels = config_.num_channels;
   at::Tensor image = EmptyImage(channels, size, size);

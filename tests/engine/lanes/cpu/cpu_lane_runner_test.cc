@@ -1,5 +1,5 @@
 // A real lane: images must not depend on who else is in a batch.
-#include "engine/lanes/image_batch_runner.h"
+#include "engine/lanes/cpu/cpu_lane_runner.h"
 
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
@@ -30,11 +30,11 @@ std::shared_ptr<const Model> TinyModel(uint64_t seed) {
 }
 
 std::unique_ptr<BatchRunner> Runner(int threads) {
-  ImageBatchRunnerOptions options;
+  CpuLaneRunnerOptions options;
   options.threads = threads;
   options.max_batch_size = 64;
   options.max_trajectories = 256;
-  return *CreateImageBatchRunner(options);
+  return *CreateCpuLaneRunner(options);
 }
 
 using Pixels = std::vector<uint8_t>;
@@ -66,9 +66,9 @@ Pixels Alone(BatchRunner& runner, const std::shared_ptr<const Model>& model,
   return {};
 }
 
-class ImageBatchRunnerTest : public testing::TestWithParam<int> {};
+class CpuLaneRunnerTest : public testing::TestWithParam<int> {};
 
-TEST_P(ImageBatchRunnerTest, BytesDoNotDependOnTheBatch) {
+TEST_P(CpuLaneRunnerTest, BytesDoNotDependOnTheBatch) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(GetParam());
   const std::unique_ptr<BatchRunner> other = Runner(1);
@@ -116,10 +116,9 @@ TEST_P(ImageBatchRunnerTest, BytesDoNotDependOnTheBatch) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Threads, ImageBatchRunnerTest,
-                         testing::Values(1, 2, 3));
+INSTANTIATE_TEST_SUITE_P(Threads, CpuLaneRunnerTest, testing::Values(1, 2, 3));
 
-TEST(ImageBatchRunnerPixelsTest, BytesAreTheFloatsByTheFormula) {
+TEST(CpuLaneRunnerPixelsTest, BytesAreTheFloatsByTheFormula) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(1);
   const Pixels planes = Alone(*runner, model, 9, 2, PixelFormat::kFloat32);
@@ -139,7 +138,7 @@ TEST(ImageBatchRunnerPixelsTest, BytesAreTheFloatsByTheFormula) {
   EXPECT_GT(spread, 0.1);  // The image is not empty.
 }
 
-TEST(ImageBatchRunnerMemoryTest, CountsWeightsAndImagesInFlight) {
+TEST(CpuLaneRunnerMemoryTest, CountsWeightsAndImagesInFlight) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(1);
   const StepRow first = Row(1, 5, 0, 3, PixelFormat::kUint8);
@@ -152,7 +151,7 @@ TEST(ImageBatchRunnerMemoryTest, CountsWeightsAndImagesInFlight) {
   EXPECT_EQ(two - one, 3 * 16 * 16 * 4);
 }
 
-TEST(ImageBatchRunnerMemoryTest, CountsEveryModelThatItRanAndIsStillLoaded) {
+TEST(CpuLaneRunnerMemoryTest, CountsEveryModelThatItRanAndIsStillLoaded) {
   std::shared_ptr<const Model> small = TinyModel(3);
   ModelConfig config = SmallRgbConfig();
   config.image_size = 32;
@@ -175,7 +174,7 @@ TEST(ImageBatchRunnerMemoryTest, CountsEveryModelThatItRanAndIsStillLoaded) {
   EXPECT_EQ(memory_after(large, 3), large->bytes() + kSmall + 2 * kLarge);
 }
 
-TEST(ImageBatchRunnerGuideTest, IsDiffusedByTheForwardProcess) {
+TEST(CpuLaneRunnerGuideTest, IsDiffusedByTheForwardProcess) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(1);
   std::vector<float> guide(3 * 16 * 16);
@@ -214,7 +213,7 @@ TEST(ImageBatchRunnerGuideTest, IsDiffusedByTheForwardProcess) {
   EXPECT_EQ((*outcome)->finished.size(), 1u);
 }
 
-TEST(ImageBatchRunnerPreviewTest, ChangesNoByteOfTheImage) {
+TEST(CpuLaneRunnerPreviewTest, ChangesNoByteOfTheImage) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(1);
   Pixels pixels;
@@ -229,7 +228,7 @@ TEST(ImageBatchRunnerPreviewTest, ChangesNoByteOfTheImage) {
   EXPECT_EQ(pixels, Alone(*runner, model, 5, 0, PixelFormat::kFloat32));
 }
 
-TEST(ImageBatchRunnerErrorTest, AFailedStepMovesNoRow) {
+TEST(CpuLaneRunnerErrorTest, AFailedStepMovesNoRow) {
   const std::shared_ptr<const Model> model = TinyModel(3);
   const std::unique_ptr<BatchRunner> runner = Runner(2);
   const StepRow good = Row(1, 5, 0, 3, PixelFormat::kUint8);
@@ -251,7 +250,63 @@ TEST(ImageBatchRunnerErrorTest, AFailedStepMovesNoRow) {
   EXPECT_EQ(pixels, Alone(*runner, model, 5, 0, PixelFormat::kUint8));
 }
 
-TEST(ImageBatchRunnerErrorTest, OutputThatIsNotFiniteIsAnError) {
+// Three trajectories, all at step 2, of which the second begins with a guide
+// that is no picture: its x_t becomes NaN.
+TEST(CpuLaneRunnerNotFiniteTest, ARowEndsAloneAndTheOthersKeepTheirBytes) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(2);
+  const std::vector<float> broken(3 * 16 * 16,
+                                  std::numeric_limits<float>::quiet_NaN());
+  for (const TrajectoryId id : {1, 3}) {
+    const StepRow first =
+        Row(id, 5, static_cast<uint32_t>(id), 3, PixelFormat::kUint8);
+    ASSERT_TRUE(runner->RunStep(model, {&first, 1}).ok());
+  }
+  StepRow rows[] = {Row(1, 5, 1, 2, PixelFormat::kUint8),
+                    Row(2, 5, 2, 2, PixelFormat::kUint8),
+                    Row(3, 5, 3, 2, PixelFormat::kUint8)};
+  rows[1].guide = broken.data();
+  for (StepRow& row : rows) row.preview = true;
+  absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, rows);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ((*outcome)->not_finite, std::vector<size_t>{1});
+  ASSERT_EQ((*outcome)->previews.size(), 2u);
+  EXPECT_EQ((*outcome)->previews[0].row, 0u);
+  EXPECT_EQ((*outcome)->previews[1].row, 2u);
+
+  // It is forgotten.
+  const StepRow ended = Row(2, 5, 2, 1, PixelFormat::kUint8);
+  EXPECT_EQ(runner->RunStep(model, {&ended, 1}).status().code(),
+            absl::StatusCode::kInternal);
+  for (int step = 1; step >= 0; --step) {
+    const StepRow others[] = {Row(1, 5, 1, step, PixelFormat::kUint8),
+                              Row(3, 5, 3, step, PixelFormat::kUint8)};
+    outcome = runner->RunStep(model, others);
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    EXPECT_TRUE((*outcome)->not_finite.empty());
+  }
+  ASSERT_EQ((*outcome)->finished.size(), 2u);
+  const Pixels first = Bytes((*outcome)->finished[0].pixels);
+  const Pixels third = Bytes((*outcome)->finished[1].pixels);
+  EXPECT_EQ(first, Alone(*runner, model, 5, 1, PixelFormat::kUint8));
+  EXPECT_EQ(third, Alone(*runner, model, 5, 3, PixelFormat::kUint8));
+}
+
+TEST(CpuLaneRunnerNotFiniteTest, AtTheLastStepThereIsNoImage) {
+  const std::shared_ptr<const Model> model = TinyModel(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(1);
+  const std::vector<float> broken(3 * 16 * 16,
+                                  std::numeric_limits<float>::infinity());
+  StepRow row = Row(1, 5, 0, 0, PixelFormat::kFloat32);
+  row.guide = broken.data();
+  const absl::StatusOr<StepOutcome*> outcome =
+      runner->RunStep(model, {&row, 1});
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ((*outcome)->not_finite, std::vector<size_t>{0});
+  EXPECT_TRUE((*outcome)->finished.empty());
+}
+
+TEST(CpuLaneRunnerNotFiniteTest, WeightsThatAreNotFiniteEndEveryRow) {
   const ModelConfig config = SmallRgbConfig();
   Parameters parameters =
       InitialParameters(PlanGenerator(config).parameters, 1);
@@ -259,18 +314,28 @@ TEST(ImageBatchRunnerErrorTest, OutputThatIsNotFiniteIsAnError) {
   const auto model = std::make_shared<const Model>(
       ModelIdentity{"broken", 4, ""}, Generator(config, parameters));
   const std::unique_ptr<BatchRunner> runner = Runner(1);
-  const StepRow row = Row(1, 5, 0, 3, PixelFormat::kUint8);
-  const absl::Status status = runner->RunStep(model, {&row, 1}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
-  EXPECT_NE(status.message().find("broken/4"), std::string::npos);
-  EXPECT_NE(status.message().find("not finite"), std::string::npos);
+  const StepRow rows[] = {Row(1, 5, 0, 3, PixelFormat::kUint8),
+                          Row(2, 5, 1, 3, PixelFormat::kUint8)};
+  const absl::StatusOr<StepOutcome*> outcome = runner->RunStep(model, rows);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ((*outcome)->not_finite, (std::vector<size_t>{0, 1}));
 }
 
-TEST(ImageBatchRunnerErrorTest, HoldsNoMoreImagesThanItMay) {
-  ImageBatchRunnerOptions options;
+TEST(CpuLaneRunnerErrorTest, RefusesAModelOfGpuLanes) {
+  const ModelConfig config = SmallRgbConfig();
+  const auto model = std::make_shared<const Model>(
+      ModelIdentity{"tiny", 1, "digest"},
+      Generator(config, VisibleParameters(config, 3)), ModelUse::kGpuLanes);
+  const StepRow row = Row(1, 5, 0, 3, PixelFormat::kUint8);
+  EXPECT_EQ(Runner(1)->RunStep(model, {&row, 1}).status().message(),
+            "tiny/1 was loaded for GPU lanes only; a CPU lane cannot run it");
+}
+
+TEST(CpuLaneRunnerErrorTest, HoldsNoMoreImagesThanItMay) {
+  CpuLaneRunnerOptions options;
   options.max_batch_size = 4;
   options.max_trajectories = 4;
-  const std::unique_ptr<BatchRunner> runner = *CreateImageBatchRunner(options);
+  const std::unique_ptr<BatchRunner> runner = *CreateCpuLaneRunner(options);
   const std::shared_ptr<const Model> model = TinyModel(3);
   std::vector<StepRow> rows;
   for (TrajectoryId id = 0; id < 4; ++id) {
@@ -285,16 +350,12 @@ TEST(ImageBatchRunnerErrorTest, HoldsNoMoreImagesThanItMay) {
   EXPECT_TRUE(runner->RunStep(model, {&fifth, 1}).ok());
 }
 
-TEST(CreateImageBatchRunnerTest, NamesTheOptionThatIsOutOfRange) {
-  ImageBatchRunnerOptions options;
+TEST(CreateCpuLaneRunnerTest, NamesTheOptionThatIsOutOfRange) {
+  CpuLaneRunnerOptions options;
   options.threads = 0;
-  const absl::Status status = CreateImageBatchRunner(options).status();
+  const absl::Status status = CreateCpuLaneRunner(options).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(), "threads is 0, must be in [1, 256]");
-  options = {};
-  options.device = "tpu:0";
-  EXPECT_EQ(CreateImageBatchRunner(options).status().code(),
-            absl::StatusCode::kUnimplemented);
 }
 
 }  // namespace

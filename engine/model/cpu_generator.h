@@ -8,8 +8,8 @@
 // makes an image's bytes independent of its company. It costs nothing here:
 // with packed weights a batch of 1 runs at the machine's matrix product rate
 // (README.md has the figures).
-#ifndef DDGAN_ENGINE_MODEL_PREPARED_GENERATOR_H_
-#define DDGAN_ENGINE_MODEL_PREPARED_GENERATOR_H_
+#ifndef DDGAN_ENGINE_MODEL_CPU_GENERATOR_H_
+#define DDGAN_ENGINE_MODEL_CPU_GENERATOR_H_
 
 #include <ATen/core/Tensor.h>
 
@@ -22,11 +22,11 @@ namespace ddgan {
 
 // Immutable, thread-safe. Results are equal bytes for equal inputs as long as
 // LibTorch runs each call on one thread (at::set_num_threads(1)).
-class PreparedGenerator {
+class CpuGenerator {
  public:
   // Takes what it needs from `generator`, whose parameters are float32 on the
   // CPU; it may be destroyed afterwards. Throws c10::Error.
-  explicit PreparedGenerator(const Generator& generator);
+  explicit CpuGenerator(const Generator& generator);
 
   // x, x0: planes [C, S, S]; z: [nz]; t in [0, T). x0 = G(x, t, z). x0 and x
   // may be the same memory. Throws c10::Error, e.g. when out of memory.
@@ -48,4 +48,4 @@ class PreparedGenerator {
 
 }  // namespace ddgan
 
-#endif  // DDGAN_ENGINE_MODEL_PREPARED_GENERATOR_H_
+#endif  // DDGAN_ENGINE_MODEL_CPU_GENERATOR_H_

@@ -1,4 +1,4 @@
-#include "engine/model/tensor_model.h"
+#include "engine/model/gpu_generator.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -28,8 +28,8 @@ void Move(at::Tensor& tensor, c10::Device device, c10::ScalarType dtype) {
 
 }  // namespace
 
-TensorModel::TensorModel(const Model& model, c10::Device device,
-                         Precision precision)
+GpuGenerator::GpuGenerator(const Model& model, c10::Device device,
+                           Precision precision)
     : config_(model.config()),
       plan_(PlanGenerator(config_)),
       fir_(config_.fir_kernel),
@@ -60,9 +60,9 @@ TensorModel::TensorModel(const Model& model, c10::Device device,
 
 // One forward pass: all blocks' styles, the step of each image, and each module
 // as few passes over memory.
-class TensorModel::Modules : public TensorModules {
+class GpuGenerator::Modules : public TensorModules {
  public:
-  Modules(const TensorModel& model, const at::Tensor& styles,
+  Modules(const GpuGenerator& model, const at::Tensor& styles,
           const at::Tensor& t, Convolutions& convolutions)
       : TensorModules(model.fir_),
         model_(model),
@@ -144,7 +144,7 @@ class TensorModel::Modules : public TensorModules {
     return add_bias ? AddBiasInto(y, {}, conv.bias, 1) : y;
   }
 
-  const TensorModel& model_;
+  const GpuGenerator& model_;
   const at::Tensor styles_;  // [B, sum]
   const at::Tensor t_;
   Convolutions& convolutions_;
@@ -152,7 +152,7 @@ class TensorModel::Modules : public TensorModules {
 
 // Always of kStyleRows rows at once, so that the same kernels run for every
 // batch: these matrices are small beside the network.
-at::Tensor TensorModel::Styles(const at::Tensor& z) const {
+at::Tensor GpuGenerator::Styles(const at::Tensor& z) const {
   constexpr int64_t kStyleRows = 256;
   std::vector<at::Tensor> styles;
   for (int64_t first = 0; first < z.size(0); first += kStyleRows) {
@@ -166,9 +166,9 @@ at::Tensor TensorModel::Styles(const at::Tensor& z) const {
   return styles.size() == 1 ? styles[0] : at::cat(styles);
 }
 
-at::Tensor TensorModel::Run(const at::Tensor& x, const at::Tensor& t,
-                            const at::Tensor& z,
-                            Convolutions& convolutions) const {
+at::Tensor GpuGenerator::Run(const at::Tensor& x, const at::Tensor& t,
+                             const at::Tensor& z,
+                             Convolutions& convolutions) const {
   const c10::NoGradGuard no_grad;
   Modules modules(*this, Styles(z.to(dtype_)), t, convolutions);
   const at::Tensor image =

@@ -1,8 +1,8 @@
-// A model's generator as a tensor lane runs it: weights folded
+// A model's generator as a GPU lane runs it: weights folded
 // (folded_generator.h) and on the lane's device in the lane's number format,
 // between the convolutions one pass over memory each (fused_operators.h).
-#ifndef DDGAN_ENGINE_MODEL_TENSOR_MODEL_H_
-#define DDGAN_ENGINE_MODEL_TENSOR_MODEL_H_
+#ifndef DDGAN_ENGINE_MODEL_GPU_GENERATOR_H_
+#define DDGAN_ENGINE_MODEL_GPU_GENERATOR_H_
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
@@ -17,11 +17,11 @@
 namespace ddgan {
 
 // Immutable, thread-safe.
-class TensorModel {
+class GpuGenerator {
  public:
   // `model` has parameters(); they are copied. Does not keep `model`. Throws
   // c10::Error, c10::OutOfMemoryError if the device's memory runs out.
-  TensorModel(const Model& model, c10::Device device, Precision precision);
+  GpuGenerator(const Model& model, c10::Device device, Precision precision);
 
   // x0' = G(x, t, z), [B, C, S, S] float32. x [B, C, S, S] and z [B, nz] are
   // float32, t [B] int64 in [0, T), all on the device. Copies nothing between
@@ -50,4 +50,4 @@ class TensorModel {
 
 }  // namespace ddgan
 
-#endif  // DDGAN_ENGINE_MODEL_TENSOR_MODEL_H_
+#endif  // DDGAN_ENGINE_MODEL_GPU_GENERATOR_H_

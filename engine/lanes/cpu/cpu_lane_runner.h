@@ -1,0 +1,31 @@
+// A lane on the CPU: images of a batch run side by side on threads, each image
+// on one, as one generator call of its own (sampler.h). So an image's bytes
+// cannot depend on its company. Always float32. No LibTorch in this header.
+#ifndef DDGAN_ENGINE_LANES_CPU_CPU_LANE_RUNNER_H_
+#define DDGAN_ENGINE_LANES_CPU_CPU_LANE_RUNNER_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "engine/lanes/batch_runner.h"
+
+namespace ddgan {
+
+struct CpuLaneRunnerOptions {
+  int threads = 1;          // Images that run side by side. [1, 256]
+  int max_batch_size = 32;  // Rows of one step. [1, 256]
+  // Images in flight; a row that would start one more is refused. Each holds
+  // one float32 image. [max_batch_size, 1e6]
+  int max_trajectories = 1024;
+};
+
+// Models must have been loaded for CPU lanes (engine/model/model_use.h); others
+// are an Internal error of RunStep.
+//   InvalidArgument  an option out of its range
+//   Internal         a thread could not be started
+absl::StatusOr<std::unique_ptr<BatchRunner>> CreateCpuLaneRunner(
+    const CpuLaneRunnerOptions& options);
+
+}  // namespace ddgan
+
+#endif  // DDGAN_ENGINE_LANES_CPU_CPU_LANE_RUNNER_H_
