@@ -28,7 +28,7 @@ struct ServableVersion;  // engine/scheduling/servable_version.h
 enum class VersionState {
   kOnDisk,   // Complete on disk and not loaded: older than the ones kept, or
              // newer than the one pinned.
-  kLoading,  // Being read, warmed up and tried out.
+  kLoading,  // Being read, or on trial.
   kWaiting,  // To be loaded again after a while; `reason` says why it was not.
   kLive,     // Loaded; serves requests that name no version.
   kLoaded,   // Serves requests that name it.
