@@ -19,12 +19,6 @@
 
 namespace ddgan {
 
-// Ok if the reply holds the images that the request asks for: as many, with the
-// right indices and, without a header to say so, the right number of bytes.
-// Else DataLoss.
-absl::Status CheckReply(const v1::GenerateRequest& request,
-                        const v1::GenerateResponse& response);
-
 // One server. Thread-safe: calls from several threads share one connection.
 //
 // Every method blocks until the reply is complete, the timeout has passed, or

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/image_client.h"
+#include "client/reply_check.h"
 
 namespace ddgan {
 namespace {
