@@ -151,8 +151,8 @@ class Engine {
   virtual bool Ready() const = 0;
 
   // OK while the process can go on serving, or may again without a new start.
-  // Internal: a device hangs in a call that will never return, and no other
-  // lane is left; names the lane, what it hangs in and since when. Only a new
+  // Internal: a lane hangs in a call that will never return, and none has served
+  // for a minute; names the lane, what it hangs in and since when. Only a new
   // process helps.
   virtual absl::Status Liveness() const = 0;
 

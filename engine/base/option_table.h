@@ -1,6 +1,6 @@
 // The options of a program as a table. One row says everything about an option:
 // flags, environment variables, files, range checks and --help are made from it
-// (command_line.h). Thread-compatible.
+// (program_options.h). Thread-compatible.
 #ifndef DDGAN_ENGINE_BASE_OPTION_TABLE_H_
 #define DDGAN_ENGINE_BASE_OPTION_TABLE_H_
 
