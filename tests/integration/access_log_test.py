@@ -83,7 +83,7 @@ class AccessLogTest(unittest.TestCase):
   def test_every_line_is_an_object_whatever_callers_send(self):
     server, images = self.start()
     names = ['x', 'a\nb', '{"level":"info"}', '\x1b[2J\x00\x7f', '\u202egnp.',
-             '\u2028', '\U0001f600' * 20, '"\\', 'a=b c=d']
+             '\u2028', '\U0001f600' * 16, '"\\', 'a=b c=d']
     for name in names:
       code, _ = self.call(images, model=name, count=1)
       self.assertEqual(code, grpc.StatusCode.NOT_FOUND)

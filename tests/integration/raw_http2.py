@@ -77,8 +77,8 @@ class RawHttp2:
         frame(HEADERS, END_HEADERS, stream, header_block(headers)))
     return stream
 
-  def ping(self):
-    self.socket.sendall(frame(PING, 0, 0, b'\0' * 8))
+  def ping(self, times=1):
+    self.socket.sendall(times * frame(PING, 0, 0, b'\0' * 8))
 
   def read_frame(self, limit_s=30):
     """(kind, flags, stream, payload), or None at the end of the connection."""
