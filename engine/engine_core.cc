@@ -6,16 +6,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/check_range.h"
 #include "engine/imaging/guide_picture.h"
 
 namespace ddgan {
 namespace {
-
-absl::Status CheckRange(const char* option, int value, int low, int high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(option, " is ", value, "; allowed are ", low, " to ", high));
-}
 
 constexpr int64_t kMinQueuedBytes = int64_t{64} << 20;
 
@@ -115,8 +110,10 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
       new EngineCore(options, std::move(source), observer, clock));
   engine->pool_ = std::make_unique<LanePool>(
       std::move(lanes),
-      [engine = engine.get()](size_t, BatchRunner& runner) {
-        return engine->Probe(runner);
+      [engine = engine.get()](size_t, BatchRunner& runner,
+                              const ServableVersion* only) {
+        return only != nullptr ? WarmUp(*only, {1}).RunAll(runner)
+                               : engine->Probe(runner);
       },
       &engine->scheduler_, observer, clock);
   engine->supervisor_ = std::make_unique<Supervisor>(

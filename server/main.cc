@@ -120,6 +120,8 @@ class StopSignal {
 };
 
 int Main(int argc, char** argv) {
+  // Before anything is read that can be read only once, such as a pipe.
+  RestartWithPassiveOpenMp(argv);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const absl::StatusOr<ServerCommandLine> command =
       ParseServerCommandLine(arguments);
@@ -132,7 +134,6 @@ int Main(int argc, char** argv) {
     fputs(command->text.c_str(), stdout);
     return 0;
   }
-  RestartWithPassiveOpenMp(argv);
 
   const ServerOptions& options = command->options;
   // Lives as long as its thread, which is as long as the process.

@@ -126,7 +126,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   }
 
   absl::StatusOr<std::unique_ptr<Engine>> engine =
-      create_engine(options.engine, &server->metrics_, RealClock());
+      create_engine(options.engine, &server->metrics_, RealMonotonicClock());
   if (!engine.ok()) return engine.status();
   server->engine_ = *std::move(engine);
   if (absl::Status ready = ReadinessOf(*server->engine_); !ready.ok()) {
@@ -140,7 +140,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   // Guides take at most half of the engine's room, so that some is left for
   // requests without one.
   server->guide_decoder_ = std::make_unique<GuideDecoder>(
-      kGuideThreads, GuideRoom{.guides = options.engine.max_queued_images / 2,
+      kGuideThreads, GuideRoom{.images = options.engine.max_queued_images / 2,
                                .bytes = options.engine.max_queued_bytes / 2});
   server->write_timer_ = std::make_unique<DeadlineTimer>(RealMonotonicClock());
   if (absl::Status status = server->StartGrpc(); !status.ok()) {
@@ -173,7 +173,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 
 Server::Server(const ServerOptions& options)
     : options_(options),
-      metrics_(RealClock()),
+      metrics_(RealMonotonicClock()),
       access_log_(std::make_unique<AccessLog>(
           options.access_log, options.log_format,
           [this](int lines) { metrics_.OnAccessLinesLost(lines); })),
@@ -208,12 +208,8 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
     model_service_->EndWatches();
     grpc_->AwaitDrained(calls_, deadline);
   }
-  // Whatever is still in the engine has outlasted the deadline, which becomes a
-  // time of the engine's clock.
-  if (engine_ != nullptr) {
-    engine_->Drain(absl::Now() +
-                   std::max(deadline - clock->Now(), absl::ZeroDuration()));
-  }
+  // Whatever is still in the engine has outlasted the deadline.
+  if (engine_ != nullptr) engine_->Drain(deadline);
   if (grpc_ != nullptr) {
     // gRPC closes no connection while it is writing to it, so that somebody who
     // reads nothing would hold up the stop.

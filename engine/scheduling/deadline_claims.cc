@@ -42,7 +42,7 @@ void DeadlineClaims::Collect(RequestQueue& queue, const VersionTurns& turns,
     const absl::Duration step = tick(*entry.version);
     work_.push_back({entry.steps_deadline,
                      step * static_cast<double>(entry.steps_left) / rows,
-                     step * entry.longest});
+                     step * entry.longest, entry.request != nullptr});
   }
   busy_ = absl::ZeroDuration();
   for (const auto& version : turns.versions()) {

@@ -23,9 +23,15 @@ bool DeadlinesCanBeMet(absl::Span<const DeadlineWork> by_deadline, size_t first,
   for (size_t i = 0; i < by_deadline.size(); ++i) {
     ahead += by_deadline[i].work;
     if (i < first) continue;
-    const absl::Duration needed =
-        busy + kAdmissionMargin * std::max(ahead, by_deadline[i].path);
-    if (now + needed > by_deadline[i].deadline) return false;
+    const DeadlineWork& entry = by_deadline[i];
+    const auto is_late = [&](absl::Duration before) {
+      return now + busy + kAdmissionMargin * std::max(before, entry.path) >
+             entry.deadline;
+    };
+    if (!is_late(ahead)) continue;
+    const bool late_anyway = i > first && !entry.waits_for_lanes &&
+                             is_late(ahead - by_deadline[first].work);
+    if (!late_anyway) return false;
   }
   return true;
 }
@@ -36,6 +42,7 @@ size_t CountUrgent(absl::Span<const DeadlineWork> by_deadline,
   absl::Duration ahead;
   for (size_t i = 0; i < by_deadline.size(); ++i) {
     ahead += by_deadline[i].work;
+    if (!by_deadline[i].waits_for_lanes) continue;
     // One more tick is what waiting costs.
     const absl::Duration needed =
         2 * busy + kUrgencyMargin * std::max(ahead, by_deadline[i].path);

@@ -17,6 +17,10 @@ struct DeadlineWork {
   absl::Duration work;
   // Of the steps that must follow one another, each in a tick of its own.
   absl::Duration path;
+  // False for a place that is held and not submitted yet. Its work counts, but
+  // no lane can hasten it: nothing is hurried for its sake, nor refused once it
+  // is late anyway.
+  bool waits_for_lanes = true;
 };
 
 // Measured averages are no bounds; what is promised is this much more. Under

@@ -14,7 +14,7 @@ const char* KindName(LaneActivity::Kind kind) {
     case LaneActivity::Kind::kCreation:
       return "the making of its runner";
     case LaneActivity::Kind::kProbe:
-      return "the probe of its new runner";
+      return "the probe of its runner";
     case LaneActivity::Kind::kStep:
       return "a step";
     case LaneActivity::Kind::kSlice:

@@ -19,9 +19,9 @@ struct LaneActivity {
   enum class Kind {
     kNone,      // The lane waits for work, or is between two calls.
     kCreation,  // Its runner is being made or given up.
-    kProbe,     // A new runner makes images before the lane returns.
-    kStep,      // A denoising step of requests.
-    kSlice,     // A step of a warm-up or a canary.
+    kProbe,  // The runner is tried: before the lane returns, or on suspicion.
+    kStep,   // A denoising step of requests.
+    kSlice,  // A step of a warm-up or a canary.
   };
   Kind kind = Kind::kNone;
   // Tells one activity of a lane from the next; grows.

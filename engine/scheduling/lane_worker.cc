@@ -41,9 +41,7 @@ void LaneWorker::Work() {
       const absl::Status lost = RunBatches(*runner);
       SetOpen(false);
       if (!lost.ok()) observer_->OnDeviceHealth(options_.device, lost);
-      BeginActivity(LaneActivity::Kind::kCreation);
-      runner.reset();
-      EndActivity();
+      GiveUp(std::move(runner));
       if (!lost.ok()) runner = Recover();
     }
   } else {
@@ -65,7 +63,7 @@ absl::Status LaneWorker::RunBatches(BatchRunner& runner) {
       if (!RunSlice(runner)) return CameBack();
     }
     // Not amid an errand, which may use the same trajectories.
-    if (probe_due_ && !HasErrand()) {
+    if (probe_due_ != nullptr && !HasErrand()) {
       status = ProbeInService(runner);
       if (!status.ok()) return status;
     }
@@ -100,7 +98,7 @@ absl::Status LaneWorker::RunBatch(const LaneBatch& batch, BatchRunner& runner) {
                ? absl::InternalError("the runner's results make no sense")
                : status;
   }
-  probe_due_ |= action == LaneHealth::Action::kProbe;
+  if (action == LaneHealth::Action::kProbe) probe_due_ = batch.version;
   const int limit = scheduler_->max_batch_size(lane_);
   if (limit != max_batch_size_) {
     max_batch_size_ = limit;
@@ -110,9 +108,10 @@ absl::Status LaneWorker::RunBatch(const LaneBatch& batch, BatchRunner& runner) {
 }
 
 absl::Status LaneWorker::ProbeInService(BatchRunner& runner) {
-  probe_due_ = false;
+  const std::shared_ptr<const ServableVersion> version =
+      std::exchange(probe_due_, nullptr);
   absl::Status status;
-  if (!ProbeRunner(runner, &status)) return CameBack();
+  if (!ProbeRunner(runner, version.get(), &status)) return CameBack();
   if (!status.ok()) scheduler_->ProbeFailed(lane_, status);
   return status;
 }
@@ -132,13 +131,14 @@ void LaneWorker::ReportStep(const LaneBatch& batch, const StepOutcome& step) {
 std::unique_ptr<BatchRunner> LaneWorker::Recover() {
   memory_bytes_ = 0;
   owed_to_batches_ = absl::ZeroDuration();
-  probe_due_ = false;
+  probe_due_ = nullptr;
   while (scheduler_->AwaitRetry(lane_)) {
     absl::StatusOr<std::unique_ptr<BatchRunner>> created = CreateRunner();
     absl::Status status = created.status();
     // Sound is sound, however late.
-    if (status.ok()) ProbeRunner(**created, &status);
+    if (status.ok()) ProbeRunner(**created, /*only=*/nullptr, &status);
     if (!status.ok()) {
+      if (created.ok()) GiveUp(*std::move(created));
       observer_->OnDeviceHealth(options_.device, status);
       scheduler_->LaneCreationFailed(lane_);
       continue;
@@ -159,9 +159,16 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> LaneWorker::CreateRunner() {
   return created;
 }
 
-bool LaneWorker::ProbeRunner(BatchRunner& runner, absl::Status* status) {
+void LaneWorker::GiveUp(std::unique_ptr<BatchRunner> runner) {
+  BeginActivity(LaneActivity::Kind::kCreation);
+  runner.reset();
+  EndActivity();
+}
+
+bool LaneWorker::ProbeRunner(BatchRunner& runner, const ServableVersion* only,
+                             absl::Status* status) {
   BeginActivity(LaneActivity::Kind::kProbe);
-  *status = probe_(lane_, runner);
+  *status = probe_(lane_, runner, only);
   return EndActivity();
 }
 

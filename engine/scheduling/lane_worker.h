@@ -39,7 +39,10 @@ class LaneWorker {
     std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> create_runner;
   };
   // Whether a new runner is sound. Gets the lane and its runner.
-  using Probe = std::function<absl::Status(size_t lane, BatchRunner& runner)>;
+  // With `only`, a lane in service is tried with that version alone, so that
+  // the others' requests hardly wait; with null with all that are loaded.
+  using Probe = std::function<absl::Status(size_t lane, BatchRunner& runner,
+                                           const ServableVersion* only)>;
 
   // One piece of a longer work, of the length of a step.
   struct Slice {
@@ -112,7 +115,10 @@ class LaneWorker {
   std::unique_ptr<BatchRunner> Recover();
   absl::StatusOr<std::unique_ptr<BatchRunner>> CreateRunner();
   // As EndActivity; `status` is the probe's.
-  bool ProbeRunner(BatchRunner& runner, absl::Status* status);
+  bool ProbeRunner(BatchRunner& runner, const ServableVersion* only,
+                   absl::Status* status);
+  // Destroying a runner frees its device's memory, which may hang.
+  void GiveUp(std::unique_ptr<BatchRunner> runner);
   // After LaneHealth::Action::kProbe. As RunBatches.
   absl::Status ProbeInService(BatchRunner& runner);
   // Runs a slice of the first errand, if there is one. As EndActivity.
@@ -149,7 +155,8 @@ class LaneWorker {
   int64_t memory_bytes_ = 0;
   int max_batch_size_;
   absl::Duration owed_to_batches_;  // They must run before the next slice.
-  bool probe_due_ = false;
+  // Of a row that was not finite; null if there was none since the last probe.
+  std::shared_ptr<const ServableVersion> probe_due_;
 
   mutable absl::Mutex mu_;
   absl::CondVar changed_;

@@ -9,9 +9,11 @@ namespace ddgan {
 void StepCosts::Record(int rows, absl::Duration time) {
   std::atomic<int64_t>& average =
       row_ns_[std::min(BatchBucket(rows), kNumBuckets - 1)];
-  const int64_t row_ns =
-      std::max<int64_t>(absl::ToInt64Nanoseconds(time) / rows, 1);
   const int64_t old = average.load(std::memory_order_relaxed);
+  int64_t row_ns = std::max<int64_t>(absl::ToInt64Nanoseconds(time) / rows, 1);
+  // One step that stalled must not refuse all the work by which the average
+  // would recover.
+  if (old > 0) row_ns = std::min(row_ns, 2 * old);
   average.store(
       old == 0 ? row_ns : std::max<int64_t>(old + (row_ns - old) / 8, 1),
       std::memory_order_relaxed);

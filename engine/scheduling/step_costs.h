@@ -19,7 +19,8 @@ class StepCosts {
  public:
   static constexpr int kNumBuckets = 9;
 
-  // A step of `rows` rows, [1, 256], took `time`.
+  // A step of `rows` rows, [1, 256], took `time`; of more than twice the
+  // average only that much counts.
   void Record(int rows, absl::Duration time);
 
   // The expected time of a step of `rows` rows. A bucket that was never

@@ -17,7 +17,7 @@ class AccessObserver {
  public:
   virtual ~AccessObserver() = default;
 
-  // A call was turned away before it reached a service.
+  // A call was denied access.
   virtual void OnAccessDenied(AccessDenial /*denial*/) {}
   // A call was turned away by its tenant's quota.
   virtual void OnQuotaRefusal(QuotaRefusal /*reason*/) {}

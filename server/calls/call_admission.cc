@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/entropy.h"
+#include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
 
@@ -33,7 +34,7 @@ absl::Status CallAdmission::Admit(const Applicant& applicant,
     status = BookReply(applicant, model->shape, size_reply, admission);
   }
   if (status.ok()) status = BookEncoder(admission);
-  if (status.ok()) status = BookDecoder(admission);
+  if (status.ok()) status = BookDecoder(applicant.caller.account, admission);
   if (!status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Reservation>> place =
       parts_.engine->Reserve(*model, generation);
@@ -49,8 +50,8 @@ absl::Status CallAdmission::TakeQuota(const Applicant& applicant,
   GenerationRequest& generation = admission->request.generation;
   generation.caller_weight = tenant->weight;
   TenantQuotas::Refused refused;
-  admission->holdings.quota = parts_.quotas->Admit(*tenant, generation.count,
-                                                   applicant.arrived, &refused);
+  admission->holdings.quota = parts_.quotas->Admit(
+      *tenant, generation.count, RealMonotonicClock()->Now(), &refused);
   if (admission->holdings.quota.has_value()) return absl::OkStatus();
   parts_.access_metrics->OnQuotaRefusal(refused.reason);
   return refused.status;
@@ -98,17 +99,19 @@ absl::Status CallAdmission::BookEncoder(Admission* admission) const {
       absl::StrCat("no room for ", count, " more images to be encoded"));
 }
 
-absl::Status CallAdmission::BookDecoder(Admission* admission) const {
+absl::Status CallAdmission::BookDecoder(const std::string& account,
+                                        Admission* admission) const {
   const GenerationRequest& generation = admission->request.generation;
   if (!generation.guide.has_value()) return absl::OkStatus();
   admission->guide_room = parts_.guide_decoder->Reserve(
-      generation.caller, generation.guide->picture_bytes);
+      account,
+      {.images = generation.count, .bytes = generation.guide->picture_bytes});
   if (admission->guide_room.has_value()) return absl::OkStatus();
   parts_.metrics->OnGuidesFull();
   return absl::ResourceExhaustedError(absl::StrCat(
       "no room for one more guide to be decoded, which unpacks to ",
       generation.guide->picture_bytes,
-      " bytes: this caller has too many that wait"));
+      " bytes: too many wait, of this caller or of all"));
 }
 
 }  // namespace ddgan

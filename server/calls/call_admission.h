@@ -50,7 +50,6 @@ struct Admission {
 struct Applicant {
   const v1::GenerateRequest& request;
   Caller caller;
-  absl::Time arrived;
   absl::Time deadline;
   bool previews = false;
 };
@@ -92,7 +91,8 @@ class CallAdmission {
   absl::Status BookReply(const Applicant& applicant, const ImageShape& shape,
                          SizeReply size_reply, Admission* admission) const;
   absl::Status BookEncoder(Admission* admission) const;
-  absl::Status BookDecoder(Admission* admission) const;
+  absl::Status BookDecoder(const std::string& account,
+                           Admission* admission) const;
 
   const Parts parts_;
 };

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "engine/base/monotonic_clock.h"
 #include "engine/imaging/png_encoder.h"
 
 namespace ddgan {
@@ -122,7 +122,7 @@ absl::StatusOr<std::string> CallLifetime::Encode(
     return std::string(reinterpret_cast<const char*>(image.pixels.data()),
                        image.pixels.size());
   }
-  const absl::Time start = absl::Now();
+  const absl::Time start = RealMonotonicClock()->Now();
   PngOptions options;
   options.text = preview_step.has_value()
                      ? provenance_->OfPreview(image.index, *preview_step)
@@ -135,7 +135,7 @@ absl::StatusOr<std::string> CallLifetime::Encode(
     return absl::InternalError(absl::StrCat("encoding image ", image.index,
                                             ": ", png.status().message()));
   }
-  parts_.metrics->OnEncoded(absl::Now() - start);
+  parts_.metrics->OnEncoded(RealMonotonicClock()->Now() - start);
   return png;
 }
 
@@ -148,7 +148,7 @@ void CallLifetime::EncodeImage(const GeneratedImage& image) {
                      ", which the request does not have")));
     return;
   }
-  const absl::Time start = absl::Now();
+  const absl::Time start = RealMonotonicClock()->Now();
   absl::StatusOr<std::string> data = Encode(image, std::nullopt);
   if (!data.ok()) {
     Fail(data.status());
@@ -158,7 +158,7 @@ void CallLifetime::EncodeImage(const GeneratedImage& image) {
     absl::MutexLock lock(&mu_);
     encoded_[position] = true;
     if (request_.format == v1::OUTPUT_FORMAT_PNG) {
-      encode_time_ += absl::Now() - start;
+      encode_time_ += RealMonotonicClock()->Now() - start;
     }
   }
   HandleImage(image.index, *std::move(data));
@@ -197,7 +197,8 @@ absl::Status CallLifetime::OutcomeLocked(bool unread) const {
   // gRPC also cancels a call whose deadline has passed, and the engine cannot
   // tell that from a caller who left.
   if ((absl::IsCancelled(error_) || cancelled_) &&
-      IsPastDeadline(absl::Now() - arrived_, deadline_ - arrived_)) {
+      IsPastDeadline(RealMonotonicClock()->Now() - arrived_,
+                     deadline_ - arrived_)) {
     return absl::DeadlineExceededError("the call's deadline passed");
   }
   if (unread) {

@@ -47,7 +47,7 @@ class CallLifetime : public GenerationSink,
       ABSL_LOCKS_EXCLUDED(mu_);
 
  protected:
-  // The call came in at `arrived`.
+  // The call came in at `arrived`. Times are of RealMonotonicClock().
   CallLifetime(const Parts& parts, absl::Time arrived, absl::Time deadline)
       : parts_(parts), arrived_(arrived), deadline_(deadline) {}
 

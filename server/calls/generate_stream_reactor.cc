@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
+#include "engine/base/monotonic_clock.h"
 #include "server/calls/request_conversion.h"
 
 namespace ddgan {
@@ -107,7 +107,8 @@ void GenerateStreamReactor::OnWriteDone(bool ok) {
       first_preview = !std::exchange(preview_written_, true);
     }
   }
-  if (first_preview) metrics().OnFirstPreview(absl::Now() - arrived());
+  if (first_preview)
+    metrics().OnFirstPreview(RealMonotonicClock()->Now() - arrived());
   Advance();
 }
 

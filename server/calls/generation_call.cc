@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "engine/base/monotonic_clock.h"
 #include "server/access/caller.h"
 #include "server/access/caller_name.h"
 #include "server/calls/call_trace.h"
@@ -18,7 +19,9 @@ GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
     : CallLifetime({.engine = parts.engine,
                     .encode_pool = parts.encode_pool,
                     .metrics = parts.metrics},
-                   absl::Now(), ConvertDeadline(context->deadline())),
+                   RealMonotonicClock()->Now(),
+                   ConvertDeadline(context->deadline(), absl::Now(),
+                                   RealMonotonicClock()->Now())),
       parts_(parts),
       method_(method),
       previews_(previews),
@@ -85,7 +88,6 @@ absl::Status GenerationCall::Admit(const v1::GenerateRequest& request,
   return admissions.Admit(
       {.request = request,
        .caller = *std::move(caller),
-       .arrived = arrived(),
        .deadline = deadline(),
        .previews = previews_},
       [this](const ConvertedRequest& converted, const ImageShape& shape,
@@ -118,7 +120,7 @@ grpc::Status GenerationCall::Conclude(int64_t reply_bytes) {
                   absl::StatusCodeToString(outcome.code()),
                   answer.error_message());
   }
-  const absl::Duration total = absl::Now() - arrived();
+  const absl::Duration total = RealMonotonicClock()->Now() - arrived();
   parts_.metrics->OnCallFinished(method_,
                                  ending.acceptance.has_value()
                                      ? ending.acceptance->identity.model

@@ -20,9 +20,9 @@ GuideDecoder::Room::~Room() {
 }
 
 std::optional<GuideDecoder::Room> GuideDecoder::Reserve(
-    const std::string& caller, int64_t bytes) {
+    const std::string& caller, GuideRoom wanted) {
   absl::MutexLock lock(&mu_);
-  const std::optional<Id> id = queue_.Book(caller, bytes);
+  const std::optional<Id> id = queue_.Book(caller, wanted);
   if (!id.has_value()) return std::nullopt;
   return Room(this, *id);
 }

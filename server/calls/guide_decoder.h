@@ -53,9 +53,8 @@ class GuideDecoder {
   // Runs what is queued first.
   ~GuideDecoder() = default;
 
-  // Nothing if there is no room now for a guide of `caller` whose picture
-  // unpacks to `bytes`.
-  std::optional<Room> Reserve(const std::string& caller, int64_t bytes)
+  // Nothing if there is no room now for what a guide of `caller` wants.
+  std::optional<Room> Reserve(const std::string& caller, GuideRoom wanted)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Runs `task` when it is the turn of the guide that `room` is for, and then

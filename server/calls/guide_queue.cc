@@ -7,25 +7,26 @@ namespace ddgan {
 
 bool HasGuideRoom(const GuideRoom& all, const GuideRoom& booked,
                   const GuideRoom& own, const GuideRoom& wanted) {
-  return own.guides + wanted.guides <=
-             all.guides - booked.guides - wanted.guides &&
+  return own.images + wanted.images <=
+             all.images - booked.images - wanted.images &&
          own.bytes + wanted.bytes <= all.bytes - booked.bytes - wanted.bytes;
 }
 
 std::optional<GuideQueue::Id> GuideQueue::Book(const std::string& caller,
-                                               int64_t bytes) {
+                                               GuideRoom wanted) {
+  wanted.images = std::min(wanted.images, room_.images / 2);
   const auto found = callers_.find(caller);
   const GuideRoom own =
       found == callers_.end() ? GuideRoom() : found->second.booked;
-  if (!HasGuideRoom(room_, booked_, own, {.guides = 1, .bytes = bytes})) {
+  if (!HasGuideRoom(room_, booked_, own, wanted)) {
     return std::nullopt;
   }
   for (GuideRoom* const room : {&booked_, &callers_[caller].booked}) {
-    ++room->guides;
-    room->bytes += bytes;
+    room->images += wanted.images;
+    room->bytes += wanted.bytes;
   }
   const Id id = next_id_++;
-  guides_[id] = {caller, bytes};
+  guides_[id] = {caller, wanted};
   return id;
 }
 
@@ -65,10 +66,10 @@ void GuideQueue::Release(Id id) {
   const auto guide = guides_.find(id);
   const auto caller = callers_.find(guide->second.caller);
   for (GuideRoom* const room : {&booked_, &caller->second.booked}) {
-    --room->guides;
-    room->bytes -= guide->second.bytes;
+    room->images -= guide->second.booked.images;
+    room->bytes -= guide->second.booked.bytes;
   }
-  if (caller->second.booked.guides == 0) callers_.erase(caller);
+  if (caller->second.booked.images == 0) callers_.erase(caller);
   guides_.erase(guide);
 }
 

@@ -11,9 +11,10 @@
 
 namespace ddgan {
 
-// Guides, and the bytes that their pictures unpack to.
+// Images that guides ask for, each of which has a place in the engine while its
+// guide waits, and the bytes that the guides' pictures unpack to.
 struct GuideRoom {
-  int64_t guides = 0;
+  int64_t images = 0;
   int64_t bytes = 0;
 };
 
@@ -32,12 +33,14 @@ class GuideQueue {
  public:
   using Id = uint64_t;
 
-  // `room`: at least twice the largest guide, or that is never taken.
+  // `room`: at least 2 images and twice the bytes of the largest guide, or that
+  // is never taken.
   explicit GuideQueue(const GuideRoom& room) : room_(room) {}
 
-  // Books room for a guide of `caller` whose picture unpacks to `bytes`.
-  // Nothing if there is none (HasGuideRoom).
-  std::optional<Id> Book(const std::string& caller, int64_t bytes);
+  // Books room for a guide of `caller`. Nothing if there is none
+  // (HasGuideRoom); `wanted.images`, at least 1, counts for at most half of
+  // all, so that no call is too large for ever.
+  std::optional<Id> Book(const std::string& caller, GuideRoom wanted);
 
   // The guide waits from now on.
   void Add(Id id);
@@ -54,7 +57,7 @@ class GuideQueue {
  private:
   struct Guide {
     std::string caller;
-    int64_t bytes = 0;
+    GuideRoom booked;
   };
   struct Caller {
     GuideRoom booked;

@@ -161,11 +161,12 @@ void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
   ConvertDuration(encode, out->mutable_encode());
 }
 
-absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline) {
+absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline,
+                           absl::Time system_now, absl::Time now) {
   if (deadline == std::chrono::system_clock::time_point::max()) {
     return absl::InfiniteFuture();
   }
-  return absl::FromChrono(deadline);
+  return now + (absl::FromChrono(deadline) - system_now);
 }
 
 }  // namespace ddgan

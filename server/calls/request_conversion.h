@@ -64,8 +64,11 @@ void ConvertShape(const ImageShape& shape, v1::ImageShape* out);
 void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
                     v1::GenerateTimings* out);
 
-// A deadline as gRPC gives it; its "none" becomes InfiniteFuture.
-absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline);
+// A deadline as gRPC gives it, a time of the system's clock, becomes one of a
+// clock that reads `now` when the system's reads `system_now`; "none" becomes
+// InfiniteFuture.
+absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline,
+                           absl::Time system_now, absl::Time now);
 
 }  // namespace ddgan
 

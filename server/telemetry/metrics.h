@@ -1,5 +1,5 @@
 // All metrics of the server: the groups of metrics over one registry, and their
-// text. What each metric means to an operator is in server/README.md.
+// text. What each metric means to an operator is in server/OPERATING.md.
 //
 // A group (step_metrics.h and the others) is about one subject. It declares its
 // families with name, labels and help in its own file, and overrides the events

@@ -38,19 +38,19 @@ TEST(ValidateEngineOptionsTest, NamesTheOptionItsValueAndItsRange) {
               HasSubstr("model_root is empty"));
   options = good;
   options.max_batch_sizes = {8, 257};
-  EXPECT_EQ(ValidateEngineOptions(options),
-            absl::InvalidArgumentError(
-                "max_batch_size is 257; allowed are 1 to 256"));
+  EXPECT_EQ(
+      ValidateEngineOptions(options),
+      absl::InvalidArgumentError("max_batch_size is 257, must be in [1, 256]"));
   options = good;
   options.max_queued_images = 63;
   EXPECT_EQ(ValidateEngineOptions(options),
             absl::InvalidArgumentError(
-                "max_queued_images is 63; allowed are 64 to 1000000"));
+                "max_queued_images is 63, must be in [64, 1000000]"));
   options = good;
   options.cpu_threads = -1;
   EXPECT_EQ(
       ValidateEngineOptions(options),
-      absl::InvalidArgumentError("cpu_threads is -1; allowed are 0 to 256"));
+      absl::InvalidArgumentError("cpu_threads is -1, must be in [0, 256]"));
   options = good;
   options.max_batch_waits = {absl::Milliseconds(1500)};
   EXPECT_EQ(ValidateEngineOptions(options),
@@ -74,7 +74,7 @@ TEST(ValidateEngineOptionsTest, NamesTheOptionItsValueAndItsRange) {
   options.keep_versions = 65;
   EXPECT_EQ(
       ValidateEngineOptions(options),
-      absl::InvalidArgumentError("keep_versions is 65; allowed are 1 to 64"));
+      absl::InvalidArgumentError("keep_versions is 65, must be in [1, 64]"));
   options = good;
   options.canary_bounds.max_mean_shift = 2.5;
   EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "engine/base/listen_address.h"
 #include "engine/base/program_options.h"
 #include "engine/base/strict_json.h"
 #include "engine/checkpoint/checkpoint_format.h"
@@ -69,13 +70,9 @@ absl::Status CheckBatch(const TrainerOptions& options, int world_size) {
 }
 
 absl::Status CheckMetricsAddress(const std::string& address) {
-  if (address.empty()) return absl::OkStatus();
-  const size_t colon = address.rfind(':');
-  int port = -1;
-  if (colon != std::string::npos && colon > 0 &&
-      absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 0 &&
-      port <= 65535)
+  if (address.empty() || ParseListenAddress(address).ok()) {
     return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("--metrics_listen is ", Abbreviated(address),
                    ", must be host:port with a port in [0, 65535], or empty"));

@@ -1,5 +1,5 @@
 // Everything that a training run can be told. No LibTorch. Flags, defaults by
-// data set and configuration files: option_table.h, training_config.h.
+// data set and configuration files: trainer_option_table.h, training_config.h.
 #ifndef DDGAN_TRAINER_OPTIONS_TRAINER_OPTIONS_H_
 #define DDGAN_TRAINER_OPTIONS_TRAINER_OPTIONS_H_
 

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "engine/base/libtorch_errors.h"
+#include "engine/base/monotonic_clock.h"
 #include "engine/base/pixel_buffer.h"
 #include "engine/lanes/cpu/sampler.h"
 #include "engine/lanes/lane_runner.h"
@@ -59,7 +59,7 @@ class CpuModel : public DeviceModel {
 
   absl::StatusOr<absl::Duration> Step(const Model& model,
                                       absl::Span<BackendRow> rows) override {
-    const absl::Time start = absl::Now();
+    const absl::Time start = RealMonotonicClock()->Now();
     lane_.rows.clear();
     for (const BackendRow& row : rows) {
       lane_.rows.push_back({.seed = row.seed,
@@ -77,7 +77,7 @@ class CpuModel : public DeviceModel {
     for (size_t i = 0; i < rows.size(); ++i) {
       rows[i].not_finite = lane_.rows[i].not_finite;
     }
-    return absl::Now() - start;
+    return RealMonotonicClock()->Now() - start;
   }
 
   int64_t bytes() const override {

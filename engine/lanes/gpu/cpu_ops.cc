@@ -3,8 +3,8 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "absl/types/span.h"
+#include "engine/base/monotonic_clock.h"
 #include "engine/imaging/to_rgb8_cpu.h"
 #include "engine/lanes/gpu/device_ops.h"
 
@@ -32,9 +32,9 @@ class CpuOps : public DeviceOps {
   }
 
   absl::Duration Run(absl::FunctionRef<void()> work) override {
-    const absl::Time start = absl::Now();
+    const absl::Time start = RealMonotonicClock()->Now();
     work();
-    return absl::Now() - start;
+    return RealMonotonicClock()->Now() - start;
   }
 
   std::unique_ptr<Recording> Record(Precision, const Recording*,

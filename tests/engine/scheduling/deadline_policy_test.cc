@@ -41,6 +41,24 @@ TEST(DeadlinePolicyTest, WhatWasLateBeforeTheNewcomerDoesNotKeepItOut) {
                                 absl::ZeroDuration(), kNow));
 }
 
+TEST(DeadlinePolicyTest, AHeldPlaceIsDefendedUntilItIsLateAnyway) {
+  const absl::Duration none;
+  DeadlineWork held = Work(170, 100);
+  held.waits_for_lanes = false;
+  EXPECT_TRUE(DeadlinesCanBeMet({Work(50, 10), held}, 0, none, kNow));
+  EXPECT_FALSE(DeadlinesCanBeMet({Work(50, 20), held}, 0, none, kNow));
+  held.deadline = kNow + absl::Milliseconds(140);
+  EXPECT_TRUE(DeadlinesCanBeMet({Work(50, 20), held}, 0, none, kNow));
+  // A newcomer is no such place, whatever it will wait for.
+  EXPECT_FALSE(DeadlinesCanBeMet({held}, 0, none, kNow));
+}
+
+TEST(DeadlinePolicyTest, NothingIsHurriedForAHeldPlace) {
+  DeadlineWork held = Work(60, 50);
+  held.waits_for_lanes = false;
+  EXPECT_EQ(CountUrgent({Work(50, 1), held}, absl::Milliseconds(10), kNow), 0);
+}
+
 TEST(DeadlinePolicyTest, EverythingUpToTheLastTightDeadlineIsUrgent) {
   const absl::Duration tick = absl::Milliseconds(10);
   EXPECT_EQ(CountUrgent({}, tick, kNow), 0);

@@ -43,7 +43,7 @@ class LanePoolTest : public ::testing::Test {
     scheduler_.emplace(options, &observer_, &clock_);
     pool_ = std::make_unique<LanePool>(
         std::move(lanes),
-        [this](size_t, BatchRunner& runner) {
+        [this](size_t, BatchRunner& runner, const ServableVersion*) {
           return probe_ ? probe_(runner) : absl::OkStatus();
         },
         &*scheduler_, &observer_, &clock_);

@@ -34,6 +34,16 @@ TEST(StepCostsTest, UnmeasuredBucketsBorrowOnTheSafeSide) {
   EXPECT_EQ(costs.StepTime(1), absl::Milliseconds(8));
 }
 
+TEST(StepCostsTest, OneStepThatStalledHardlyMovesTheAverage) {
+  StepCosts costs;
+  costs.Record(1, absl::Milliseconds(8));
+  costs.Record(1, absl::Hours(1));
+  EXPECT_EQ(costs.StepTime(1), absl::Milliseconds(9));
+  // What lasts is followed.
+  for (int i = 0; i < 100; ++i) costs.Record(1, absl::Milliseconds(80));
+  EXPECT_GT(costs.StepTime(1), absl::Milliseconds(75));
+}
+
 TEST(StepCostsTest, TheAverageFollowsWhatChanges) {
   StepCosts costs;
   costs.Record(1, absl::Milliseconds(10));

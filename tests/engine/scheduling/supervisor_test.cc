@@ -49,7 +49,7 @@ class SupervisorTest : public ::testing::Test {
     scheduler_.emplace(options, &observer_, &clock_);
     pool_ = std::make_unique<LanePool>(
         std::move(lanes),
-        [this](size_t, BatchRunner&) {
+        [this](size_t, BatchRunner&, const ServableVersion*) {
           if (during_probe_) during_probe_();
           return absl::OkStatus();
         },

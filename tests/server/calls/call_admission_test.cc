@@ -75,7 +75,6 @@ class CallAdmissionTest : public ::testing::Test {
          .caller = {.name = "somebody",
                     .account = "their address",
                     .tenant = std::move(tenant)},
-         .arrived = absl::UnixEpoch(),
          .deadline = absl::FromUnixSeconds(5),
          .previews = true},
         [this](const ConvertedRequest&, const ImageShape& shape,
@@ -92,7 +91,8 @@ class CallAdmissionTest : public ::testing::Test {
     EXPECT_EQ(engine_.places(), 0);
     EXPECT_EQ(reply_bytes_, 0);
     EXPECT_TRUE(encode_pool_.Reserve(64).has_value());
-    EXPECT_TRUE(guide_decoder_.Reserve("somebody", 150).has_value());
+    EXPECT_TRUE(guide_decoder_.Reserve("somebody", {.images = 1, .bytes = 150})
+                    .has_value());
   }
 
   FakeEngine engine_{kShape};
@@ -100,7 +100,7 @@ class CallAdmissionTest : public ::testing::Test {
   ByteLedger ledger_{{.total = kReplyBytes, .per_caller = kReplyBytes},
                      [this](int64_t bytes) { reply_bytes_ = bytes; }};
   EncodePool encode_pool_{1, 64};
-  GuideDecoder guide_decoder_{1, {.guides = 100, .bytes = 300}};
+  GuideDecoder guide_decoder_{1, {.images = 100, .bytes = 300}};
   TenantQuotas quotas_;
   CountingObserver observer_;
   ReplySize size_ = {.fixed = 100, .per_image = 10};
@@ -188,7 +188,12 @@ TEST_F(CallAdmissionTest, AFloodOfGuidesIsRefusedAndLeavesRoomForOthers) {
   EXPECT_EQ(observer_.guides_full, 1);
   EXPECT_EQ(engine_.places(), 2);
   EXPECT_TRUE(Admit(RequestFor(1)).status.ok());
-  EXPECT_TRUE(guide_decoder_.Reserve("another", 64).has_value());
+  // On the account that no caller may choose, whatever it calls itself.
+  EXPECT_FALSE(
+      guide_decoder_.Reserve("their address", {.images = 1, .bytes = 64})
+          .has_value());
+  EXPECT_TRUE(guide_decoder_.Reserve("another", {.images = 1, .bytes = 64})
+                  .has_value());
 }
 
 TEST_F(CallAdmissionTest, ATenantsQuotaIsTakenAndItsWeightTold) {

@@ -17,7 +17,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr GuideRoom kRoom = {.guides = 12, .bytes = 1200};
+constexpr GuideRoom kRoom = {.images = 12, .bytes = 1200};
 
 // A decoder whose only thread is held up until Resume.
 class GuideDecoderTest : public ::testing::Test {
@@ -30,7 +30,8 @@ class GuideDecoderTest : public ::testing::Test {
   }
 
   GuideDecoder::Id Run(const std::string& caller, GuideDecoder::Task task) {
-    std::optional<GuideDecoder::Room> room = decoder_->Reserve(caller, 1);
+    std::optional<GuideDecoder::Room> room =
+        decoder_->Reserve(caller, {.images = 1, .bytes = 1});
     EXPECT_TRUE(room.has_value());
     return decoder_->Run(*std::move(room), std::move(task));
   }
@@ -88,23 +89,29 @@ TEST_F(GuideDecoderTest, WhatHasBegunCannotBeWithdrawn) {
 }
 
 TEST_F(GuideDecoderTest, RoomIsBookedUntilTheTaskHasRunOrIsWithdrawn) {
-  std::optional<GuideDecoder::Room> room = decoder_->Reserve("first", 599);
+  std::optional<GuideDecoder::Room> room =
+      decoder_->Reserve("first", {.images = 1, .bytes = 599});
   ASSERT_TRUE(room.has_value());
-  EXPECT_FALSE(decoder_->Reserve("first", 100).has_value());
+  EXPECT_FALSE(
+      decoder_->Reserve("first", {.images = 1, .bytes = 100}).has_value());
   const GuideDecoder::Id id = decoder_->Run(*std::move(room), [] {});
-  EXPECT_FALSE(decoder_->Reserve("first", 100).has_value());
+  EXPECT_FALSE(
+      decoder_->Reserve("first", {.images = 1, .bytes = 100}).has_value());
   EXPECT_TRUE(decoder_->Withdraw(id));
-  room = decoder_->Reserve("first", 599);
+  room = decoder_->Reserve("first", {.images = 1, .bytes = 599});
   ASSERT_TRUE(room.has_value());
   room.reset();
-  EXPECT_TRUE(decoder_->Reserve("first", 599).has_value());
+  EXPECT_TRUE(
+      decoder_->Reserve("first", {.images = 1, .bytes = 599}).has_value());
 
   absl::Notification ran;
-  decoder_->Run(*decoder_->Reserve("first", 599), [] {});
+  decoder_->Run(*decoder_->Reserve("first", {.images = 1, .bytes = 599}),
+                [] {});
   Run("second", [&ran] { ran.Notify(); });
   Resume();
   ran.WaitForNotification();  // On the same thread, so the first is over.
-  EXPECT_TRUE(decoder_->Reserve("first", 599).has_value());
+  EXPECT_TRUE(
+      decoder_->Reserve("first", {.images = 1, .bytes = 599}).has_value());
 }
 
 TEST_F(GuideDecoderTest, ItsThreadYieldsToOthers) {

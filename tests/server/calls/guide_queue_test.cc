@@ -13,11 +13,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr GuideRoom kRoom = {.guides = 12, .bytes = 1200};
+constexpr GuideRoom kRoom = {.images = 12, .bytes = 1200};
 
 // Books a guide of one byte that waits.
 GuideQueue::Id Add(GuideQueue* queue, const std::string& caller) {
-  const std::optional<GuideQueue::Id> id = queue->Book(caller, 1);
+  const std::optional<GuideQueue::Id> id =
+      queue->Book(caller, {.images = 1, .bytes = 1});
   EXPECT_TRUE(id.has_value());
   queue->Add(*id);
   return *id;
@@ -34,7 +35,8 @@ std::vector<GuideQueue::Id> TakeAll(GuideQueue* queue) {
 // How many of a caller's guides of `bytes` find room.
 int BookAll(GuideQueue* queue, const std::string& caller, int64_t bytes) {
   int booked = 0;
-  while (queue->Book(caller, bytes).has_value()) ++booked;
+  while (queue->Book(caller, {.images = 1, .bytes = bytes}).has_value())
+    ++booked;
   return booked;
 }
 
@@ -85,32 +87,47 @@ TEST(GuideQueueTest, ACallerAloneGetsHalfOfTheRoomAndMoreLeaveSomeForOthers) {
 
 TEST(GuideQueueTest, CountsTheBytesThatPicturesUnpackTo) {
   GuideQueue queue(kRoom);
-  EXPECT_FALSE(queue.Book("first", 601).has_value());
-  EXPECT_TRUE(queue.Book("first", 600).has_value());
-  EXPECT_FALSE(queue.Book("first", 1).has_value());
+  EXPECT_FALSE(queue.Book("first", {.images = 1, .bytes = 601}).has_value());
+  EXPECT_TRUE(queue.Book("first", {.images = 1, .bytes = 600}).has_value());
+  EXPECT_FALSE(queue.Book("first", {.images = 1, .bytes = 1}).has_value());
   EXPECT_EQ(BookAll(&queue, "second", 100), 3);
 }
 
 TEST(GuideQueueTest, RoomThatIsGivenBackIsFreeAgain) {
   GuideQueue queue(kRoom);
-  const std::optional<GuideQueue::Id> id = queue.Book("first", 600);
+  const std::optional<GuideQueue::Id> id =
+      queue.Book("first", {.images = 1, .bytes = 600});
   ASSERT_TRUE(id.has_value());
-  EXPECT_FALSE(queue.Book("first", 600).has_value());
+  EXPECT_FALSE(queue.Book("first", {.images = 1, .bytes = 600}).has_value());
   queue.Release(*id);
-  EXPECT_TRUE(queue.Book("first", 600).has_value());
+  EXPECT_TRUE(queue.Book("first", {.images = 1, .bytes = 600}).has_value());
 }
 
 TEST(GuideQueueTest, RoomIsShareOfWhatIsFree) {
-  const GuideRoom all = {.guides = 10, .bytes = 100};
-  const GuideRoom one = {.guides = 1, .bytes = 1};
+  const GuideRoom all = {.images = 10, .bytes = 100};
+  const GuideRoom one = {.images = 1, .bytes = 1};
   EXPECT_TRUE(HasGuideRoom(all, {}, {}, one));
-  EXPECT_TRUE(HasGuideRoom(all, {.guides = 4, .bytes = 4},
-                           {.guides = 4, .bytes = 4}, one));
-  EXPECT_FALSE(HasGuideRoom(all, {.guides = 5, .bytes = 5},
-                            {.guides = 5, .bytes = 5}, one));
+  EXPECT_TRUE(HasGuideRoom(all, {.images = 4, .bytes = 4},
+                           {.images = 4, .bytes = 4}, one));
+  EXPECT_FALSE(HasGuideRoom(all, {.images = 5, .bytes = 5},
+                            {.images = 5, .bytes = 5}, one));
   // Others have it.
-  EXPECT_FALSE(HasGuideRoom(all, {.guides = 9, .bytes = 9}, {}, one));
-  EXPECT_FALSE(HasGuideRoom(all, {.guides = 1, .bytes = 99}, {}, one));
+  EXPECT_FALSE(HasGuideRoom(all, {.images = 9, .bytes = 9}, {}, one));
+  EXPECT_FALSE(HasGuideRoom(all, {.images = 1, .bytes = 99}, {}, one));
+}
+
+TEST(GuideQueueTest, AGuideOfManyImagesTakesTheirRoomAndNoneIsTooLarge) {
+  GuideQueue queue({.images = 12, .bytes = 1200});
+  EXPECT_TRUE(queue.Book("first", {.images = 4, .bytes = 1}).has_value());
+  EXPECT_FALSE(queue.Book("first", {.images = 4, .bytes = 1}).has_value());
+  EXPECT_TRUE(queue.Book("second", {.images = 4, .bytes = 1}).has_value());
+  GuideQueue empty({.images = 12, .bytes = 1200});
+  const std::optional<GuideQueue::Id> largest =
+      empty.Book("first", {.images = 64, .bytes = 1});
+  ASSERT_TRUE(largest.has_value());
+  EXPECT_FALSE(empty.Book("first", {.images = 1, .bytes = 1}).has_value());
+  empty.Release(*largest);
+  EXPECT_TRUE(empty.Book("first", {.images = 6, .bytes = 1}).has_value());
 }
 
 }  // namespace

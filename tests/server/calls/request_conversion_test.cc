@@ -174,9 +174,13 @@ TEST(RequestConversionTest, RefusesToActOnNoModelOrNoVersion) {
 
 TEST(RequestConversionTest, ReadsGrpcsMissingDeadlineAsNone) {
   using TimePoint = std::chrono::system_clock::time_point;
-  EXPECT_EQ(ConvertDeadline(TimePoint::max()), absl::InfiniteFuture());
-  EXPECT_EQ(ConvertDeadline(TimePoint(std::chrono::seconds(9))),
-            absl::FromUnixSeconds(9));
+  const absl::Time now = absl::FromUnixSeconds(1000);
+  EXPECT_EQ(ConvertDeadline(TimePoint::max(), now, now),
+            absl::InfiniteFuture());
+  // The time that is left stays, whatever the two clocks read.
+  EXPECT_EQ(ConvertDeadline(TimePoint(std::chrono::seconds(9)),
+                            absl::FromUnixSeconds(7), now),
+            now + absl::Seconds(2));
 }
 
 }  // namespace
