@@ -215,10 +215,4 @@ std::unique_ptr<BatchRunner> NewLaneRunner(
   return std::make_unique<LaneRunner>(limits, std::move(backend));
 }
 
-absl::Status CheckLaneOption(const char* option, int value, int low, int high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      option, " is ", value, ", must be in [", low, ", ", high, "]"));
-}
-
 }  // namespace ddgan

@@ -7,7 +7,6 @@
 
 #include <memory>
 
-#include "absl/status/status.h"
 #include "engine/lanes/batch_runner.h"
 #include "engine/lanes/step_backend.h"
 
@@ -25,10 +24,6 @@ struct LaneLimits {
 // runner.
 std::unique_ptr<BatchRunner> NewLaneRunner(
     const LaneLimits& limits, std::unique_ptr<StepBackend> backend);
-
-// InvalidArgument that names the option of a lane unless `value` is in [low,
-// high].
-absl::Status CheckLaneOption(const char* option, int value, int low, int high);
 
 }  // namespace ddgan
 

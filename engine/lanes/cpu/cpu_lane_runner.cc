@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/check_range.h"
 #include "engine/base/libtorch_errors.h"
 #include "engine/base/monotonic_clock.h"
 #include "engine/base/pixel_buffer.h"
@@ -125,10 +126,10 @@ class CpuStepBackend : public StepBackend {
 absl::StatusOr<std::unique_ptr<BatchRunner>> CreateCpuLaneRunner(
     const CpuLaneRunnerOptions& options) {
   for (const absl::Status& status :
-       {CheckLaneOption("threads", options.threads, 1, 256),
-        CheckLaneOption("max_batch_size", options.max_batch_size, 1, 256),
-        CheckLaneOption("max_trajectories", options.max_trajectories,
-                        options.max_batch_size, 1'000'000)}) {
+       {CheckRange("threads", options.threads, 1, 256),
+        CheckRange("max_batch_size", options.max_batch_size, 1, 256),
+        CheckRange("max_trajectories", options.max_trajectories,
+                   options.max_batch_size, 1'000'000)}) {
     if (!status.ok()) return status;
   }
   using Created = absl::StatusOr<std::unique_ptr<BatchRunner>>;

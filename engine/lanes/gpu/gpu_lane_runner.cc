@@ -3,6 +3,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "engine/base/check_range.h"
 #include "engine/base/libtorch_errors.h"
 #include "engine/lanes/gpu/device_ops.h"
 #include "engine/lanes/gpu/gpu_step_backend.h"
@@ -28,10 +29,10 @@ absl::StatusOr<std::unique_ptr<DeviceOps>> OpsOf(const std::string& device) {
 absl::StatusOr<std::unique_ptr<BatchRunner>> CreateGpuLaneRunner(
     const GpuLaneRunnerOptions& options) {
   for (const absl::Status& status :
-       {CheckLaneOption("pinned_batch", options.pinned_batch, 1, 256),
-        CheckLaneOption("max_batch_size", options.max_batch_size, 1, 4096),
-        CheckLaneOption("max_trajectories", options.max_trajectories,
-                        options.max_batch_size, 1'000'000)}) {
+       {CheckRange("pinned_batch", options.pinned_batch, 1, 256),
+        CheckRange("max_batch_size", options.max_batch_size, 1, 4096),
+        CheckRange("max_trajectories", options.max_trajectories,
+                   options.max_batch_size, 1'000'000)}) {
     if (!status.ok()) return status;
   }
   if (options.device == "cpu" && options.precision == Precision::kTf32) {

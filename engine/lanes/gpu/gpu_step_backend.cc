@@ -23,8 +23,6 @@
 namespace ddgan {
 namespace {
 
-constexpr int64_t kRowBytes = sizeof(DeviceRow);
-
 class GpuModel : public DeviceModel {
  public:
   GpuModel(const Model& model, GpuLane& lane)

@@ -8,8 +8,6 @@
 namespace ddgan {
 namespace {
 
-constexpr int64_t kRowBytes = sizeof(DeviceRow);
-
 // The first `count` rows, in the same memory.
 StepMemory FirstRows(StepMemory memory, int64_t count) {
   memory.rows = memory.rows.narrow(0, 0, count * kRowBytes);

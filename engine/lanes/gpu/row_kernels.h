@@ -30,6 +30,7 @@ struct DeviceRow {
   float stddev;
   float* to;  // Receives a second copy of x_t if not null. May not be `from`.
 };
+inline constexpr int64_t kRowBytes = sizeof(DeviceRow);
 
 // The memory of a step of `rows` rows, all on the device.
 struct RowBuffers {

@@ -14,7 +14,6 @@
 namespace ddgan {
 namespace {
 
-constexpr int64_t kRowBytes = sizeof(DeviceRow);
 constexpr uint64_t kProbeSeed = 0x70726f6265;
 
 // A NaN equals itself.
