@@ -2,7 +2,6 @@
 // system's choice, with an engine that draws without a model.
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
-#include <httplib.h>
 
 #include <atomic>
 #include <memory>
@@ -19,8 +18,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/calls/reply_size.h"
-#include "server/server.h"
 #include "tests/fakes/fake_engine.h"
+#include "tests/server/server_fixture.h"
 
 namespace ddgan {
 namespace {
@@ -44,37 +43,14 @@ v1::GenerateRequest GuidedRequestFor(uint32_t count) {
   return request;
 }
 
-class GenerationCallTest : public ::testing::Test {
+// Each test starts the server with images of its own size.
+class GenerationCallTest : public ServerTest {
  protected:
-  void Start(ImageShape shape) {
-    ServerOptions options;
-    options.access_log = AccessLogLevel::kNone;
-    options.listen = {"127.0.0.1", 0};
-    options.http = {"127.0.0.1", 0};
-    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
-        options, [this, shape](const EngineOptions&, EngineObserver*, Clock*) {
-          auto engine = std::make_unique<FakeEngine>(shape);
-          engine_ = engine.get();
-          return engine;
-        });
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(-1);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    // What a test leaves unread stays with the server, beyond 64 KiB.
-    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-    channel_ = grpc::CreateCustomChannel(
-        absl::StrCat("127.0.0.1:", server_->grpc_port()),
-        grpc::InsecureChannelCredentials(), arguments);
-    images_ = v1::ImageGeneration::NewStub(channel_);
-  }
+  void SetUp() override {}
 
   // The value of a metric without labels, or of one series.
   int64_t Metric(const std::string& series) {
-    const std::string text = httplib::Client("127.0.0.1", server_->http_port())
-                                 .Get("/metrics")
-                                 ->body;
+    const std::string text = Get("/metrics")->body;
     const std::string start = absl::StrCat("\n", series, " ");
     const size_t at = text.find(start);
     if (at == std::string::npos) return -1;
@@ -95,15 +71,10 @@ class GenerationCallTest : public ::testing::Test {
     }
     return true;
   }
-
-  FakeEngine* engine_ = nullptr;  // The server's.
-  std::unique_ptr<Server> server_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::ImageGeneration::Stub> images_;
 };
 
 TEST_F(GenerationCallTest, ASwapToImagesOfAnotherSizeFailsNoCall) {
-  Start({1, 8, 8});
+  StartServer({1, 8, 8});
   std::atomic<bool> over = false;
   std::thread swapper([this, &over] {
     for (int64_t version = 4; !over; ++version) {
@@ -134,7 +105,7 @@ TEST_F(GenerationCallTest, ASwapToImagesOfAnotherSizeFailsNoCall) {
 }
 
 TEST_F(GenerationCallTest, ACallKeepsTheVersionThatItWasAdmittedFor) {
-  Start({1, 8, 8});
+  StartServer({1, 8, 8});
   engine_->StallGuided();
   grpc::Status status;
   v1::GenerateResponse response;
@@ -152,7 +123,7 @@ TEST_F(GenerationCallTest, ACallKeepsTheVersionThatItWasAdmittedFor) {
 }
 
 TEST_F(GenerationCallTest, AGuideWhoseCallerLeavesIsGoneBeforeItsTurn) {
-  Start({1, 8, 8});
+  StartServer({1, 8, 8});
   engine_->StallGuided();
   std::thread first([this] {
     grpc::ClientContext context;
@@ -183,7 +154,7 @@ TEST_F(GenerationCallTest, AGuideWhoseCallerLeavesIsGoneBeforeItsTurn) {
 }
 
 TEST_F(GenerationCallTest, AGuideOutOfTimeIsGoneBeforeItsTurn) {
-  Start({1, 8, 8});
+  StartServer({1, 8, 8});
   engine_->StallGuided();
   std::thread first([this] {
     grpc::ClientContext context;
@@ -210,7 +181,7 @@ TEST_F(GenerationCallTest, AGuideOutOfTimeIsGoneBeforeItsTurn) {
 }
 
 TEST_F(GenerationCallTest, AnImageOfAStreamThatIsReadGivesItsBytesBack) {
-  Start(kLarge);
+  StartServer(kLarge);
   engine_->HoldRequests();
   v1::GenerateStreamRequest request;
   *request.mutable_request() = RawRequestFor(4);
@@ -234,7 +205,7 @@ TEST_F(GenerationCallTest, AnImageOfAStreamThatIsReadGivesItsBytesBack) {
 }
 
 TEST_F(GenerationCallTest, AReplyThatTurnsOutSmallerHoldsNoMoreThanItIs) {
-  Start(kLarge);
+  StartServer(kLarge);
   const v1::GenerateRequest request = RawRequestFor(4);
   const ReplySize size =
       LargestReply(kLarge, v1::OUTPUT_FORMAT_RAW8,
