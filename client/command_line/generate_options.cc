@@ -143,7 +143,7 @@ absl::Status CheckGenerate(const GenerateCommand& command) {
 
 absl::StatusOr<Command> ParseGenerate(const CommandInput& input) {
   GenerateCommand command;
-  command.server = {input.default_server, absl::Minutes(5), {}};
+  command.server.timeout = absl::Minutes(5);
   int64_t version = 0;
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
       CommandProgram("generate", {"[flags]"}, kAbout),
