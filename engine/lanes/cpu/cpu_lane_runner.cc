@@ -34,8 +34,7 @@ class CpuModel : public DeviceModel {
       : DeviceModel(model.shape(), model.config().num_timesteps),
         lane_(lane),
         weight_bytes_(model.bytes()),
-        image_bytes_(sizeof(float) * shape().channels * shape().height *
-                     shape().width) {}
+        image_bytes_(sizeof(float) * shape().numel()) {}
 
   ImageSlot TakeSlot() override {
     if (free_.empty()) {
