@@ -18,6 +18,12 @@ enum class ResumePolicy {
   kNever,  // Start afresh; a state that is there is an error, not overwritten.
 };
 
+enum class ProgressMode {
+  kAuto,  // A bar on a terminal, else lines.
+  kBar,
+  kLines,
+};
+
 struct TrainerOptions {
   // "mnist", "stacked_mnist", "cifar10", "image_folder", "lmdb" or
   // "25_gaussians".
@@ -79,8 +85,7 @@ struct TrainerOptions {
   std::string metrics_listen;
   // Seconds after which a process gives up waiting for the others. [1, 86400]
   double distributed_timeout_s = 300;
-  // "auto" (bar on a terminal, else lines), "bar" or "lines".
-  std::string progress = "auto";
+  ProgressMode progress = ProgressMode::kAuto;
 
   int threads = 0;         // LibTorch's CPU threads; 0: one per core. [0, 256]
   int64_t log_every = 25;  // Steps between progress lines. >= 1
