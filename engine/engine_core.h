@@ -89,9 +89,6 @@ class EngineCore : public Engine {
   EngineCore(const Options& options, std::unique_ptr<VersionSource> source,
              EngineObserver* observer, Clock* clock);
 
-  // Whether a new runner can make images of every loaded version.
-  absl::Status Probe(BatchRunner& runner) const;
-
   // Destroyed from the last to the first: a thread is joined while what it uses
   // is still there.
   BatchScheduler scheduler_;
