@@ -83,7 +83,7 @@ using Command = std::variant<GenerateCommand, ModelsCommand, HealthCommand,
 // InvalidArgument, with a sentence for the user, if they make no command.
 absl::StatusOr<Command> ParseCommand(
     absl::Span<const std::string> arguments,
-    const Environment& environment = ProcessEnvironment());
+    const Environment& environment = OwnEnvironment());
 
 }  // namespace ddgan
 

@@ -319,7 +319,7 @@ std::string FlagHelp(absl::string_view name, absl::string_view value,
 
 }  // namespace
 
-Environment ProcessEnvironment() {
+Environment OwnEnvironment() {
   Environment variables;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::pair<std::string, std::string> variable =

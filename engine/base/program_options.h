@@ -65,7 +65,7 @@ struct ProgramOptions {
 // The values of variables, by name.
 using Environment = std::map<std::string, std::string>;
 // That of this process.
-Environment ProcessEnvironment();
+Environment OwnEnvironment();
 
 // Finds out what is given to a program without looking at values.
 //
@@ -83,7 +83,7 @@ Environment ProcessEnvironment();
 absl::StatusOr<ProgramOptions> FindOptions(
     const Program& program, absl::Span<const Option> table,
     absl::Span<const std::string> arguments,
-    const Environment& environment = ProcessEnvironment());
+    const Environment& environment = OwnEnvironment());
 
 // Reads one value into its option. InvalidArgument that says which option it is
 // for, the value, what is wanted and where the value is from.
@@ -95,7 +95,7 @@ absl::Status StoreOption(absl::Span<const Option> table,
 absl::StatusOr<ProgramOptions> ParseOptions(
     const Program& program, absl::Span<const Option> table,
     absl::Span<const std::string> arguments,
-    const Environment& environment = ProcessEnvironment());
+    const Environment& environment = OwnEnvironment());
 
 // What --help prints: usage, groups of flags with unit, range and default, and
 // where else options may be set. In lines of 80 columns.
