@@ -87,8 +87,10 @@ room(trainer/networks USES engine/base engine/model)
 room(trainer/distributed USES engine/base trainer/networks)
 room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed
      trainer/networks trainer/options)
+room(trainer/evaluation/metrics USES engine/base trainer/dataset)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
-     engine/lanes/cpu engine/model trainer/dataset trainer/networks trainer/step)
+     engine/lanes/cpu engine/model trainer/dataset trainer/evaluation/metrics trainer/networks
+     trainer/step)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
      trainer/evaluation trainer/networks trainer/step)
 room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/distributed
