@@ -93,7 +93,8 @@ room(trainer/step USES engine/api engine/base engine/diffusion engine/model trai
      trainer/networks trainer/options)
 room(trainer/evaluation/metrics USES engine/base trainer/dataset)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
-     engine/lanes/cpu engine/model trainer/dataset trainer/networks trainer/step)
+     engine/lanes/cpu engine/model trainer/dataset trainer/evaluation/metrics trainer/networks
+     trainer/step)
 room(trainer/evaluation/features USES engine/api engine/base engine/checkpoint trainer/evaluation
      trainer/evaluation/metrics)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
