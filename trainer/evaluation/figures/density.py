@@ -31,7 +31,8 @@ def check(t, value, ks):
     raise FigureError(
         f'--value: {value} is outside -{LARGEST_VALUE:g} .. {LARGEST_VALUE:g}')
   if not 2 <= len(ks) <= MOST_PANELS:
-    raise FigureError(f'--k: {len(ks)} step sizes, where 2 .. {MOST_PANELS} fit')
+    raise FigureError(
+        f'--k: {len(ks)} step sizes, where 2 .. {MOST_PANELS} fit')
   if any(not 1 <= k <= t for k in ks) or sorted(set(ks)) != list(ks):
     raise FigureError(
         f'--k: {",".join(map(str, ks))} must rise within 1 .. t = {t}')
@@ -86,8 +87,9 @@ def _draw_process(part, kept, t, value, ks):
   first.set(ylabel='$x_t$', ylim=(_X[0], _X[-1]))
   first.spines[['left', 'right']].set_visible(False)
   last.spines['left'].set_visible(False)
-  part.colorbar(image, ax=last, label='Density $q(x_t)$', fraction=0.2,
-                aspect=25, ticks=np.arange(0, 1, 0.2)).outline.set_visible(False)
+  scale = part.colorbar(image, ax=last, label='Density $q(x_t)$', fraction=0.2,
+                        aspect=25, ticks=np.arange(0, 1, 0.2))
+  scale.outline.set_visible(False)
 
 
 def _label_rows(ks):

@@ -1,15 +1,15 @@
-"""Draws a figure from what ddgan-evaluate wrote, or a table.
+"""Draws a figure from what ddgan-evaluate wrote, or prints it as a table.
 
-  python draw.py density --out=density.png [--t=500 --value=0.3 --k=10,125,250,500]
-  python draw.py strip FOLDER --out=strip.png      of ddgan-evaluate figure_data strip
-  python draw.py grid FOLDER --out=grid.png        of ddgan-evaluate figure_data grid
-  python draw.py nearest FOLDER --out=nearest.png  of ddgan-evaluate nearest
-  python draw.py trilemma FILE --out=trilemma.png  of ddgan-evaluate trilemma --json
-  python draw.py table FILE                        the same as Markdown
+  draw.py density --out=density.png [--t=500 --value=0.3 --k=10,125,250,500]
+  draw.py strip FOLDER --out=strip.png      of ddgan-evaluate figure_data strip
+  draw.py grid FOLDER --out=grid.png        of ddgan-evaluate figure_data grid
+  draw.py nearest FOLDER --out=nearest.png  of ddgan-evaluate nearest
+  draw.py trilemma FILE --out=trilemma.png  of ddgan-evaluate trilemma --json
+  draw.py table FILE                        the same file as Markdown
 
-The ending of --out says whether it is PNG (200 dots per inch), PDF or SVG. It is
-written all or nothing. Ends with 1 and one sentence if an input or --out is bad,
-with 2 if a flag is.
+The ending of --out says whether it is PNG (200 dots per inch), PDF or SVG. It
+is written all or nothing. Ends with 2 if a flag is bad, with 1 if an input or
+--out is; either way with one sentence.
 """
 
 import argparse

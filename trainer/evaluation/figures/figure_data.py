@@ -170,7 +170,7 @@ class FigureFolder:
 
 
 def _read_array(path, shape):
-  """The uint8 array of this shape that the .npy file holds, and nothing else."""
+  """The uint8 array of this shape that is all that the .npy file holds."""
   content = _read_bounded(path, math.prod(shape) + _MOST_HEADER_BYTES)
   file = io.BytesIO(content)
   try:

@@ -30,12 +30,12 @@ def betas(num_timesteps):
 
 
 def kept_variances(num_timesteps):
-  """a_0 .. a_T: x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) n with standard normal n."""
+  """a_0 .. a_T: x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) n, n standard normal."""
   return np.cumprod(1 - betas(num_timesteps).astype(np.float64))
 
 
 class Mixture(NamedTuple):
-  """Weights that sum to 1, means, and variances above 0: arrays of one length."""
+  """Weights that sum to 1, means, variances above 0: arrays of one length."""
   weights: np.ndarray
   means: np.ndarray
   variances: np.ndarray
@@ -64,7 +64,7 @@ def diffused(x0, kept):
 def denoised(x0, kept_s, kept_t, x_t):
   """q(x_s | x_t) for s < t, by Bayes within each component of x0.
 
-  q(x_t | x_s) is normal with mean sqrt(r) x_s and variance 1 - r, r = a_t / a_s.
+  q(x_t | x_s) is normal: mean sqrt(r) x_s, variance 1 - r, r = a_t / a_s.
   """
   prior = diffused(x0, kept_s)
   r = kept_t / kept_s

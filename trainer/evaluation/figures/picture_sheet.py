@@ -111,8 +111,8 @@ class PictureSheet:
   def head(self, x, text, line=0, **how):
     """Text above the pictures; line 0 is next to them."""
     how.setdefault('ha', 'center')
-    return self.write(x, self._y[0] - 8 - line * _TEXT_LINE, text, va='baseline',
-                      **how)
+    return self.write(x, self._y[0] - 8 - line * _TEXT_LINE, text,
+                      va='baseline', **how)
 
   def finish(self):
     """The figure, with the pictures in it."""

@@ -1,8 +1,8 @@
 """What the generator believes at each level of noise.
 
-A real picture on its way to noise, x_0 .. x_T, and below each x_t three pictures
-x_0' that the generator makes of it from three latents: alike where x_t says
-much, different where it says little.
+A real picture on its way to noise, x_0 .. x_T, and below each x_t three
+pictures x_0' that the generator makes of it from three latents: alike where x_t
+says much, different where it says little.
 """
 
 from figure_data import FigureError
@@ -35,8 +35,9 @@ def draw(folder):
                       f'wanted is {list(expected)}')
 
   sheet = PictureSheet(
-      1 + _LATENTS, len(levels), chain.shape[1:], wide_after=(0,), wide_below=(0,),
-      wide_gap=24, above=1, left=44, most_height=4, caption=data.fields.text('caption', most=500))
+      1 + _LATENTS, len(levels), chain.shape[1:], wide_after=(0,),
+      wide_below=(0,), wide_gap=24, above=1, left=44, most_height=4,
+      caption=data.fields.text('caption', most=500))
   for column, level in enumerate(levels):
     sheet.head(sheet.middle_of(column), f'$x_{{{level}}}$')
     sheet.place(0, column, chain[column])

@@ -84,7 +84,7 @@ def check_out(path):
 
 
 def save(figure, path):
-  """Writes all or nothing: a file that was there stays until the new one is whole.
+  """Writes all or nothing: what is there stays until the new file is whole.
 
   FigureError if it cannot be written.
   """

@@ -36,7 +36,8 @@ def markdown(path):
   lines.append('| ' + ' | '.join(columns) + ' |')
   lines.append('|---' * 2 + '|--:' * (len(columns) - 2) + '|')
   for row in data.rows:
-    lines.append('| ' + ' | '.join(cell(row) for cell in columns.values()) + ' |')
+    cells = [cell(row) for cell in columns.values()]
+    lines.append('| ' + ' | '.join(cells) + ' |')
   return '\n'.join(lines) + '\n'
 
 

@@ -26,8 +26,8 @@ def draw(path):
   quality, reach = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
   colours = _colours(data.rows)
   for row in data.rows:
-    look = {'marker': _MARKERS.get(row.sampler, _DDIM_MARKER), 'markersize': 6.5,
-            'markeredgewidth': 1.3, 'linestyle': 'none',
+    look = {'marker': _MARKERS.get(row.sampler, _DDIM_MARKER),
+            'markersize': 6.5, 'markeredgewidth': 1.3, 'linestyle': 'none',
             'color': colours[row.model], 'zorder': 3}
     quality.errorbar(row.seconds, row.fd, xerr=row.seconds_deviation,
                      elinewidth=1, **look)
@@ -39,9 +39,14 @@ def draw(path):
   times = [row.seconds for row in data.rows]
   _set_log(quality.xaxis, min(times) / 1.6, max(times) * 1.6)
   _set_distance_axis(quality, [row.fd for row in data.rows])
+  quality.set_title(
+      f'{data.data}, {data.samples:,} samples of each, features '
+      f'{data.features}, k = {data.k}', loc='left', fontsize=8,
+      parse_math=False)
   quality.set_ylabel(f'{data.fd_name}\n(lower is better)', parse_math=False)
   reach.set(ylim=(-0.03, 1.03), ylabel='Share of the data\n(higher is better)')
-  reach.set_xlabel(f'Seconds for 100 images ({data.machine}, log scale)')
+  reach.set_xlabel(f'Seconds for 100 images ({data.machine}, log scale)',
+                   parse_math=False)
   for axes in (quality, reach):
     axes.grid(True, which='major')
   _add_legend(reach, any(row.seconds_estimated for row in data.rows))
@@ -65,7 +70,7 @@ def _set_log(axis, low, high):
 
 
 def _set_distance_axis(axes, distances):
-  """Logarithmic where the distances would crowd at the foot of a linear axis."""
+  """Logarithmic where distances would crowd at the foot of a linear axis."""
   low, high = min(distances), max(distances)
   if low > 0 and high > 5 * low:
     _set_log(axes.yaxis, low / 1.4, high * 1.4)

@@ -69,7 +69,8 @@ class DensityFigureTest(figure_files.FigureTest):
 
   def test_every_panel_holds_the_exact_density(self):
     kept = gaussian_diffusion.kept_variances(density.STEPS)
-    for k, axes in zip((10, 125, 250, 500), panels(self.drawn(density.draw))[1]):
+    _, below = panels(self.drawn(density.draw))
+    for k, axes in zip((10, 125, 250, 500), below):
       exact = axes.get_lines()[0]
       np.testing.assert_allclose(
           exact.get_ydata(),
@@ -101,7 +102,8 @@ class DensityFigureTest(figure_files.FigureTest):
         (500, 2.9, [1, 2], '--value: 2.9'), (500, 0.3, [1], '--k: 1 step'),
         (500, 0.3, [1, 2, 3, 4, 5, 6], '--k: 6 step'),
         (500, 0.3, [2, 1], '--k: 2,1 must rise'),
-        (500, 0.3, [0, 1], '--k: 0,1 must'), (500, 0.3, [1, 501], '--k: 1,501')):
+        (500, 0.3, [0, 1], '--k: 0,1 must'),
+        (500, 0.3, [1, 501], '--k: 1,501')):
       self.assertIn(name, self.refused(density.draw, t, value, ks))
 
 

@@ -91,9 +91,11 @@ class DrawTest(figure_files.FigureTest):
     out = f'--out={self.folder / "x.png"}'
     for word, arguments in (
         ('FIGURE', ()), ('pie', ('pie', out)), ('--out', ('density',)),
-        ('source', ('strip', out)), ('--colour', ('density', out, '--colour=1')),
-        ('--t', ('density', out, '--t=soon')), ('--k', ('density', out, '--k=a')),
-        ('--k', ('density', out, '--k=')), ('--ou', ('grid', 'x', '--ou=x.png'))):
+        ('source', ('strip', out)),
+        ('--colour', ('density', out, '--colour=1')),
+        ('--t', ('density', out, '--t=soon')),
+        ('--k', ('density', out, '--k=a')), ('--k', ('density', out, '--k=')),
+        ('--out', ('grid', 'x', '--ou=x.png'))):
       self.assertIn(word, self.refused_with(2, *arguments))
 
   def test_a_value_out_of_range_is_one_sentence(self):

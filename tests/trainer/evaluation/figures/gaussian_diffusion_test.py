@@ -1,4 +1,4 @@
-"""The closed forms of the mixture, against the engine's schedule, integrals that
+"""The closed forms of the mixture, against the golden schedule, integrals that
 know no closed form, and the process itself.
 
 Run by CTest, or by hand:
@@ -17,7 +17,8 @@ from gaussian_diffusion import Mixture
 GOLDEN = pathlib.Path(__file__).resolve().parents[3] / 'golden'
 
 # Nothing about it is symmetric.
-X0 = Mixture(np.array([0.3, 0.7]), np.array([-1.2, 0.9]), np.array([0.09, 0.04]))
+X0 = Mixture(
+    np.array([0.3, 0.7]), np.array([-1.2, 0.9]), np.array([0.09, 0.04]))
 
 
 def normal(x, mean, variance):

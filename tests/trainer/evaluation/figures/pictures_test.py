@@ -103,8 +103,9 @@ class StripTest(figure_files.FigureTest):
             'chain': figure_files.pictures(3, 8, 8, 1),
             'samples': figure_files.pictures(2, 2, 8, 8, 1)
         }, num_timesteps=2, levels=[0, 1, 2])
-    self.assertIn('samples has shape [2, 2, 8, 8, 1], wanted is [2, 3, 8, 8, 1]',
-                  self.refused(strip.draw, folder))
+    self.assertIn(
+        'samples has shape [2, 2, 8, 8, 1], wanted is [2, 3, 8, 8, 1]',
+        self.refused(strip.draw, folder))
 
 
 class GridTest(figure_files.FigureTest):
@@ -150,7 +151,8 @@ class NearestTest(figure_files.FigureTest):
     arrays = {
         'generated': figure_files.pictures(count, size, size, 3),
         'feature_neighbours': figure_files.pictures(count, 5, size, size, 3),
-        'pixel_neighbours': 255 - figure_files.pictures(count, 5, size, size, 3),
+        'pixel_neighbours': 255 - figure_files.pictures(
+            count, 5, size, size, 3),
         'feature_distances': np.zeros((count, 5), np.float32),
         'pixel_distances': np.zeros((count, 5), np.float32)
     } | changed

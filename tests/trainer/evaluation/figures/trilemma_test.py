@@ -31,6 +31,9 @@ class TrilemmaFigureTest(figure_files.FigureTest):
   def test_axes_say_what_they_measure_and_in_what(self):
     quality, reach = self.draw([result_row()]).axes
     self.assertEqual(quality.get_xscale(), 'log')
+    self.assertEqual(
+        quality.get_title('left'),
+        'mnist, 10,000 samples of each, features digits, k = 3')
     self.assertEqual(reach.get_xlabel(),
                      'Seconds for 100 images (cpu, 2 threads, log scale)')
     self.assertEqual(quality.get_ylabel(), 'FD-digits\n(lower is better)')
@@ -42,8 +45,9 @@ class TrilemmaFigureTest(figure_files.FigureTest):
     rows = [result_row(), result_row(sampler='ddim:50', fd=3,
                                      seconds_per_100_images=20)]
     quality, reach = self.draw(rows).axes
-    self.assertEqual(sorted(t.get_text() for t in quality.texts if t.get_text()),
-                     ['mnist/12060 ddim:50', 'mnist/12060 posterior'])
+    self.assertEqual(
+        sorted(text.get_text() for text in quality.texts if text.get_text()),
+        ['mnist/12060 ddim:50', 'mnist/12060 posterior'])
     points = [(line.get_xdata()[0], line.get_ydata()[0])
               for line in quality.get_lines() if line.get_marker() in 'o^']
     self.assertEqual(points, [(1.5, 12.3), (20, 3)])
@@ -97,7 +101,8 @@ class TrilemmaFigureTest(figure_files.FigureTest):
       for seconds in ((1, 1.1), (3, 4), (0.001, 5000)):
         figure = self.draw([
             result_row(fd=fd[0], seconds_per_100_images=seconds[0]),
-            result_row(sampler='pc', fd=fd[1], seconds_per_100_images=seconds[1])
+            result_row(sampler='pc', fd=fd[1],
+                       seconds_per_100_images=seconds[1])
         ])
         for axis in (figure.axes[0].yaxis, figure.axes[1].xaxis):
           low, high = sorted(axis.get_view_interval())
@@ -175,7 +180,8 @@ class TableTest(figure_files.FigureTest):
   def test_every_line_has_the_same_columns(self):
     lines = self.table([result_row(), result_row('b|c/1', kl=0.08,
                                                  modes_covered=10)])[2:]
-    self.assertEqual({line.replace(r'\|', '').count('|') for line in lines}, {13})
+    self.assertEqual({line.replace(r'\|', '').count('|') for line in lines},
+                     {13})
     self.assertTrue(lines[0].endswith('| modes | KL, nats |'))
     self.assertTrue(lines[2].endswith('| 0.600 |  |  |'))
     self.assertTrue(lines[3].endswith('| 0.600 | 10 | 0.0800 |'))
