@@ -6,6 +6,8 @@ Run by CTest, or by hand:
 
 import unittest
 
+from matplotlib.transforms import Bbox
+
 from figure_files import result_row
 import figure_files
 import results
@@ -75,11 +77,16 @@ class TrilemmaFigureTest(figure_files.FigureTest):
                for text in quality.texts if text.get_text()]
       self.assertEqual(len(boxes), len(rows))
       frame = quality.get_window_extent(renderer)
-      points = [quality.transData.transform((row['seconds_per_100_images'],
-                                             row['fd'])) for row in rows]
+      radius = 3 * figure.dpi / 72  # Of a marker.
+      markers = []
+      for row in rows:
+        x, y = quality.transData.transform(
+            (row['seconds_per_100_images'], row['fd']))
+        markers.append(
+            Bbox([[x - radius, y - radius], [x + radius, y + radius]]))
       for i, box in enumerate(boxes):
         self.assertFalse(any(box.overlaps(other) for other in boxes[:i]))
-        self.assertFalse(any(box.contains(*point) for point in points))
+        self.assertFalse(any(box.overlaps(other) for other in markers))
         self.assertTrue(frame.x0 <= box.x0 and box.x1 <= frame.x1)
         self.assertTrue(frame.y0 <= box.y0 and box.y1 <= frame.y1)
 
