@@ -11,7 +11,7 @@ import label_placement
 import results
 import style
 
-_MARKERS = {'posterior': 'o', 'ancestral': 's', 'pc': 'D'}
+_MARKERS = {'ancestral': 'o', 'pc': 'D'}
 _DDIM_MARKER = '^'
 _ESTIMATED = '\N{DAGGER}'
 

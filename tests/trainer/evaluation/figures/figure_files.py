@@ -74,7 +74,7 @@ def write_folder(folder, kind, arrays, **extra):
               'version': 12060,
               'digest': '0' * 64
           },
-          'sampler': 'posterior',
+          'sampler': 'ancestral',
           'evaluations': 4,
           'seed': 0,
           'caption': 'Of mnist/12060, seed 0.'
@@ -100,7 +100,7 @@ def change(path, *keys, to):
   write_json(path, value)
 
 
-def result_row(name='mnist/12060', sampler='posterior', **changed):
+def result_row(name='mnist/12060', sampler='ancestral', **changed):
   """One row of a trilemma file."""
   return {
       'name': name,

@@ -17,7 +17,7 @@ import trilemma
 CROWD = [
     result_row(f'model_{i // 4}/4000', sampler, fd=6 + 0.1 * i,
                seconds_per_100_images=1 + 0.05 * i, recall=0.5 + 0.01 * i)
-    for i, sampler in enumerate(('posterior', 'ancestral', 'pc', 'ddim:50') * 6)
+    for i, sampler in enumerate(('ancestral', 'pc', 'ddim:10', 'ddim:50') * 6)
 ]
 
 
@@ -49,7 +49,7 @@ class TrilemmaFigureTest(figure_files.FigureTest):
     quality, reach = self.draw(rows).axes
     self.assertEqual(
         sorted(text.get_text() for text in quality.texts if text.get_text()),
-        ['mnist/12060 ddim:50', 'mnist/12060 posterior'])
+        ['mnist/12060 ancestral', 'mnist/12060 ddim:50'])
     points = [(line.get_xdata()[0], line.get_ydata()[0])
               for line in quality.get_lines() if line.get_marker() in 'o^']
     self.assertEqual(points, [(1.5, 12.3), (20, 3)])
@@ -119,7 +119,7 @@ class TrilemmaFigureTest(figure_files.FigureTest):
 
   def test_an_estimated_time_is_marked_and_explained(self):
     texts = figure_files.texts(self.draw([result_row(timing_estimated=True)]))
-    self.assertIn('mnist/12060 posterior\N{DAGGER}', texts)
+    self.assertIn('mnist/12060 ancestral\N{DAGGER}', texts)
     self.assertTrue(any(text.startswith('\N{DAGGER} time') for text in texts))
     texts = figure_files.texts(self.draw([result_row()]))
     self.assertFalse(any('\N{DAGGER}' in text for text in texts))
@@ -127,7 +127,7 @@ class TrilemmaFigureTest(figure_files.FigureTest):
   def test_a_name_is_never_taken_for_a_formula(self):
     texts = figure_files.texts(self.draw(
         [result_row(r'$\frac{/1')], fd_name=r'FD-$x_', device='$gpu'))
-    self.assertIn(r'$\frac{/1 posterior', texts)
+    self.assertIn(r'$\frac{/1 ancestral', texts)
 
 
 class ResultsTest(figure_files.FigureTest):
@@ -140,7 +140,7 @@ class ResultsTest(figure_files.FigureTest):
 
   def test_a_bad_field_is_named(self):
     for keys, to in (
-        (('evaluation',), 'mnist'), (('rows',), []), (('rows',), [{}] * 25),
+        (('evaluation',), 'mnist'), (('rows',), []), (('rows',), [{}] * 65),
         (('rows',), 7), (('samples',), 0), (('k',), 'three'),
         (('threads',), 1.5), (('device',), ''), (('fd_name',), 'x' * 41),
         (('features',), []), (('features', 'name'), None), (('data',), 3)):
@@ -149,7 +149,8 @@ class ResultsTest(figure_files.FigureTest):
   def test_a_bad_field_of_a_row_is_named_with_its_row(self):
     for name, to in (
         ('name', None), ('name', 'two\nlines'), ('sampler', 'ddim'),
-        ('sampler', 'ddim:0'), ('evaluations', 0), ('evaluations', True),
+        ('sampler', 'ddim:0'), ('sampler', 'euler'),
+        ('evaluations', 0), ('evaluations', True),
         ('seconds_per_100_images', 0), ('seconds_per_100_images', -1),
         ('seconds_per_100_images', float('nan')),
         ('seconds_per_100_images_stddev', float('inf')), ('fd', -1),
@@ -159,7 +160,7 @@ class ResultsTest(figure_files.FigureTest):
       self.assertIn(f'rows[1].{name} ', self.refusal('rows', 1, name, to=to))
 
   def test_the_same_model_and_sampler_twice_is_one_sentence(self):
-    self.assertIn('mnist/12060 with posterior twice',
+    self.assertIn('mnist/12060 with ancestral twice',
                   self.refusal('rows', 1, 'name', to='mnist/12060'))
 
 
@@ -181,7 +182,7 @@ class TableTest(figure_files.FigureTest):
     self.assertEqual(
         self.table([result_row(fd=12.345, seconds_per_100_images=1234.5,
                                evaluations=1000, kid=-0.00012345)])[4:],
-        ['| mnist/12060 | `posterior` | 1,000 | 1,230 | 12.3 | -0.000123 | '
+        ['| mnist/12060 | `ancestral` | 1,000 | 1,230 | 12.3 | -0.000123 | '
          '0.700 | 0.500 | 0.800 | 0.600 |'])
 
   def test_every_line_has_the_same_columns(self):
