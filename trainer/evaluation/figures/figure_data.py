@@ -29,12 +29,12 @@ class FigureError(Exception):
 class Fields:
   """The fields of one JSON object, each read by what it must be.
 
-  `where` names the object in messages, as in 'trilemma.json: rows[3]'.
+  `where` stands before a field's name in messages: 'trilemma.json: rows[3].'
   """
 
   def __init__(self, value, where):
     if not isinstance(value, dict):
-      raise FigureError(f'{where} must be a JSON object')
+      raise FigureError(f'{where.rstrip(".: ")} must be a JSON object')
     self._value = value
     self._where = where
 
@@ -47,7 +47,7 @@ class Fields:
     found = json.dumps(self._value[name]) if name in self._value else 'missing'
     if len(found) > 40:
       found = found[:40] + '...'
-    raise FigureError(f'{self._path(name)} is {found}, wanted is {wanted}')
+    raise FigureError(f'{self._where}{name} is {found}, wanted is {wanted}')
 
   def text(self, name, most=MOST_TEXT):
     """Printable ASCII of 1 .. `most` characters."""
@@ -92,7 +92,7 @@ class Fields:
     """The object in this field."""
     if name not in self._value:
       self.refuse(name, 'a JSON object')
-    return Fields(self._value[name], self._path(name))
+    return Fields(self._value[name], f'{self._where}{name}.')
 
   def objects(self, name, most):
     """The 1 .. `most` objects of the list in this field."""
@@ -100,13 +100,9 @@ class Fields:
     if not isinstance(values, list) or not 0 < len(values) <= most:
       self.refuse(name, f'a list of 1 .. {most} objects')
     return [
-        Fields(value, f'{self._path(name)}[{i}]')
+        Fields(value, f'{self._where}{name}[{i}].')
         for i, value in enumerate(values)
     ]
-
-  def _path(self, name):
-    separator = ': ' if self._where.endswith('.json') else '.'
-    return f'{self._where}{separator}{name}'
 
 
 def _read_bounded(path, most):
@@ -133,7 +129,7 @@ def read_json(path):
     value = json.loads(content)
   except (ValueError, RecursionError) as error:
     raise FigureError(f'{path} is not JSON: {error}') from error
-  return Fields(value, str(path))
+  return Fields(value, f'{path}: ')
 
 
 class FigureFolder:

@@ -26,7 +26,8 @@ class JsonTest(figure_files.FigureTest):
                     b'{"a": ' + b'9' * 5000 + b'}'):
       self.assertIn('is not JSON', self.refused(self.read, content))
     for content in (b'[]', b'null', b'3', b'"text"'):
-      self.assertIn('must be a JSON object', self.refused(self.read, content))
+      self.assertIn('trilemma.json must be a JSON object',
+                    self.refused(self.read, content))
 
   def test_a_file_that_is_too_large_is_not_read(self):
     content = b' ' * (figure_data.MOST_JSON_BYTES + 1)
@@ -45,7 +46,7 @@ class JsonTest(figure_files.FigureTest):
 class FieldsTest(figure_files.FigureTest):
 
   def fields(self, value):
-    return figure_data.Fields({'a': value}, 'x.json: rows[2]')
+    return figure_data.Fields({'a': value}, 'x.json: rows[2].')
 
   def test_a_message_names_the_field_and_what_was_found(self):
     self.assertEqual(
