@@ -356,6 +356,10 @@ if $tests; then
     'liblua5.3-0=5.3.6*' 'libopentracing-c-wrapper0=1.1.3*' 'libopentracing1=1.6.0*'
   install_alertmanager_templates
 fi
+if $tests; then
+  # What draws the figures of the evaluation.
+  install_python_packages figures matplotlib==3.10.9 numpy==1.26.4 pillow==10.4.0
+fi
 if $images; then
   # The official schemas of CycloneDX, and what checks a document against them.
   install_python_packages image 'cyclonedx-python-lib[json-validation]==11.12.0'
