@@ -57,7 +57,8 @@ room(engine/base)
 room(engine/api USES engine/base)
 room(engine/diffusion USES engine/base)
 room(engine/imaging USES engine/api engine/base)
-room(engine/model USES engine/api engine/base engine/diffusion)
+room(engine/kernels)
+room(engine/model USES engine/api engine/base engine/diffusion engine/kernels)
 room(engine/checkpoint USES engine/api engine/base engine/model)
 # The kinds of lane stand on the runner, which knows their steps by interface
 # only: another kind of device is another room and changes nothing below it, and
