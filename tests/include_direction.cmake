@@ -57,7 +57,7 @@ room(engine/base)
 room(engine/api USES engine/base)
 room(engine/diffusion USES engine/base)
 room(engine/imaging USES engine/api engine/base)
-room(engine/kernels)
+room(engine/kernels USES engine/diffusion)
 room(engine/model USES engine/api engine/base engine/diffusion engine/kernels)
 room(engine/checkpoint USES engine/api engine/base engine/model)
 # The kinds of lane stand on the runner, which knows their steps by interface
