@@ -1,5 +1,6 @@
 #include "engine/model/kernel_generator.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
@@ -27,8 +28,6 @@ using kernels::Workspace;
 constexpr int64_t kMaxRows = 64;
 constexpr int64_t kPassFloats = int64_t{8} << 20;
 
-// An image's way through a network is always worth a thread.
-constexpr int64_t kMuchWork = int64_t{1} << 30;
 // Floats of packed weights per parameter of the network, and how many more a
 // small network may have all the same.
 constexpr double kWeightsPerParameter = 1.3;
@@ -57,6 +56,55 @@ kernels::ConvolutionShape ShapeOf(const FoldedGenerator::Conv& conv) {
           .kernel = static_cast<int>(conv.weight.size(2)),
           .stride = static_cast<int>(conv.stride),
           .padding = static_cast<int>(conv.padding)};
+}
+
+const float* Values(const at::Tensor& tensor) {
+  return tensor.const_data_ptr<float>();
+}
+
+// rows weight^T + bias: rows [count, in], weight [out, in], bias [out].
+kernels::FloatBuffer MultiplyAll(const float* rows, int64_t count,
+                                 const at::Tensor& weight, const float* bias) {
+  const int64_t out = weight.size(0), in = weight.size(1);
+  const kernels::FloatBuffer packed =
+      kernels::NewFloatBuffer(kernels::PackedSize(in, out));
+  kernels::PackMatrix(Values(weight), in, out, 1, in, packed.get());
+  std::vector<const float*> runs;
+  for (int64_t i = 0; i < count; ++i) runs.push_back(rows + i * in);
+  kernels::FloatBuffer y = kernels::NewFloatBuffer(count * out);
+  kernels::MultiplyRows({runs.data(), count, 1, in}, {packed.get(), in, out}, 0,
+                        kernels::PanelsOf(out), bias, 0, y.get(), out);
+  return y;
+}
+
+// SiLU of the time features of t = 0 to T-1 (spec 3.2), [T, 4 nf], by kernels
+// that give every processor the same bits. `weights`: of Lin0 and Lin1, each
+// with its bias.
+kernels::FloatBuffer TimeFeatures(int64_t steps, int64_t width,
+                                  absl::Span<const at::Tensor> weights) {
+  const int64_t half = width / 2;
+  kernels::FloatBuffer features = kernels::NewFloatBuffer(steps * width);
+  for (int64_t t = 0; t < steps; ++t) {
+    float* const row = features.get() + t * width;
+    std::fill_n(row, width, 0.0f);
+    for (int64_t j = 0; j < half; ++j) {
+      // In double: rounded to float32, the C library's last bit is not seen.
+      const float frequency = static_cast<float>(
+          std::exp(-std::log(10000.0) / static_cast<double>(half - 1) *
+                   static_cast<double>(j)));
+      const double angle =
+          static_cast<double>(static_cast<float>(t) * frequency);
+      row[j] = static_cast<float>(std::sin(angle));
+      row[half + j] = static_cast<float>(std::cos(angle));
+    }
+  }
+  for (size_t i = 0; i + 1 < weights.size(); i += 2) {
+    const int64_t out = weights[i].size(0);
+    features =
+        MultiplyAll(features.get(), steps, weights[i], Values(weights[i + 1]));
+    kernels::Silu(features.get(), steps * out);
+  }
+  return features;
 }
 
 // Of all convolutions, in order.
@@ -120,7 +168,16 @@ KernelGenerator::KernelGenerator(const Generator& generator)
   const std::vector<kernels::ConvolutionMethod> methods =
       MethodsOf(generator, folded);
   size_t next_method = 0;
-  for (const FoldedGenerator::Module& from : folded.modules) {
+  const int64_t steps = config_.num_timesteps;
+  std::vector<at::Tensor> parameters;
+  for (const at::Tensor& parameter : generator.parameters()) {
+    parameters.push_back(parameter.detach().contiguous());
+  }
+  const kernels::FloatBuffer time =
+      TimeFeatures(steps, config_.num_channels_dae,
+                   absl::MakeSpan(parameters).subspan(0, 4));
+  for (size_t i = 0; i < folded.modules.size(); ++i) {
+    const FoldedGenerator::Module& from = folded.modules[i];
     Module module;
     for (const FoldedGenerator::Conv& conv : from.convs) {
       const at::Tensor weight = conv.weight.contiguous();
@@ -132,7 +189,14 @@ KernelGenerator::KernelGenerator(const Generator& generator)
       bytes_ += made.weight_count() * static_cast<int64_t>(sizeof(float));
       scratch_count_ = std::max(scratch_count_, made.scratch_count());
     }
-    module.step_biases = copy(from.step_biases);
+    if (from.step_biases.defined()) {
+      // Dense_0 of the block, and the bias of the convolution that it is added
+      // to (generator.cc has the order of parameters).
+      const at::Tensor* p = &parameters[generator.FirstParameter(i)];
+      const at::Tensor bias = p[3] + p[5];
+      module.step_biases = MultiplyAll(time.get(), steps, p[4], Values(bias));
+      bytes_ += steps * p[4].size(0) * static_cast<int64_t>(sizeof(float));
+    }
     module.style_offset = from.style_offset;
     module.norm_scale = copy(from.norm_scale);
     module.norm_shift = copy(from.norm_shift);
@@ -357,7 +421,7 @@ Workspace::Buffer KernelGenerator::Styles(absl::Span<const GeneratorRow> rows,
   return apply(styles_);
 }
 
-int64_t KernelGenerator::RowsPerPass() const {
+int64_t KernelGenerator::max_rows() const {
   const int64_t size = config_.image_size;
   // What is alive at once at the highest resolution: skips, and a block's own.
   const int64_t floats = size * size * config_.num_channels_dae *
@@ -366,36 +430,8 @@ int64_t KernelGenerator::RowsPerPass() const {
 }
 
 void KernelGenerator::Run(absl::Span<const GeneratorRow> rows,
-                          absl::Span<kernels::Workspace> workspaces,
+                          Workspace& workspace,
                           kernels::ThreadPool& threads) const {
-  // Threads that each take whole images need not wait for each other. What is
-  // left is shared by all of them, layer by layer.
-  const size_t each = rows.size() / workspaces.size();
-  if (each > 0) {
-    threads.Run(static_cast<int64_t>(workspaces.size()), kMuchWork,
-                [&](int64_t thread) {
-                  kernels::ThreadPool alone(1);
-                  const size_t i = static_cast<size_t>(thread);
-                  RunPasses(rows.subspan(i * each, each), workspaces[i], alone);
-                });
-  }
-  RunPasses(rows.subspan(each * workspaces.size()), workspaces[0], threads);
-}
-
-void KernelGenerator::RunPasses(absl::Span<const GeneratorRow> rows,
-                                Workspace& workspace,
-                                kernels::ThreadPool& threads) const {
-  const size_t pass = static_cast<size_t>(RowsPerPass());
-  while (!rows.empty()) {
-    const size_t count = std::min(pass, rows.size());
-    RunPass(rows.subspan(0, count), workspace, threads);
-    rows.remove_prefix(count);
-  }
-}
-
-void KernelGenerator::RunPass(absl::Span<const GeneratorRow> rows,
-                              Workspace& workspace,
-                              kernels::ThreadPool& threads) const {
   const int64_t size = config_.image_size, channels = config_.num_channels;
   const int64_t pixels = size * size;
   const Workspace::Buffer styles = Styles(rows, workspace, threads);

@@ -42,11 +42,14 @@ class KernelGenerator {
   explicit KernelGenerator(const Generator& generator);
   ~KernelGenerator();
 
-  // An image's bytes depend on its own row and on nothing else: not on the
-  // other rows, the threads or the processor. One workspace per thread of the
-  // pool. Throws std::bad_alloc.
-  void Run(absl::Span<const GeneratorRow> rows,
-           absl::Span<kernels::Workspace> workspaces,
+  // Most rows of one Run: beyond, more images share the weights without a gain.
+  // >= 1
+  int64_t max_rows() const;
+
+  // At most max_rows(). An image's bytes depend on its own row and on nothing
+  // else: not on the other rows, the threads or the processor. Throws
+  // std::bad_alloc.
+  void Run(absl::Span<const GeneratorRow> rows, kernels::Workspace& workspace,
            kernels::ThreadPool& threads) const;
 
   // Memory held by the prepared weights.
@@ -79,14 +82,6 @@ class KernelGenerator {
   Linear NewLinear(const float* weight, const float* bias, int64_t in,
                    int64_t out);
   kernels::FloatBuffer Copy(const float* values, int64_t count);
-  // Most images that go through the network together.
-  int64_t RowsPerPass() const;
-  void RunPasses(absl::Span<const GeneratorRow> rows,
-                 kernels::Workspace& workspace,
-                 kernels::ThreadPool& threads) const;
-  void RunPass(absl::Span<const GeneratorRow> rows,
-               kernels::Workspace& workspace,
-               kernels::ThreadPool& threads) const;
   kernels::Workspace::Buffer Styles(absl::Span<const GeneratorRow> rows,
                                     kernels::Workspace& workspace,
                                     kernels::ThreadPool& threads) const;
