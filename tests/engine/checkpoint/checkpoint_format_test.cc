@@ -72,7 +72,7 @@ TEST(CheckpointConfigTest, ObjectiveAndSamplerAreWrittenWhereTheyAreOthers) {
   EXPECT_TRUE(*read == config);
   EXPECT_EQ(RefusalAfter([](ordered_json& j) { j["sampler"] = "ddim:0"; }),
             "sampler = \"ddim:0\" is not allowed: must be ancestral, ddim:K "
-            "with K in [1, 4], or pc");
+            "with K in [1, 2], or pc");
   EXPECT_EQ(RefusalAfter([](ordered_json& j) { j["objective"] = 1; }),
             "objective = 1 must be a string");
 }

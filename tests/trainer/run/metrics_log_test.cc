@@ -90,7 +90,8 @@ TEST(MetricsLineTest, IsJsonForAnyNumbers) {
   record.d_loss_fake = std::numeric_limits<double>::infinity();
   record.g_loss = -std::numeric_limits<double>::infinity();
   record.r1 = record.grad_norm_d = record.grad_norm_g = low;
-  record.lr_g = record.lr_d = record.images_per_second = low;
+  record.lr_g = record.images_per_second = low;
+  record.lr_d = low;
   record.data_wait_share = low;
   record.ema_distance = low;
   const std::string line = MetricsLine(record);
