@@ -18,12 +18,12 @@
 #include "engine/api/generation.h"
 #include "engine/base/clock.h"
 #include "engine/base/folder_events.h"
+#include "engine/lane_threads/lane_pool.h"
+#include "engine/lane_threads/supervisor.h"
 #include "engine/lanes/batch_runner.h"
+#include "engine/requests/servable_version.h"
 #include "engine/scheduling/batch_policy.h"
 #include "engine/scheduling/batch_scheduler.h"
-#include "engine/scheduling/lane_pool.h"
-#include "engine/scheduling/servable_version.h"
-#include "engine/scheduling/supervisor.h"
 #include "engine/versions/model_pins.h"
 #include "engine/versions/model_registry.h"
 #include "engine/versions/version_loader.h"
@@ -37,9 +37,9 @@ namespace ddgan {
 absl::Status ValidateEngineOptions(const EngineOptions& options);
 
 // InvalidArgument that names field, value and range if `request` asks for
-// something that a model of `num_timesteps` could not give.
+// something that a model of so many evaluations per image could not give.
 absl::Status ValidateRequest(const GenerationRequest& request,
-                             int num_timesteps);
+                             int evaluations);
 
 // Thread-safe.
 class EngineCore : public Engine {

@@ -23,7 +23,7 @@
 
 namespace ddgan {
 
-struct ServableVersion;  // engine/scheduling/servable_version.h
+struct ServableVersion;  // engine/requests/servable_version.h
 
 enum class VersionState {
   kOnDisk,   // Complete on disk and not loaded: older than the ones kept, or
@@ -43,6 +43,7 @@ struct ModelVersionStatus {
   std::string reason;
   ImageShape shape;  // The rest only when live or loaded.
   int num_timesteps = 0;
+  int evaluations = 0;  // Of the network per image, as in Acceptance.
   int64_t training_step = 0;
   std::string dataset;
   absl::Time loaded_at;
@@ -63,6 +64,7 @@ struct ResolvedModel {
   ModelIdentity identity;
   ImageShape shape;
   int num_timesteps = 0;
+  int evaluations = 0;  // Of the network per image, as in Acceptance.
   // The engine's own; never null from Resolve.
   std::shared_ptr<const ServableVersion> version;
 };
@@ -151,9 +153,9 @@ class Engine {
   virtual bool Ready() const = 0;
 
   // OK while the process can go on serving, or may again without a new start.
-  // Internal: a lane hangs in a call that will never return, and none has served
-  // for a minute; names the lane, what it hangs in and since when. Only a new
-  // process helps.
+  // Internal: a lane hangs in a call that will never return, and none has
+  // served for a minute; names the lane, what it hangs in and since when. Only
+  // a new process helps.
   virtual absl::Status Liveness() const = 0;
 
   // Refuses new requests from now on, waits until those accepted have finished

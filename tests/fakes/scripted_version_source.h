@@ -14,7 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 #include "engine/versions/version_source.h"
 
 namespace ddgan {
@@ -28,6 +28,7 @@ inline ServableVersion MakeServableVersion(const std::string& model,
   servable.identity = {model, version, absl::StrCat("digest-", version)};
   servable.shape = {1, 8, 8};
   servable.num_timesteps = num_timesteps;
+  servable.evaluations = num_timesteps;
   servable.training_step = 100 * version;
   servable.dataset = "scripted";
   servable.bytes = 1000;
