@@ -64,7 +64,7 @@ room(engine/checkpoint USES engine/api engine/base engine/model)
 # only: another kind of device is another room and changes nothing below it, and
 # scheduling, which knows the runner, sees neither devices nor generators.
 room(engine/lanes USES engine/api engine/base)
-room(engine/lanes/cpu USES engine/api engine/base engine/diffusion engine/imaging engine/lanes
+room(engine/lanes/cpu USES engine/api engine/base engine/diffusion engine/imaging engine/kernels engine/lanes
      engine/model)
 room(engine/lanes/gpu USES engine/api engine/base engine/diffusion engine/imaging engine/lanes
      engine/model)
@@ -87,10 +87,10 @@ room(server USES engine/api engine/base engine/imaging server/access server/call
      server/connections server/models server/telemetry)
 
 room(trainer/options USES engine/api engine/base engine/checkpoint engine/model)
-room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging)
+room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging engine/kernels)
 room(trainer/networks USES engine/base engine/model)
 room(trainer/distributed USES engine/base trainer/networks)
-room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed
+room(trainer/step USES engine/api engine/base engine/diffusion engine/kernels engine/model trainer/distributed
      trainer/networks trainer/options)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
      engine/lanes/cpu engine/model trainer/dataset trainer/networks trainer/step)

@@ -28,6 +28,29 @@ void SiluImpl(float* x, int64_t count) {
   });
 }
 
+bool ApplyUpdateImpl(const LinearUpdate& update, const float* x,
+                     const float* noise, int64_t count, float* x0) {
+  bool finite = true;
+  ForEachVector(count, [&](auto d, int64_t i) HWY_ATTR {
+    auto y = Fma(hn::LoadU(d, x + i), hn::Set(d, update.x),
+                 hn::Mul(hn::LoadU(d, x0 + i), hn::Set(d, update.x0)));
+    if (update.noise != 0) {
+      y = Fma(hn::LoadU(d, noise + i), hn::Set(d, update.noise), y);
+    }
+    finite = finite && hn::AllTrue(d, hn::IsFinite(y));
+    hn::StoreU(y, d, x0 + i);
+  });
+  return finite;
+}
+
+void DiffuseImpl(float a, const float* x, float b, int64_t count, float* y) {
+  ForEachVector(count, [&](auto d, int64_t i) HWY_ATTR {
+    hn::StoreU(Fma(hn::LoadU(d, x + i), hn::Set(d, a),
+                   hn::Mul(hn::LoadU(d, y + i), hn::Set(d, b))),
+               d, y + i);
+  });
+}
+
 void ApplyImpl(VectorFunction function, const float* x, int64_t count,
                float* y) {
   ForEachVector(count, [&](auto d, int64_t i) HWY_ATTR {
@@ -65,6 +88,8 @@ namespace ddgan::kernels {
 
 HWY_EXPORT(AddScaleImpl);
 HWY_EXPORT(SiluImpl);
+HWY_EXPORT(ApplyUpdateImpl);
+HWY_EXPORT(DiffuseImpl);
 HWY_EXPORT(ApplyImpl);
 
 void AddScale(const float* a, const float* b, float factor, int64_t count,
@@ -76,6 +101,33 @@ void Silu(float* x, int64_t count) { HWY_DYNAMIC_DISPATCH(SiluImpl)(x, count); }
 
 void Apply(VectorFunction function, const float* x, int64_t count, float* y) {
   HWY_DYNAMIC_DISPATCH(ApplyImpl)(function, x, count, y);
+}
+
+bool ApplyUpdate(const LinearUpdate& update, const float* x, const float* noise,
+                 int64_t count, float* x0) {
+  return HWY_DYNAMIC_DISPATCH(ApplyUpdateImpl)(update, x, noise, count, x0);
+}
+
+void Diffuse(float a, const float* x, float b, int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(DiffuseImpl)(a, x, b, count, y);
+}
+
+double SquaredNorm(const float* x, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  }
+  return sum;
+}
+
+double SquaredDistance(const float* x, float factor, const float* y,
+                       int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double difference = static_cast<double>(x[i] - factor * y[i]);
+    sum += difference * difference;
+  }
+  return sum;
 }
 
 void TanhToPlanes(const float* x, int64_t pixels, int64_t channels, float* y) {

@@ -114,7 +114,8 @@ class CpuStepBackend : public StepBackend {
 
   PixelPool& pixel_pool() override { return lane_.pool; }
   int64_t spare_bytes() const override {
-    return static_cast<int64_t>(lane_.pool.free_bytes());
+    return static_cast<int64_t>(lane_.pool.free_bytes()) +
+           lane_.sampler.bytes();
   }
 
  private:
