@@ -38,8 +38,7 @@ absl::Status ValidateEngineOptions(const EngineOptions& options);
 
 // InvalidArgument that names field, value and range if `request` asks for
 // something that a model of so many evaluations per image could not give.
-absl::Status ValidateRequest(const GenerationRequest& request,
-                             int evaluations);
+absl::Status ValidateRequest(const GenerationRequest& request, int evaluations);
 
 // Thread-safe.
 class EngineCore : public Engine {

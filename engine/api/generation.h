@@ -131,8 +131,9 @@ class GenerationSink {
   // pool: a sink that keeps them for long makes the lane allocate others.
   virtual void OnImage(GeneratedImage image) = 0;
   // If GenerationRequest::previews: after each step but the last of each image,
-  // its x0' in the request's pixel format, and how many steps are left. A trajectory that is replayed after a
-  // lane was lost previews again, from its first step on.
+  // its x0' in the request's pixel format, and how many steps are left. A
+  // trajectory that is replayed after a lane was lost previews again, from its
+  // first step on.
   virtual void OnPreview(GeneratedImage /*x0*/, int /*steps_left*/) {}
   // Exactly once, last. OK if every image was delivered; Cancelled after
   // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down or

@@ -38,8 +38,7 @@ Claim ClaimOf(const GenerationRequest& request,
       2 * numel * 4 + (request.previews ? 2 * result : result);
   const int64_t guide =
       request.guide ? numel * 4 + request.guide->picture_bytes : 0;
-  const int steps =
-      request.guide ? request.guide->steps : version->evaluations;
+  const int steps = request.guide ? request.guide->steps : version->evaluations;
   return {.version = std::move(version),
           .images = static_cast<int>(request.count),
           .first_step = steps - 1,

@@ -45,7 +45,7 @@ struct Trajectory {
   int step = 0;          // Steps after the one that runs next or now.
   size_t lane = 0;       // Meaningful once it has started.
   int attempts = 0;      // Steps of it that failed.
-  int failed_step = -1;  // The t of the last of them.
+  int failed_step = -1;  // Of the last of them, as `step`.
   State state = State::kQueued;
 };
 
