@@ -57,7 +57,7 @@ packages=(
   'prometheus-cpp-dev=1.0.1*' 'libcpp-httplib-dev=0.11.4*'
   'nlohmann-json3-dev=3.11.2*' 'libcli11-dev=2.1.2*' 'libspdlog-dev=1:1.10.0*'
   'libpng-dev=1.6.39*' 'libzip-dev=1.7.3*' libssl-dev zlib1g-dev
-  'libjpeg62-turbo-dev=1:2.1.5*' 'liblmdb-dev=0.9.24*'
+  'libjpeg62-turbo-dev=1:2.1.5*' 'libhwy-dev=1.0.3*' 'liblmdb-dev=0.9.24*'
   # Headers alone, for the Gloo process group that LibTorch itself contains.
   'libgloo-dev=0.0~git20220518*'
   python3 python3-venv
@@ -79,7 +79,7 @@ case $runtime in
     packages=(
       'libgrpc++1.51=1.51.1*' 'libprotobuf32=3.21.12*' 'libabsl20220623=20220623.1*'
       'libprometheus-cpp-core1.0=1.0.1*' 'libcpp-httplib0.11=0.11.4*'
-      'libspdlog1.10=1:1.10.0*' 'libfmt9=9.1.0*' 'libpng16-16=1.6.39*' libssl3
+      'libspdlog1.10=1:1.10.0*' 'libfmt9=9.1.0*' 'libpng16-16=1.6.39*' 'libhwy1=1.0.3*' libssl3
     )
     ;;
   trainer)
@@ -87,7 +87,7 @@ case $runtime in
       'libabsl20220623=20220623.1*'
       'libprometheus-cpp-core1.0=1.0.1*' 'libcpp-httplib0.11=0.11.4*'
       'libpng16-16=1.6.39*' 'libzip4=1.7.3*' 'libjpeg62-turbo=1:2.1.5*'
-      'liblmdb0=0.9.24*' zlib1g libssl3
+      'liblmdb0=0.9.24*' 'libhwy1=1.0.3*' zlib1g libssl3
     )
     ;;
 esac

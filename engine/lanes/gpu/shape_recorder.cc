@@ -95,12 +95,15 @@ void ShapeRecorder::MakeTestImages(const Model& model, Shape& shape,
   const int64_t images =
       std::clamp<int64_t>(kTestValues / numel, 1, kMostTestImages);
   const int64_t batches = (images + shape.rows - 1) / shape.rows;
-  const int steps = model.schedule().num_timesteps();
+  const int64_t steps = static_cast<int64_t>(model.plan().size());
   DeviceRow* rows = static_cast<DeviceRow*>(lane_.host_rows.mutable_data_ptr());
   for (int64_t i = 0; i < batches * shape.rows; ++i) {
-    const auto image = static_cast<uint32_t>(i % images);
-    rows[i] = DrawnRow(model.schedule(), kTestSeed, image,
-                       static_cast<int>(image) % steps);
+    const int64_t image = i % images;
+    // Every step where there are enough images, else some evenly spaced.
+    const int64_t step =
+        images >= steps ? image % steps : image * steps / images;
+    rows[i] = DrawnRow(model, kTestSeed, static_cast<uint32_t>(image),
+                       static_cast<int>(step));
   }
   const auto enqueue = [&](int64_t first) {
     shape.step->Enqueue(
