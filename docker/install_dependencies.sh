@@ -10,7 +10,8 @@
 #   --cuda    full LibTorch with the CUDA libraries (4.7 GB) and, where
 #             /usr/local/cuda is absent, the CUDA 13.0 compiler
 #   --evaluation also the feature network of ddgan-evaluate: the weights of
-#             EfficientNet-Lite0 (19 MB), in evaluation/
+#             EfficientNet-Lite0 (19 MB), in evaluation/; and matplotlib, which
+#             draws its figures
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
 #             Alertmanager, nginx, HAProxy, grpcio, other people's metrics; and
 #             what --evaluation has
@@ -344,6 +345,8 @@ if [ "$flavour" = cuda ]; then
 fi
 if $evaluation; then
   install_feature_network
+  # What draws the figures of trainer/evaluation/figures.
+  install_python_packages figures matplotlib==3.10.9 numpy==1.26.4 pillow==10.4.0
 fi
 if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
@@ -355,10 +358,6 @@ if $tests; then
   unpack_package proxies sbin/haproxy 'nginx=1.22.1*' 'haproxy=2.6.12*' \
     'liblua5.3-0=5.3.6*' 'libopentracing-c-wrapper0=1.1.3*' 'libopentracing1=1.6.0*'
   install_alertmanager_templates
-fi
-if $tests; then
-  # What draws the figures of the evaluation.
-  install_python_packages figures matplotlib==3.10.9 numpy==1.26.4 pillow==10.4.0
 fi
 if $images; then
   # The official schemas of CycloneDX, and what checks a document against them.
