@@ -82,7 +82,9 @@ room(server USES engine/api engine/base engine/imaging server/access server/call
      server/connections server/models server/telemetry)
 
 room(trainer/options USES engine/api engine/base engine/checkpoint engine/model)
-room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging)
+room(trainer/dataset/encoded USES engine/api engine/imaging)
+room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging
+     trainer/dataset/encoded)
 room(trainer/networks USES engine/base engine/model)
 room(trainer/distributed USES engine/base trainer/networks)
 room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed

@@ -65,8 +65,9 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
   };
   const auto name_damaged = [print, rank = environment.rank](
                                 size_t, const absl::Status& status) {
-    const std::string line =
-        absl::StrCat("damaged, another takes its place: ", status.message());
+    const std::string line = absl::StrCat(
+        absl::IsFailedPrecondition(status) ? "not used" : "damaged",
+        ", another takes its place: ", status.message());
     if (rank == 0) {
       print(line);
     } else {
@@ -78,13 +79,17 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
     print(absl::StrCat("reading the archive: ", progress.images, " images, ",
                        progress.memory_bytes >> 20, " MiB"));
   };
+  folder_options.print = print;
   absl::StatusOr<std::unique_ptr<ImageDataset>> opened =
       OpenDataset({.kind = options.dataset,
                    .path = options.data,
                    .image_size = options.model_config.image_size,
                    .num_channels = options.model_config.num_channels,
                    .limit = options.dataset_limit,
-                   .seed = options.seed},
+                   .seed = options.seed,
+                   .conversion = options.convert == "rgb"
+                                     ? Conversion::kToRgb
+                                     : Conversion::kRefuse},
                   folder_options);
   if (!opened.ok()) return opened.status();
   *dataset = *std::move(opened);
@@ -169,7 +174,12 @@ absl::Status Train(const TrainerOptions& options,
                                            .display = display.get(),
                                            .metrics = metrics.get()},
                                           stop_requested);
-  if (display != nullptr) display->Finish();
+  if (display != nullptr) {
+    if (dataset != nullptr && !dataset->Remarks().empty()) {
+      display->Print(absl::StrCat(options.data, ": ", dataset->Remarks()));
+    }
+    display->Finish();
+  }
   return status;
 }
 
