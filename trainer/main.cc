@@ -63,11 +63,19 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
   const auto print = [display](const std::string& line) {
     if (display != nullptr) display->Print(line);
   };
-  const auto name_damaged = [print, rank = environment.rank](
-                                size_t, const absl::Status& status) {
+  // Of a set with many, only some are named. One call at a time.
+  const auto name_damaged = [print, rank = environment.rank,
+                             count = int64_t{0}](
+                                size_t, const absl::Status& status) mutable {
+    constexpr int64_t kNamed = 100;
+    if (++count > kNamed && count % 1000 != 0) return;
     const std::string line = absl::StrCat(
         absl::IsFailedPrecondition(status) ? "not used" : "damaged",
-        ", another takes its place: ", status.message());
+        ", another takes its place: ", status.message(),
+        count < kNamed ? ""
+                       : absl::StrCat(" (", count,
+                                      " so far; from here on only each "
+                                      "thousandth is named)"));
     if (rank == 0) {
       print(line);
     } else {
@@ -80,17 +88,16 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
                        progress.memory_bytes >> 20, " MiB"));
   };
   folder_options.print = print;
-  absl::StatusOr<std::unique_ptr<ImageDataset>> opened =
-      OpenDataset({.kind = options.dataset,
-                   .path = options.data,
-                   .image_size = options.model_config.image_size,
-                   .num_channels = options.model_config.num_channels,
-                   .limit = options.dataset_limit,
-                   .seed = options.seed,
-                   .conversion = options.convert == "rgb"
-                                     ? Conversion::kToRgb
-                                     : Conversion::kRefuse},
-                  folder_options);
+  absl::StatusOr<std::unique_ptr<ImageDataset>> opened = OpenDataset(
+      {.kind = options.dataset,
+       .path = options.data,
+       .image_size = options.model_config.image_size,
+       .num_channels = options.model_config.num_channels,
+       .limit = options.dataset_limit,
+       .seed = options.seed,
+       .conversion =
+           options.convert == "rgb" ? Conversion::kToRgb : Conversion::kRefuse},
+      folder_options);
   if (!opened.ok()) return opened.status();
   *dataset = *std::move(opened);
   // In the flag's words, before the loader refuses it in its own.
