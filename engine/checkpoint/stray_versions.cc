@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -81,22 +82,18 @@ class Strays {
   bool more_ = false;
 };
 
-// Of a folder in the model root.
-void LookAtModel(const fs::path& root, const fs::path& folder, Strays* strays) {
+// Whether a folder in the model root is a version, as in a model's folder.
+bool IsVersionOfRoot(const fs::path& folder) {
+  return ParseVersionName(NameOf(folder)).has_value() && HasManifest(folder);
+}
+
+// Of another folder in the model root.
+void LookAtModel(const fs::path& folder, Strays* strays) {
   const std::string name = NameOf(folder);
   if (HasManifest(folder)) {
-    strays->Add(
-        ParseVersionName(name).has_value()
-            ? absl::StrCat("the model root has version ", name,
-                           " in it, as a model's folder has; the root is the "
-                           "folder above, ",
-                           Shown(fs::absolute(root)
-                                     .lexically_normal()
-                                     .parent_path()
-                                     .string()))
-            : absl::StrCat(Shown(name),
-                           " holds the files of a version, which "
-                           "belong into <model>/<version>/"));
+    strays->Add(absl::StrCat(
+        Shown(name),
+        " holds the files of a version, which belong into <model>/<version>/"));
     return;
   }
   std::vector<fs::path> versions = FoldersIn(folder);
@@ -135,8 +132,21 @@ std::vector<std::string> DescribeStrayVersions(
         "the model root is itself a version's folder; the root is the folder "
         "of models, two above it");
   }
+  bool is_model = false;
   for (const fs::path& folder : FoldersIn(model_root)) {
-    LookAtModel(model_root, folder, &strays);
+    if (!IsVersionOfRoot(folder)) {
+      LookAtModel(folder, &strays);
+      continue;
+    }
+    if (is_model) continue;  // Of many versions, one tells it.
+    is_model = true;
+    strays.Add(absl::StrCat(
+        "the model root has version ", NameOf(folder),
+        " in it, as a model's folder has; the root is the folder above, ",
+        Shown(fs::absolute(model_root)
+                  .lexically_normal()
+                  .parent_path()
+                  .string())));
   }
   return strays.Take();
 }

@@ -57,6 +57,7 @@ TEST_F(StrayVersionsTest, NamesTheNumberThatANameMayHaveMeant) {
 
 TEST_F(StrayVersionsTest, KnowsARootThatIsAModelsOrAVersionsFolder) {
   AddVersion("faces/12062");
+  AddVersion("faces/12063");
   EXPECT_THAT(DescribeStrayVersions(root_ / "faces"),
               ElementsAre("the model root has version 12062 in it, as a "
                           "model's folder has; the root is the folder above, "

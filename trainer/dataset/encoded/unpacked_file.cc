@@ -142,8 +142,9 @@ struct UnpackedFile::State {
     }
     // The filter, and the file under it. libarchive would unpack packed data in
     // packed data, each a thousandfold.
-    if (archive_filter_count(reader.get()) != 2)
-      return DataLoss("is compressed more than once");
+    const int filters = archive_filter_count(reader.get());
+    if (filters < 2) return DataLoss("damaged compressed data");
+    if (filters > 2) return DataLoss("is compressed more than once");
     return absl::OkStatus();
   }
 

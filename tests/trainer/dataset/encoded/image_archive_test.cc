@@ -208,7 +208,7 @@ TEST_F(ImageArchiveTest, UnpacksNoEntryThatIsTooLarge) {
 }
 
 TEST_F(ImageArchiveTest, BoundsMemoryBeforeItGrows) {
-  max_memory_ = 4000;
+  max_memory_ = 3000;
   std::string tar;
   std::vector<ZipEntry> entries;
   for (int i = 0; i < 30; ++i) {
