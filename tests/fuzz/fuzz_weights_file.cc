@@ -13,8 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   __int128 values = 0;
   for (const ddgan::TensorShape& tensor : (*source)->shapes()) {
     __int128 count = 1;
-    for (const int64_t size : tensor.shape) {
-      count = count > kMaxValues ? count : count * size;
+    for (const int64_t side : tensor.shape) {
+      count = count > kMaxValues ? count : count * side;
     }
     values += count;
   }

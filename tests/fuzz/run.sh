@@ -32,6 +32,8 @@ fuzz() {
     "$build/corpus/$name" "$seeds" >"$build/log/$name" 2>&1 || true
 }
 export -f fuzz
+# Without it undefined behaviour is a line in the log and no finding.
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export build seconds
 printf '%s\n' "${targets[@]}" | xargs -P "$jobs" -L 1 bash -c 'fuzz "$@"' fuzz
 
