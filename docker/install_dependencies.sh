@@ -58,7 +58,8 @@ packages=(
   'prometheus-cpp-dev=1.0.1*' 'libcpp-httplib-dev=0.11.4*'
   'nlohmann-json3-dev=3.11.2*' 'libcli11-dev=2.1.2*' 'libspdlog-dev=1:1.10.0*'
   'libpng-dev=1.6.39*' 'libzip-dev=1.7.3*' libssl-dev zlib1g-dev
-  'libjpeg62-turbo-dev=1:2.1.5*' 'libhwy-dev=1.0.3*' 'liblmdb-dev=0.9.24*'
+  'libjpeg62-turbo-dev=1:2.1.5*' 'libhwy-dev=1.0.3*' 'libwebp-dev=1.2.4*'
+  'liblmdb-dev=0.9.24*' 'libarchive-dev=3.6.2*'
   # Headers alone, for the Gloo process group that LibTorch itself contains.
   'libgloo-dev=0.0~git20220518*'
   python3 python3-venv
@@ -88,7 +89,8 @@ case $runtime in
       'libabsl20220623=20220623.1*'
       'libprometheus-cpp-core1.0=1.0.1*' 'libcpp-httplib0.11=0.11.4*'
       'libpng16-16=1.6.39*' 'libzip4=1.7.3*' 'libjpeg62-turbo=1:2.1.5*'
-      'liblmdb0=0.9.24*' 'libhwy1=1.0.3*' zlib1g libssl3
+      'libwebp7=1.2.4*' 'liblmdb0=0.9.24*' 'libarchive13=3.6.2*' 'libhwy1=1.0.3*'
+      zlib1g libssl3
     )
     ;;
 esac

@@ -87,7 +87,9 @@ room(server USES engine/api engine/base engine/imaging server/access server/call
      server/connections server/models server/telemetry)
 
 room(trainer/options USES engine/api engine/base engine/checkpoint engine/model)
-room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging engine/kernels)
+room(trainer/dataset/encoded USES engine/api engine/imaging)
+room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging engine/kernels
+     trainer/dataset/encoded)
 room(trainer/networks USES engine/base engine/model)
 room(trainer/distributed USES engine/base trainer/networks)
 room(trainer/step USES engine/api engine/base engine/diffusion engine/kernels engine/model trainer/distributed

@@ -63,10 +63,19 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
   const auto print = [display](const std::string& line) {
     if (display != nullptr) display->Print(line);
   };
-  const auto name_damaged = [print, rank = environment.rank](
-                                size_t, const absl::Status& status) {
-    const std::string line =
-        absl::StrCat("damaged, another takes its place: ", status.message());
+  // Of a set with many, only some are named. One call at a time.
+  const auto name_damaged = [print, rank = environment.rank,
+                             count = int64_t{0}](
+                                size_t, const absl::Status& status) mutable {
+    constexpr int64_t kNamed = 100;
+    if (++count > kNamed && count % 1000 != 0) return;
+    const std::string line = absl::StrCat(
+        absl::IsFailedPrecondition(status) ? "not used" : "damaged",
+        ", another takes its place: ", status.message(),
+        count < kNamed ? ""
+                       : absl::StrCat(" (", count,
+                                      " so far; from here on only each "
+                                      "thousandth is named)"));
     if (rank == 0) {
       print(line);
     } else {
@@ -78,14 +87,17 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
     print(absl::StrCat("reading the archive: ", progress.images, " images, ",
                        progress.memory_bytes >> 20, " MiB"));
   };
-  absl::StatusOr<std::unique_ptr<ImageDataset>> opened =
-      OpenDataset({.kind = options.dataset,
-                   .path = options.data,
-                   .image_size = options.model_config.image_size,
-                   .num_channels = options.model_config.num_channels,
-                   .limit = options.dataset_limit,
-                   .seed = options.seed},
-                  folder_options);
+  folder_options.print = print;
+  absl::StatusOr<std::unique_ptr<ImageDataset>> opened = OpenDataset(
+      {.kind = options.dataset,
+       .path = options.data,
+       .image_size = options.model_config.image_size,
+       .num_channels = options.model_config.num_channels,
+       .limit = options.dataset_limit,
+       .seed = options.seed,
+       .conversion =
+           options.convert == "rgb" ? Conversion::kToRgb : Conversion::kRefuse},
+      folder_options);
   if (!opened.ok()) return opened.status();
   *dataset = *std::move(opened);
   // In the flag's words, before the loader refuses it in its own.
@@ -169,7 +181,12 @@ absl::Status Train(const TrainerOptions& options,
                                            .display = display.get(),
                                            .metrics = metrics.get()},
                                           stop_requested);
-  if (display != nullptr) display->Finish();
+  if (display != nullptr) {
+    if (dataset != nullptr && !dataset->Remarks().empty()) {
+      display->Print(absl::StrCat(options.data, ": ", dataset->Remarks()));
+    }
+    display->Finish();
+  }
   return status;
 }
 
