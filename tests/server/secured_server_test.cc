@@ -278,6 +278,7 @@ TEST_P(SecuredServerTest, EveryRpcTimesEveryTokenEndsAsItsRuleSays) {
   const std::vector<std::string> services = Services();
   EXPECT_THAT(services, UnorderedElementsAre(
                             "ddgan.v1.ImageGeneration", "ddgan.v1.ModelService",
+                            "grpc.reflection.v1.ServerReflection",
                             "grpc.reflection.v1alpha.ServerReflection",
                             "grpc.health.v1.Health"));
   // What an admitted call with an empty message comes to. A watch has no end.
