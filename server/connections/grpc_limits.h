@@ -61,8 +61,8 @@ struct GrpcLimits {
 };
 
 // Sets all of them that gRPC itself enforces. Compressed requests are refused
-// (UNIMPLEMENTED, with grpc-accept-encoding: identity) before they are
-// unpacked: gRPC would look at their size only afterwards.
+// (UNIMPLEMENTED) before they are unpacked: gRPC would look at their size only
+// afterwards. Replies say grpc-accept-encoding: identity.
 void ApplyTo(const GrpcLimits& limits, grpc::ServerBuilder* builder);
 
 }  // namespace ddgan

@@ -80,20 +80,23 @@ TEST_F(ServerTest, AStreamThatNobodyReadsEndsAndGivesItsBytesBack) {
 
 // A message of 1 MB unpacks to 1 GB, and gRPC looks at the size afterwards.
 TEST_F(ServerTest, RefusesACompressedRequestBeforeItIsUnpacked) {
-  for (const char* algorithm : {"gzip", "deflate", "snappy"}) {
+  for (const char* algorithm : {"gzip", "deflate"}) {
     RawConnection caller(server_->grpc_port());
     caller.BeginCall(1, "/ddgan.v1.ImageGeneration/Generate",
                      {{"grpc-encoding", algorithm}});
     // A compressed message that is no gzip: it is not looked at.
     caller.SendFrame(RawConnection::kData, RawConnection::kEndStream, 1,
                      std::string("\1\0\0\0\4", 5) + "junk");
-    const std::string end = caller.ReadUntil(RawConnection::kHeaders).payload;
-    EXPECT_THAT(end, AllOf(HasSubstr("grpc-status"), HasSubstr("12")))
-        << algorithm;
-    EXPECT_THAT(end, AllOf(HasSubstr("grpc-accept-encoding"),
-                           HasSubstr("identity"), Not(HasSubstr("gzip,"))))
+    EXPECT_THAT(caller.ReadUntil(RawConnection::kHeaders).payload,
+                AllOf(HasSubstr("grpc-status"), HasSubstr("12")))
         << algorithm;
   }
+  // Whoever looks first is told.
+  RawConnection caller(server_->grpc_port());
+  caller.SendCall(1, RequestFor(1));
+  EXPECT_THAT(caller.ReadUntil(RawConnection::kHeaders).payload,
+              AllOf(HasSubstr("grpc-accept-encoding"), HasSubstr("identity"),
+                    Not(HasSubstr("gzip"))));
   grpc::ClientContext context;
   context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
   v1::GenerateRequest request = RequestFor(1);
