@@ -74,7 +74,7 @@ absl::Status ValidateEngineOptions(const EngineOptions& options) {
 }
 
 absl::Status ValidateRequest(const GenerationRequest& request,
-                             int num_timesteps) {
+                             int evaluations) {
   if (request.count < 1 || request.count > GenerationRequest::kMaxCount) {
     return absl::InvalidArgumentError(
         absl::StrCat("count is ", request.count, "; allowed are 1 to ",
@@ -88,15 +88,10 @@ absl::Status ValidateRequest(const GenerationRequest& request,
                      request.count, " allowed are 0 to ", last_allowed));
   }
   if (!request.guide) return absl::OkStatus();
-  if (request.guide->steps < 1 || request.guide->steps > num_timesteps) {
+  if (request.guide->steps < 1 || request.guide->steps > evaluations) {
     return absl::InvalidArgumentError(
         absl::StrCat("guide.steps is ", request.guide->steps,
-                     "; allowed are 1 to ", num_timesteps));
-  }
-  if (request.guide->picture_bytes < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("guide.picture_bytes is ",
-                                                   request.guide->picture_bytes,
-                                                   "; allowed are 1 and more"));
+                     "; allowed are 1 to ", evaluations));
   }
   return absl::OkStatus();
 }
@@ -110,11 +105,15 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
       new EngineCore(options, std::move(source), observer, clock));
   engine->pool_ = std::make_unique<LanePool>(
       std::move(lanes),
-      [engine = engine.get()](size_t, BatchRunner& runner,
-                              const ServableVersion* only) {
-        return only != nullptr ? WarmUp(*only, {1}).RunAll(runner)
-                               : engine->Probe(runner);
-      },
+      LanePool::Probe{
+          .versions =
+              [engine = engine.get()] {
+                return engine->registry_.LoadedVersions();
+              },
+          .run =
+              [](BatchRunner& runner, const ServableVersion& version) {
+                return WarmUp(version, {1}).RunAll(runner);
+              }},
       &engine->scheduler_, observer, clock);
   engine->supervisor_ = std::make_unique<Supervisor>(
       &engine->scheduler_, engine->pool_.get(), observer, clock);
@@ -156,14 +155,6 @@ EngineCore::~EngineCore() {
   if (pool_ != nullptr) Drain(absl::InfinitePast());
 }
 
-absl::Status EngineCore::Probe(BatchRunner& runner) const {
-  for (const auto& version : registry_.LoadedVersions()) {
-    absl::Status status = WarmUp(*version, {1}).RunAll(runner);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<ResolvedModel> EngineCore::Resolve(
     const std::string& model, std::optional<int64_t> version) const {
   if (version && *version < 1) {
@@ -176,12 +167,17 @@ absl::StatusOr<ResolvedModel> EngineCore::Resolve(
   if (!found.ok()) return found.status();
   const ServableVersion& resolved = **found;
   return ResolvedModel{resolved.identity, resolved.shape,
-                       resolved.num_timesteps, *std::move(found)};
+                       resolved.num_timesteps, resolved.evaluations,
+                       *std::move(found)};
 }
 
 absl::StatusOr<std::unique_ptr<Reservation>> EngineCore::Reserve(
     const ResolvedModel& model, const GenerationRequest& request) {
-  const absl::Status valid = ValidateRequest(request, model.num_timesteps);
+  absl::Status valid = ValidateRequest(request, model.evaluations);
+  if (valid.ok() && request.guide) {
+    valid = CheckGuideShape(request.guide->picture, model.shape,
+                            request.guide->fit);
+  }
   if (!valid.ok()) return valid;
   return scheduler_.Reserve(model.version, request);
 }

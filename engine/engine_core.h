@@ -37,9 +37,8 @@ namespace ddgan {
 absl::Status ValidateEngineOptions(const EngineOptions& options);
 
 // InvalidArgument that names field, value and range if `request` asks for
-// something that a model of `num_timesteps` could not give.
-absl::Status ValidateRequest(const GenerationRequest& request,
-                             int num_timesteps);
+// something that a model of so many evaluations per image could not give.
+absl::Status ValidateRequest(const GenerationRequest& request, int evaluations);
 
 // Thread-safe.
 class EngineCore : public Engine {
@@ -88,9 +87,6 @@ class EngineCore : public Engine {
  private:
   EngineCore(const Options& options, std::unique_ptr<VersionSource> source,
              EngineObserver* observer, Clock* clock);
-
-  // Whether a new runner can make images of every loaded version.
-  absl::Status Probe(BatchRunner& runner) const;
 
   // Destroyed from the last to the first: a thread is joined while what it uses
   // is still there.

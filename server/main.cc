@@ -36,21 +36,6 @@ constexpr int kExitBadUsage = 2;
 // Every connection costs two descriptors. More than this is of no use.
 constexpr rlim_t kDescriptorsWanted = 1 << 20;
 
-// OpenMP's threads spin while they wait unless told otherwise, and with one
-// other busy process on the machine a generator step then takes ten times as
-// long. The library reads the variable while the program is being loaded,
-// before main, so that only starting again with it set has an effect.
-void RestartWithPassiveOpenMp(char** argv) {
-  constexpr char kVariable[] = "OMP_WAIT_POLICY";
-  if (getenv(kVariable) != nullptr) return;
-  if (setenv(kVariable, "PASSIVE", /*overwrite=*/0) != 0) return;
-  char program[PATH_MAX];
-  const ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
-  if (size <= 0) return;  // Slow on a busy machine, but it works.
-  program[size] = '\0';
-  execv(program, argv);
-}
-
 rlim_t RaiseDescriptorLimit() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
@@ -125,8 +110,6 @@ class StopSignal {
 
 int Main(int argc, char** argv) {
   IgnoreBrokenPipes();
-  // Before anything is read that can be read only once, such as a pipe.
-  RestartWithPassiveOpenMp(argv);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const absl::StatusOr<ServerCommandLine> command =
       ParseServerCommandLine(arguments);

@@ -208,7 +208,11 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
     model_service_->EndWatches();
     grpc_->AwaitDrained(calls_, deadline);
   }
-  // Whatever is still in the engine has outlasted the deadline.
+  // Whatever still waits or is in the engine has outlasted the deadline.
+  if (guide_decoder_ != nullptr) {
+    guide_decoder_->Close(absl::UnavailableError(
+        "the server was shut down before the guide was decoded"));
+  }
   if (engine_ != nullptr) engine_->Drain(deadline);
   if (grpc_ != nullptr) {
     // gRPC closes no connection while it is writing to it, so that somebody who

@@ -37,10 +37,6 @@ constexpr char kNotes[] =
     "accepted work, exits with 0; a second signal ends it at once. Exit codes:\n"
     "1 could not serve, 2 wrong usage.\n"
     "\n"
-    "OMP_WAIT_POLICY in the environment decides how CPU threads wait for one\n"
-    "another. Unset means PASSIVE, which is right on a machine that runs\n"
-    "anything else; ACTIVE is faster on one that does not.\n"
-    "\n"
     "Example:\n"
     "  ddgan-server --model_root=deploy/models --listen=127.0.0.1:50051\n"
     "  ddgan generate --count=64 --seed=7 --grid --out=digits.png\n";

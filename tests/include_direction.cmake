@@ -57,13 +57,14 @@ room(engine/base)
 room(engine/api USES engine/base)
 room(engine/diffusion USES engine/base)
 room(engine/imaging USES engine/api engine/base)
-room(engine/model USES engine/api engine/base engine/diffusion)
+room(engine/kernels USES engine/diffusion)
+room(engine/model USES engine/api engine/base engine/diffusion engine/kernels)
 room(engine/checkpoint USES engine/api engine/base engine/model)
 # The kinds of lane stand on the runner, which knows their steps by interface
 # only: another kind of device is another room and changes nothing below it, and
 # scheduling, which knows the runner, sees neither devices nor generators.
 room(engine/lanes USES engine/api engine/base)
-room(engine/lanes/cpu USES engine/api engine/base engine/diffusion engine/imaging engine/lanes
+room(engine/lanes/cpu USES engine/api engine/base engine/diffusion engine/imaging engine/kernels engine/lanes
      engine/model)
 room(engine/lanes/gpu USES engine/api engine/base engine/diffusion engine/imaging engine/lanes
      engine/model)
@@ -86,13 +87,17 @@ room(server USES engine/api engine/base engine/imaging server/access server/call
      server/connections server/models server/telemetry)
 
 room(trainer/options USES engine/api engine/base engine/checkpoint engine/model)
-room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging)
+room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging engine/kernels)
 room(trainer/networks USES engine/base engine/model)
 room(trainer/distributed USES engine/base trainer/networks)
-room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed
+room(trainer/step USES engine/api engine/base engine/diffusion engine/kernels engine/model trainer/distributed
      trainer/networks trainer/options)
+room(trainer/evaluation/metrics USES engine/base trainer/dataset)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
-     engine/lanes/cpu engine/model trainer/dataset trainer/networks trainer/step)
+     engine/lanes/cpu engine/model trainer/dataset trainer/evaluation/metrics trainer/networks
+     trainer/step)
+room(trainer/evaluation/features USES engine/api engine/base engine/checkpoint trainer/evaluation
+     trainer/evaluation/metrics)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
      trainer/evaluation trainer/networks trainer/step)
 room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/distributed

@@ -105,7 +105,7 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
 }
 
 ProgressDisplay::Options DisplayOptions(const TrainerOptions& options) {
-  return {.mode = ParseProgressMode(options.progress).value(),
+  return {.mode = options.progress,
           .is_terminal = isatty(STDOUT_FILENO) != 0,
           .columns = [] { return TerminalColumns(STDOUT_FILENO); },
           .batch_size = options.batch_size,

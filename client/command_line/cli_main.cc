@@ -43,10 +43,8 @@ struct CommandRunner {
 
 int main(int argc, char** argv) {
   ddgan::IgnoreBrokenPipes();
-  const char* server = std::getenv("DDGAN_SERVER");
-  const absl::StatusOr<ddgan::Command> command = ddgan::ParseCommand(
-      std::vector<std::string>(argv + 1, argv + argc),
-      server == nullptr || *server == '\0' ? "localhost:50051" : server);
+  const absl::StatusOr<ddgan::Command> command =
+      ddgan::ParseCommand(std::vector<std::string>(argv + 1, argv + argc));
   if (!command.ok()) {
     std::cerr << "ddgan: " << command.status().message() << '\n';
     return 2;

@@ -43,6 +43,7 @@ struct ModelVersionStatus {
   std::string reason;
   ImageShape shape;  // The rest only when live or loaded.
   int num_timesteps = 0;
+  int evaluations = 0;  // Of the network per image, as in Acceptance.
   int64_t training_step = 0;
   std::string dataset;
   absl::Time loaded_at;
@@ -63,6 +64,7 @@ struct ResolvedModel {
   ModelIdentity identity;
   ImageShape shape;
   int num_timesteps = 0;
+  int evaluations = 0;  // Of the network per image, as in Acceptance.
   // The engine's own; never null from Resolve.
   std::shared_ptr<const ServableVersion> version;
 };
@@ -101,7 +103,7 @@ class Engine {
   //                      bytes that they and the unpacked guide take
   //   DeadlineExceeded   the deadline has passed, or cannot be met by the
   //                      measured cost of the work ahead
-  //   Unavailable        draining, or every device has been lost for a while
+  //   Unavailable        draining, or every device has been out for a while
   virtual absl::StatusOr<std::unique_ptr<Reservation>> Reserve(
       const ResolvedModel& model, const GenerationRequest& request) = 0;
 
@@ -117,8 +119,9 @@ class Engine {
       std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
       std::shared_ptr<GenerationSink> sink) = 0;
 
-  // Frees the request's places at the next tick; its sink gets Cancelled. No
-  // effect on a request that has finished.
+  // Frees the request's places at the supervisor's next sweep or a lane's next
+  // tick, whichever is first; its sink gets Cancelled. No effect on a request
+  // that has finished.
   virtual void Cancel(RequestId id) = 0;
 
   // Every model in the model directory, by ascending name.

@@ -28,9 +28,10 @@ enum class WasteReason {
   kCancelled,
   kDeadline,
   kShutdown,
-  kStepFailed,  // Of requests that ended because one row lost three batches or
-                // was not finite, or because every device was out for too long.
-  kReplayed,    // Lost with a lane, and run again on another.
+  kStepFailed,  // Of requests that ended because one row failed in three
+                // batches or was not finite, or because every device was out
+                // for too long.
+  kReplayed,    // Of a lane that was taken out, and run again on another.
 };
 inline constexpr int kNumWasteReasons = 5;
 
@@ -54,15 +55,17 @@ enum class ReloadPhase {
 };
 inline constexpr int kNumReloadPhases = 3;
 
-// Thread-safe: methods are called from lane threads and from callers of the
-// engine, without any engine lock held, and return quickly. Warm-up and other
-// work that no request asked for is not reported. An observer overrides the
-// events that it cares for; the others are dropped.
+// Thread-safe: methods are called from lane threads, the supervisor's, the one
+// that loads and callers of the engine, without any engine lock held, and
+// return quickly. Warm-up and other work that no request asked for is not
+// reported. An observer overrides the events that it cares for; the others are
+// dropped.
 class EngineObserver {
  public:
   virtual ~EngineObserver() = default;
 
-  // One generator call. `steps[i]` is row i's t, T-1 first and 0 last.
+  // One generator call. `steps[i]` is how many steps row i has after this one:
+  // for the ancestral update rule its t, T-1 first and 0 last.
   // `device_time` is the step's time on the device (CUDA events on a GPU).
   virtual void OnStep(const ModelIdentity& /*model*/,
                       const std::string& /*device*/,

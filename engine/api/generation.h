@@ -3,6 +3,7 @@
 #ifndef DDGAN_ENGINE_API_GENERATION_H_
 #define DDGAN_ENGINE_API_GENERATION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,6 +27,9 @@ struct ImageShape {
   int channels = 0;  // 1 or 3
   int height = 0;
   int width = 0;
+
+  // Values of one image.
+  size_t numel() const { return size_t{1} * channels * height * width; }
 
   friend bool operator==(const ImageShape&, const ImageShape&) = default;
 };
@@ -52,14 +56,16 @@ struct Picture {
 enum class GuideFit { kRefuse, kResize };
 
 // Stroke-based synthesis (Xiao, Kreis, Vahdat, ICLR 2022, section 5.4): the
-// picture is diffused to x_s, s = `steps`, with the noise of
-// NoiseStream::kGuide, and denoised from there: t = s-1, ..., 0. The picture
-// itself comes with Engine::Submit, once there is a place for it.
+// picture is diffused to the state before the last `steps` evaluations of the
+// model's update rule, with the noise of NoiseStream::kGuide, and denoised from
+// there. For the ancestral rule that is x_s, s = `steps`. The picture itself
+// comes with Engine::Submit, once there is a place for it.
 struct Guide {
-  int steps = 0;  // s, [1, T]
+  int steps = 0;  // [1, Acceptance::evaluations]
   GuideFit fit = GuideFit::kRefuse;
-  // What the decoded picture takes, at least 1: booked until it is fitted.
-  int64_t picture_bytes = 1;
+  // Of the picture, which takes a byte for each of its values: they are booked
+  // until it is fitted.
+  ImageShape picture;
 };
 
 struct GenerationRequest {
@@ -108,7 +114,10 @@ struct Acceptance {
   RequestId id = 0;
   ModelIdentity identity;
   ImageShape shape;
-  int num_timesteps = 0;
+  int num_timesteps = 0;  // T
+  // Steps that an image takes, each one evaluation of the network: T for the
+  // ancestral update rule, K for ddim:K, 2T - 1 for pc.
+  int evaluations = 0;
   // Images accepted before that had not started.
   int images_ahead = 0;
   // From acceptance to the first step's expected start if everything accepted
@@ -118,18 +127,20 @@ struct Acceptance {
 };
 
 // Receives one request's results. Methods are called one at a time, from a
-// lane's thread (what a drain ends: from the thread that drains), without any
-// engine lock held: they hand work to another thread and return.
+// lane's thread, or the supervisor's for what is cancelled, expires or hangs,
+// or the thread that drains for what that ends, without any engine lock held:
+// they hand work to another thread and return.
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
   // Once per image, in any order of index. Its pixels come out of the lane's
   // pool: a sink that keeps them for long makes the lane allocate others.
   virtual void OnImage(GeneratedImage image) = 0;
-  // If GenerationRequest::previews: after each step t > 0 of each image, its
-  // x0' in the request's pixel format. A trajectory that is replayed after a
-  // lane was lost previews again, from its first step on.
-  virtual void OnPreview(GeneratedImage /*x0*/, int /*t*/) {}
+  // If GenerationRequest::previews: after each step but the last of each image,
+  // its x0' in the request's pixel format, and how many steps are left. A
+  // trajectory that is replayed after a lane was taken out previews again, from its
+  // first step on.
+  virtual void OnPreview(GeneratedImage /*x0*/, int /*steps_left*/) {}
   // Exactly once, last. OK if every image was delivered; Cancelled after
   // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down or
   // every device was out for too long; Internal if a step failed again and

@@ -203,8 +203,7 @@ absl::StatusOr<Picture> DecodePng(std::string_view bytes,
   Picture picture;
   picture.shape = *shape;
   try {
-    picture.pixels.resize(size_t{1} * shape->channels * shape->height *
-                          shape->width);
+    picture.pixels.resize(shape->numel());
   } catch (const std::bad_alloc&) {
     return OutOfMemory();
   }

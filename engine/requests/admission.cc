@@ -19,7 +19,7 @@ absl::Duration RetryAfterFull(const EngineLoad& load, const Claim& claim) {
   const std::optional<absl::Duration> tick =
       TickTime(*claim.version, load.capacity, load.max_images);
   if (!tick) return kDefaultRetryAfter;
-  const absl::Duration needed = *tick * claim.version->num_timesteps *
+  const absl::Duration needed = *tick * claim.version->evaluations *
                                 static_cast<double>(claim.images) /
                                 load.capacity.rows;
   return std::clamp(needed, kMinRetryAfter, kMaxRetryAfter);
@@ -30,16 +30,17 @@ absl::Duration RetryAfterFull(const EngineLoad& load, const Claim& claim) {
 Claim ClaimOf(const GenerationRequest& request,
               std::shared_ptr<const ServableVersion> version, absl::Time now) {
   const ImageShape& shape = version->shape;
-  const int64_t numel = int64_t{shape.channels} * shape.height * shape.width;
+  const auto numel = static_cast<int64_t>(shape.numel());
   const int64_t result =
       request.pixel_format == PixelFormat::kFloat32 ? numel * 4 : numel;
   // x_t before and after a step, and the result; a preview is as large.
   const int64_t image =
       2 * numel * 4 + (request.previews ? 2 * result : result);
   const int64_t guide =
-      request.guide ? numel * 4 + request.guide->picture_bytes : 0;
-  const int steps =
-      request.guide ? request.guide->steps : version->num_timesteps;
+      request.guide
+          ? numel * 4 + static_cast<int64_t>(request.guide->picture.numel())
+          : 0;
+  const int steps = request.guide ? request.guide->steps : version->evaluations;
   return {.version = std::move(version),
           .images = static_cast<int>(request.count),
           .first_step = steps - 1,
@@ -131,7 +132,7 @@ std::optional<absl::Duration> ExpectedStart(const ServableVersion& version,
   if (images == 0) return absl::ZeroDuration();
   if (images < capacity.rows) return *tick;
   // Images run to their end in order, `rows` at a time.
-  return *tick * version.num_timesteps * (images / capacity.rows);
+  return *tick * version.evaluations * (images / capacity.rows);
 }
 
 }  // namespace ddgan

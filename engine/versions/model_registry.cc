@@ -181,7 +181,8 @@ std::optional<LifecycleAction> ModelRegistry::Advance(const std::string& model,
     facts.now = now;
     facts.free_bytes = FreeBytes();
     for (const Draining& draining : draining_) {
-      facts.draining_bytes += draining.bytes;
+      facts.drained_by =
+          std::max(facts.drained_by, draining.since + kLongestDrain);
     }
     versions.AddFacts(&facts);
     const LifecycleAction action = NextLifecycleAction(facts);
@@ -189,7 +190,7 @@ std::optional<LifecycleAction> ModelRegistry::Advance(const std::string& model,
       PostLive(*versions.MakeLive(action.version));
     } else if (action.kind == LifecycleAction::Kind::kUnload) {
       unloaded = versions.Unload(action.version);
-      draining_.push_back({unloaded->bytes, unloaded.get()});
+      draining_.push_back({unloaded->bytes, unloaded.get(), now});
     } else {
       return action;
     }

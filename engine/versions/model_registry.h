@@ -43,6 +43,9 @@ class ModelRegistry {
     int64_t max_model_bytes = std::numeric_limits<int64_t>::max();
   };
 
+  // How long a load waits for the memory of a version that was given up.
+  static constexpr absl::Duration kLongestDrain = absl::Minutes(10);
+
   // `observer` must outlive the registry.
   ModelRegistry(const Options& options, EngineObserver* observer);
   ~ModelRegistry();
@@ -126,6 +129,7 @@ class ModelRegistry {
   struct Draining {
     int64_t bytes = 0;
     const ServableVersion* address = nullptr;  // To know it again.
+    absl::Time since;
   };
 
   ModelVersions& EntryOf(const std::string& model)

@@ -52,8 +52,9 @@ void GenerationCall::Start(const v1::GenerateRequest& request) {
     guide_ = parts_.guide_decoder->Run(
         *std::move(guide_room),
         [this, self = shared_from_this(), &guide = request.guide(),
-         place = std::move(place)]() mutable {
-          EndSubmission(DecodeAndSubmit(guide, std::move(place)));
+         place = std::move(place)](const absl::Status& turn) mutable {
+          EndSubmission(turn.ok() ? DecodeAndSubmit(guide, std::move(place))
+                                  : turn);
         });
   } else {
     EndSubmission(Submit(std::move(place), nullptr));

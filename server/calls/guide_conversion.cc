@@ -42,8 +42,7 @@ absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide) {
   converted.steps = static_cast<int>(guide.steps());
   converted.fit = guide.fit() == v1::GUIDE_FIT_RESIZE ? GuideFit::kResize
                                                       : GuideFit::kRefuse;
-  converted.picture_bytes =
-      int64_t{shape->channels} * shape->height * shape->width;
+  converted.picture = *shape;
   return converted;
 }
 

@@ -120,7 +120,9 @@ class TrainProcessesTest(unittest.TestCase):
     data = version.read_bytes()
     header = json.loads(data[8:8 + int.from_bytes(data[:8], 'little')])
     del header['__metadata__']
-    weights = {'discriminator': state['discriminator.values']}
+    # A denoiser has none.
+    weights = {'discriminator': state[name] for name in state
+               if name == 'discriminator.values'}
     for name, tensor in header.items():
       part = slice(*(offset // 4 for offset in tensor['data_offsets']))
       weights[f'generator {name}'] = state['generator.values'][part]
@@ -147,6 +149,21 @@ class TrainProcessesTest(unittest.TestCase):
         if key in line:
           self.assertAlmostEqual(line[key], other[key], delta=1e-5,
                                  msg=f'{key} of step {line["step"]}')
+
+  def test_two_processes_make_the_denoiser_of_one(self):
+    flags = ('--max_steps=20', '--objective=denoising', '--num_timesteps=100',
+             '--sampler=ddim:4')
+    self.finish(self.start('one', *flags))
+    self.finish(*self.start_two('two', *flags))
+    one, two = (self.weights(out, 20) for out in ('one', 'two'))
+    self.assertNotIn('discriminator', one)
+    for name, values in one.items():
+      if not name.endswith('NIN_1.b'):
+        self.assertLess(numpy.abs(values - two[name]).max(), 1e-5, name)
+    for line, other in zip(self.log('one'), self.log('two'), strict=True):
+      self.assertEqual(line.keys(), other.keys())
+      self.assertNotIn('d_loss_real', line)
+      self.assertAlmostEqual(line['g_loss'], other['g_loss'], delta=1e-5)
 
   def test_every_process_ends_as_the_first_does(self):
     in_the_way = self.folder / 'out' / 'mnist'

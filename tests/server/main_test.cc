@@ -41,17 +41,10 @@ class Process {
     std::vector<char*> argv = {const_cast<char*>("ddgan-server")};
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
-    std::vector<char*> environment;
-    for (char** variable = environ; *variable != nullptr; ++variable) {
-      if (!absl::StartsWith(*variable, "OMP_WAIT_POLICY=")) {
-        environment.push_back(*variable);
-      }
-    }
-    environment.push_back(nullptr);
     if (ignored != 0) signal(ignored, SIG_IGN);  // Which it inherits.
     // Not fork: this process has gRPC's threads.
     EXPECT_EQ(posix_spawn(&pid_, DDGAN_SERVER_WITH_FAKE_ENGINE, &actions,
-                          nullptr, argv.data(), environment.data()),
+                          nullptr, argv.data(), environ),
               0);
     if (ignored != 0) signal(ignored, SIG_DFL);
     posix_spawn_file_actions_destroy(&actions);
@@ -168,13 +161,6 @@ TEST_F(MainTest, EveryLogLineIsAJsonObjectIfSoAsked) {
     EXPECT_TRUE(object.is_object() && object.contains("message")) << line;
   }
   EXPECT_GE(count, 4);
-}
-
-TEST_F(MainTest, MakesOpenMpWaitPassivelyUnlessTheUserChose) {
-  Process server(ServeFlags());
-  server.ReadUntil("serving gRPC");
-  EXPECT_THAT(ReadBytes(absl::StrCat("/proc/", server.pid(), "/environ")),
-              HasSubstr("OMP_WAIT_POLICY=PASSIVE"));
 }
 
 TEST_F(MainTest, SaysInOneLineThatAPortIsInUse) {

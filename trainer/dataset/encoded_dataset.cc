@@ -17,8 +17,7 @@ EncodedDataset::EncodedDataset(std::unique_ptr<const EncodedImages> images,
 
 absl::Status EncodedDataset::Image(size_t index,
                                    absl::Span<uint8_t> pixels) const {
-  const size_t image_bytes =
-      size_t{1} * shape_.channels * shape_.height * shape_.width;
+  const size_t image_bytes = shape_.numel();
   if (index >= size()) {
     return absl::OutOfRangeError(absl::StrCat("image ", index, " of ", size()));
   }

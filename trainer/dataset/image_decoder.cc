@@ -45,9 +45,7 @@ ResizedSide Centred(int from, int scale_from, int side) {
 bool Consistent(const Picture& picture) {
   const ImageShape& shape = picture.shape;
   return (shape.channels == 1 || shape.channels == 3) && shape.height >= 1 &&
-         shape.width >= 1 &&
-         picture.pixels.size() ==
-             size_t{1} * shape.channels * shape.height * shape.width;
+         shape.width >= 1 && picture.pixels.size() == shape.numel();
 }
 
 }  // namespace
@@ -79,8 +77,7 @@ absl::StatusOr<Picture> DecodeImage(std::string_view bytes) {
 absl::Status ResizeCrop(const Picture& picture, const ImageShape& shape,
                         absl::Span<uint8_t> pixels) {
   if (!Consistent(picture) || shape.height < 1 || shape.height != shape.width ||
-      pixels.size() !=
-          size_t{1} * shape.channels * shape.height * shape.width) {
+      pixels.size() != shape.numel()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a picture of ", picture.shape.width, "x", picture.shape.height,
         " pixels, ", picture.pixels.size(), " bytes, for ", pixels.size(),

@@ -119,8 +119,7 @@ absl::Status CheckShape(const DatasetSpec& spec, const ImageShape& shape) {
 // That there is something to learn from, before anything else is set up.
 absl::Status Probe(const DatasetSpec& spec, const ImageDataset& dataset) {
   const ImageShape& shape = dataset.shape();
-  std::vector<uint8_t> pixels(size_t{1} * shape.channels * shape.height *
-                              shape.width);
+  std::vector<uint8_t> pixels(shape.numel());
   absl::Status first;
   bool all_of_other_channels = true;
   for (size_t i = 0; i < dataset.size(); ++i) {

@@ -38,7 +38,7 @@ struct EvaluationOptions {
 //   InvalidArgument  names what is unknown, missing or out of its range
 absl::StatusOr<EvaluationOptions> ParseEvaluationOptions(
     absl::Span<const std::string> arguments,
-    const Environment& environment = std::getenv);
+    const Environment& environment = OwnEnvironment());
 
 // "mnist" or "stacked_mnist", as on the command line.
 const char* EvaluationName(EvaluationKind kind);

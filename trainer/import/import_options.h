@@ -31,7 +31,7 @@ struct ImportOptions {
 //   InvalidArgument  names what is unknown, missing or out of its range
 absl::StatusOr<ImportOptions> ParseImportOptions(
     absl::Span<const std::string> arguments,
-    const Environment& environment = std::getenv);
+    const Environment& environment = OwnEnvironment());
 
 }  // namespace ddgan
 

@@ -18,6 +18,12 @@ enum class ResumePolicy {
   kNever,  // Start afresh; a state that is there is an error, not overwritten.
 };
 
+enum class ProgressMode {
+  kAuto,  // A bar on a terminal, else lines.
+  kBar,
+  kLines,
+};
+
 struct TrainerOptions {
   // "mnist", "stacked_mnist", "cifar10", "image_folder", "lmdb" or
   // "25_gaussians".
@@ -35,11 +41,12 @@ struct TrainerOptions {
   // count on from its number. Empty: from drawn weights.
   std::string init_from;
   // Steps at the start in which the discriminator learns alone, so that one
-  // that knows nothing does not spoil a generator that does. [0, 1e9]
+  // that knows nothing does not spoil a generator that does. [0, 1e9]; 0 with
+  // the denoising objective.
   int64_t discriminator_head_start = 0;
 
-  // Generator and schedule. image_size and num_channels are the data set's;
-  // points have none of the U-Net's options.
+  // Generator, schedule, objective and sampler. image_size and num_channels are
+  // the data set's; points have none of the U-Net's options.
   ModelConfig model_config;
   int ngf = 64;         // Discriminator's base width. [1, 512]
   int t_emb_dim = 256;  // Its time embedding, even. [4, 4096]
@@ -54,8 +61,8 @@ struct TrainerOptions {
   int data_threads = 1;       // That decode images. [1, 64]
 
   // Images per step of all processes together: at most 4, or a multiple of 4.
-  // Split over processes and micro-batches, each part is a multiple of 4.
-  // [1, 65536]
+  // Split over processes and micro-batches, each part is a multiple of 4. Any
+  // number without the discriminator of images. [1, 65536]
   int batch_size = 128;
   // Micro-batches per step and process, whose gradients add up: less memory,
   // the same step but for rounding. [1, 1024]
@@ -79,8 +86,7 @@ struct TrainerOptions {
   std::string metrics_listen;
   // Seconds after which a process gives up waiting for the others. [1, 86400]
   double distributed_timeout_s = 300;
-  // "auto" (bar on a terminal, else lines), "bar" or "lines".
-  std::string progress = "auto";
+  ProgressMode progress = ProgressMode::kAuto;
 
   int threads = 0;         // LibTorch's CPU threads; 0: one per core. [0, 256]
   int64_t log_every = 25;  // Steps between progress lines. >= 1
@@ -121,7 +127,9 @@ std::string RunFingerprint(const TrainerOptions& options);
 
 // In which options two fingerprints differ, with both values, as part of a
 // sentence: "batch_size was 32 and is 64, seed was 1 and is 2". Empty if in
-// none. `saved` may be hostile: at most 8 options are named, values cut short.
+// none. An option that `saved` lacks, since an earlier trainer did not have it,
+// had its default. `saved` may be hostile: at most 8 options are named, values
+// cut short.
 std::string DescribeFingerprintDifference(const std::string& saved,
                                           const std::string& current);
 

@@ -64,6 +64,7 @@ TEST_F(VersionSourceTest, ReadsWhatWasPublishedAndHandsItToTheLoader) {
   EXPECT_EQ(version->identity.digest.size(), 64u);
   EXPECT_EQ(version->shape, (ImageShape{1, 8, 8}));
   EXPECT_EQ(version->num_timesteps, 2);
+  EXPECT_EQ(version->evaluations, 2);
   EXPECT_EQ(version->training_step, 17);
   EXPECT_EQ(version->dataset, "none");
   EXPECT_EQ(version->model, weights);

@@ -40,7 +40,7 @@ TEST(GuideConversionTest, DecodesThePictureAndRefusesOtherSizesUnlessAsked) {
   v1::Guide wire = SmallGuide();
   const absl::StatusOr<Guide> guide = ConvertGuide(wire);
   ASSERT_TRUE(guide.ok()) << guide.status();
-  EXPECT_EQ(guide->picture_bytes, 2);
+  EXPECT_EQ(guide->picture, (ImageShape{1, 1, 2}));
   const absl::StatusOr<Picture> picture = DecodeGuide(wire);
   ASSERT_TRUE(picture.ok()) << picture.status();
   EXPECT_EQ(picture->shape, (ImageShape{1, 1, 2}));

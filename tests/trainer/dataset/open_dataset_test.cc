@@ -44,8 +44,7 @@ class OpenDatasetTest : public ::testing::Test {
   static std::vector<uint8_t> ImageOf(const ImageDataset& dataset,
                                       size_t index) {
     const ImageShape& shape = dataset.shape();
-    std::vector<uint8_t> pixels(size_t{1} * shape.channels * shape.height *
-                                shape.width);
+    std::vector<uint8_t> pixels(shape.numel());
     const absl::Status status = dataset.Image(index, absl::MakeSpan(pixels));
     EXPECT_TRUE(status.ok()) << status;
     return pixels;

@@ -16,7 +16,7 @@ using ::testing::StartsWith;
 
 absl::StatusOr<EvaluationOptions> Parse(
     const std::vector<std::string>& arguments) {
-  return ParseEvaluationOptions(arguments, [](const char*) { return nullptr; });
+  return ParseEvaluationOptions(arguments, Environment());
 }
 
 // With what is required, so that only `argument` can be wrong.

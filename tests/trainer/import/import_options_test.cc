@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 absl::StatusOr<ImportOptions> Parse(const std::vector<std::string>& arguments) {
-  return ParseImportOptions(arguments, [](const char*) { return nullptr; });
+  return ParseImportOptions(arguments, Environment());
 }
 
 std::string Refusal(const std::vector<std::string>& arguments) {

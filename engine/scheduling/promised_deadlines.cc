@@ -1,12 +1,12 @@
-#include "engine/scheduling/deadline_claims.h"
+#include "engine/scheduling/promised_deadlines.h"
 
 #include <algorithm>
 #include <tuple>
 
 namespace ddgan {
 
-void DeadlineClaims::Collect(RequestQueue& queue, const VersionTurns& turns,
-                             LaneCapacity capacity) {
+void PromisedDeadlines::Collect(RequestQueue& queue, const VersionTurns& turns,
+                                LaneCapacity capacity) {
   entries_.clear();
   work_.clear();
   for (auto& [id, request] : queue.requests()) {
@@ -50,7 +50,7 @@ void DeadlineClaims::Collect(RequestQueue& queue, const VersionTurns& turns,
   }
 }
 
-void DeadlineClaims::MarkUrgent(absl::Time now) {
+void PromisedDeadlines::MarkUrgent(absl::Time now) {
   const size_t urgent = CountUrgent(work_, busy_, now);
   for (size_t i = 0; i < entries_.size(); ++i) {
     QueuedRequest* const request = entries_[i].request;

@@ -1,4 +1,4 @@
-#include "engine/scheduling/deadline_claims.h"
+#include "engine/scheduling/promised_deadlines.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ using ::testing::SizeIs;
 constexpr absl::Duration kTick = absl::Milliseconds(10);
 const absl::Time kNow = absl::FromUnixSeconds(1000);
 
-class DeadlineClaimsTest : public ::testing::Test {
+class PromisedDeadlinesTest : public ::testing::Test {
  protected:
   static std::shared_ptr<const ServableVersion> Measured(absl::Duration tick) {
     auto version = SharedServableVersion("digits", 1, 4);
@@ -42,10 +42,11 @@ class DeadlineClaimsTest : public ::testing::Test {
   const std::shared_ptr<const ServableVersion> version_ = Measured(kTick);
   RequestQueue queue_;
   VersionTurns turns_;
-  DeadlineClaims claims_;
+  PromisedDeadlines claims_;
 };
 
-TEST_F(DeadlineClaimsTest, ARequestNeedsItsWorkAndTheStepsOfItsLongestImage) {
+TEST_F(PromisedDeadlinesTest,
+       ARequestNeedsItsWorkAndTheStepsOfItsLongestImage) {
   QueuedRequest& request = Add(2, kNow + absl::Seconds(1));
   ASSERT_THAT(Collect(), SizeIs(1));
   EXPECT_EQ(Collect()[0].deadline, kNow + absl::Seconds(1));
@@ -60,7 +61,7 @@ TEST_F(DeadlineClaimsTest, ARequestNeedsItsWorkAndTheStepsOfItsLongestImage) {
   EXPECT_EQ(Collect()[0].work, 3 * kTick);
 }
 
-TEST_F(DeadlineClaimsTest, EarliestDeadlinesComeFirstAndPlacesCount) {
+TEST_F(PromisedDeadlinesTest, EarliestDeadlinesComeFirstAndPlacesCount) {
   Add(1, kNow + absl::Seconds(3));
   Add(1, absl::InfiniteFuture());
   Add(1, kNow + absl::Seconds(1)).cancelled = true;
@@ -80,14 +81,14 @@ TEST_F(DeadlineClaimsTest, EarliestDeadlinesComeFirstAndPlacesCount) {
   EXPECT_EQ(Collect()[1].deadline, kNow + absl::Seconds(3));
 }
 
-TEST_F(DeadlineClaimsTest, TheTickUnderWayMayBeOfAnyVersionWithWork) {
+TEST_F(PromisedDeadlinesTest, TheTickUnderWayMayBeOfAnyVersionWithWork) {
   Add(1, kNow + absl::Seconds(3));
   turns_.Enter(Measured(5 * kTick));
   Collect();
   EXPECT_EQ(claims_.busy(), 5 * kTick);
 }
 
-TEST_F(DeadlineClaimsTest, RequestsWhoseTimeIsRunningOutAreUrgent) {
+TEST_F(PromisedDeadlinesTest, RequestsWhoseTimeIsRunningOutAreUrgent) {
   QueuedRequest& tight = Add(1, kNow + absl::Milliseconds(50));
   QueuedRequest& loose = Add(1, kNow + absl::Seconds(9));
   const Claim held = {.version = version_,

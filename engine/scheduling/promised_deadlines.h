@@ -1,6 +1,6 @@
 // What the requests in flight still need before their deadlines.
-#ifndef DDGAN_ENGINE_SCHEDULING_DEADLINE_CLAIMS_H_
-#define DDGAN_ENGINE_SCHEDULING_DEADLINE_CLAIMS_H_
+#ifndef DDGAN_ENGINE_SCHEDULING_PROMISED_DEADLINES_H_
+#define DDGAN_ENGINE_SCHEDULING_PROMISED_DEADLINES_H_
 
 #include <cstdint>
 #include <vector>
@@ -15,7 +15,7 @@ namespace ddgan {
 
 // The queue as deadline_policy.h sees it: requests and places that are held,
 // if they have a deadline. Reuses its memory. Thread-compatible.
-class DeadlineClaims {
+class PromisedDeadlines {
  public:
   // Looks through `queue`, whose requests must not change before the last call
   // of MarkUrgent.
@@ -48,4 +48,4 @@ class DeadlineClaims {
 
 }  // namespace ddgan
 
-#endif  // DDGAN_ENGINE_SCHEDULING_DEADLINE_CLAIMS_H_
+#endif  // DDGAN_ENGINE_SCHEDULING_PROMISED_DEADLINES_H_
