@@ -20,6 +20,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/cuda_devices.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/process_signals.h"
 #include "engine/base/progress_bar.h"
 #include "trainer/dataset/batch_loader.h"
 #include "trainer/dataset/data_order.h"
@@ -145,7 +146,12 @@ absl::Status Train(const TrainerOptions& options,
     std::cout << EffectiveConfigJson(options) << std::endl;
     display = std::make_unique<ProgressDisplay>(
         DisplayOptions(options),
-        [](const std::string& text) { std::cout << text << std::flush; },
+        [told = false](const std::string& text) mutable {
+          if (std::cout << text << std::flush || told) return;
+          told = true;
+          std::cerr << "ddgan-train: stdout takes nothing any more; the run "
+                       "goes on without\n";
+        },
         RealClock());
   }
   std::unique_ptr<ImageDataset> dataset;
@@ -247,7 +253,9 @@ void ChooseOpenMpPolicy(char** argv) {
 }  // namespace ddgan
 
 int main(int argc, char** argv) {
+  ddgan::IgnoreBrokenPipes();
   ddgan::ChooseOpenMpPolicy(argv);
+  if (!ddgan::IsIgnored(SIGHUP)) std::signal(SIGHUP, ddgan::RequestStop);
   std::signal(SIGINT, ddgan::RequestStop);
   std::signal(SIGTERM, ddgan::RequestStop);
   ddgan::SetUpCpuForTraining();

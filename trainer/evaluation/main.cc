@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/process_signals.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "trainer/dataset/mnist_dataset.h"
 #include "trainer/evaluation/digit_classifier.h"
@@ -212,5 +213,6 @@ int Run(const std::vector<std::string>& arguments) {
 }  // namespace ddgan
 
 int main(int argc, char** argv) {
+  ddgan::IgnoreBrokenPipes();
   return ddgan::Run(std::vector<std::string>(argv + 1, argv + argc));
 }

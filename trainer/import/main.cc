@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "engine/base/process_signals.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "trainer/import/checkpoint_import.h"
 #include "trainer/import/import_config.h"
@@ -59,5 +60,6 @@ int Run(const std::vector<std::string>& arguments) {
 }  // namespace ddgan
 
 int main(int argc, char** argv) {
+  ddgan::IgnoreBrokenPipes();
   return ddgan::Run(std::vector<std::string>(argv + 1, argv + argc));
 }
