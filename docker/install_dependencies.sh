@@ -9,7 +9,7 @@
 #   --cuda    full LibTorch with the CUDA libraries (4.7 GB) and, where
 #             /usr/local/cuda is absent, the CUDA 13.0 compiler
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
-#             Alertmanager, nginx, HAProxy, grpcio
+#             Alertmanager, nginx, HAProxy, grpcio, other people's metrics
 #   --images  also what builds and runs the images without a Docker engine, for
 #             the test of them: buildah, podman, runc, mmdebstrap
 #   --linters also what checks the files of deploy/ and docker/ (linters.txt)
@@ -199,6 +199,54 @@ install_python_packages() {
   printf '%s' "$*" >"$record"
 }
 
+# torch of LibTorch's wheel for Python. The CPU subset leaves out libraries of
+# CUDA that it wants to see loaded, though nothing calls them on a CPU; libraries
+# that have their names and their symbols will do.
+stand_in_for_cuda() {
+  local folder=$1 library version
+  local lib=$deps/libtorch-$torch_version-cpu/torch/lib
+  mkdir "$folder"
+  nm -D --undefined-only "$lib"/lib{torch_cuda,torch_nvshmem,torch_python}.so |
+    awk '$1 == "U" { print $2 }' | sort -u >"$folder/symbols"
+  for library in libcublas.so.13 libcublasLt.so.13 libcudnn.so.9 libcufft.so.12 libcufile.so.0 \
+    libcurand.so.10 libcusparse.so.12 libcusparseLt.so.0 libnccl.so.2 libnvshmem_host.so.3; do
+    version=$library
+    if [ "$library" = libnvshmem_host.so.3 ]; then version=NVSHMEM; fi
+    echo "$version { *; };" >"$folder/version"
+    # Those of some libraries have no version; here every library has these.
+    awk -F@ -v "version=$version" '$2 == version || $1 ~ /^(cuFile|cusparseLt|p?nccl)[A-Za-z0-9]*$/ {
+      print "void " $1 "(void) { __builtin_trap(); }" }' "$folder/symbols" |
+      gcc -w -fno-builtin -shared -fPIC "-Wl,-soname,$library" \
+        "-Wl,--version-script=$folder/version" -x c -o "$folder/$library" -
+  done
+  rm "$folder/symbols" "$folder/version"
+}
+
+# The metrics of other people, to compare with. They come without what they
+# themselves depend on, since that includes all of CUDA: every version is here.
+install_metric_packages() {
+  local packages=(
+    prdc==0.2 pytorch-fid==0.3.0 torch-fidelity==0.4.0
+    # What these need, beside torch:
+    cloudpickle==3.1.3 joblib==1.6.0 mpmath==1.3.0 numpy==1.26.4 pillow==10.4.0
+    scikit-learn==1.6.1 scipy==1.15.3 sympy==1.14.0 threadpoolctl==3.8.0 torchvision==0.26.0
+    tqdm==4.70.1 typing_extensions==4.16.0
+  )
+  local wanted="${packages[*]}, torch $torch_version $flavour"
+  if [ "$(cat "$deps/metrics/installed" 2>/dev/null)" = "$wanted" ]; then
+    say "Metric packages: present in $deps/metrics"
+    return
+  fi
+  say "Metric packages into $deps/metrics (0.4 GB)"
+  rm -rf "$deps/metrics"
+  python3 -m venv "$deps/metrics"
+  "$deps/metrics/bin/pip" install --no-cache-dir --no-compile --no-deps --quiet "${packages[@]}"
+  if [ "$flavour" = cpu ]; then
+    stand_in_for_cuda "$deps/metrics/cuda"
+  fi
+  printf '%s' "$wanted" >"$deps/metrics/installed"
+}
+
 # unpack_package NAME PROGRAM PACKAGE...: what of Debian's the tests start
 # themselves, with the libraries that nothing else needs. Unpacked rather than
 # installed: the packages would start services.
@@ -253,6 +301,7 @@ if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
     grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
     pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1
+  install_metric_packages
   unpack_package prometheus bin/promtool 'prometheus=2.42.0*'
   unpack_package alertmanager bin/amtool 'prometheus-alertmanager=0.25.0*'
   unpack_package proxies sbin/haproxy 'nginx=1.22.1*' 'haproxy=2.6.12*' \

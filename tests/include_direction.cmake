@@ -89,8 +89,10 @@ room(trainer/step USES engine/api engine/base engine/diffusion engine/model trai
      trainer/networks trainer/options)
 room(client USES engine/base)
 
+room(trainer/evaluation/metrics USES engine/base trainer/dataset)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
-     engine/lanes/cpu engine/model trainer/dataset trainer/networks trainer/step)
+     engine/lanes/cpu engine/model trainer/dataset trainer/evaluation/metrics trainer/networks
+     trainer/step)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
      trainer/evaluation trainer/networks trainer/step)
 # Evaluation also measures what a running server makes, as any client: the
