@@ -91,8 +91,11 @@ room(trainer/networks USES engine/base engine/model)
 room(trainer/distributed USES engine/base trainer/networks)
 room(trainer/step USES engine/api engine/base engine/diffusion engine/model trainer/distributed
      trainer/networks trainer/options)
+room(trainer/evaluation/metrics USES engine/base trainer/dataset)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
      engine/lanes/cpu engine/model trainer/dataset trainer/networks trainer/step)
+room(trainer/evaluation/features USES engine/api engine/base engine/checkpoint trainer/evaluation
+     trainer/evaluation/metrics)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
      trainer/evaluation trainer/networks trainer/step)
 room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/distributed
