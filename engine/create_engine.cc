@@ -16,11 +16,11 @@
 #include "engine/base/host_memory.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/engine_core.h"
+#include "engine/lane_threads/device_list.h"
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 #include "engine/lanes/gpu/gpu_lane_runner.h"
 #include "engine/model/model_use.h"
 #include "engine/scheduling/batch_policy.h"
-#include "engine/scheduling/device_list.h"
 #include "engine/versions/version_source.h"
 
 namespace ddgan {

@@ -67,10 +67,14 @@ room(engine/lanes/cpu USES engine/api engine/base engine/diffusion engine/imagin
      engine/model)
 room(engine/lanes/gpu USES engine/api engine/base engine/diffusion engine/imaging engine/lanes
      engine/model)
-room(engine/scheduling USES engine/api engine/base engine/lanes)
-room(engine/versions USES engine/api engine/base engine/checkpoint engine/lanes engine/scheduling)
+room(engine/requests USES engine/api engine/base engine/lanes)
+room(engine/scheduling USES engine/api engine/base engine/lanes engine/requests)
+room(engine/lane_threads USES engine/api engine/base engine/lanes engine/scheduling)
+room(engine/versions USES engine/api engine/base engine/checkpoint engine/lane_threads
+     engine/lanes engine/requests engine/scheduling)
 room(engine USES engine/api engine/base engine/checkpoint engine/imaging engine/lanes
-     engine/lanes/cpu engine/lanes/gpu engine/model engine/scheduling engine/versions)
+     engine/lanes/cpu engine/lanes/gpu engine/lane_threads engine/model engine/requests
+     engine/scheduling engine/versions)
 
 room(server/connections USES engine/base)
 room(server/access USES engine/api engine/base server/connections)
@@ -91,8 +95,9 @@ room(client USES engine/base)
 
 room(trainer/evaluation/metrics USES engine/base trainer/dataset)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
-     engine/lanes/cpu engine/model trainer/dataset trainer/evaluation/metrics trainer/networks
-     trainer/step)
+     engine/lanes/cpu engine/model trainer/dataset trainer/networks trainer/step)
+room(trainer/evaluation/features USES engine/api engine/base engine/checkpoint trainer/evaluation
+     trainer/evaluation/metrics)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
      trainer/evaluation trainer/networks trainer/step)
 # Evaluation also measures what a running server makes, as any client: the
@@ -133,7 +138,9 @@ forbid(client "[<\"](ATen|torch|c10)/" "a client depends on proto alone")
 foreach(folder server/access server/calls server/connections server/models)
   forbid(${folder} "[<\"]prometheus/" "metrics are telemetry's")
 endforeach()
-forbid(engine/scheduling "[<\"](ATen|torch|c10)/" "decisions need no LibTorch")
+foreach(folder engine/requests engine/scheduling engine/lane_threads)
+  forbid(${folder} "[<\"](ATen|torch|c10)/" "decisions need no LibTorch")
+endforeach()
 forbid(engine/api "[<\"](ATen|torch|c10)/" "no LibTorch in public headers")
 
 # Headers that LibTorch-free code includes carry no LibTorch type.

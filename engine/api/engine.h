@@ -23,7 +23,7 @@
 
 namespace ddgan {
 
-struct ServableVersion;  // engine/scheduling/servable_version.h
+struct ServableVersion;  // engine/requests/servable_version.h
 
 enum class VersionState {
   kOnDisk,   // Complete on disk and not loaded: older than the ones kept, or
@@ -151,9 +151,9 @@ class Engine {
   virtual bool Ready() const = 0;
 
   // OK while the process can go on serving, or may again without a new start.
-  // Internal: a lane hangs in a call that will never return, and none has served
-  // for a minute; names the lane, what it hangs in and since when. Only a new
-  // process helps.
+  // Internal: a lane hangs in a call that will never return, and none has
+  // served for a minute; names the lane, what it hangs in and since when. Only
+  // a new process helps.
   virtual absl::Status Liveness() const = 0;
 
   // Refuses new requests from now on, waits until those accepted have finished

@@ -21,12 +21,12 @@
 #include "engine/api/generation.h"
 #include "engine/base/clock.h"
 #include "engine/lanes/batch_runner.h"
-#include "engine/scheduling/admission.h"
+#include "engine/requests/admission.h"
+#include "engine/requests/servable_version.h"
 #include "engine/scheduling/batch_policy.h"
 #include "engine/scheduling/lane_batch.h"
 #include "engine/scheduling/lane_health.h"
 #include "engine/scheduling/scheduler_report.h"
-#include "engine/scheduling/servable_version.h"
 #include "engine/scheduling/work_in_flight.h"
 
 namespace ddgan {

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "engine/scheduling/admission.h"
-#include "engine/scheduling/deadline_policy.h"
-#include "engine/scheduling/request_queue.h"
+#include "engine/requests/admission.h"
+#include "engine/requests/deadline_policy.h"
+#include "engine/requests/request_queue.h"
 #include "engine/scheduling/version_turns.h"
 
 namespace ddgan {

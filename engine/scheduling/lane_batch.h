@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/lanes/batch_runner.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 
 namespace ddgan {
 

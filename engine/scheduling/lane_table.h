@@ -9,10 +9,10 @@
 
 #include "absl/time/time.h"
 #include "engine/lanes/batch_runner.h"
-#include "engine/scheduling/admission.h"
+#include "engine/requests/admission.h"
+#include "engine/requests/queued_request.h"
 #include "engine/scheduling/batch_policy.h"
 #include "engine/scheduling/lane_health.h"
-#include "engine/scheduling/queued_request.h"
 #include "engine/scheduling/scheduler_report.h"
 
 namespace ddgan {

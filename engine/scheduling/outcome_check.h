@@ -5,7 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "engine/lanes/batch_runner.h"
-#include "engine/scheduling/queued_request.h"
+#include "engine/requests/queued_request.h"
 
 namespace ddgan {
 

@@ -7,9 +7,9 @@
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "engine/requests/request_queue.h"
 #include "engine/scheduling/batch_policy.h"
 #include "engine/scheduling/flow_table.h"
-#include "engine/scheduling/request_queue.h"
 #include "engine/scheduling/version_turns.h"
 
 namespace ddgan {

@@ -9,8 +9,8 @@
 
 #include "absl/time/time.h"
 #include "engine/api/engine_observer.h"
-#include "engine/scheduling/result_outbox.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/result_outbox.h"
+#include "engine/requests/servable_version.h"
 
 namespace ddgan {
 

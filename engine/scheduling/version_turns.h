@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 
 namespace ddgan {
 

@@ -10,7 +10,7 @@
 #include "absl/types/span.h"
 #include "engine/api/canary_bounds.h"
 #include "engine/api/generation.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 
 namespace ddgan {
 

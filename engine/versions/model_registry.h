@@ -21,7 +21,7 @@
 #include "absl/time/time.h"
 #include "engine/api/engine.h"
 #include "engine/api/engine_observer.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 #include "engine/versions/change_notifier.h"
 #include "engine/versions/model_versions.h"
 #include "engine/versions/pin_store.h"

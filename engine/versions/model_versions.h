@@ -18,7 +18,7 @@
 #include "engine/api/engine.h"
 #include "engine/api/engine_observer.h"
 #include "engine/checkpoint/model_directory.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 #include "engine/versions/version_lifecycle.h"
 
 namespace ddgan {

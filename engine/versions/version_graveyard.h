@@ -10,7 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 
 namespace ddgan {
 

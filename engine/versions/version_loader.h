@@ -17,7 +17,7 @@
 #include "absl/time/time.h"
 #include "engine/api/engine_observer.h"
 #include "engine/base/clock.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 #include "engine/versions/model_registry.h"
 #include "engine/versions/version_source.h"
 

@@ -13,7 +13,7 @@
 #include "engine/base/stop_check.h"
 #include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/model_loader.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 
 namespace ddgan {
 

@@ -12,10 +12,10 @@
 #include "absl/types/span.h"
 #include "engine/api/engine_observer.h"
 #include "engine/base/clock.h"
+#include "engine/lane_threads/lane_pool.h"
 #include "engine/lanes/batch_runner.h"
+#include "engine/requests/servable_version.h"
 #include "engine/scheduling/batch_policy.h"
-#include "engine/scheduling/lane_pool.h"
-#include "engine/scheduling/servable_version.h"
 #include "engine/versions/canary.h"
 #include "engine/versions/model_versions.h"
 

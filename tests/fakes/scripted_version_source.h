@@ -14,7 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/scheduling/servable_version.h"
+#include "engine/requests/servable_version.h"
 #include "engine/versions/version_source.h"
 
 namespace ddgan {

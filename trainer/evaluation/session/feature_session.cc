@@ -85,6 +85,7 @@ absl::StatusOr<std::unique_ptr<FeatureSession>> FeatureSession::Create(
   network_options.name = options.features;
   network_options.digest = options.features_digest;
   network_options.digits_file = options.classifier;
+  network_options.channels = shape.channels;
   absl::StatusOr<std::unique_ptr<FeatureNetwork>> network =
       OpenFeatureNetwork(network_options);
   if (!network.ok()) return network.status();

@@ -1,0 +1,96 @@
+#include "engine/requests/request_queue.h"
+
+#include <utility>
+
+namespace ddgan {
+
+void RequestQueue::Hold(const Claim* claim) {
+  claims_.insert(claim);
+  held_images_ += claim->images;
+  bytes_ += claim->bytes;
+}
+
+void RequestQueue::GiveBack(const Claim* claim) {
+  claims_.erase(claim);
+  held_images_ -= claim->images;
+  bytes_ -= claim->bytes;
+}
+
+QueuedRequest& RequestQueue::Add(QueuedRequest request, uint32_t first_index,
+                                 uint32_t count) {
+  const RequestId id = next_request_id_++;
+  QueuedRequest& added =
+      requests_.emplace(id, std::move(request)).first->second;
+  added.id = id;
+  added.unfinished = count;
+  added.steps_left = int64_t{count} * (added.first_step + 1);
+  added.trajectories.resize(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    Trajectory& trajectory = added.trajectories[i];
+    trajectory.request = &added;
+    trajectory.id = next_trajectory_id_++;
+    trajectory.image_index = first_index + i;
+    trajectory.step = added.first_step;
+  }
+  queued_images_ += static_cast<int>(count);
+  bytes_ += added.bytes;
+  return added;
+}
+
+RequestQueue::Requests::iterator RequestQueue::Erase(Requests::iterator it) {
+  bytes_ -= it->second.bytes;
+  return requests_.erase(it);
+}
+
+void RequestQueue::Start(Trajectory& trajectory, size_t lane) {
+  if (trajectory.state == Trajectory::State::kQueued) {
+    trajectory.lane = lane;
+    --queued_images_;
+    ++inflight_images_;
+  }
+  trajectory.state = Trajectory::State::kRunning;
+}
+
+void RequestQueue::Advance(Trajectory& trajectory) {
+  --trajectory.step;
+  --trajectory.request->steps_left;
+  trajectory.state = Trajectory::State::kReady;
+}
+
+void RequestQueue::PutBack(Trajectory& trajectory) {
+  trajectory.state = Trajectory::State::kReady;
+  // Before its first step it has no x_t on the lane.
+  if (trajectory.steps_run() == 0) Restart(trajectory);
+}
+
+void RequestQueue::Restart(Trajectory& trajectory) {
+  trajectory.request->steps_left += trajectory.steps_run();
+  trajectory.step = trajectory.request->first_step;
+  trajectory.state = Trajectory::State::kQueued;
+  --inflight_images_;
+  ++queued_images_;
+}
+
+void RequestQueue::Retire(Trajectory& trajectory) {
+  int& places = trajectory.state == Trajectory::State::kQueued
+                    ? queued_images_
+                    : inflight_images_;
+  --places;
+  trajectory.state = Trajectory::State::kDone;
+  trajectory.request->steps_left -= trajectory.step + 1;
+  --trajectory.request->unfinished;
+}
+
+absl::Time RequestQueue::OldestQueuedSince() const {
+  if (queued_images_ == 0) return absl::InfiniteFuture();
+  for (const auto& [id, request] : requests_) {
+    for (const Trajectory& trajectory : request.trajectories) {
+      if (trajectory.state == Trajectory::State::kQueued) {
+        return request.accepted_at;
+      }
+    }
+  }
+  return absl::InfiniteFuture();
+}
+
+}  // namespace ddgan

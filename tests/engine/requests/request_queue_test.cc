@@ -1,0 +1,111 @@
+#include "engine/requests/request_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "tests/fakes/scripted_version_source.h"
+
+namespace ddgan {
+namespace {
+
+class RequestQueueTest : public ::testing::Test {
+ protected:
+  QueuedRequest& Add(uint32_t count, absl::Time accepted_at = kStart) {
+    QueuedRequest request;
+    request.version = SharedServableVersion("digits", 1, 4);
+    request.first_step = 3;
+    request.bytes = 100;
+    request.accepted_at = accepted_at;
+    return queue_.Add(std::move(request), /*first_index=*/5, count);
+  }
+
+  static constexpr absl::Time kStart = absl::UnixEpoch();
+  RequestQueue queue_;
+};
+
+TEST_F(RequestQueueTest, CountsFollowStates) {
+  QueuedRequest& request = Add(2);
+  EXPECT_EQ(request.trajectories[1].image_index, 6u);
+  EXPECT_EQ(request.trajectories[1].step, 3);
+  EXPECT_EQ(request.steps_left, 8);
+  EXPECT_EQ(queue_.queued_images(), 2);
+  EXPECT_EQ(queue_.bytes(), 100);
+
+  Trajectory& first = request.trajectories[0];
+  queue_.Start(first, /*lane=*/1);
+  EXPECT_EQ(queue_.queued_images(), 1);
+  EXPECT_EQ(queue_.inflight_images(), 1);
+  queue_.Advance(first);
+  EXPECT_EQ(first.step, 2);
+  EXPECT_EQ(first.lane, 1u);
+  EXPECT_EQ(request.steps_left, 7);
+  queue_.Retire(first);
+  EXPECT_EQ(queue_.inflight_images(), 0);
+  queue_.Retire(request.trajectories[1]);
+  EXPECT_EQ(queue_.images(), 0);
+  EXPECT_EQ(request.unfinished, 0u);
+  EXPECT_EQ(request.steps_left, 0);
+  queue_.Erase(queue_.requests().begin());
+  EXPECT_EQ(queue_.bytes(), 0);
+}
+
+TEST_F(RequestQueueTest, WhatIsPutBackBeforeItsFirstStepBelongsToNoLane) {
+  QueuedRequest& request = Add(1);
+  Trajectory& row = request.trajectories[0];
+  queue_.Start(row, 0);
+  queue_.PutBack(row);
+  EXPECT_EQ(row.state, Trajectory::State::kQueued);
+  EXPECT_EQ(queue_.queued_images(), 1);
+  queue_.Start(row, 1);
+  queue_.Advance(row);
+  queue_.Start(row, 1);
+  queue_.PutBack(row);
+  EXPECT_EQ(row.state, Trajectory::State::kReady);
+  EXPECT_EQ(row.step, 2);
+}
+
+// Finish tags and deadlines are made of steps_left, so what a lost lane leaves
+// is to run again there, too.
+TEST_F(RequestQueueTest, WhatStartsAgainHasAllItsStepsLeft) {
+  QueuedRequest& request = Add(2);
+  for (Trajectory& row : request.trajectories) {
+    queue_.Start(row, 0);
+    queue_.Advance(row);
+    queue_.Start(row, 0);
+    queue_.Advance(row);
+  }
+  EXPECT_EQ(request.steps_left, 4);
+  queue_.Restart(request.trajectories[0]);
+  EXPECT_EQ(request.steps_left, 6);
+  EXPECT_EQ(request.trajectories[0].step, 3);
+  EXPECT_EQ(request.trajectories[0].state, Trajectory::State::kQueued);
+  EXPECT_EQ(queue_.queued_images(), 1);
+  EXPECT_EQ(queue_.inflight_images(), 1);
+}
+
+TEST_F(RequestQueueTest, RoomThatIsHeldCountsUntilItIsGivenBack) {
+  Add(2);
+  const Claim claim = {
+      .version = SharedServableVersion("digits", 1), .images = 3, .bytes = 50};
+  queue_.Hold(&claim);
+  EXPECT_EQ(queue_.images(), 5);
+  EXPECT_EQ(queue_.queued_images(), 2);
+  EXPECT_EQ(queue_.bytes(), 150);
+  queue_.GiveBack(&claim);
+  EXPECT_EQ(queue_.images(), 2);
+  EXPECT_EQ(queue_.bytes(), 100);
+  EXPECT_TRUE(queue_.claims().empty());
+}
+
+TEST_F(RequestQueueTest, TheOldestQueuedImageTellsSinceWhen) {
+  EXPECT_EQ(queue_.OldestQueuedSince(), absl::InfiniteFuture());
+  QueuedRequest& first = Add(1);
+  Add(1, kStart + absl::Seconds(1));
+  EXPECT_EQ(queue_.OldestQueuedSince(), kStart);
+  queue_.Start(first.trajectories[0], 0);
+  EXPECT_EQ(queue_.OldestQueuedSince(), kStart + absl::Seconds(1));
+}
+
+}  // namespace
+}  // namespace ddgan
