@@ -74,7 +74,7 @@ absl::Status ValidateEngineOptions(const EngineOptions& options) {
 }
 
 absl::Status ValidateRequest(const GenerationRequest& request,
-                             int num_timesteps) {
+                             int evaluations) {
   if (request.count < 1 || request.count > GenerationRequest::kMaxCount) {
     return absl::InvalidArgumentError(
         absl::StrCat("count is ", request.count, "; allowed are 1 to ",
@@ -88,10 +88,10 @@ absl::Status ValidateRequest(const GenerationRequest& request,
                      request.count, " allowed are 0 to ", last_allowed));
   }
   if (!request.guide) return absl::OkStatus();
-  if (request.guide->steps < 1 || request.guide->steps > num_timesteps) {
+  if (request.guide->steps < 1 || request.guide->steps > evaluations) {
     return absl::InvalidArgumentError(
         absl::StrCat("guide.steps is ", request.guide->steps,
-                     "; allowed are 1 to ", num_timesteps));
+                     "; allowed are 1 to ", evaluations));
   }
   if (request.guide->picture_bytes < 1) {
     return absl::InvalidArgumentError(absl::StrCat("guide.picture_bytes is ",
@@ -176,12 +176,13 @@ absl::StatusOr<ResolvedModel> EngineCore::Resolve(
   if (!found.ok()) return found.status();
   const ServableVersion& resolved = **found;
   return ResolvedModel{resolved.identity, resolved.shape,
-                       resolved.num_timesteps, *std::move(found)};
+                       resolved.num_timesteps, resolved.evaluations,
+                       *std::move(found)};
 }
 
 absl::StatusOr<std::unique_ptr<Reservation>> EngineCore::Reserve(
     const ResolvedModel& model, const GenerationRequest& request) {
-  const absl::Status valid = ValidateRequest(request, model.num_timesteps);
+  const absl::Status valid = ValidateRequest(request, model.evaluations);
   if (!valid.ok()) return valid;
   return scheduler_.Reserve(model.version, request);
 }

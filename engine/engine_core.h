@@ -37,9 +37,9 @@ namespace ddgan {
 absl::Status ValidateEngineOptions(const EngineOptions& options);
 
 // InvalidArgument that names field, value and range if `request` asks for
-// something that a model of `num_timesteps` could not give.
+// something that a model of so many evaluations per image could not give.
 absl::Status ValidateRequest(const GenerationRequest& request,
-                             int num_timesteps);
+                             int evaluations);
 
 // Thread-safe.
 class EngineCore : public Engine {

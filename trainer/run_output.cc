@@ -5,6 +5,7 @@
 #include <cmath>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -128,9 +129,11 @@ absl::Status RunOutput::NotFinite(int64_t steps_done,
 
 absl::Status RunOutput::CheckWeights(int64_t steps_done) {
   if (checked_ == steps_done) return absl::OkStatus();
-  for (const at::Tensor& values :
-       {source_.training.generator_parameters().values(),
-        source_.training.discriminator_parameters().values()}) {
+  const TrainingStep& training = source_.training;
+  std::vector<at::Tensor> weights = {training.generator_parameters().values()};
+  if (training.has_discriminator())
+    weights.push_back(training.discriminator_parameters().values());
+  for (const at::Tensor& values : weights) {
     // One pass: the sum of squares of finite numbers that Adam can reach is
     // finite.
     if (!std::isfinite(values.square().sum().item<double>()))

@@ -8,10 +8,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "engine/base/libtorch_errors.h"
 #include "trainer/dataset/data_order.h"
@@ -48,12 +51,31 @@ double Norm(const at::Tensor& vector) { return vector.norm().item<double>(); }
 // What a pass over all weights tells of the step.
 void AddNorms(const TrainingStep& training, TrainingMetrics::Step* step) {
   const FlatParameters& generator = training.generator_parameters();
-  step->discriminator_gradient_norm =
-      Norm(training.discriminator_parameters().gradient());
+  if (training.has_discriminator()) {
+    step->discriminator_gradient_norm =
+        Norm(training.discriminator_parameters().gradient());
+  }
   if (step->generator_loss)
     step->generator_gradient_norm = Norm(generator.gradient());
   step->ema_distance = Norm(training.ema().values() - generator.values()) /
                        std::max(1e-30, Norm(generator.values()));
+}
+
+// Empty if all that were computed are finite.
+std::string NotFiniteLosses(const StepLosses& losses) {
+  const std::pair<const char*, std::optional<double>> all[] = {
+      {"D real", losses.discriminator_real},
+      {"D fake", losses.discriminator_fake},
+      {"G", losses.generator},
+      {"R1", losses.r1}};
+  bool finite = true;
+  std::vector<std::string> texts;
+  for (const auto& [name, loss] : all) {
+    if (!loss) continue;
+    finite = finite && std::isfinite(*loss);
+    texts.push_back(absl::StrCat(name, " ", *loss));
+  }
+  return finite ? "" : absl::StrJoin(texts, ", ");
 }
 
 class TrainingLoop {
@@ -81,7 +103,9 @@ class TrainingLoop {
             options.seed,
             RowsOfProcess(options.batch_size, group_.size(), group_.rank(),
                           options.accumulate),
-            device),
+            device,
+            training_.has_discriminator() ? DrawnTensors::kAdversarial
+                                          : DrawnTensors::kDenoising),
         reporter_({.batch_size = options.batch_size,
                    .total_steps = total_steps_,
                    .several_processes = group_.size() > 1},
@@ -169,9 +193,13 @@ class TrainingLoop {
     }
     reporter_.Print(absl::StrCat(
         "generator ", training_.generator_parameters().values().numel(),
-        " parameters, discriminator ",
-        training_.discriminator_parameters().values().numel(), ", ",
-        data_.size(), " samples, ", steps_per_epoch_,
+        " parameters, ",
+        training_.has_discriminator()
+            ? absl::StrCat(
+                  "discriminator ",
+                  training_.discriminator_parameters().values().numel())
+            : "no discriminator",
+        ", ", data_.size(), " samples, ", steps_per_epoch_,
         " steps per epoch, batch ", options_.batch_size, ", ", group_.size(),
         " process(es), ",
         device_.is_cpu() ? absl::StrCat(at::get_num_threads(), " threads")
@@ -209,15 +237,9 @@ class TrainingLoop {
     const absl::StatusOr<StepLosses> losses =
         training_.Run(samples, draws_.Draw(steps_done_), settings);
     if (!losses.ok()) return losses.status();
-    const double discriminator =
-        losses->discriminator_real + losses->discriminator_fake;
-    if (!std::isfinite(discriminator) ||
-        !std::isfinite(losses->generator.value_or(0)) ||
-        !std::isfinite(losses->r1.value_or(0))) {
+    if (const std::string text = NotFiniteLosses(*losses); !text.empty()) {
       return output_.NotFinite(
-          steps_done_, absl::StrCat("a loss is not finite (D ", discriminator,
-                                    ", G ", losses->generator.value_or(0),
-                                    ", R1 ", losses->r1.value_or(0), ")"));
+          steps_done_, absl::StrCat("a loss is not finite (", text, ")"));
     }
     ++steps_done_;
     const bool log =
@@ -261,7 +283,8 @@ class TrainingLoop {
     step.early_gradient_sums = sums.early_sums;
     step.discriminator_real_loss = losses.discriminator_real;
     step.discriminator_fake_loss = losses.discriminator_fake;
-    step.discriminator_rate = settings.discriminator_rate;
+    if (training_.has_discriminator())
+      step.discriminator_rate = settings.discriminator_rate;
     step.generator_rate = settings.generator_rate;
     step.generator_loss = losses.generator;
     step.r1 = losses.r1;

@@ -135,6 +135,7 @@ struct Summary {
   std::string digest;
   uint64_t seed = 0;
   uint32_t num_timesteps = 0;
+  uint32_t steps_per_image = 0;  // Without a guide.
   v1::ImageShape shape;
   absl::Duration queue;
   absl::Duration steps;
@@ -150,6 +151,9 @@ struct Summary {
     digest = reply.checkpoint_digest();
     seed = reply.seed();
     num_timesteps = reply.num_timesteps();
+    // An earlier server does not say; its models take T.
+    steps_per_image =
+        reply.evaluations() > 0 ? reply.evaluations() : num_timesteps;
     shape = reply.shape();
   }
 
@@ -250,7 +254,7 @@ absl::Status CallForStream(const ImageClient& client, Run* run) {
   request.set_previews(run->command.previews);
   const bool guided = run->request.has_guide();
   const auto steps_per_image = [&] {
-    return guided ? run->request.guide().steps() : run->summary.num_timesteps;
+    return guided ? run->request.guide().steps() : run->summary.steps_per_image;
   };
   uint64_t steps_done = 0;
   // Of each image that is under way, the steps that its previews have shown.
@@ -366,11 +370,16 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
       << (summary.shape.channels() == 1 ? " gray" : " RGB") << '\n'
       << "model " << summary.model << " version " << summary.version
       << ", seed " << summary.seed << ", first index "
-      << command.request.first_index() << ", T = " << summary.num_timesteps
-      << '\n';
+      << command.request.first_index() << ", T = " << summary.num_timesteps;
+  const bool every_step = summary.steps_per_image == summary.num_timesteps;
+  if (!every_step) {
+    out << ", " << summary.steps_per_image << " evaluations per image";
+  }
+  out << '\n';
   if (!command.guide_file.empty()) {
     out << "guide " << command.guide_file << ", "
-        << command.request.guide().steps() << " of the T steps\n";
+        << command.request.guide().steps() << " of the "
+        << (every_step ? "T steps" : "evaluations") << '\n';
   }
   out << "checkpoint digest " << summary.digest << '\n'
       << "took " << Milliseconds(elapsed)

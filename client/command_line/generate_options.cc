@@ -84,8 +84,8 @@ std::vector<Option> OutputRows(GenerateCommand* command) {
          request->mutable_guide()->set_steps(static_cast<uint32_t>(n));
        }),
        Between(1, kMaxUint32),
-       "denoising steps to run from the guide, 1 to the model's T: few keep "
-       "close to it, many leave it behind"},
+       "denoising steps to run from the guide, 1 to all that an image of the "
+       "model takes: few keep close to it, many leave it behind"},
       {"guide_fit", kGuide, "",
        Choice{{"refuse", "resize"},
               [request](size_t i) {

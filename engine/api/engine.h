@@ -43,6 +43,7 @@ struct ModelVersionStatus {
   std::string reason;
   ImageShape shape;  // The rest only when live or loaded.
   int num_timesteps = 0;
+  int evaluations = 0;  // Of the network per image, as in Acceptance.
   int64_t training_step = 0;
   std::string dataset;
   absl::Time loaded_at;
@@ -63,6 +64,7 @@ struct ResolvedModel {
   ModelIdentity identity;
   ImageShape shape;
   int num_timesteps = 0;
+  int evaluations = 0;  // Of the network per image, as in Acceptance.
   // The engine's own; never null from Resolve.
   std::shared_ptr<const ServableVersion> version;
 };

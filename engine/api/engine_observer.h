@@ -62,7 +62,8 @@ class EngineObserver {
  public:
   virtual ~EngineObserver() = default;
 
-  // One generator call. `steps[i]` is row i's t, T-1 first and 0 last.
+  // One generator call. `steps[i]` is how many steps row i has after this one:
+  // for the ancestral update rule its t, T-1 first and 0 last.
   // `device_time` is the step's time on the device (CUDA events on a GPU).
   virtual void OnStep(const ModelIdentity& /*model*/,
                       const std::string& /*device*/,

@@ -52,11 +52,12 @@ struct Picture {
 enum class GuideFit { kRefuse, kResize };
 
 // Stroke-based synthesis (Xiao, Kreis, Vahdat, ICLR 2022, section 5.4): the
-// picture is diffused to x_s, s = `steps`, with the noise of
-// NoiseStream::kGuide, and denoised from there: t = s-1, ..., 0. The picture
-// itself comes with Engine::Submit, once there is a place for it.
+// picture is diffused to the state before the last `steps` evaluations of the
+// model's update rule, with the noise of NoiseStream::kGuide, and denoised from
+// there. For the ancestral rule that is x_s, s = `steps`. The picture itself
+// comes with Engine::Submit, once there is a place for it.
 struct Guide {
-  int steps = 0;  // s, [1, T]
+  int steps = 0;  // [1, Acceptance::evaluations]
   GuideFit fit = GuideFit::kRefuse;
   // What the decoded picture takes, at least 1: booked until it is fitted.
   int64_t picture_bytes = 1;
@@ -108,7 +109,10 @@ struct Acceptance {
   RequestId id = 0;
   ModelIdentity identity;
   ImageShape shape;
-  int num_timesteps = 0;
+  int num_timesteps = 0;  // T
+  // Steps that an image takes, each one evaluation of the network: T for the
+  // ancestral update rule, K for ddim:K, 2T - 1 for pc.
+  int evaluations = 0;
   // Images accepted before that had not started.
   int images_ahead = 0;
   // From acceptance to the first step's expected start if everything accepted
@@ -126,10 +130,10 @@ class GenerationSink {
   // Once per image, in any order of index. Its pixels come out of the lane's
   // pool: a sink that keeps them for long makes the lane allocate others.
   virtual void OnImage(GeneratedImage image) = 0;
-  // If GenerationRequest::previews: after each step t > 0 of each image, its
-  // x0' in the request's pixel format. A trajectory that is replayed after a
+  // If GenerationRequest::previews: after each step but the last of each image,
+  // its x0' in the request's pixel format, and how many steps are left. A trajectory that is replayed after a
   // lane was lost previews again, from its first step on.
-  virtual void OnPreview(GeneratedImage /*x0*/, int /*t*/) {}
+  virtual void OnPreview(GeneratedImage /*x0*/, int /*steps_left*/) {}
   // Exactly once, last. OK if every image was delivered; Cancelled after
   // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down or
   // every device was out for too long; Internal if a step failed again and

@@ -55,6 +55,14 @@ void VisitModelFields(Config& config, const Visit& visit) {
   visit("use_geometric", config.use_geometric);
 }
 
+// Keys that are left out where they have the value of a ModelConfig that nobody
+// changed.
+template <typename Config, typename Visit>
+void VisitOptionalFields(Config& config, const Visit& visit) {
+  visit("objective", config.objective);
+  visit("sampler", config.sampler);
+}
+
 template <typename Config, typename Visit>
 void VisitProvenanceFields(Config& config, const Visit& visit) {
   visit("model", config.model);
@@ -81,6 +89,31 @@ class FieldReader {
       missing_.push_back(key);
       return;
     }
+    Take(key, found, field);
+  }
+
+  template <typename T>
+  void ReadIfThere(const char* key, T* field) {
+    const auto found = object_->find(key);
+    if (found != object_->end()) Take(key, found, field);
+  }
+
+  // Of the keys read so far and those left over.
+  absl::Status Finish() const {
+    if (!object_->empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown key ", Abbreviated(object_->begin().key())));
+    }
+    if (!missing_.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("missing: ", absl::StrJoin(missing_, ", ")));
+    }
+    return status_;
+  }
+
+ private:
+  template <typename T>
+  void Take(const char* key, json::iterator found, T* field) {
     if (auto wanted = ReadJson(*found, field); wanted.has_value()) {
       if (status_.ok()) {
         status_ = absl::InvalidArgumentError(absl::StrCat(
@@ -90,20 +123,6 @@ class FieldReader {
     object_->erase(found);
   }
 
-  // Of the keys read so far and those left over.
-  absl::Status Finish(bool allow_missing) const {
-    if (!object_->empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("unknown key ", Abbreviated(object_->begin().key())));
-    }
-    if (!missing_.empty() && !allow_missing) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("missing: ", absl::StrJoin(missing_, ", ")));
-    }
-    return status_;
-  }
-
- private:
   json* object_;
   std::vector<std::string> missing_;
   absl::Status status_;
@@ -198,7 +217,7 @@ absl::StatusOr<ManifestEntry> ParseManifestEntry(const char* name,
   FieldReader reader(&object);
   reader.Read("sha256", &entry.sha256);
   reader.Read("size", &size);
-  if (auto status = reader.Finish(/*allow_missing=*/false); !status.ok())
+  if (auto status = reader.Finish(); !status.ok())
     return Annotate(absl::StrCat("files: ", name), status);
   const bool is_digest =
       entry.sha256.size() == kSha256HexDigits &&
@@ -225,7 +244,9 @@ ordered_json EntryToJson(const ManifestEntry& entry) {
 
 }  // namespace
 
-absl::StatusOr<CheckpointConfig> ParseCheckpointConfig(std::string_view text) {
+absl::StatusOr<CheckpointConfig> ParseCheckpointConfig(
+    std::string_view text,
+    absl::FunctionRef<absl::Status(const ModelConfig&)> validate) {
   absl::StatusOr<json> object = ParseObject(text);
   if (!object.ok()) return object.status();
   if (auto status = TakeFormatVersion(&*object); !status.ok()) return status;
@@ -236,11 +257,12 @@ absl::StatusOr<CheckpointConfig> ParseCheckpointConfig(std::string_view text) {
   };
   VisitProvenanceFields(config, read);
   VisitModelFields(config.model_config, read);
-  if (auto status = reader.Finish(/*allow_missing=*/false); !status.ok())
-    return status;
+  VisitOptionalFields(config.model_config, [&](const char* key, auto& field) {
+    reader.ReadIfThere(key, &field);
+  });
+  if (auto status = reader.Finish(); !status.ok()) return status;
   if (auto status = CheckProvenance(config); !status.ok()) return status;
-  if (auto status = ValidateModelConfig(config.model_config); !status.ok())
-    return status;
+  if (auto status = validate(config.model_config); !status.ok()) return status;
   return config;
 }
 
@@ -250,10 +272,12 @@ absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view text,
   if (!object.ok()) return object.status();
   ModelConfig config = defaults;
   FieldReader reader(&*object);
-  VisitModelFields(
-      config, [&](const char* key, auto& field) { reader.Read(key, &field); });
-  if (auto status = reader.Finish(/*allow_missing=*/true); !status.ok())
-    return status;
+  const auto read = [&](const char* key, auto& field) {
+    reader.ReadIfThere(key, &field);
+  };
+  VisitModelFields(config, read);
+  VisitOptionalFields(config, read);
+  if (auto status = reader.Finish(); !status.ok()) return status;
   if (auto status = ValidateModelConfig(config); !status.ok()) return status;
   return config;
 }
@@ -266,6 +290,11 @@ std::string CheckpointConfigToJson(const CheckpointConfig& config) {
   };
   VisitProvenanceFields(config, write);
   VisitModelFields(config.model_config, write);
+  const ModelConfig unchanged;
+  if (config.model_config.objective != unchanged.objective)
+    write("objective", config.model_config.objective);
+  if (config.model_config.sampler != unchanged.sampler)
+    write("sampler", config.model_config.sampler);
   // Text that is no UTF-8 is replaced, which reading it back shows.
   return object.dump(2, ' ', /*ensure_ascii=*/false,
                      ordered_json::error_handler_t::replace) +

@@ -19,6 +19,8 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/model/model_config.h"
 
@@ -32,8 +34,10 @@ inline constexpr char kManifestFileName[] = "manifest.json";
 inline constexpr uint64_t kMaxJsonBytes = uint64_t{1} << 20;
 inline constexpr uint64_t kMaxWeightsBytes = uint64_t{8} << 30;
 
-// config.json: the flat set of ModelConfig's names plus these. All required;
-// any other key is refused.
+// config.json: the flat set of ModelConfig's names plus these. Any other key is
+// refused, and all are required but two: "objective" and "sampler" are written
+// only where they are not "adversarial" and "ancestral", so that a version that
+// has no need of them stays readable for earlier servers.
 struct CheckpointConfig {
   ModelConfig model_config;
   std::string model;          // [a-z0-9] then [a-z0-9._-]*, at most 64 bytes.
@@ -47,8 +51,12 @@ struct CheckpointConfig {
 };
 
 // InvalidArgument that names the key: unknown, missing, of the wrong type, out
-// of range or unsupported. The result is valid (ValidateModelConfig).
-absl::StatusOr<CheckpointConfig> ParseCheckpointConfig(std::string_view json);
+// of range or unsupported. `validate` says whether the numbers of the networks
+// make sense; by default they must be those of networks that a server runs.
+absl::StatusOr<CheckpointConfig> ParseCheckpointConfig(
+    std::string_view json,
+    absl::FunctionRef<absl::Status(const ModelConfig&)> validate =
+        ValidateModelConfig);
 std::string CheckpointConfigToJson(const CheckpointConfig& config);
 
 // The same for an object with ModelConfig's names alone, of which any may be

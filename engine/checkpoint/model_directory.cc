@@ -172,7 +172,7 @@ VersionFiles ExamineVersion(const std::filesystem::path& model_root,
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(
     const std::filesystem::path& model_root, const std::string& model,
-    int64_t version, StopCheck stopped) {
+    int64_t version, StopCheck stopped, const CheckpointNetworks& networks) {
   if (!IsModelName(model) || version < 1) {
     return absl::NotFoundError(absl::StrCat("no version ", version,
                                             " of a model ", Abbreviated(model),
@@ -202,7 +202,7 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(
   if (!config_bytes.ok())
     return annotate(kConfigFileName, config_bytes.status());
   absl::StatusOr<CheckpointConfig> config =
-      ParseCheckpointConfig(*config_bytes);
+      ParseCheckpointConfig(*config_bytes, networks.validate);
   if (!config.ok()) return annotate(kConfigFileName, config.status());
   if (config->model != model) {
     return annotate(kConfigFileName,
@@ -211,7 +211,7 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(
                         "\" lies in the folder of \"", model, "\"")));
   }
 
-  const GeneratorPlan plan = PlanGenerator(config->model_config);
+  const GeneratorPlan plan = networks.plan(config->model_config);
   absl::StatusOr<std::string> weights =
       ReadListedFile(*folder, kWeightsFileName, manifest->weights,
                      MaxWeightsBytes(plan), stopped);

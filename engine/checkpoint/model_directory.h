@@ -13,6 +13,8 @@
 #include "engine/api/generation.h"
 #include "engine/base/stop_check.h"
 #include "engine/checkpoint/checkpoint_format.h"
+#include "engine/model/generator_plan.h"
+#include "engine/model/model_config.h"
 
 namespace ddgan {
 
@@ -41,9 +43,17 @@ struct VersionFiles {
 VersionFiles ExamineVersion(const std::filesystem::path& model_root,
                             const std::string& model, int64_t version);
 
+// What networks a version holds. By default those that a server runs.
+struct CheckpointNetworks {
+  // InvalidArgument for a config that is not one of theirs.
+  absl::Status (*validate)(const ModelConfig&) = ValidateModelConfig;
+  // Of a config that is valid; only the parameters are looked at.
+  GeneratorPlan (*plan)(const ModelConfig&) = PlanGenerator;
+};
+
 // A version whose every byte was checked against its manifest, whose config is
 // valid and whose weights file is well-formed and holds exactly the tensors of
-// PlanGenerator(config), by name, shape and dtype (float32 or float16).
+// its networks, by name, shape and dtype (float32 or float16).
 struct Checkpoint {
   ModelIdentity identity;
   CheckpointConfig config;
@@ -60,7 +70,8 @@ struct Checkpoint {
 // before anything large is read: the weights' against manifest and config.
 absl::StatusOr<Checkpoint> ReadCheckpoint(
     const std::filesystem::path& model_root, const std::string& model,
-    int64_t version, StopCheck stopped = NeverStop);
+    int64_t version, StopCheck stopped = NeverStop,
+    const CheckpointNetworks& networks = {});
 
 }  // namespace ddgan
 

@@ -7,18 +7,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/safetensors.h"
-#include "engine/model/generator_plan.h"
 
 namespace ddgan {
 
 absl::StatusOr<Parameters> LoadParameters(const Checkpoint& checkpoint,
-                                          StopCheck stopped) {
+                                          StopCheck stopped,
+                                          const CheckpointNetworks& networks) {
   const absl::StatusOr<SafetensorsView> file =
       ParseSafetensors(checkpoint.weights);
   if (!file.ok()) return file.status();
   Parameters parameters;
   for (const ParameterPlan& plan :
-       PlanGenerator(checkpoint.config.model_config).parameters) {
+       networks.plan(checkpoint.config.model_config).parameters) {
     if (auto status = CheckStop(stopped); !status.ok()) return status;
     const TensorView* view = file->Find(plan.name);
     if (view == nullptr || view->shape != plan.shape ||

@@ -10,12 +10,14 @@
 
 namespace ddgan {
 
-// Float32 on the CPU, in the order of PlanGenerator(config).parameters; float16
-// is widened. InvalidArgument for weights that do not fit the config. Cancelled
-// if `stopped`, which is asked before each tensor. Throws c10::Error or
+// Float32 on the CPU, in the order of the plan's parameters; float16 is
+// widened. `networks` are those that the checkpoint was read as.
+// InvalidArgument for weights that do not fit the config. Cancelled if
+// `stopped`, which is asked before each tensor. Throws c10::Error or
 // std::bad_alloc if memory runs out. Thread-safe.
-absl::StatusOr<Parameters> LoadParameters(const Checkpoint& checkpoint,
-                                          StopCheck stopped = NeverStop);
+absl::StatusOr<Parameters> LoadParameters(
+    const Checkpoint& checkpoint, StopCheck stopped = NeverStop,
+    const CheckpointNetworks& networks = {});
 
 }  // namespace ddgan
 

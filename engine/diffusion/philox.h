@@ -37,9 +37,14 @@ DDGAN_HOST_DEVICE inline Philox4 Philox4x32_10(Philox4 counter,
 enum class NoiseStream : uint32_t {
   kInitial = 0,    // x_T; step word T
   kLatent = 1,     // z; step word t
-  kPosterior = 2,  // posterior noise; step word t, unused at t = 0
+  kPosterior = 2,  // of an update; step word t, unused where it has no noise
   kGuide = 3,      // diffuses a guide picture; step word = steps still to run
+  kLangevin = 4,   // of a correction; step word t
 };
+
+// t above is the number of evaluations that an image has still before it after
+// this one. For the ancestral rule (update_rule.h) that is the t of the
+// network.
 
 // Whose noise: one tensor of one image.
 struct NoiseKey {

@@ -28,15 +28,20 @@ class Model;  // engine/model/model.h
 // One image in flight. Unique in the process.
 using TrajectoryId = uint64_t;
 
-// One row of a batch: a trajectory and the step that it takes now.
+// One row of a batch: a trajectory and the step, an evaluation of the network
+// and the move that follows, that it takes now.
 struct StepRow {
   TrajectoryId id = 0;
   uint64_t seed = 0;
   uint32_t image_index = 0;
-  int step = 0;  // The t that the generator receives: T-1 first, 0 last.
+  // Steps that it has still before it after this one: of N evaluations per
+  // image N-1 first, 0 last. For the ancestral update rule it is the t that the
+  // generator receives.
+  int step = 0;
   PixelFormat pixel_format = PixelFormat::kUint8;
   // Set on the first step of a guided trajectory only: the picture, planes
-  // [C, S, S] in [-1, 1], from which x_{t+1} is diffused. Valid during RunStep.
+  // [C, S, S] in [-1, 1], from which the state is diffused. Valid during
+  // RunStep.
   const float* guide = nullptr;
   // Whether x0' is wanted, too; never at step 0.
   bool preview = false;
@@ -77,8 +82,9 @@ class BatchRunner {
   virtual ~BatchRunner() = default;
 
   // Runs one denoising step for every row, which may be at different steps.
-  // Keeps x_t of each trajectory on its device between calls; a row at step
-  // T-1 or with a guide starts a new one, a row at step 0 ends it. Blocks until
+  // Keeps the state of each trajectory on its device between calls; a row at
+  // the first step or with a guide starts a new one, a row at step 0 ends it.
+  // Blocks until
   // the device is done. The outcome is the runner's and stays until the next
   // call; the caller may take the pixels out of it.
   //   ResourceExhausted  out of device or host memory

@@ -68,7 +68,7 @@ class LaneRunner : public BatchRunner {
   };
 
   static bool Starts(const StepRow& row, const DeviceModel& model) {
-    return row.step == model.num_timesteps() - 1 || row.guide != nullptr;
+    return row.step == model.evaluations() - 1 || row.guide != nullptr;
   }
 
   absl::StatusOr<HeldModel*> Find(const std::shared_ptr<const Model>& model) {
@@ -94,7 +94,7 @@ class LaneRunner : public BatchRunner {
     for (const auto& [model, other] : models_) {
       in_flight += other.in_flight.size();
     }
-    const int steps = held.on_device->num_timesteps();
+    const int steps = held.on_device->evaluations();
     for (const StepRow& row : rows) {
       const bool known = held.in_flight.Find(row.id) != nullptr;
       if (row.step < 0 || row.step >= steps ||

@@ -26,20 +26,20 @@ inline constexpr ImageSlot kNoSlot = -1;
 struct BackendRow {
   uint64_t seed = 0;
   uint32_t image_index = 0;
-  int step = 0;  // The t that the generator receives.
-  // Where x_{t+1} comes from: diffused from `guide` (host memory, [C, S, S]) if
-  // that is set, else read from `from`, else drawn: it is x_T then.
+  int step = 0;  // As StepRow's.
+  // Where the state comes from: diffused from `guide` (host memory, [C, S, S])
+  // if that is set, else read from `from`, else drawn: it is x_T then.
   const float* guide = nullptr;
   ImageSlot from = kNoSlot;
-  // Receives x_t if set. Never the slot that `from` names.
+  // Receives the state that follows if set. Never the slot that `from` names.
   ImageSlot to = kNoSlot;
-  // Host memory that receives x_t and x0' if set: planes [C, S, S] of float32,
-  // aligned for them, or 8-bit rows [S, S, C], as `pixel_format` says.
+  // Host memory that receives that state and x0' if set: planes [C, S, S] of
+  // float32, aligned for them, or 8-bit rows [S, S, C], as `pixel_format` says.
   PixelFormat pixel_format = PixelFormat::kUint8;
   uint8_t* image = nullptr;
   uint8_t* preview = nullptr;
-  // Written by the step: x_t has an infinity or a NaN, as it has wherever x0'
-  // has one. What the row received is of no use then.
+  // Written by the step: the state that follows has an infinity or a NaN, as it
+  // has wherever x0' has one. What the row received is of no use then.
   bool not_finite = false;
 };
 
@@ -48,12 +48,13 @@ struct BackendRow {
 // std::bad_alloc; they have changed nothing then.
 class DeviceModel {
  public:
-  DeviceModel(ImageShape shape, int num_timesteps)
-      : shape_(shape), num_timesteps_(num_timesteps) {}
+  // `evaluations`: of the network for one image, >= 1.
+  DeviceModel(ImageShape shape, int evaluations)
+      : shape_(shape), evaluations_(evaluations) {}
   virtual ~DeviceModel() = default;
 
   ImageShape shape() const { return shape_; }
-  int num_timesteps() const { return num_timesteps_; }
+  int evaluations() const { return evaluations_; }
 
   // Memory for one more image. The content is unspecified.
   virtual ImageSlot TakeSlot() = 0;
@@ -72,7 +73,7 @@ class DeviceModel {
 
  private:
   const ImageShape shape_;
-  const int num_timesteps_;
+  const int evaluations_;
 };
 
 // A lane's device. Outlives the DeviceModels that it made. Thread-compatible;

@@ -9,6 +9,7 @@
 
 #include "engine/api/generation.h"
 #include "engine/diffusion/noise_schedule.h"
+#include "engine/diffusion/update_rule.h"
 #include "engine/model/cpu_generator.h"
 #include "engine/model/model_config.h"
 #include "engine/model/model_use.h"
@@ -18,13 +19,15 @@ namespace ddgan {
 // Thread-safe.
 class Model {
  public:
-  // `generator`'s parameters are float32 on the CPU. They are shared with it
+  // `generator`'s config is valid, and its parameters are float32 on the CPU.
+  // They are shared with it
   // where `use` asks for them, and nobody may change them then.
   Model(ModelIdentity identity, const Generator& generator,
         ModelUse use = ModelUse::kCpuLanes)
       : identity_(std::move(identity)),
         config_(generator.config()),
-        schedule_(ComputeNoiseSchedule(ProcessOf(config_))) {
+        schedule_(ComputeNoiseSchedule(ProcessOf(config_))),
+        plan_(PlanOf(config_)) {
     if (use != ModelUse::kGpuLanes) {
       generator_.emplace(generator);
       bytes_ += generator_->bytes();
@@ -40,6 +43,8 @@ class Model {
   const ModelIdentity& identity() const { return identity_; }
   const ModelConfig& config() const { return config_; }
   const NoiseSchedule& schedule() const { return schedule_; }
+  // How an image is made; never empty.
+  const SamplingPlan& plan() const { return plan_; }
   // Whether it was loaded for CPU lanes, and what they run; generator() throws
   // std::bad_optional_access if it was not.
   bool has_generator() const { return generator_.has_value(); }
@@ -58,6 +63,7 @@ class Model {
   const ModelIdentity identity_;
   const ModelConfig config_;
   const NoiseSchedule schedule_;
+  const SamplingPlan plan_;
   std::optional<CpuGenerator> generator_;
   Parameters parameters_;
   int64_t bytes_ = 0;

@@ -22,6 +22,7 @@ constexpr int kMaxAttentionResolution = 64;
 constexpr int64_t kMaxActivationValues = int64_t{1} << 28;
 // 4 GiB of float32; the largest published generator has 48 million.
 constexpr int64_t kMaxParameterValues = int64_t{1} << 30;
+constexpr char kDenoising[] = "denoising";
 
 template <typename T>
 absl::Status CheckNumber(const char* key, T value, T low, T high) {
@@ -129,6 +130,33 @@ absl::Status CheckSchedule(const ModelConfig& config) {
   return absl::OkStatus();
 }
 
+// Many small steps can be too small for float32, so that posterior and update
+// rules would divide by zero.
+absl::Status CheckStepsAreDistinct(const ModelConfig& config) {
+  const NoiseSchedule schedule = ComputeNoiseSchedule(ProcessOf(config));
+  bool distinct = true;
+  for (int t = 0; t < schedule.num_timesteps(); ++t) {
+    distinct = distinct && schedule.ac[t + 1] < schedule.ac[t] &&
+               schedule.sc[t + 1] > 0 && std::isfinite(schedule.c1[t]) &&
+               std::isfinite(schedule.c2[t]) &&
+               std::isfinite(schedule.variance[t]);
+  }
+  if (distinct) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "beta_min = ", config.beta_min, " with beta_max = ", config.beta_max,
+      " is not allowed at num_timesteps = ", config.num_timesteps,
+      ": neighbouring steps have the same noise in float32"));
+}
+
+absl::Status CheckSampler(const ModelConfig& config) {
+  const absl::StatusOr<UpdateRule> rule =
+      ParseUpdateRule(config.sampler, config.num_timesteps);
+  if (rule.ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("sampler = \"", config.sampler,
+                   "\" is not allowed: ", rule.status().message()));
+}
+
 bool IsNormalised(ModuleKind kind) {
   switch (kind) {
     case ModuleKind::kResBlock:
@@ -201,11 +229,27 @@ absl::Status CheckPlan(const ModelConfig& config) {
 
 }  // namespace
 
+bool IsDenoiser(const ModelConfig& config) {
+  return config.objective == kDenoising;
+}
+
 DiffusionProcess ProcessOf(const ModelConfig& config) {
   return {.num_timesteps = config.num_timesteps,
           .beta_min = config.beta_min,
           .beta_max = config.beta_max,
           .use_geometric = config.use_geometric};
+}
+
+SamplingPlan PlanOf(const ModelConfig& config) {
+  return PlanSampling(
+      ParseUpdateRule(config.sampler, config.num_timesteps).value(),
+      ComputeNoiseSchedule(ProcessOf(config)));
+}
+
+int EvaluationsPerImage(const ModelConfig& config) {
+  return CountEvaluations(
+      ParseUpdateRule(config.sampler, config.num_timesteps).value(),
+      config.num_timesteps);
 }
 
 absl::Status ValidateModelConfig(const ModelConfig& config) {
@@ -241,11 +285,14 @@ absl::Status ValidateModelConfig(const ModelConfig& config) {
       CheckNumber("nz", config.nz, 1, 4096),
       CheckNumber("z_emb_dim", config.z_emb_dim, 1, 4096),
       CheckNumber("n_mlp", config.n_mlp, 1, 16),
-      CheckNumber("num_timesteps", config.num_timesteps, 1, 16),
+      CheckNumber("num_timesteps", config.num_timesteps, 1, 1000),
       CheckSchedule(config),
+      CheckOption("objective", config.objective, {"adversarial", kDenoising}),
+      CheckSampler(config),
   };
   for (const absl::Status& status : checks)
     if (!status.ok()) return status;
+  if (auto status = CheckStepsAreDistinct(config); !status.ok()) return status;
   return CheckPlan(config);
 }
 

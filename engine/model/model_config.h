@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "engine/diffusion/noise_schedule.h"
+#include "engine/diffusion/update_rule.h"
 
 namespace ddgan {
 
@@ -40,16 +41,30 @@ struct ModelConfig {
   int z_emb_dim = 256;                            // Style size. [1, 4096]
   int n_mlp = 4;  // Hidden layers of the latent mapping. [1, 16]
 
-  int num_timesteps = 4;  // Denoising steps T. [1, 16]
+  int num_timesteps = 4;  // Denoising steps T. [1, 1000]
   double beta_min = 0.1;  // Schedule end points: VP, or geometric with
   double beta_max = 20;   // 0 < beta_min < beta_max < 1.
   bool use_geometric = false;
 
+  // What the weights were trained for: "adversarial", a sample of the denoising
+  // distribution for each latent z; or "denoising", its mean, with z = 0.
+  std::string objective = "adversarial";
+  // How images are made: engine/diffusion/update_rule.h.
+  std::string sampler = "ancestral";
+
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
+// Whether z is 0 at every evaluation.
+bool IsDenoiser(const ModelConfig& config);
+
 // The diffusion process that `config` asks for.
 DiffusionProcess ProcessOf(const ModelConfig& config);
+
+// How an image is made, and in how many evaluations of the network. `config` is
+// valid.
+SamplingPlan PlanOf(const ModelConfig& config);
+int EvaluationsPerImage(const ModelConfig& config);
 
 // InvalidArgument that names the key, its value and what is allowed: for a
 // number out of its range, an option value that this build does not support,

@@ -19,7 +19,7 @@ absl::Duration RetryAfterFull(const EngineLoad& load, const Claim& claim) {
   const std::optional<absl::Duration> tick =
       TickTime(*claim.version, load.capacity, load.max_images);
   if (!tick) return kDefaultRetryAfter;
-  const absl::Duration needed = *tick * claim.version->num_timesteps *
+  const absl::Duration needed = *tick * claim.version->evaluations *
                                 static_cast<double>(claim.images) /
                                 load.capacity.rows;
   return std::clamp(needed, kMinRetryAfter, kMaxRetryAfter);
@@ -39,7 +39,7 @@ Claim ClaimOf(const GenerationRequest& request,
   const int64_t guide =
       request.guide ? numel * 4 + request.guide->picture_bytes : 0;
   const int steps =
-      request.guide ? request.guide->steps : version->num_timesteps;
+      request.guide ? request.guide->steps : version->evaluations;
   return {.version = std::move(version),
           .images = static_cast<int>(request.count),
           .first_step = steps - 1,
@@ -131,7 +131,7 @@ std::optional<absl::Duration> ExpectedStart(const ServableVersion& version,
   if (images == 0) return absl::ZeroDuration();
   if (images < capacity.rows) return *tick;
   // Images run to their end in order, `rows` at a time.
-  return *tick * version.num_timesteps * (images / capacity.rows);
+  return *tick * version.evaluations * (images / capacity.rows);
 }
 
 }  // namespace ddgan

@@ -22,7 +22,7 @@ namespace ddgan {
 struct Claim {
   std::shared_ptr<const ServableVersion> version;  // Not null.
   int images = 1;
-  int first_step = 0;  // The t of each image's first step.
+  int first_step = 0;  // Of each image: steps after its first one.
   int64_t bytes = 0;   // Of its images, their results and its guide.
   absl::Time deadline = absl::InfiniteFuture();
   absl::Time steps_deadline = absl::InfiniteFuture();  // StepsDeadline

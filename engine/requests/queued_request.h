@@ -42,7 +42,7 @@ struct Trajectory {
   QueuedRequest* request = nullptr;
   TrajectoryId id = 0;
   uint32_t image_index = 0;
-  int step = 0;          // The t that runs next or now.
+  int step = 0;          // Steps after the one that runs next or now.
   size_t lane = 0;       // Meaningful once it has started.
   int attempts = 0;      // Steps of it that failed.
   int failed_step = -1;  // The t of the last of them.
@@ -54,7 +54,7 @@ struct QueuedRequest {
   std::shared_ptr<const ServableVersion> version;
   size_t version_number = 0;  // In VersionTurns.
   size_t flow = 0;            // In FlowTable.
-  int first_step = 0;         // The t of a trajectory's first step.
+  int first_step = 0;         // A trajectory's steps after its first one.
   int64_t bytes = 0;          // What it counts against max_queued_bytes.
   // Planes of the guide's picture; null without one.
   std::shared_ptr<const std::vector<float>> guide;

@@ -30,6 +30,7 @@ struct ServableVersion {
   ModelIdentity identity;
   ImageShape shape;
   int num_timesteps = 0;  // T >= 1
+  int evaluations = 0;    // Steps that an image takes: of the network. >= 1
   int64_t training_step = 0;
   std::string dataset;
   absl::Time loaded_at;

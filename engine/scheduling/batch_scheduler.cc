@@ -59,6 +59,7 @@ absl::StatusOr<Acceptance> BatchScheduler::Submit(
   acceptance.identity = version.identity;
   acceptance.shape = version.shape;
   acceptance.num_timesteps = version.num_timesteps;
+  acceptance.evaluations = version.evaluations;
   QueuedRequest added;
   added.version = claim.version;
   added.first_step = claim.first_step;

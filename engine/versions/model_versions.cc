@@ -152,6 +152,7 @@ ModelVersionStatus ModelVersions::DescribeVersion(int64_t version) const {
         live_ == version ? VersionState::kLive : VersionState::kLoaded;
     status.shape = loaded.shape;
     status.num_timesteps = loaded.num_timesteps;
+    status.evaluations = loaded.evaluations;
     status.training_step = loaded.training_step;
     status.dataset = loaded.dataset;
     status.loaded_at = loaded.loaded_at;

@@ -66,6 +66,7 @@ class DirectoryVersionSource : public VersionSource {
     servable.shape = {config.num_channels, config.image_size,
                       config.image_size};
     servable.num_timesteps = config.num_timesteps;
+    servable.evaluations = EvaluationsPerImage(config);
     servable.training_step = checkpoint->config.training_step;
     servable.dataset = checkpoint->config.dataset;
     servable.model = std::move(loaded->model);

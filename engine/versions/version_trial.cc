@@ -83,13 +83,13 @@ absl::StatusOr<LanePool::Slice> WarmUp::RunNext(BatchRunner& runner) {
   const int size = sizes_[next_];
   if (steps_done_ == 0) StartRows(size, 0, 0, PixelFormat::kUint8, &rows_);
   const absl::StatusOr<StepOutcome*> outcome =
-      RunRows(version_, version_.num_timesteps - 1 - steps_done_, "warm-up",
+      RunRows(version_, version_.evaluations - 1 - steps_done_, "warm-up",
               runner, rows_);
   if (!outcome.ok()) return outcome.status();
   const absl::Duration device_time = (*outcome)->device_time;
   fastest_ = std::min(fastest_, device_time);
-  if (++steps_done_ == std::min(kWarmUpSteps, version_.num_timesteps)) {
-    if (steps_done_ < version_.num_timesteps) ForgetRows(runner, rows_);
+  if (++steps_done_ == std::min(kWarmUpSteps, version_.evaluations)) {
+    if (steps_done_ < version_.evaluations) ForgetRows(runner, rows_);
     version_.costs->Record(size, fastest_);
     ++next_;
     steps_done_ = 0;
@@ -112,10 +112,10 @@ absl::StatusOr<LanePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
     StartRows(count, kCanarySeed, images_done_, PixelFormat::kFloat32, &rows_);
   }
   const absl::StatusOr<StepOutcome*> outcome =
-      RunRows(version_, version_.num_timesteps - 1 - steps_done_, "canary",
+      RunRows(version_, version_.evaluations - 1 - steps_done_, "canary",
               runner, rows_);
   if (!outcome.ok()) return outcome.status();
-  if (++steps_done_ == version_.num_timesteps) {
+  if (++steps_done_ == version_.evaluations) {
     const ImageShape& shape = version_.shape;
     const size_t numel =
         size_t{1} * shape.channels * shape.height * shape.width;

@@ -27,7 +27,7 @@ absl::Status CallAdmission::Admit(const Applicant& applicant,
   admission->provenance.emplace(model->identity, generation.seed,
                                 generation.guide.has_value()
                                     ? generation.guide->steps
-                                    : model->num_timesteps);
+                                    : model->evaluations);
 
   absl::Status status = TakeQuota(applicant, admission);
   if (status.ok()) {

@@ -86,9 +86,9 @@ void CallLifetime::OnImage(GeneratedImage image) {
   RunOnEncoder([this, image = std::move(image)] { EncodeImage(image); });
 }
 
-void CallLifetime::OnPreview(GeneratedImage x0, int t) {
+void CallLifetime::OnPreview(GeneratedImage x0, int steps_left) {
   if (abandoned()) return;
-  HandlePreview(std::move(x0), t);
+  HandlePreview(std::move(x0), steps_left);
 }
 
 void CallLifetime::OnFinished(const absl::Status& status,

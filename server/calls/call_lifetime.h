@@ -41,7 +41,8 @@ class CallLifetime : public GenerationSink,
 
   // GenerationSink, on a lane's thread:
   void OnImage(GeneratedImage image) final ABSL_LOCKS_EXCLUDED(mu_);
-  void OnPreview(GeneratedImage x0, int t) final ABSL_LOCKS_EXCLUDED(mu_);
+  void OnPreview(GeneratedImage x0, int steps_left) final
+      ABSL_LOCKS_EXCLUDED(mu_);
   void OnFinished(const absl::Status& status,
                   const GenerationTimings& timings) final
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -78,9 +79,9 @@ class CallLifetime : public GenerationSink,
   // is done. No effect once it has ended.
   void RunOnEncoder(EncodePool::Task work) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // `image` in the request's format; `preview_step` is the t of a preview,
-  // unset for an image that is done. For work that RunOnEncoder runs. Internal
-  // if it cannot be encoded.
+  // `image` in the request's format; `preview_step` is the steps that a
+  // preview's image has left, unset for an image that is done. For work that
+  // RunOnEncoder runs. Internal if it cannot be encoded.
   absl::StatusOr<std::string> Encode(const GeneratedImage& image,
                                      std::optional<int> preview_step);
 

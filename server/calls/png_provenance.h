@@ -19,14 +19,15 @@ namespace ddgan {
 //   ddgan:seed     of the noise
 //   ddgan:index    of the image
 //   ddgan:steps    denoising steps that make the image
-//   ddgan:step     of a preview only: the t of the step that it shows
+//   ddgan:step     of a preview only: how many steps its image has left; of a
+//                  GAN the t of the step that it shows
 // Nothing else, no time and no build: a PNG's bytes stay a function of the
-// checkpoint, the seed, the index and the guide, and a preview's of its t.
+// checkpoint, the seed, the index and the guide, and a preview's of its step.
 //
 // Immutable.
 class PngProvenance {
  public:
-  // `steps`: the model's T, or those of the guide.
+  // `steps`: the model's evaluations per image, or those of the guide.
   PngProvenance(const ModelIdentity& identity, uint64_t seed, int steps);
 
   std::vector<PngText> OfImage(uint32_t index) const;

@@ -27,6 +27,7 @@ void FillHeader(const Acceptance& acceptance, uint64_t seed, Message* message) {
   message->set_checkpoint_digest(acceptance.identity.digest);
   message->set_seed(seed);
   message->set_num_timesteps(acceptance.num_timesteps);
+  message->set_evaluations(acceptance.evaluations);
   ConvertShape(acceptance.shape, message->mutable_shape());
 }
 

@@ -37,6 +37,7 @@ void ConvertVersion(const ModelVersionStatus& status, v1::ModelVersion* out) {
   }
   ConvertShape(status.shape, out->mutable_shape());
   out->set_num_timesteps(status.num_timesteps);
+  out->set_evaluations(status.evaluations);
   out->set_training_step(status.training_step);
   out->set_dataset(status.dataset);
   const absl::Duration since_epoch = status.loaded_at - absl::UnixEpoch();

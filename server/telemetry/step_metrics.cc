@@ -1,6 +1,7 @@
 #include "server/telemetry/step_metrics.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "absl/strings/str_cat.h"
 #include "engine/api/batch_bucket.h"
@@ -34,20 +35,34 @@ const char* LabelOf(WasteReason reason) {
   return "unknown";
 }
 
-// Rows at different t share one generator call, whose time belongs to none of
-// them alone: such a call is "mixed".
+// Rows at different steps share one generator call, whose time belongs to none
+// of them alone: such a call is "mixed".
 constexpr int kMixedSteps = -1;
 
-// t if every row is at it.
-int CommonStep(absl::Span<const int> steps) {
-  const bool uniform =
-      std::all_of(steps.begin(), steps.end(),
-                  [&steps](int step) { return step == steps.front(); });
-  return uniform ? steps.front() : kMixedSteps;
+// Steps below this have labels of their own; those of models with more go by
+// powers of two, so that a model of a thousand has few series.
+constexpr int kSingleSteps = 16;
+
+// The first step of those that share `step`'s label.
+int FirstOfLabel(int step) {
+  return step < kSingleSteps
+             ? step
+             : static_cast<int>(std::bit_floor(static_cast<unsigned>(step)));
 }
 
-std::string StepLabel(int step) {
-  return step == kMixedSteps ? "mixed" : absl::StrCat(step);
+// Of the step if every row is at one with this label.
+int CommonStep(absl::Span<const int> steps) {
+  const int first = FirstOfLabel(steps.front());
+  const bool uniform =
+      std::all_of(steps.begin(), steps.end(),
+                  [first](int step) { return FirstOfLabel(step) == first; });
+  return uniform ? first : kMixedSteps;
+}
+
+std::string StepLabel(int first) {
+  if (first == kMixedSteps) return "mixed";
+  if (first < kSingleSteps) return absl::StrCat(first);
+  return absl::StrCat(first, "-", 2 * first - 1);
 }
 
 }  // namespace
@@ -55,9 +70,9 @@ std::string StepLabel(int step) {
 StepMetrics::StepMetrics(MetricsRegistry* registry)
     : duration_(registry->Histograms(
           "ddgan_step_duration_seconds",
-          "Device time of one generator call; step is the t of its rows, or "
-          "mixed; batch_bucket is the batch size rounded up to a power of "
-          "two.")),
+          "Device time of one generator call; step is how many steps its rows "
+          "have after it, from 16 on by powers of two, or mixed; batch_bucket "
+          "is the batch size rounded up to a power of two.")),
       batch_size_(registry->Histograms("ddgan_step_batch_size",
                                        "Images in one generator call.")),
       images_(registry->Counters("ddgan_images_total",

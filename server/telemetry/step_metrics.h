@@ -41,7 +41,8 @@ class StepMetrics : public virtual EngineObserver {
   struct DeviceSeries {
     // Of all versions of the model, and not dropped with this one.
     prometheus::Histogram* batch_size = nullptr;
-    // By t (kMixedSteps if there are several) and batch bucket.
+    // By the first step of a label (kMixedSteps if there are several) and batch
+    // bucket.
     std::map<std::pair<int, int>, prometheus::Histogram*> step_duration;
   };
 

@@ -47,6 +47,7 @@ void BM_SchedulerTick(benchmark::State& state) {
   BatchScheduler scheduler(options, &observer, RealClock());
   auto version = std::make_shared<ServableVersion>();
   version->num_timesteps = 4;
+  version->evaluations = 4;
   GenerationRequest request;
   request.count = 8;
   const auto sink = std::make_shared<SilentSink>();

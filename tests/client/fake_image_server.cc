@@ -217,6 +217,7 @@ grpc::Status FakeImageServer::GenerateStream(
   accepted->set_checkpoint_digest(reply.checkpoint_digest());
   accepted->set_seed(reply.seed());
   accepted->set_num_timesteps(reply.num_timesteps());
+  accepted->set_evaluations(reply.evaluations());
   *accepted->mutable_shape() = reply.shape();
   writer->Write(event);
   {
@@ -226,7 +227,8 @@ grpc::Status FakeImageServer::GenerateStream(
   uint32_t previews = 0;
   const uint32_t steps = request->request().has_guide()
                              ? request->request().guide().steps()
-                             : reply.num_timesteps();
+                         : reply.evaluations() > 0 ? reply.evaluations()
+                                                   : reply.num_timesteps();
   for (uint32_t step = steps - 1; request->previews() && step > 0; --step) {
     for (const v1::GeneratedImage& image : reply.images()) {
       event.mutable_preview()->set_index(image.index());

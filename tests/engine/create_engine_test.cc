@@ -94,6 +94,45 @@ TEST_F(CreateEngineTest, AnImageDependsOnItsSeedAndIndexAlone) {
   EXPECT_EQ(alone->images().at(0).pixels, pixels[6]);
 }
 
+// Rows of all rules take their own number of steps, side by side on one lane.
+TEST_F(CreateEngineTest, EveryModelIsSampledByItsOwnUpdateRule) {
+  const std::map<std::string, std::pair<std::string, int>> models = {
+      {"a", {"ancestral", 20}}, {"b", {"ddim:5", 5}}, {"c", {"pc", 39}}};
+  for (const auto& [name, rule] : models) {
+    CheckpointConfig config = TinyCheckpointConfig(name);
+    config.model_config.num_timesteps = 20;
+    config.model_config.objective = "denoising";
+    config.model_config.sampler = rule.first;
+    const absl::StatusOr<ModelIdentity> published = PublishCheckpoint(
+        root_, 1, config, TinyRandomWeights(config.model_config));
+    ASSERT_TRUE(published.ok()) << published.status();
+  }
+  Create();
+  std::map<std::string, std::shared_ptr<RecordingSink>> sinks;
+  GenerationRequest request;
+  request.pixel_format = PixelFormat::kFloat32;
+  request.count = 3;
+  for (const auto& [name, rule] : models) {
+    const absl::StatusOr<ResolvedModel> model =
+        engine_->Resolve(name, std::nullopt);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(model->evaluations, rule.second);
+    EXPECT_EQ(model->num_timesteps, 20);
+    request.model = name;
+    sinks[name] = Submit(request);
+  }
+  for (const auto& [name, sink] : sinks)
+    EXPECT_EQ(sink->Await(), absl::OkStatus()) << name;
+  const auto first = [&](const char* name) {
+    return sinks[name]->images().at(0).pixels;
+  };
+  EXPECT_NE(first("a"), first("b"));
+  EXPECT_NE(first("a"), first("c"));
+  size_t steps = 0;
+  for (const auto& step : observer_.events().steps) steps += step.steps.size();
+  EXPECT_EQ(steps, 3u * (20 + 5 + 39));
+}
+
 TEST_F(CreateEngineTest, AGuidedImageStartsFromItsPicture) {
   Publish("digits", 5);
   options_.devices = "cpu:2";

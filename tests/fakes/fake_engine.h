@@ -81,6 +81,7 @@ class FakeEngine : public Engine {
     if (state == VersionState::kLive || state == VersionState::kLoaded) {
       status.shape = shape_;
       status.num_timesteps = kNumTimesteps;
+      status.evaluations = kNumTimesteps;
       status.training_step = 20000;
       status.dataset = "mnist";
       status.loaded_at = absl::FromUnixMillis(1'700'000'000'250);
@@ -325,6 +326,7 @@ class FakeEngine : public Engine {
     return ResolvedModel{.identity = Identity(live_),
                          .shape = live_shape_,
                          .num_timesteps = kNumTimesteps,
+                         .evaluations = kNumTimesteps,
                          .version = std::move(opaque)};
   }
 
@@ -360,6 +362,7 @@ class FakeEngine : public Engine {
                     .identity = held.model.identity,
                     .shape = held.model.shape,
                     .num_timesteps = kNumTimesteps,
+                    .evaluations = kNumTimesteps,
                     .images_ahead = kImagesAhead,
                     .expected_start = kExpectedStart};
       if (hold_) {

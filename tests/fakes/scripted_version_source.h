@@ -28,6 +28,7 @@ inline ServableVersion MakeServableVersion(const std::string& model,
   servable.identity = {model, version, absl::StrCat("digest-", version)};
   servable.shape = {1, 8, 8};
   servable.num_timesteps = num_timesteps;
+  servable.evaluations = num_timesteps;
   servable.training_step = 100 * version;
   servable.dataset = "scripted";
   servable.bytes = 1000;

@@ -29,6 +29,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Sixteen small pictures, each a bright square somewhere else, in an order that
 // stays the same. Every one takes a minute to read.
@@ -375,6 +376,83 @@ TEST_F(TrainingLoopTest, ReportsProgressWithRateAndLosses) {
              line.find(" images/s  D ") != std::string::npos;
   }
   EXPECT_TRUE(found);
+}
+
+// The options of a plain denoiser of many steps.
+TrainerOptions Denoising(TrainerOptions options) {
+  options.model_config.objective = "denoising";
+  options.model_config.num_timesteps = 20;
+  options.model_config.sampler = "ddim:5";
+  return options;
+}
+
+TEST_F(TrainingLoopTest, ADenoiserHasNoDiscriminatorAnywhere) {
+  const TrainerOptions options = Denoising(Options("a"));
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(lines_, Contains(HasSubstr("parameters, no discriminator, ")));
+  EXPECT_THAT(lines_, Contains(AllOf(HasSubstr("step 6/6"), HasSubstr("  G "),
+                                     Not(HasSubstr("  D ")))));
+  EXPECT_THAT(metrics_, AllOf(HasSubstr("loss{network=\"generator\"}"),
+                              Not(HasSubstr("=\"discriminator"))));
+  for (const nlohmann::json& line : Log(options)) {
+    EXPECT_GT(line["g_loss"], 0);
+    for (const char* key :
+         {"d_loss_real", "d_loss_fake", "r1", "grad_norm_d", "lr_d"})
+      EXPECT_FALSE(line.contains(key)) << key;
+  }
+  const std::string state =
+      Bytes(std::filesystem::path(RunFolder(options)) / "state_6.safetensors");
+  const absl::StatusOr<SafetensorsView> view = ParseSafetensors(state);
+  ASSERT_TRUE(view.ok()) << view.status();
+  EXPECT_EQ(view->tensors.size(), 5u);
+  for (const TensorView& tensor : view->tensors)
+    EXPECT_TRUE(tensor.name.starts_with("generator.")) << tensor.name;
+  const absl::StatusOr<Checkpoint> checkpoint =
+      ReadCheckpoint(options.out, "squares", 6);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(checkpoint->config.model_config, options.model_config);
+  for (const char* picture : {"samples_step_6.png", "denoising_step_6.png"}) {
+    EXPECT_TRUE(std::filesystem::exists(
+        std::filesystem::path(RunFolder(options)) / picture));
+  }
+}
+
+TEST_F(TrainingLoopTest, AResumedDenoiserEndsWithTheBytesOfAnUnbrokenOne) {
+  ASSERT_TRUE(Train(Denoising(Options("whole"))).ok());
+  TrainerOptions first = Denoising(Options("broken"));
+  first.max_steps = 3;
+  ASSERT_TRUE(Train(first).ok());
+  ASSERT_TRUE(Train(Denoising(Options("broken"))).ok());
+  EXPECT_THAT(lines_, Contains(HasSubstr("resumed after step 3")));
+  EXPECT_TRUE(Weights("broken/squares/6") == Weights("whole/squares/6"));
+}
+
+TEST_F(TrainingLoopTest, RefusesToResumeWithAnotherObjective) {
+  TrainerOptions options = Options("a");
+  ASSERT_TRUE(Train(options).ok());
+  options.model_config.objective = "denoising";
+  options.max_steps = 8;
+  const absl::Status status = Train(options);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("objective was \"adversarial\" and is "
+                        "\"denoising\""));
+}
+
+TEST_F(TrainingLoopTest, AGanOfOneStepTrains) {
+  TrainerOptions options = Options("a");
+  options.model_config.num_timesteps = 1;
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(Versions(options), ElementsAre(6));
+}
+
+TEST_F(TrainingLoopTest, ADenoiserStartsFromTheGeneratorOfAGan) {
+  ASSERT_TRUE(Train(Options("a")).ok());
+  TrainerOptions options = Options("b");
+  options.model_config.objective = "denoising";
+  options.init_from = (folder_.path() / "a/squares/6").string();
+  options.max_steps = 2;
+  EXPECT_TRUE(Train(options).ok());
 }
 
 TEST_F(TrainingLoopTest, RefusesTheStateOfAnotherRun) {

@@ -30,6 +30,18 @@ absl::StatusOr<Checkpoint> ReadVersionFolder(
 
 absl::StatusOr<std::unique_ptr<ModelPictures>> ModelPictures::Create(
     const Checkpoint& checkpoint, const Options& options) {
+  if (!options.sampler.empty()) {
+    Checkpoint with_sampler = checkpoint;
+    with_sampler.config.model_config.sampler = options.sampler;
+    if (absl::Status status =
+            ValidateModelConfig(with_sampler.config.model_config);
+        !status.ok()) {
+      return status;
+    }
+    Options rest = options;
+    rest.sampler.clear();
+    return Create(with_sampler, rest);
+  }
   CpuLaneRunnerOptions runner_options;
   runner_options.threads = options.threads;
   runner_options.max_batch_size = options.max_batch;
@@ -41,16 +53,16 @@ absl::StatusOr<std::unique_ptr<ModelPictures>> ModelPictures::Create(
   absl::StatusOr<LoadedModel> loaded =
       LoadModel(checkpoint, ModelUse::kCpuLanes);
   if (!loaded.ok()) return loaded.status();
-  return std::unique_ptr<ModelPictures>(
-      new ModelPictures(options, checkpoint.config.model_config.num_timesteps,
-                        std::move(loaded->model), *std::move(runner)));
+  return std::unique_ptr<ModelPictures>(new ModelPictures(
+      options, EvaluationsPerImage(checkpoint.config.model_config),
+      std::move(loaded->model), *std::move(runner)));
 }
 
-ModelPictures::ModelPictures(const Options& options, int num_timesteps,
+ModelPictures::ModelPictures(const Options& options, int evaluations,
                              std::shared_ptr<const Model> model,
                              std::unique_ptr<BatchRunner> runner)
     : options_(options),
-      num_timesteps_(num_timesteps),
+      evaluations_(evaluations),
       model_(std::move(model)),
       runner_(std::move(runner)) {}
 
@@ -62,7 +74,7 @@ absl::StatusOr<std::vector<uint8_t>> ModelPictures::Next(int64_t count) {
     rows[i].image_index = next_index_ + static_cast<uint32_t>(i);
   }
   std::vector<uint8_t> pictures;
-  for (int step = num_timesteps_ - 1; step >= 0; --step) {
+  for (int step = evaluations_ - 1; step >= 0; --step) {
     for (StepRow& row : rows) row.step = step;
     const absl::StatusOr<StepOutcome*> outcome = runner_->RunStep(model_, rows);
     if (!outcome.ok()) return outcome.status();

@@ -30,10 +30,14 @@ class ModelPictures {
     uint64_t seed = 0;
     int threads = 1;     // Images made side by side. [1, 256]
     int max_batch = 32;  // Images of one call. [1, 256]
+    // Instead of the version's own (engine/diffusion/update_rule.h):
+    // "ancestral", "ddim:K" or "pc". Empty: its own.
+    std::string sampler = {};
   };
 
   // Sets LibTorch to one thread in this process; images run side by side
-  // instead. Fails as LoadModel and CreateCpuLaneRunner do.
+  // instead. InvalidArgument for a sampler that the version's T does not have;
+  // else fails as LoadModel and CreateCpuLaneRunner do.
   static absl::StatusOr<std::unique_ptr<ModelPictures>> Create(
       const Checkpoint& checkpoint, const Options& options);
 
@@ -44,16 +48,18 @@ class ModelPictures {
 
   // Made so far.
   int64_t images() const { return next_index_; }
+  // Of the network for each.
+  int evaluations_per_image() const { return evaluations_; }
   // Spent on them, without loading.
   absl::Duration device_time() const { return device_time_; }
 
  private:
-  ModelPictures(const Options& options, int num_timesteps,
+  ModelPictures(const Options& options, int evaluations,
                 std::shared_ptr<const Model> model,
                 std::unique_ptr<BatchRunner> runner);
 
   const Options options_;
-  const int num_timesteps_;
+  const int evaluations_;
   const std::shared_ptr<const Model> model_;
   const std::unique_ptr<BatchRunner> runner_;
   uint32_t next_index_ = 0;

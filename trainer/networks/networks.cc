@@ -1,5 +1,9 @@
 #include "trainer/networks/networks.h"
 
+#include <c10/util/Exception.h>
+
+#include <optional>
+
 #include "trainer/networks/toy_networks.h"
 
 namespace ddgan {
@@ -9,8 +13,10 @@ class NcsnppNetworks : public Networks {
  public:
   NcsnppNetworks(const NetworksConfig& config, const Parameters& generator,
                  const Parameters& discriminator)
-      : generator_(config.model, generator),
-        discriminator_(config.discriminator, discriminator) {}
+      : generator_(config.model, generator) {
+    if (!discriminator.empty())
+      discriminator_.emplace(config.discriminator, discriminator);
+  }
 
   at::Tensor Generate(const at::Tensor& x, const at::Tensor& t,
                       const at::Tensor& z) const override {
@@ -19,12 +25,13 @@ class NcsnppNetworks : public Networks {
 
   at::Tensor Discriminate(const at::Tensor& x, const at::Tensor& t,
                           const at::Tensor& x_next) const override {
-    return discriminator_.Forward(x, t, x_next);
+    TORCH_CHECK(discriminator_, "there is no discriminator");
+    return discriminator_->Forward(x, t, x_next);
   }
 
  private:
   const Generator generator_;
-  const Discriminator discriminator_;
+  std::optional<Discriminator> discriminator_;
 };
 
 }  // namespace
@@ -38,6 +45,7 @@ std::vector<ParameterPlan> PlanGeneratorParameters(
 
 std::vector<ParameterPlan> PlanDiscriminatorParameters(
     const NetworksConfig& config) {
+  if (IsDenoiser(config.model)) return {};
   return config.kind == NetworkKind::kToyMlp
              ? PlanToyDiscriminator(config.toy_width)
              : PlanDiscriminator(config.discriminator);

@@ -28,7 +28,8 @@ struct NetworksConfig {
   int toy_width = 512;                // kToyMlp: of the hidden layers.
 };
 
-// Names, shapes and initial values.
+// Names, shapes and initial values. Of a discriminator, none for a denoiser,
+// which has none.
 std::vector<ParameterPlan> PlanGeneratorParameters(
     const NetworksConfig& config);
 std::vector<ParameterPlan> PlanDiscriminatorParameters(
@@ -44,13 +45,13 @@ class Networks {
                               const at::Tensor& z) const = 0;
 
   // x_t and x_{t+1} [B, C, H, W], t [B] -> logits [B, 1]. Differentiable
-  // twice in x.
+  // twice in x. Throws c10::Error where there is no discriminator.
   virtual at::Tensor Discriminate(const at::Tensor& x, const at::Tensor& t,
                                   const at::Tensor& x_next) const = 0;
 };
 
 // The parameters have the shapes of the plans and are shared: an optimiser may
-// update them in place.
+// update them in place. No parameters of a discriminator: there is none.
 std::unique_ptr<Networks> CreateNetworks(
     const NetworksConfig& config, const Parameters& generator_parameters,
     const Parameters& discriminator_parameters);

@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/linear.h>
+#include <c10/util/Exception.h>
 
 #include <cmath>
 
@@ -61,6 +62,7 @@ class ToyNetworks : public Networks {
 
   at::Tensor Discriminate(const at::Tensor& x, const at::Tensor& t,
                           const at::Tensor& x_next) const override {
+    TORCH_CHECK(!discriminator_.empty(), "there is no discriminator");
     const at::Tensor input = at::cat(
         {x.flatten(1), x_next.flatten(1), SinusoidalEmbedding(t, kTimeWidth)},
         1);

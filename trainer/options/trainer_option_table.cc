@@ -109,14 +109,18 @@ std::vector<Row> GeneratorRows(TrainerOptions* options) {
         "size of the style, which the latent is mapped to"}},
       {{"n_mlp", kGenerator, "", &model->n_mlp, Between(1, 16),
         "hidden layers of the latent mapping"}},
-      {{"num_timesteps", kGenerator, "", &model->num_timesteps, Between(1, 16),
-        "denoising steps T"}},
+      {{"num_timesteps", kGenerator, "", &model->num_timesteps,
+        Between(1, 1000), "denoising steps T"}},
       {{"beta_min", kGenerator, "", &model->beta_min, kAny,
         "start of the noise schedule"}},
       {{"beta_max", kGenerator, "", &model->beta_max, kAny,
         "end of the noise schedule; below 1 with --use_geometric"}},
       {{"use_geometric", kGenerator, "", &model->use_geometric, kAny,
         "geometric noise schedule instead of the variance preserving one"}},
+      {{"sampler", kGenerator, "RULE", &model->sampler, kAny,
+        "how servers make images of the published versions: ancestral, every "
+        "step; ddim:K, K steps without noise; pc, every step and corrections"},
+       kResult},
   };
 }
 
@@ -135,6 +139,11 @@ std::vector<Row> DiscriminatorRows(TrainerOptions* options) {
 
 std::vector<Row> TrainingRows(TrainerOptions* options) {
   return {
+      {{"objective", kTraining, "",
+        OneOf(&options->model_config.objective, {"adversarial", "denoising"}),
+        kAny,
+        "adversarial: a denoising diffusion GAN; denoising: a plain denoiser "
+        "without discriminator, the latent fixed to 0, for many steps"}},
       {{"batch_size", kTraining, "", &options->batch_size, Between(1, 65536),
         "images per step of all processes together: at most 4, or a multiple "
         "of 4 times processes times --accumulate"}},

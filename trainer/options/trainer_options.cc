@@ -55,8 +55,8 @@ absl::Status CheckBatch(const TrainerOptions& options, int world_size) {
   const int64_t part = options.batch_size / slots;
   // Parts of fewer rows would have smaller groups, and the step of a batch
   // would depend on how it is split.
-  if (options.networks == kToyNetworks || part % kGroupRows == 0 ||
-      (slots == 1 && part < kGroupRows))
+  if (options.networks == kToyNetworks || IsDenoiser(options.model_config) ||
+      part % kGroupRows == 0 || (slots == 1 && part < kGroupRows))
     return absl::OkStatus();
   const std::string share =
       slots == 1 ? ""
@@ -67,6 +67,15 @@ absl::Status CheckBatch(const TrainerOptions& options, int world_size) {
       "--batch_size is ", options.batch_size, share, ", must be ",
       slots == 1 ? "at most 4 or " : "",
       "a multiple of 4 (groups of the minibatch standard deviation)"));
+}
+
+absl::Status CheckHeadStart(const TrainerOptions& options) {
+  if (options.discriminator_head_start == 0 ||
+      !IsDenoiser(options.model_config))
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--discriminator_head_start is ", options.discriminator_head_start,
+      ", must be 0: with --objective=denoising there is no discriminator"));
 }
 
 absl::Status CheckMetricsAddress(const std::string& address) {
@@ -118,7 +127,7 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options,
   for (const absl::Status& status :
        {CheckData(options),
         CheckGiven("out", options.out, "the model root to publish into"),
-        CheckBatch(options, world_size),
+        CheckBatch(options, world_size), CheckHeadStart(options),
         CheckMetricsAddress(options.metrics_listen)}) {
     if (!status.ok()) return status;
   }
@@ -183,23 +192,27 @@ std::string DescribeFingerprintDifference(const std::string& saved,
     const auto found = side.find(key);
     return found == side.end() ? "not set" : Abbreviated(*found);
   };
-  TrainerOptions scratch;
-  const std::vector<Option> rows = TrainerOptionsAsTable(&scratch).rows;
+  TrainerOptions defaults;
+  const std::vector<Option> rows = TrainerOptionsAsTable(&defaults).rows;
   std::vector<std::string> differences;
   size_t unnamed = 0;
   for (const std::string& key : keys) {
     const auto there_value = there->find(key);
     const auto here_value = here->find(key);
-    if (there_value != there->end() && here_value != here->end() &&
-        *there_value == *here_value)
-      continue;
+    const Option* const option = FindOption(rows, key);
+    if (here_value != here->end()) {
+      if (there_value != there->end() && *there_value == *here_value) continue;
+      if (there_value == there->end() && option != nullptr &&
+          OptionJson(*option) == *here_value)
+        continue;
+    }
     if (differences.size() == kMaxNamed) {
       ++unnamed;
       continue;
     }
     differences.push_back(absl::StrCat(
         // A known name as it is; anything else may have any bytes.
-        FindOption(rows, key) != nullptr ? key : Abbreviated(key), " was ",
+        option != nullptr ? key : Abbreviated(key), " was ",
         value_in(*there, key), " and is ", value_in(*here, key)));
   }
   if (unnamed > 0) differences.push_back(absl::StrCat(unnamed, " more differ"));

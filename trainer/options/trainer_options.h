@@ -35,11 +35,12 @@ struct TrainerOptions {
   // count on from its number. Empty: from drawn weights.
   std::string init_from;
   // Steps at the start in which the discriminator learns alone, so that one
-  // that knows nothing does not spoil a generator that does. [0, 1e9]
+  // that knows nothing does not spoil a generator that does. [0, 1e9]; 0 with
+  // the denoising objective.
   int64_t discriminator_head_start = 0;
 
-  // Generator and schedule. image_size and num_channels are the data set's;
-  // points have none of the U-Net's options.
+  // Generator, schedule, objective and sampler. image_size and num_channels are
+  // the data set's; points have none of the U-Net's options.
   ModelConfig model_config;
   int ngf = 64;         // Discriminator's base width. [1, 512]
   int t_emb_dim = 256;  // Its time embedding, even. [4, 4096]
@@ -54,8 +55,8 @@ struct TrainerOptions {
   int data_threads = 1;       // That decode images. [1, 64]
 
   // Images per step of all processes together: at most 4, or a multiple of 4.
-  // Split over processes and micro-batches, each part is a multiple of 4.
-  // [1, 65536]
+  // Split over processes and micro-batches, each part is a multiple of 4. Any
+  // number without the discriminator of images. [1, 65536]
   int batch_size = 128;
   // Micro-batches per step and process, whose gradients add up: less memory,
   // the same step but for rounding. [1, 1024]
@@ -121,7 +122,9 @@ std::string RunFingerprint(const TrainerOptions& options);
 
 // In which options two fingerprints differ, with both values, as part of a
 // sentence: "batch_size was 32 and is 64, seed was 1 and is 2". Empty if in
-// none. `saved` may be hostile: at most 8 options are named, values cut short.
+// none. An option that `saved` lacks, since an earlier trainer did not have it,
+// had its default. `saved` may be hostile: at most 8 options are named, values
+// cut short.
 std::string DescribeFingerprintDifference(const std::string& saved,
                                           const std::string& current);
 

@@ -15,10 +15,11 @@
 namespace ddgan {
 
 // One row for each image, one column for each of x_T, x0', x_{T-1}, x0', ...,
-// x0', x_0, where x0' is what the generator made of the x_t on its left. On
-// white, with a thin gray line between one step and the next.
+// x0', x_0, where x0' is what the generator made of the x_t on its left. Of
+// many steps some may be left out. On white, with a thin gray line between one
+// step and the next.
 //
-// `columns` are these in that order, an odd number of at least 3 (2T + 1); each
+// `columns` are these in that order, an odd number of at least 3; each
 // holds all images in the same order, whole images of `shape` as interleaved
 // rows (H, W, C), one after the other.
 // InvalidArgument if the columns are not alike or too few, or as

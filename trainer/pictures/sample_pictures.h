@@ -23,15 +23,15 @@ struct SamplePictures {
 };
 
 // "samples_step_<N>.png", the finished images of the chain as a grid, and
-// "denoising_step_<N>.png", x_t and x0' of its first eight. The chain is of
-// images of `shape`.
+// "denoising_step_<N>.png", x_t and x0' of its first eight at the steps that
+// the chain kept. The chain is of images of `shape`.
 absl::StatusOr<SamplePictures> DrawImages(const DenoisingChain& chain,
                                           const ImageShape& shape,
                                           int64_t steps_done);
 
-// "samples_step_<N>.png": points of the 25-Gaussians, then x_T, ..., x_0 of
-// the chain, each over the rings of the modes; the summary says how many modes
-// x_0 covers. The chain is of 25-Gaussians, [count, 2, 1, 1].
+// "samples_step_<N>.png": points of the 25-Gaussians, then the states of the
+// chain, x_T to x_0, each over the rings of the modes; the summary says how
+// many modes x_0 covers. The chain is of 25-Gaussians, [count, 2, 1, 1].
 absl::StatusOr<SamplePictures> DrawPoints(const DenoisingChain& chain,
                                           int64_t steps_done);
 

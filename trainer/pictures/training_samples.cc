@@ -22,16 +22,21 @@ DenoisingChain Sample(const SampledNetworks& sampled, int count) {
   const FlatParameters& generator = training.generator_parameters();
   const std::unique_ptr<Networks> networks =
       CreateNetworks(sampled.config, generator.Split(training.ema().values()),
-                     training.discriminator_parameters().tensors());
+                     training.has_discriminator()
+                         ? training.discriminator_parameters().tensors()
+                         : Parameters());
   const ImageShape& shape = sampled.shape;
   const int64_t at_once = std::max<int64_t>(
       1, kSamplePixels / (int64_t{shape.height} * shape.width));
   const ModelConfig& model = sampled.config.model;
-  return SampleChain(*networks, training.diffusion(),
-                     {shape.channels, shape.height, shape.width, model.nz,
-                      model.num_timesteps},
-                     kSampleSeed, count, static_cast<int>(at_once),
-                     generator.values().device());
+  const SamplingPlan plan = PlanOf(model);
+  return SampleChain({*networks,
+                      plan,
+                      {shape.channels, shape.height, shape.width, model.nz,
+                       model.num_timesteps},
+                      IsDenoiser(model)},
+                     kSampleSeed, /*first_index=*/0, count,
+                     static_cast<int>(at_once), generator.values().device());
 }
 
 }  // namespace

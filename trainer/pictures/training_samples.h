@@ -20,7 +20,8 @@ struct SampledNetworks {
   ImageShape shape;  // Of the data set's images, or 2x1x1 of points.
 };
 
-// Draws `count` images with the averaged weights, as they are after
+// Draws `count` images with the averaged weights and the version's sampler, as
+// they are after
 // `steps_done` steps, and writes the files of DrawImages into `folder`; of
 // points, a number of its own and those of DrawPoints. Returns the summary,
 // which may be empty. With no image to draw it does nothing. The average must

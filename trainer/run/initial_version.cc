@@ -37,7 +37,10 @@ absl::Status LoadInitialVersion(const TrainerOptions& options,
   const absl::StatusOr<Checkpoint> checkpoint =
       ReadCheckpoint(path->model_root, path->model, path->version);
   if (!checkpoint.ok()) return checkpoint.status();
-  if (checkpoint->config.model_config != options.model_config) {
+  ModelConfig wanted = options.model_config;
+  wanted.objective = checkpoint->config.model_config.objective;
+  wanted.sampler = checkpoint->config.model_config.sampler;
+  if (checkpoint->config.model_config != wanted) {
     return Refuse(options,
                   "its architecture is not the one that the flags ask for");
   }

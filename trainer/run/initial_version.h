@@ -16,7 +16,8 @@ namespace ddgan {
 // for a path that is none of a version.
 absl::StatusOr<int64_t> InitialVersion(const TrainerOptions& options);
 
-// Copies its weights, which options.init_from names, into the generator.
+// Copies its weights, which options.init_from names, into the generator. It may
+// have had another objective or sampler.
 // InvalidArgument if it is of another architecture; else fails as
 // ReadCheckpoint does. Throws as LoadParameters does.
 absl::Status LoadInitialVersion(const TrainerOptions& options,

@@ -23,14 +23,16 @@ struct MetricsRecord {
   int64_t step = 0;    // "step": steps done, this one counted in. >= 1
   int64_t images = 0;  // "images": seen in all
   absl::Time time;     // "time": RFC 3339 in UTC, to the millisecond
-  double d_loss_real = 0;
-  double d_loss_fake = 0;
-  std::optional<double> g_loss;
+  // Nothing of a discriminator (d_..., grad_norm_d, lr_d, r1) is there for a
+  // denoiser.
+  std::optional<double> d_loss_real;
+  std::optional<double> d_loss_fake;
+  std::optional<double> g_loss;  // Of the objective: adversarial or denoising.
   std::optional<double> r1;
   std::optional<double> grad_norm_d;  // L2
   std::optional<double> grad_norm_g;
   double lr_g = 0;
-  double lr_d = 0;
+  std::optional<double> lr_d;
   double images_per_second = 0;
   double data_wait_share = 0;  // [0, 1]
   // The same of waiting, after backward, for gradients to be summed over

@@ -115,7 +115,8 @@ struct TrainingMetrics::Series {
       gradient_sums.Add({{"began", "after_backward"}});
   Family<Gauge>& loss =
       Gauges(registry, "ddgan_training_loss",
-             "Adversarial losses of the last step that computed them.");
+             "Losses of the last step that computed them; a denoiser's is the "
+             "generator's.");
   Family<Gauge>& r1 = Gauges(registry, "ddgan_training_r1_penalty",
                              "R1 of the last step that computed it.");
   Family<Gauge>& gradient_norm =

@@ -37,12 +37,12 @@ class TrainingMetrics {
     int64_t gradient_bytes = 0;
     int64_t gradient_sums = 0;
     int64_t early_gradient_sums = 0;
-    double discriminator_real_loss = 0;
-    double discriminator_fake_loss = 0;
-    double discriminator_rate = 0;  // Learning rates.
-    double generator_rate = 0;
+    double generator_rate = 0;                 // Learning rates.
+    std::optional<double> discriminator_rate;  // Nothing for a denoiser.
     // Only of steps that computed them; else the last value stands.
-    std::optional<double> generator_loss;
+    std::optional<double> discriminator_real_loss;
+    std::optional<double> discriminator_fake_loss;
+    std::optional<double> generator_loss;  // Of its objective.
     std::optional<double> r1;
     std::optional<double> discriminator_gradient_norm;  // L2
     std::optional<double> generator_gradient_norm;

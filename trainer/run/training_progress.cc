@@ -53,11 +53,12 @@ std::string DataWait(const TrainingProgress& progress) {
 std::string FormatTrainingLine(const TrainingProgress& progress,
                                int batch_size) {
   std::string line = absl::StrFormat(
-      "step %d/%d (%d%%)  %d images  %.1f images/s  D %.3f  G %.3f",
-      progress.step, progress.total_steps,
-      static_cast<int>(100 * ShareDone(progress)), progress.images,
-      progress.images_per_second, progress.discriminator_loss,
-      progress.generator_loss);
+      "step %d/%d (%d%%)  %d images  %.1f images/s", progress.step,
+      progress.total_steps, static_cast<int>(100 * ShareDone(progress)),
+      progress.images, progress.images_per_second);
+  if (progress.discriminator_loss)
+    absl::StrAppendFormat(&line, "  D %.3f", *progress.discriminator_loss);
+  absl::StrAppendFormat(&line, "  G %.3f", progress.generator_loss);
   if (progress.r1) absl::StrAppendFormat(&line, "  R1 %.4f", *progress.r1);
   if (progress.discriminator_gradient_norm) {
     absl::StrAppendFormat(&line, "  |grad D| %.3g",
@@ -83,15 +84,20 @@ std::string FormatTrainingBar(const TrainingProgress& progress, int batch_size,
     int importance;  // Larger stays longer.
     bool shown = false;
   };
-  std::string losses = absl::StrFormat(
-      "D %.2f G %.2f", progress.discriminator_loss, progress.generator_loss);
+  std::string losses;
+  if (progress.discriminator_loss)
+    losses = absl::StrFormat("D %.2f ", *progress.discriminator_loss);
+  absl::StrAppendFormat(&losses, "G %.2f", progress.generator_loss);
   if (progress.r1) absl::StrAppendFormat(&losses, " R1 %.2f", *progress.r1);
   std::string gradients;
-  if (progress.discriminator_gradient_norm &&
-      progress.generator_gradient_norm) {
-    gradients = absl::StrFormat("|grad| D %.2g G %.2g",
-                                *progress.discriminator_gradient_norm,
-                                *progress.generator_gradient_norm);
+  if (progress.generator_gradient_norm) {
+    gradients = "|grad|";
+    if (progress.discriminator_gradient_norm) {
+      absl::StrAppendFormat(&gradients, " D %.2g",
+                            *progress.discriminator_gradient_norm);
+    }
+    absl::StrAppendFormat(&gradients, " G %.2g",
+                          *progress.generator_gradient_norm);
   }
   std::array<Piece, 5> pieces = {{
       {absl::StrFormat("%.1f images/s", progress.images_per_second), 3},

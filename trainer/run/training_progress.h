@@ -17,7 +17,7 @@ struct TrainingProgress {
   absl::Duration elapsed;   // Since this process began to train.
   // Means since the numbers were taken last.
   double images_per_second = 0;
-  double discriminator_loss = 0;  // real + fake
+  std::optional<double> discriminator_loss;  // real + fake; of no denoiser.
   double generator_loss = 0;
   double data_wait_share = 0;  // Of the time, spent waiting for data. [0, 1]
   // Of the last step that computed them.
@@ -30,7 +30,7 @@ struct TrainingProgress {
 
 // For example: "step 1200/6000 (20%)  38400 images  41.2 images/s  D 1.210
 // G 0.901  R1 0.0123  |grad D| 0.31  |grad G| 0.12  data 2%  15 min so far
-// 1 h 2 min left"
+// 1 h 2 min left". Without D where there is no discriminator.
 std::string FormatTrainingLine(const TrainingProgress& progress,
                                int batch_size);
 

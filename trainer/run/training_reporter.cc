@@ -36,8 +36,11 @@ void TrainingReporter::PrintFailure(int64_t step, const absl::Status& status) {
 
 void TrainingReporter::OnStep(const TrainingMetrics::Step& step, absl::Time now,
                               bool log) {
-  discriminator_loss_.Add(step.discriminator_real_loss +
-                          step.discriminator_fake_loss);
+  ++window_steps_;
+  if (step.discriminator_real_loss && step.discriminator_fake_loss) {
+    discriminator_loss_.Add(*step.discriminator_real_loss +
+                            *step.discriminator_fake_loss);
+  }
   if (step.generator_loss) generator_loss_.Add(*step.generator_loss);
   if (step.r1) last_r1_ = step.r1;
   if (metrics_ != nullptr) metrics_->OnStep(step);
@@ -60,11 +63,10 @@ void TrainingReporter::Log(const TrainingMetrics::Step& step, absl::Time now,
     return std::clamp(waited / seconds, 0.0, 1.0);
   };
   progress->images_per_second =
-      static_cast<double>(discriminator_loss_.count()) * options_.batch_size /
-      seconds;
+      static_cast<double>(window_steps_) * options_.batch_size / seconds;
   progress->data_wait_share = share(step.data_wait_seconds - window_data_wait_);
   progress->discriminator_loss = discriminator_loss_.TakeMean();
-  progress->generator_loss = generator_loss_.TakeMean();
+  progress->generator_loss = generator_loss_.TakeMean().value_or(0);
   progress->discriminator_gradient_norm = step.discriminator_gradient_norm;
   progress->generator_gradient_norm = step.generator_gradient_norm;
   std::optional<double> gradient_wait_share;
@@ -73,6 +75,7 @@ void TrainingReporter::Log(const TrainingMetrics::Step& step, absl::Time now,
         share(step.gradient_wait_seconds - window_gradient_wait_);
   }
   window_start_ = now;
+  window_steps_ = 0;
   window_data_wait_ = step.data_wait_seconds;
   window_gradient_wait_ = step.gradient_wait_seconds;
   progress_ = *progress;

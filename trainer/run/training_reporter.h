@@ -65,9 +65,10 @@ class TrainingReporter {
       sum_ += value;
       ++count_;
     }
-    int count() const { return count_; }
-    double TakeMean() {
-      const double mean = count_ == 0 ? 0 : sum_ / count_;
+    // Nothing of no value.
+    std::optional<double> TakeMean() {
+      std::optional<double> mean;
+      if (count_ > 0) mean = sum_ / count_;
       sum_ = 0;
       count_ = 0;
       return mean;
@@ -96,6 +97,7 @@ class TrainingReporter {
   absl::Time window_start_;
   double window_data_wait_ = 0;      // Seconds until then.
   double window_gradient_wait_ = 0;  // The same.
+  int window_steps_ = 0;
   Window discriminator_loss_;
   Window generator_loss_;
 };

@@ -58,19 +58,23 @@ std::string ValueOf(const SafetensorsView& view, const char* key) {
 std::vector<std::pair<std::string, at::Tensor>> TrainingStateTensors(
     const TrainingStep& training) {
   const auto scalar = [](const at::Tensor& t) { return t.view({1}); };
-  return {
+  std::vector<std::pair<std::string, at::Tensor>> tensors = {
       {"generator.values", training.generator_parameters().values()},
       {"generator.exp_avg", training.generator_optimiser().exp_avg()},
       {"generator.exp_avg_sq", training.generator_optimiser().exp_avg_sq()},
       {"generator.adam_step", scalar(training.generator_optimiser().step())},
       {"generator.ema", training.ema().values()},
-      {"discriminator.values", training.discriminator_parameters().values()},
-      {"discriminator.exp_avg", training.discriminator_optimiser().exp_avg()},
-      {"discriminator.exp_avg_sq",
-       training.discriminator_optimiser().exp_avg_sq()},
-      {"discriminator.adam_step",
-       scalar(training.discriminator_optimiser().step())},
   };
+  if (training.has_discriminator()) {
+    const Adam& optimiser = training.discriminator_optimiser();
+    tensors.insert(
+        tensors.end(),
+        {{"discriminator.values", training.discriminator_parameters().values()},
+         {"discriminator.exp_avg", optimiser.exp_avg()},
+         {"discriminator.exp_avg_sq", optimiser.exp_avg_sq()},
+         {"discriminator.adam_step", scalar(optimiser.step())}});
+  }
+  return tensors;
 }
 
 absl::Status SaveTrainingState(const std::filesystem::path& folder,
@@ -157,14 +161,14 @@ absl::Status ShareTrainingState(ProcessGroup& group, TrainingStep& training,
                                 int64_t* steps_done) {
   if (group.size() == 1) return absl::OkStatus();
   const at::Tensor& generator = training.generator_parameters().values();
-  const at::Tensor& discriminator =
-      training.discriminator_parameters().values();
   const at::Tensor steps =
       at::full({1}, *steps_done, generator.options().dtype(at::kLong));
   if (absl::Status status = group.BroadcastFromFirst(steps); !status.ok())
     return status;
   *steps_done = steps.item<int64_t>();
-  std::vector<at::Tensor> shared = {generator, discriminator};
+  std::vector<at::Tensor> shared = {generator};
+  if (training.has_discriminator())
+    shared.push_back(training.discriminator_parameters().values());
   if (*steps_done > 0) {
     // Memory for the average, which no process but the first has yet.
     if (!training.ema().values().defined()) training.ema().Update(generator);

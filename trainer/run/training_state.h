@@ -1,5 +1,5 @@
-// What a run needs to go on exactly where it was: both networks, optimisers,
-// the average and the step number. Random draws and data order are functions
+// What a run needs to go on exactly where it was: its networks, optimisers, the
+// average and the step number. Random draws and data order are functions
 // of (seed, step), so they need no state. One safetensors file, the trainer's
 // own; servers never read it. Its metadata has a digest of all its bytes.
 #ifndef DDGAN_TRAINER_RUN_TRAINING_STATE_H_

@@ -1,9 +1,11 @@
 #include "trainer/step/denoising_chain.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/GradMode.h>
 
@@ -16,17 +18,44 @@ namespace ddgan {
 
 namespace {
 
-// Samples first .. first + count - 1.
-DenoisingChain SamplePart(const Networks& networks, const Diffusion& diffusion,
-                          const DrawShapes& shapes, uint64_t seed, int first,
-                          int count, const at::Device& device) {
-  const auto longs = at::TensorOptions(device).dtype(at::kLong);
+// The squared norm of each image, [count] float64 on the CPU.
+at::Tensor SquaredNorms(const at::Tensor& images) {
+  return images.to(at::kDouble).square().flatten(1).sum(1).cpu();
+}
+
+at::Tensor Moved(const LinearUpdate& update, const at::Tensor& x0,
+                 const at::Tensor& x, const at::Tensor& noise) {
+  const at::Tensor mean = update.x0 * x0 + update.x * x;
+  return update.noise == 0 ? mean : mean + update.noise * noise;
+}
+
+// Each image by its own norms.
+at::Tensor Corrected(const Correction& correction, const at::Tensor& x0,
+                     const at::Tensor& x, const at::Tensor& noise) {
+  const at::Tensor noise_squares = SquaredNorms(noise);
+  const at::Tensor residual_squares = SquaredNorms(x - correction.ac * x0);
+  std::vector<at::Tensor> images;
+  for (int64_t i = 0; i < x.size(0); ++i) {
+    const LinearUpdate update =
+        CorrectionUpdate(correction, noise_squares[i].item<double>(),
+                         residual_squares[i].item<double>());
+    images.push_back(Moved(update, x0.narrow(0, i, 1), x.narrow(0, i, 1),
+                           noise.narrow(0, i, 1)));
+  }
+  return at::cat(images);
+}
+
+// Samples of indices first .. first + count - 1.
+DenoisingChain SamplePart(const ChainSource& source, uint64_t seed,
+                          int64_t first, int count, const at::Device& device) {
+  const DrawShapes& shapes = source.shapes;
+  const auto floats = at::TensorOptions(device).dtype(at::kFloat);
+  const auto longs = floats.dtype(at::kLong);
   const at::Tensor indices = at::arange(first, first + count, longs);
-  const auto draw = [&](std::vector<int64_t> shape, int step,
+  const auto draw = [&](std::vector<int64_t> shape, size_t step,
                         NoiseStream stream) {
     shape.insert(shape.begin(), count);
-    const at::Tensor noise =
-        at::empty(shape, at::TensorOptions(device).dtype(at::kFloat));
+    const at::Tensor noise = at::empty(shape, floats);
     FillNormalRows(
         {seed, static_cast<uint32_t>(step), static_cast<uint32_t>(stream),
          count, noise.numel() / count, indices.const_data_ptr<int64_t>(),
@@ -37,17 +66,31 @@ DenoisingChain SamplePart(const Networks& networks, const Diffusion& diffusion,
   const std::vector<int64_t> image = {shapes.channels, shapes.height,
                                       shapes.width};
   DenoisingChain chain;
+  const size_t total = source.plan.size();
+  const size_t kept = std::min<size_t>(total, kMaxKeptEvaluations);
   at::Tensor x = draw(image, shapes.num_timesteps, NoiseStream::kInitial);
-  chain.x.push_back(x.cpu());
-  for (int t = shapes.num_timesteps - 1; t >= 0; --t) {
-    const at::Tensor steps = at::full({count}, t, longs);
+  for (size_t step = total; step-- > 0;) {
+    const Evaluation& evaluation = source.plan[step];
+    const at::Tensor z = source.is_denoiser
+                             ? at::zeros({count, shapes.nz}, floats)
+                             : draw({shapes.nz}, step, NoiseStream::kLatent);
     const at::Tensor x0 =
-        networks.Generate(x, steps, draw({shapes.nz}, t, NoiseStream::kLatent));
-    x = diffusion.Posterior(x0, x, steps,
-                            draw(image, t, NoiseStream::kPosterior));
-    chain.x0.push_back(x0.contiguous().cpu());
-    chain.x.push_back(x.contiguous().cpu());
+        source.networks.Generate(x, at::full({count}, evaluation.t, longs), z);
+    if (total - 1 - step == total * chain.x0.size() / kept) {
+      chain.x.push_back(x.contiguous().cpu());
+      chain.x0.push_back(x0.contiguous().cpu());
+    }
+    if (evaluation.corrects()) {
+      x = Corrected(evaluation.correction, x0, x,
+                    draw(image, step, NoiseStream::kLangevin));
+    } else {
+      x = Moved(evaluation.update, x0, x,
+                evaluation.update.noise == 0
+                    ? at::Tensor()
+                    : draw(image, step, NoiseStream::kPosterior));
+    }
   }
+  chain.x.push_back(x.contiguous().cpu());
   return chain;
 }
 
@@ -66,15 +109,15 @@ std::vector<at::Tensor> Join(const std::vector<DenoisingChain>& parts,
 
 }  // namespace
 
-DenoisingChain SampleChain(const Networks& networks, const Diffusion& diffusion,
-                           const DrawShapes& shapes, uint64_t seed, int count,
-                           int at_once, const at::Device& device) {
+DenoisingChain SampleChain(const ChainSource& source, uint64_t seed,
+                           uint32_t first_index, int count, int at_once,
+                           const at::Device& device) {
   const c10::NoGradGuard no_grad;
   const c10::OptionalDeviceGuard guard(device);
   std::vector<DenoisingChain> parts;
-  for (int first = 0; first < count; first += at_once) {
-    parts.push_back(SamplePart(networks, diffusion, shapes, seed, first,
-                               std::min(at_once, count - first), device));
+  for (int done = 0; done < count; done += at_once) {
+    parts.push_back(SamplePart(source, seed, int64_t{first_index} + done,
+                               std::min(at_once, count - done), device));
   }
   return {Join(parts, &DenoisingChain::x), Join(parts, &DenoisingChain::x0)};
 }

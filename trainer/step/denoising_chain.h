@@ -1,4 +1,4 @@
-// Sampling with a network in training, all steps kept to look at.
+// Sampling with a network in training, some of the steps kept to look at.
 #ifndef DDGAN_TRAINER_STEP_DENOISING_CHAIN_H_
 #define DDGAN_TRAINER_STEP_DENOISING_CHAIN_H_
 
@@ -7,25 +7,38 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/diffusion/diffusion.h"
+#include "engine/diffusion/update_rule.h"
 #include "trainer/networks/networks.h"
 #include "trainer/step/training_draws.h"
 
 namespace ddgan {
 
+// At most so many evaluations of the network are kept, evenly spaced, the first
+// of them always.
+inline constexpr int kMaxKeptEvaluations = 8;
+
 struct DenoisingChain {
-  std::vector<at::Tensor> x;   // x_T, ..., x_0: T + 1 of [count, C, H, W]
-  std::vector<at::Tensor> x0;  // x0' of steps T-1, ..., 0: T of the same shape
+  std::vector<at::Tensor> x;   // The state before each kept evaluation, x_T
+                               // first, and in the end x_0; [count, C, H, W]
+  std::vector<at::Tensor> x0;  // x0' of each: one fewer
 };
 
-// Draws `count` samples (spec section 2) with the noise that a server takes for
-// `seed` and image indices 0 to count - 1 (engine/diffusion/philox.h), so that
-// an image is the one that `ddgan generate` makes of the published version.
-// Computes `at_once` of them at a time, which bounds memory. Float32 on the
-// CPU. Throws what LibTorch throws.
-DenoisingChain SampleChain(const Networks& networks, const Diffusion& diffusion,
-                           const DrawShapes& shapes, uint64_t seed, int count,
-                           int at_once, const at::Device& device);
+// What of the network and its process SampleChain needs.
+struct ChainSource {
+  const Networks& networks;
+  const SamplingPlan& plan;
+  DrawShapes shapes;
+  bool is_denoiser = false;  // Its latents are 0.
+};
+
+// Draws `count` samples by the plan, with the noise that a server takes for
+// `seed` and image indices first_index, first_index + 1, ...
+// (engine/diffusion/philox.h), so that an image is the one that `ddgan
+// generate` makes of the published version. Computes `at_once` of them at a
+// time, which bounds memory. Float32 on the CPU. Throws what LibTorch throws.
+DenoisingChain SampleChain(const ChainSource& source, uint64_t seed,
+                           uint32_t first_index, int count, int at_once,
+                           const at::Device& device);
 
 }  // namespace ddgan
 

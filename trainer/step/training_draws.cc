@@ -10,7 +10,7 @@
 namespace ddgan {
 namespace {
 
-// Streams of a half step, counted from its first. Serving uses 0 to 3
+// Streams of a half step, counted from its first. Serving uses those below 16
 // (engine/diffusion/philox.h), so that training never sees a served image's
 // noise.
 enum : uint32_t { kTime, kStepNoise, kNoise, kLatent, kPosterior };
@@ -25,41 +25,49 @@ at::Tensor RowIndices(const std::vector<uint32_t>& rows,
   return indices.to(device);
 }
 
-HalfStepDraws EmptyDraws(const DrawShapes& shapes, int64_t rows,
-                         const at::Device& device) {
+StepDraws EmptyDraws(const DrawShapes& shapes, int64_t rows,
+                     const at::Device& device, DrawnTensors drawn) {
   const auto floats = at::TensorOptions(device).dtype(at::kFloat);
   const auto image = [&] {
     return at::empty({rows, shapes.channels, shapes.height, shapes.width},
                      floats);
   };
-  return {at::empty({rows}, floats.dtype(at::kLong)), image(), image(),
-          at::empty({rows, shapes.nz}, floats), image()};
+  const auto half = [&]() -> HalfStepDraws {
+    return {at::empty({rows}, floats.dtype(at::kLong)), image(), image(),
+            at::empty({rows, shapes.nz}, floats), image()};
+  };
+  if (drawn == DrawnTensors::kAdversarial) return {half(), half()};
+  StepDraws draws;
+  draws.generator.t = at::empty({rows}, floats.dtype(at::kLong));
+  draws.generator.noise = image();
+  return draws;
 }
 
 }  // namespace
 
 HalfStepDraws HalfStepDraws::Rows(int64_t first, int64_t count) const {
   const auto cut = [&](const at::Tensor& all) {
-    return all.narrow(0, first, count);
+    return all.defined() ? all.narrow(0, first, count) : all;
   };
   return {cut(t), cut(step_noise), cut(noise), cut(z), cut(posterior)};
 }
 
 TrainingDraws::TrainingDraws(const DrawShapes& shapes, uint64_t seed,
                              const std::vector<uint32_t>& rows,
-                             const at::Device& device)
+                             const at::Device& device, DrawnTensors drawn)
     : num_timesteps_(shapes.num_timesteps),
       seed_(seed),
       host_rows_(rows),
       rows_(RowIndices(rows, device)),
       host_t_(at::empty({static_cast<int64_t>(rows.size())}, at::kLong)),
-      draws_{EmptyDraws(shapes, rows_.numel(), device),
-             EmptyDraws(shapes, rows_.numel(), device)} {}
+      draws_(EmptyDraws(shapes, rows_.numel(), device, drawn)) {}
 
 const StepDraws& TrainingDraws::Draw(int64_t step) {
   const c10::OptionalDeviceGuard guard(rows_.device());
-  DrawHalf(static_cast<uint32_t>(step), kDiscriminatorStreams,
-           &draws_.discriminator);
+  if (draws_.discriminator.t.defined()) {
+    DrawHalf(static_cast<uint32_t>(step), kDiscriminatorStreams,
+             &draws_.discriminator);
+  }
   DrawHalf(static_cast<uint32_t>(step), kGeneratorStreams, &draws_.generator);
   return draws_;
 }
@@ -78,6 +86,7 @@ void TrainingDraws::DrawHalf(uint32_t step, uint32_t first_stream,
   draws->t.copy_(host_t_);
 
   const auto fill = [&](uint32_t stream, const at::Tensor& out) {
+    if (!out.defined()) return;
     FillNormalRows({seed_, step, first_stream + stream, out.size(0),
                     out.numel() / out.size(0), rows_.const_data_ptr<int64_t>(),
                     out.mutable_data_ptr<float>()},

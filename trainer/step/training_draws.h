@@ -11,7 +11,8 @@
 
 namespace ddgan {
 
-// Of one half of a step. [B] stands for this process's rows of the batch.
+// Of one half of a step. [B] stands for this process's rows of the batch. What
+// the objective has no use for is undefined.
 struct HalfStepDraws {
   at::Tensor t;           // [B] int64, uniform in {0..T-1}
   at::Tensor step_noise;  // [B, C, H, W], x_t -> x_{t+1}
@@ -26,6 +27,12 @@ struct HalfStepDraws {
 struct StepDraws {
   HalfStepDraws discriminator;
   HalfStepDraws generator;
+};
+
+// Which tensors a step takes.
+enum class DrawnTensors {
+  kAdversarial,  // All.
+  kDenoising,    // The generator's t and noise, x0 -> x_{t+1}.
 };
 
 struct DrawShapes {
@@ -43,7 +50,8 @@ class TrainingDraws {
  public:
   // `rows`: which rows of the global batch to draw for, in order.
   TrainingDraws(const DrawShapes& shapes, uint64_t seed,
-                const std::vector<uint32_t>& rows, const at::Device& device);
+                const std::vector<uint32_t>& rows, const at::Device& device,
+                DrawnTensors drawn = DrawnTensors::kAdversarial);
 
   // Of step `step`, in [0, 2^32). Float32 and int64 on the device, in memory
   // that the next call overwrites.

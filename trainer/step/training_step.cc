@@ -2,7 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <utility>
@@ -10,6 +13,7 @@
 
 #include "engine/diffusion/noise_schedule.h"
 #include "trainer/networks/losses.h"
+#include "trainer/step/denoising_loss.h"
 #include "trainer/step/precision_scope.h"
 
 namespace ddgan {
@@ -28,23 +32,41 @@ TrainingStep::TrainingStep(const NetworksConfig& config,
                            const at::Device& device)
     : options_(options),
       parts_(options.accumulate),
+      nz_(config.model.nz),
       diffusion_(ComputeNoiseSchedule(ProcessOf(config.model)),
                  at::TensorOptions(device).dtype(at::kFloat)),
-      g_(generator_parameters, device),
-      d_(discriminator_parameters, device),
-      networks_(CreateNetworks(config, g_.tensors(), d_.tensors())),
-      g_adam_(g_.values()),
-      d_adam_(d_.values()),
-      ema_(options.ema_decay) {}
+      generator_(generator_parameters, device),
+      discriminator_(discriminator_parameters.empty()
+                         ? std::nullopt
+                         : std::optional<Network>(std::in_place,
+                                                  discriminator_parameters,
+                                                  device)),
+      networks_(CreateNetworks(config, generator_.parameters.tensors(),
+                               discriminator_
+                                   ? discriminator_->parameters.tensors()
+                                   : Parameters())),
+      ema_(options.ema_decay) {
+  const bool denoiser = IsDenoiser(config.model);
+  TORCH_CHECK(denoiser != discriminator_.has_value(),
+              "a discriminator goes with the adversarial objective");
+  if (denoiser) {
+    const NoiseSchedule schedule =
+        ComputeNoiseSchedule(ProcessOf(config.model));
+    denoising_weights_ =
+        at::tensor(DenoisingWeights(schedule), at::dtype(at::kFloat))
+            .to(device);
+  }
+}
 
 absl::Status TrainingStep::Join(ProcessGroup* group, Clock* clock) {
   if (group->size() == 1) return absl::OkStatus();
-  for (auto [parameters, reducer] :
-       {std::pair(&g_, &g_reducer_), std::pair(&d_, &d_reducer_)}) {
+  for (Network* network :
+       {&generator_, discriminator_ ? &*discriminator_ : nullptr}) {
+    if (network == nullptr) continue;
     absl::StatusOr<std::unique_ptr<GradientReducer>> created =
-        GradientReducer::Create(group, parameters, {}, clock);
+        GradientReducer::Create(group, &network->parameters, {}, clock);
     if (!created.ok()) return created.status();
-    *reducer = *std::move(created);
+    network->reducer = *std::move(created);
   }
   group_ = group;
   parts_ = options_.accumulate * group->size();
@@ -53,7 +75,9 @@ absl::Status TrainingStep::Join(ProcessGroup* group, Clock* clock) {
 
 GradientReducer::Totals TrainingStep::reduction_totals() const {
   GradientReducer::Totals both;
-  for (const auto* reducer : {g_reducer_.get(), d_reducer_.get()}) {
+  for (const GradientReducer* reducer :
+       {generator_.reducer.get(),
+        discriminator_ ? discriminator_->reducer.get() : nullptr}) {
     if (reducer == nullptr) continue;
     const GradientReducer::Totals totals = reducer->totals();
     both.steps += totals.steps;
@@ -69,30 +93,38 @@ absl::StatusOr<StepLosses> TrainingStep::Run(const at::Tensor& samples,
                                              const StepDraws& draws,
                                              const StepSettings& settings) {
   LossSums sums;
-  if (absl::Status status =
-          DiscriminatorStep(samples, draws.discriminator,
-                            settings.step % options_.lazy_reg == 0, &sums);
-      !status.ok()) {
-    return status;
+  if (discriminator_) {
+    if (absl::Status status =
+            DiscriminatorStep(samples, draws.discriminator,
+                              settings.step % options_.lazy_reg == 0, &sums);
+        !status.ok()) {
+      return status;
+    }
+    discriminator_->optimiser.Step(discriminator_->parameters,
+                                   settings.discriminator_rate);
   }
-  d_adam_.Step(d_, settings.discriminator_rate);
   if (settings.step >= options_.discriminator_head_start) {
     if (absl::Status status = GeneratorStep(samples, draws.generator, &sums);
         !status.ok()) {
       return status;
     }
-    g_adam_.Step(g_, settings.generator_rate);
-    ema_.Update(g_.values());
+    generator_.optimiser.Step(generator_.parameters, settings.generator_rate);
+    ema_.Update(generator_.parameters.values());
   }
   return GlobalMeans(sums);
 }
 
 absl::StatusOr<StepLosses> TrainingStep::GlobalMeans(const LossSums& sums) {
   // One sum over the processes and one read from the device for all of them.
-  std::vector<at::Tensor> computed = {sums.discriminator_real,
-                                      sums.discriminator_fake};
-  if (sums.generator.defined()) computed.push_back(sums.generator);
-  if (sums.r1.defined()) computed.push_back(sums.r1);
+  StepLosses losses;
+  const std::pair<const at::Tensor*, std::optional<double>*> pairs[] = {
+      {&sums.discriminator_real, &losses.discriminator_real},
+      {&sums.discriminator_fake, &losses.discriminator_fake},
+      {&sums.generator, &losses.generator},
+      {&sums.r1, &losses.r1}};
+  std::vector<at::Tensor> computed;
+  for (const auto& [sum, loss] : pairs)
+    if (sum->defined()) computed.push_back(*sum);
   const at::Tensor totals = at::stack(computed).to(at::kDouble);
   if (group_ != nullptr) {
     if (absl::Status status = group_->AllReduceSum(totals).Wait(); !status.ok())
@@ -100,11 +132,8 @@ absl::StatusOr<StepLosses> TrainingStep::GlobalMeans(const LossSums& sums) {
   }
   const at::Tensor values = (totals / parts_).cpu();
   const double* value = values.const_data_ptr<double>();
-  StepLosses losses;
-  losses.discriminator_real = *value++;
-  losses.discriminator_fake = *value++;
-  if (sums.generator.defined()) losses.generator = *value++;
-  if (sums.r1.defined()) losses.r1 = *value++;
+  for (const auto& [sum, loss] : pairs)
+    if (sum->defined()) *loss = *value++;
   return losses;
 }
 
@@ -133,8 +162,9 @@ void TrainingStep::BackwardShare(const at::Tensor& loss) const {
 absl::Status TrainingStep::DiscriminatorStep(const at::Tensor& samples,
                                              const HalfStepDraws& draws,
                                              bool penalise, LossSums* sums) {
-  d_.SetRequiresGrad(true);
-  d_.ZeroGradient();
+  discriminator_->parameters.SetRequiresGrad(true);
+  discriminator_->parameters.ZeroGradient();
+  GradientReducer* const reducer = discriminator_->reducer.get();
   const int64_t rows = samples.size(0) / options_.accumulate;
   for (int part = 0; part < options_.accumulate; ++part) {
     const HalfStepDraws drawn = draws.Rows(part * rows, rows);
@@ -163,32 +193,49 @@ absl::Status TrainingStep::DiscriminatorStep(const at::Tensor& samples,
     const at::Tensor fake_loss =
         LossAsFake(Discriminate(fake, drawn, pair.x_next));
     AddTo(&sums->discriminator_fake, fake_loss);
-    if (d_reducer_ != nullptr && part + 1 == options_.accumulate)
-      d_reducer_->Arm();
+    if (reducer != nullptr && part + 1 == options_.accumulate) reducer->Arm();
     BackwardShare(fake_loss);
   }
-  return d_reducer_ == nullptr ? absl::OkStatus() : d_reducer_->Wait();
+  return reducer == nullptr ? absl::OkStatus() : reducer->Wait();
 }
 
 absl::Status TrainingStep::GeneratorStep(const at::Tensor& samples,
                                          const HalfStepDraws& draws,
                                          LossSums* sums) {
-  d_.SetRequiresGrad(false);
-  g_.ZeroGradient();
+  if (discriminator_) discriminator_->parameters.SetRequiresGrad(false);
+  generator_.parameters.ZeroGradient();
+  GradientReducer* const reducer = generator_.reducer.get();
   const int64_t rows = samples.size(0) / options_.accumulate;
   for (int part = 0; part < options_.accumulate; ++part) {
     const HalfStepDraws drawn = draws.Rows(part * rows, rows);
-    const Diffusion::Pair pair =
-        diffusion_.DiffusePair(samples.narrow(0, part * rows, rows), drawn.t,
-                               drawn.step_noise, drawn.noise);
-    const at::Tensor loss =
-        LossAsReal(Discriminate(Fake(pair.x_next, drawn), drawn, pair.x_next));
+    const at::Tensor images = samples.narrow(0, part * rows, rows);
+    const at::Tensor loss = discriminator_ ? AdversarialLoss(images, drawn)
+                                           : DenoisersLoss(images, drawn);
     AddTo(&sums->generator, loss);
-    if (g_reducer_ != nullptr && part + 1 == options_.accumulate)
-      g_reducer_->Arm();
+    if (reducer != nullptr && part + 1 == options_.accumulate) reducer->Arm();
     BackwardShare(loss);
   }
-  return g_reducer_ == nullptr ? absl::OkStatus() : g_reducer_->Wait();
+  return reducer == nullptr ? absl::OkStatus() : reducer->Wait();
+}
+
+at::Tensor TrainingStep::AdversarialLoss(const at::Tensor& samples,
+                                         const HalfStepDraws& drawn) const {
+  const Diffusion::Pair pair =
+      diffusion_.DiffusePair(samples, drawn.t, drawn.step_noise, drawn.noise);
+  return LossAsReal(Discriminate(Fake(pair.x_next, drawn), drawn, pair.x_next));
+}
+
+at::Tensor TrainingStep::DenoisersLoss(const at::Tensor& samples,
+                                       const HalfStepDraws& drawn) const {
+  const at::Tensor x_next =
+      diffusion_.Diffuse(samples, drawn.t + 1, drawn.noise);
+  at::Tensor x0;
+  {
+    const PrecisionScope scope(options_.precision, x_next.device().type());
+    x0 = networks_->Generate(
+        x_next, drawn.t, at::zeros({samples.size(0), nz_}, x_next.options()));
+  }
+  return DenoisingLoss(samples, x0.to(at::kFloat), drawn.t, denoising_weights_);
 }
 
 }  // namespace ddgan

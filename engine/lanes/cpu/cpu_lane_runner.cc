@@ -31,7 +31,7 @@ struct CpuLane {
 class CpuModel : public DeviceModel {
  public:
   CpuModel(const Model& model, CpuLane& lane)
-      : DeviceModel(model.shape(), model.config().num_timesteps),
+      : DeviceModel(model.shape(), static_cast<int>(model.plan().size())),
         lane_(lane),
         weight_bytes_(model.bytes()),
         image_bytes_(sizeof(float) * shape().channels * shape().height *

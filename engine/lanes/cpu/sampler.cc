@@ -13,6 +13,8 @@
 #include "absl/synchronization/mutex.h"
 #include "engine/base/libtorch_errors.h"
 #include "engine/diffusion/philox.h"
+#include "engine/diffusion/state_update.h"
+#include "engine/diffusion/update_rule.h"
 #include "engine/imaging/to_rgb8_cpu.h"
 #include "engine/model/model.h"
 
@@ -36,9 +38,23 @@ void ToPixels(absl::Span<const float> planes, const ImageShape& shape,
   }
 }
 
+// The correction of this image, whose x0' and state have `count` values each.
+LinearUpdate MeasuredUpdate(const Correction& correction, const float* x0,
+                            const float* x_next, const float* noise,
+                            int64_t count) {
+  double noise_square = 0, residual_square = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double residual = x_next[i] - correction.ac * x0[i];
+    residual_square += residual * residual;
+    noise_square += static_cast<double>(noise[i]) * noise[i];
+  }
+  return CorrectionUpdate(correction, noise_square, residual_square);
+}
+
 void RunRow(const Model& model, SamplerRow& row, RowScratch& scratch) {
   const ModelConfig& config = model.config();
-  const int t = row.step;
+  const Evaluation& evaluation = model.plan()[row.step];
+  const int t = evaluation.t;
   const int64_t numel = static_cast<int64_t>(config.num_channels) *
                         config.image_size * config.image_size;
   const auto draw = [&](uint32_t step, NoiseStream stream, int64_t count,
@@ -50,18 +66,22 @@ void RunRow(const Model& model, SamplerRow& row, RowScratch& scratch) {
   const NoiseSchedule& schedule = model.schedule();
   const float* x_next = row.x_next;
   if (row.guide != nullptr) {
-    // The forward process (spec 1.3) with s = t + 1 steps still to run.
-    draw(t + 1, NoiseStream::kGuide, numel, scratch.initial);
+    // The forward process (spec 1.3).
+    draw(row.step + 1, NoiseStream::kGuide, numel, scratch.initial);
     const float ac = schedule.ac[t + 1], sc = schedule.sc[t + 1];
     for (int64_t i = 0; i < numel; ++i) {
       scratch.initial[i] = ac * row.guide[i] + sc * scratch.initial[i];
     }
     x_next = scratch.initial.data();
-  } else if (t == config.num_timesteps - 1) {
+  } else if (row.step + 1 == static_cast<int>(model.plan().size())) {
     draw(config.num_timesteps, NoiseStream::kInitial, numel, scratch.initial);
     x_next = scratch.initial.data();
   }
-  draw(t, NoiseStream::kLatent, config.nz, scratch.z);
+  if (IsDenoiser(config)) {
+    scratch.z.assign(config.nz, 0);
+  } else {
+    draw(row.step, NoiseStream::kLatent, config.nz, scratch.z);
+  }
   float* x = row.x;
   if (x == nullptr) {
     scratch.x.resize(numel);
@@ -73,21 +93,26 @@ void RunRow(const Model& model, SamplerRow& row, RowScratch& scratch) {
     ToPixels(planes, model.shape(), row.pixel_format, row.preview);
   }
 
-  // Posterior (spec section 2), in place over x0'. At t = 0 its noise has
-  // factor 0 and is not drawn.
-  const float c1 = schedule.c1[t], c2 = schedule.c2[t],
-              stddev = schedule.stddev[t];
+  // The move, in place over x0'. Noise of factor 0 is not drawn.
+  LinearUpdate update = evaluation.update;
+  if (evaluation.corrects()) {
+    draw(row.step, NoiseStream::kLangevin, numel, scratch.noise);
+    update = MeasuredUpdate(evaluation.correction, x, x_next,
+                            scratch.noise.data(), numel);
+  } else if (update.noise != 0) {
+    draw(row.step, NoiseStream::kPosterior, numel, scratch.noise);
+  }
   // Finite values stay finite times 0; anything else does not.
   float check = 0;
-  if (t == 0) {
+  if (update.noise == 0) {
     for (int64_t i = 0; i < numel; ++i) {
-      x[i] = c1 * x[i] + c2 * x_next[i];
+      x[i] = update.x0 * x[i] + update.x * x_next[i];
       check += x[i] * 0.0f;
     }
   } else {
-    draw(t, NoiseStream::kPosterior, numel, scratch.noise);
     for (int64_t i = 0; i < numel; ++i) {
-      x[i] = c1 * x[i] + c2 * x_next[i] + stddev * scratch.noise[i];
+      x[i] = update.x0 * x[i] + update.x * x_next[i] +
+             update.noise * scratch.noise[i];
       check += x[i] * 0.0f;
     }
   }

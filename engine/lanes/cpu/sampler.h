@@ -1,7 +1,8 @@
-// A Sampler turns noise into images on the CPU by running the generator for T
-// denoising steps: x_{t} ~ q(x_t | x_{t+1}, G(x_{t+1}, t, z)) (Xiao, Kreis,
-// Vahdat, ICLR 2022, section 3.2), a batch of images one step at a time, each
-// at its own t. No LibTorch in this header.
+// A Sampler turns noise into images on the CPU by running the generator as the
+// model's update rule says: for a GAN of T steps, x_{t} ~ q(x_t | x_{t+1},
+// G(x_{t+1}, t, z)) (Xiao, Kreis, Vahdat, ICLR 2022, section 3.2). A batch of
+// images goes one evaluation at a time, each at its own. No LibTorch in this
+// header.
 //
 // Thread-compatible: it serves one batch at a time, and each lane has its own.
 #ifndef DDGAN_ENGINE_LANES_CPU_SAMPLER_H_
@@ -22,20 +23,20 @@ class Model;  // engine/model/model.h
 struct SamplerRow {
   uint64_t seed = 0;
   uint32_t image_index = 0;
-  int step = 0;  // t, in [0, T)
-  // x_{t+1}; not read where it is made here: from `guide` if that is set, else
-  // at step T-1, where x_T is drawn.
+  int step = 0;  // Which element of Model::plan(): evaluations after this one.
+  // x_{t+1}, t as of that element; not read where it is made here: from `guide`
+  // if that is set, else at the first evaluation, where x_T is drawn.
   const float* x_next = nullptr;
   // A picture in [-1, 1]: x_{t+1} = ac[t+1] guide + sc[t+1] noise.
   const float* guide = nullptr;
-  // Receives x_t if set. May not be x_next.
+  // Receives the state that follows if set. May not be x_next.
   float* x = nullptr;
-  // Receive x_t and x0' = G(x_{t+1}, t, z) if set: planes, aligned for floats,
-  // or 8-bit rows [S, S, C], as `pixel_format` says.
+  // Receive that state and x0' = G(x_{t+1}, t, z) if set: planes, aligned for
+  // floats, or 8-bit rows [S, S, C], as `pixel_format` says.
   PixelFormat pixel_format = PixelFormat::kUint8;
   uint8_t* image = nullptr;
   uint8_t* preview = nullptr;
-  // Written by the step: x_t has an infinity or a NaN.
+  // Written by the step: the state that follows has an infinity or a NaN.
   bool not_finite = false;
 };
 

@@ -57,6 +57,14 @@ class CpuOps : public DeviceOps {
 
   void FinishRows(const RowBuffers& buffers) override {
     for (int64_t r = 0; r < buffers.rows; ++r) {
+      if (buffers.row[r].correction.alpha > 0) {
+        double squares[2] = {0, 0};
+        for (int64_t block = 0; block < FinishBlocks(buffers); ++block) {
+          AddSquares(buffers, r, block, squares);
+        }
+        buffers.squares[2 * r] = squares[0];
+        buffers.squares[2 * r + 1] = squares[1];
+      }
       for (int64_t block = 0; block < FinishBlocks(buffers); ++block) {
         FinishBlock(buffers, r, block);
       }

@@ -58,8 +58,8 @@ class DeviceOps {
   virtual std::unique_ptr<Convolutions> NewConvolutions(
       Precision precision) = 0;
 
-  // The functions of row_kernels.h for every block of every row. Only inside
-  // Run.
+  // The functions of row_kernels.h for every block of every row; FinishRows
+  // also fills in the squares of corrections first. Only inside Run.
   virtual void StartRows(const RowBuffers& buffers) = 0;
   virtual void FinishRows(const RowBuffers& buffers) = 0;
 

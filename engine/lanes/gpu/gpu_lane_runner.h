@@ -8,11 +8,11 @@
 // differ in the last digits. Here they may not: the pinned shape decides the
 // bytes, convolutions of other shapes run on kernels that were found to sum as
 // those do (model/convolutions.h), and a shape is used for a model only after
-// it has made up to 64 images at every step in the bytes of the pinned one. One
-// that fails is reported (on_notice), and its rows run as others. That is how
-// an image's bytes stay independent of its company. P is part of what an image
-// depends on: lanes of another P, precision, kind of GPU or version of cuDNN
-// agree to float rounding only.
+// it has made up to 64 images, over all steps, in the bytes of the pinned one.
+// One that fails is reported (on_notice), and its rows run as others. That is
+// how an image's bytes stay independent of its company. P is part of what an
+// image depends on: lanes of another P, precision, kind of GPU or version of
+// cuDNN agree to float rounding only.
 //
 // On a GPU each shape is a CUDA graph per model, recorded when a batch first
 // calls for it; after that nothing is allocated on the device for a step,

@@ -26,7 +26,7 @@ namespace {
 class GpuModel : public DeviceModel {
  public:
   GpuModel(const Model& model, GpuLane& lane)
-      : DeviceModel(model.shape(), model.config().num_timesteps),
+      : DeviceModel(model.shape(), static_cast<int>(model.plan().size())),
         lane_(lane),
         numel_(int64_t{1} * shape().channels * shape().height * shape().width),
         slots_(lane.ops->device(), numel_, lane.options.pinned_batch) {
@@ -35,7 +35,7 @@ class GpuModel : public DeviceModel {
       const c10::Device device = lane_.ops->device();
       generator_.emplace(model, device, lane_.options.precision);
       memory_.emplace(shape(), model.config().nz, lane_.shape_rows.back(),
-                      device);
+                      device, HasCorrections(model.plan()));
     });
     shapes_.emplace(model, *generator_, *memory_, lane_);
   }
@@ -100,14 +100,14 @@ class GpuModel : public DeviceModel {
 
   void FillRows(const Model& model, absl::Span<const BackendRow> rows) {
     const NoiseSchedule& schedule = model.schedule();
+    const SamplingPlan& plan = model.plan();
     DeviceRow* const device_rows =
         static_cast<DeviceRow*>(lane_.host_rows.mutable_data_ptr());
     auto guide = guides_.begin();
     for (size_t i = 0; i < rows.size(); ++i) {
       const BackendRow& row = rows[i];
-      const int t = row.step;
       DeviceRow& to = device_rows[i];
-      to = DrawnRow(schedule, row.seed, row.image_index, t);
+      to = DrawnRow(model, row.seed, row.image_index, row.step);
       to.to = slots_.At(row.to);
       if (row.guide != nullptr) {
         float* const picture = slots_.At(*guide++);
@@ -115,9 +115,11 @@ class GpuModel : public DeviceModel {
         at::from_blob(picture, {numel_}, floats.device(lane_.ops->device()))
             .copy_(
                 at::from_blob(const_cast<float*>(row.guide), {numel_}, floats));
+        const int level = plan[row.step].t + 1;
         to.from = picture;
-        to.from_scale = schedule.ac[t + 1];
-        to.noise_scale = schedule.sc[t + 1];
+        to.from_scale = schedule.ac[level];
+        to.noise_scale = schedule.sc[level];
+        to.start_word = static_cast<uint32_t>(row.step) + 1;
       } else if (row.from != kNoSlot) {
         to.from = slots_.At(row.from);
         to.from_scale = 1;

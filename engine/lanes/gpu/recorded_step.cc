@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <array>
 
 namespace ddgan {
@@ -16,27 +17,38 @@ StepMemory FirstRows(StepMemory memory, int64_t count) {
         &memory.not_finite, &memory.x_rgb8, &memory.x0_rgb8}) {
     *tensor = tensor->narrow(0, 0, count);
   }
+  if (memory.squares.defined())
+    memory.squares = memory.squares.narrow(0, 0, count);
   return memory;
 }
 
 }  // namespace
 
-DeviceRow DrawnRow(const NoiseSchedule& schedule, uint64_t seed,
-                   uint32_t image_index, int t) {
+DeviceRow DrawnRow(const Model& model, uint64_t seed, uint32_t image_index,
+                   int step) {
+  const Evaluation& evaluation = model.plan()[step];
   return {seed,
           image_index,
-          t,
+          step,
+          evaluation.t,
+          static_cast<uint32_t>(model.schedule().num_timesteps()),
           /*from=*/nullptr,
           /*from_scale=*/0,
           /*noise_scale=*/1,
-          schedule.c1[t],
-          schedule.c2[t],
-          schedule.stddev[t],
+          /*latent_scale=*/IsDenoiser(model.config()) ? 0.0f : 1.0f,
+          evaluation.update,
+          evaluation.correction,
           /*to=*/nullptr};
 }
 
+bool HasCorrections(const SamplingPlan& plan) {
+  return std::any_of(
+      plan.begin(), plan.end(),
+      [](const Evaluation& evaluation) { return evaluation.corrects(); });
+}
+
 StepMemory::StepMemory(ImageShape shape, int64_t nz, int64_t row_count,
-                       c10::Device device) {
+                       c10::Device device, bool corrects) {
   const at::TensorOptions floats = at::dtype(at::kFloat).device(device);
   const std::array<int64_t, 4> planes = {row_count, shape.channels,
                                          shape.height, shape.width};
@@ -50,12 +62,14 @@ StepMemory::StepMemory(ImageShape shape, int64_t nz, int64_t row_count,
   x0 = at::empty(planes, floats);
   x = at::empty(planes, floats);
   not_finite = at::empty({row_count}, floats.dtype(at::kInt));
+  if (corrects) squares = at::empty({row_count, 2}, floats.dtype(at::kDouble));
   x_rgb8 = at::empty(interleaved, floats.dtype(at::kByte));
   x0_rgb8 = at::empty(interleaved, floats.dtype(at::kByte));
 }
 
 int64_t StepMemory::bytes() const {
-  int64_t bytes = 0;
+  int64_t bytes =
+      squares.defined() ? static_cast<int64_t>(squares.nbytes()) : 0;
   for (const at::Tensor* tensor :
        {&rows, &x_next, &t, &z, &x0, &x, &not_finite, &x_rgb8, &x0_rgb8}) {
     bytes += static_cast<int64_t>(tensor->nbytes());
@@ -81,7 +95,10 @@ RecordedStep::RecordedStep(const GpuGenerator& model,
               memory_.z.mutable_data_ptr<float>(),
               memory_.x0.const_data_ptr<float>(),
               memory_.x.mutable_data_ptr<float>(),
-              memory_.not_finite.mutable_data_ptr<int32_t>()};
+              memory_.not_finite.mutable_data_ptr<int32_t>(),
+              memory_.squares.defined()
+                  ? memory_.squares.mutable_data_ptr<double>()
+                  : nullptr};
   // The recording runs the rows, and those of a step before may name memory
   // that is somebody else's by now.
   memory_.rows.zero_();

@@ -1,6 +1,6 @@
 // One denoising step of one model for batches of exactly N rows: from
-// DeviceRows to x_t, x0' and their pixels, in memory that is allocated once and
-// recorded once (a CUDA graph).
+// DeviceRows to the next state, x0' and their pixels, in memory that is
+// allocated once and recorded once (a CUDA graph).
 #ifndef DDGAN_ENGINE_LANES_GPU_RECORDED_STEP_H_
 #define DDGAN_ENGINE_LANES_GPU_RECORDED_STEP_H_
 
@@ -11,24 +11,30 @@
 
 #include "engine/api/generation.h"
 #include "engine/api/precision.h"
-#include "engine/diffusion/noise_schedule.h"
+#include "engine/diffusion/update_rule.h"
 #include "engine/lanes/gpu/device_ops.h"
 #include "engine/lanes/gpu/row_kernels.h"
 #include "engine/model/convolutions.h"
 #include "engine/model/gpu_generator.h"
+#include "engine/model/model.h"
 
 namespace ddgan {
 
-// The row of a trajectory that starts at step t from noise alone, and whose x_t
-// nobody keeps.
-DeviceRow DrawnRow(const NoiseSchedule& schedule, uint64_t seed,
-                   uint32_t image_index, int t);
+// The row of a trajectory that starts at `step` of the model's plan from noise
+// alone, and whose next state nobody keeps.
+DeviceRow DrawnRow(const Model& model, uint64_t seed, uint32_t image_index,
+                   int step);
+
+// Whether any step of the plan is a Langevin correction.
+bool HasCorrections(const SamplingPlan& plan);
 
 // What a step reads and leaves, on the device, for up to `rows` rows. Steps of
 // several shapes use the same: each its first rows.
 struct StepMemory {
-  // Throws c10::OutOfMemoryError.
-  StepMemory(ImageShape shape, int64_t nz, int64_t rows, c10::Device device);
+  // `corrects`: some rows may be Langevin corrections. Throws
+  // c10::OutOfMemoryError.
+  StepMemory(ImageShape shape, int64_t nz, int64_t rows, c10::Device device,
+             bool corrects);
 
   int64_t bytes() const;
 
@@ -40,6 +46,7 @@ struct StepMemory {
   at::Tensor x0;
   at::Tensor x;
   at::Tensor not_finite;  // [rows] int32, 1 where x has an infinity or a NaN
+  at::Tensor squares;     // [rows, 2] float64; undefined without corrections
   at::Tensor x_rgb8;      // [rows, S, S, C], uint8
   at::Tensor x0_rgb8;
 };

@@ -1,8 +1,8 @@
 // What happens to a row before and after the generator, one definition for CPU
-// and CUDA: x_{t+1} and z are put together, then the posterior turns x0' into
-// x_t. Every function does four neighbouring elements of one row, because noise
-// comes in blocks of four (engine/diffusion/philox.h). Plain C++17, so that
-// nvcc can read it.
+// and CUDA: x_{t+1} and z are put together, then the update turns x0' into the
+// next state (engine/diffusion/state_update.h). Every function does four
+// neighbouring elements of one row, because noise comes in blocks of four
+// (engine/diffusion/philox.h). Plain C++17, so that nvcc can read it.
 #ifndef DDGAN_ENGINE_LANES_GPU_ROW_KERNELS_H_
 #define DDGAN_ENGINE_LANES_GPU_ROW_KERNELS_H_
 
@@ -10,25 +10,29 @@
 
 #include "engine/base/host_device.h"
 #include "engine/diffusion/philox.h"
+#include "engine/diffusion/state_update.h"
 
 namespace ddgan {
 
 // One row of a step, as the device reads it.
 struct DeviceRow {
-  uint64_t seed;
-  uint32_t image_index;
-  int32_t step;  // t
+  uint64_t seed = 0;
+  uint32_t image_index = 0;
+  int32_t step = 0;  // Evaluations after this one; step word of its noise.
+  int32_t t = 0;     // What the generator receives.
+  uint32_t start_word = 0;  // Step word of the noise in x_{t+1}.
   // x_{t+1} = from_scale * from + noise_scale * noise. `from` is x_{t+1} itself
   // (scales 1 and 0) or a guide picture; where it is null, x_T is drawn. On the
   // device, planes [C, S, S].
-  const float* from;
-  float from_scale;
-  float noise_scale;
-  // x_t = c1 x0' + c2 x_{t+1} + stddev noise.
-  float c1;
-  float c2;
-  float stddev;
-  float* to;  // Receives a second copy of x_t if not null. May not be `from`.
+  const float* from = nullptr;
+  float from_scale = 0;
+  float noise_scale = 0;
+  float latent_scale = 0;  // 1, or 0 for a latent of zeros.
+  // What makes the next state: the correction if its alpha is not 0.
+  LinearUpdate update = {};
+  Correction correction = {};
+  // Receives a second copy of that state if not null. May not be `from`.
+  float* to = nullptr;
 };
 inline constexpr int64_t kRowBytes = sizeof(DeviceRow);
 
@@ -42,8 +46,11 @@ struct RowBuffers {
   int64_t* t;            // [rows]
   float* z;              // [rows, nz]
   const float* x0;       // [rows, numel], the generator's output
-  float* x;              // [rows, numel], x_t
-  int32_t* not_finite;   // [rows], 1 where a value of x_t is infinite or NaN
+  float* x;              // [rows, numel], the next state
+  int32_t* not_finite;   // [rows], 1 where a value of it is infinite or NaN
+  // [rows, 2], squared norms of a correction's noise and of x_{t+1} - ac x0';
+  // null where no row is a correction.
+  double* squares;
 };
 
 DDGAN_HOST_DEVICE inline int64_t BlocksOf(int64_t elements) {
@@ -67,13 +74,13 @@ DDGAN_HOST_DEVICE inline void StartBlock(const RowBuffers& buffers, int64_t r,
   const int64_t first = 4 * block;
   float noise[4] = {0, 0, 0, 0};
   if (block == 0) {
-    buffers.t[r] = row.step;
+    buffers.t[r] = row.t;
     buffers.not_finite[r] = 0;
   }
   if (first < buffers.numel) {
     if (row.noise_scale != 0) {
       NormalBlock(
-          {row.seed, row.image_index, step + 1,
+          {row.seed, row.image_index, row.start_word,
            row.from == nullptr ? NoiseStream::kInitial : NoiseStream::kGuide},
           static_cast<uint32_t>(block), noise);
     }
@@ -90,26 +97,54 @@ DDGAN_HOST_DEVICE inline void StartBlock(const RowBuffers& buffers, int64_t r,
                 static_cast<uint32_t>(block), noise);
     float* z = buffers.z + r * buffers.nz;
     for (int64_t j = 0; j < 4 && first + j < buffers.nz; ++j) {
-      z[first + j] = noise[j];
+      z[first + j] = row.latent_scale * noise[j];
     }
   }
 }
 
-// Writes elements 4 block .. 4 block + 3 of row r's x_t, and its not_finite.
+// The noise of a block of row r's move.
+DDGAN_HOST_DEVICE inline void MoveNoise(const DeviceRow& row, int64_t block,
+                                        float (&noise)[4]) {
+  NormalBlock({row.seed, row.image_index, static_cast<uint32_t>(row.step),
+               row.correction.alpha > 0 ? NoiseStream::kLangevin
+                                        : NoiseStream::kPosterior},
+              static_cast<uint32_t>(block), noise);
+}
+
+// Adds what elements 4 block .. 4 block + 3 of row r, a correction, have of the
+// two squared norms.
+DDGAN_HOST_DEVICE inline void AddSquares(const RowBuffers& buffers, int64_t r,
+                                         int64_t block, double (&squares)[2]) {
+  const DeviceRow& row = buffers.row[r];
+  const int64_t first = 4 * block;
+  float noise[4];
+  MoveNoise(row, block, noise);
+  for (int64_t j = 0; j < 4 && first + j < buffers.numel; ++j) {
+    const int64_t i = r * buffers.numel + first + j;
+    const double residual =
+        buffers.x_next[i] - row.correction.ac * buffers.x0[i];
+    squares[0] += static_cast<double>(noise[j]) * noise[j];
+    squares[1] += residual * residual;
+  }
+}
+
+// Writes elements 4 block .. 4 block + 3 of row r's next state, and its
+// not_finite. A correction's squares are there.
 DDGAN_HOST_DEVICE inline void FinishBlock(const RowBuffers& buffers, int64_t r,
                                           int64_t block) {
   const DeviceRow& row = buffers.row[r];
   const int64_t first = 4 * block;
+  const LinearUpdate update =
+      row.correction.alpha > 0
+          ? CorrectionUpdate(row.correction, buffers.squares[2 * r],
+                             buffers.squares[2 * r + 1])
+          : row.update;
   float noise[4] = {0, 0, 0, 0};
-  if (row.stddev != 0) {  // At t = 0 it is, and this noise is not drawn.
-    NormalBlock({row.seed, row.image_index, static_cast<uint32_t>(row.step),
-                 NoiseStream::kPosterior},
-                static_cast<uint32_t>(block), noise);
-  }
+  if (update.noise != 0) MoveNoise(row, block, noise);
   for (int64_t j = 0; j < 4 && first + j < buffers.numel; ++j) {
     const int64_t i = r * buffers.numel + first + j;
-    const float x = row.c1 * buffers.x0[i] + row.c2 * buffers.x_next[i] +
-                    row.stddev * noise[j];
+    const float x = update.x0 * buffers.x0[i] + update.x * buffers.x_next[i] +
+                    update.noise * noise[j];
     // Finite values stay finite times 0; anything else does not. Blocks of one
     // row may write at once, but all write the same.
     if (!(x * 0.0f == 0.0f)) buffers.not_finite[r] = 1;

@@ -7,11 +7,12 @@
 
 namespace ddgan {
 
-// Each enqueues one kernel on LibTorch's current stream and returns. `buffers`
+// Each enqueues its kernels on LibTorch's current stream and returns. `buffers`
 // is on the current device. Throws c10::Error if the launch fails.
 
 // StartBlock for every block of every row.
 void StartRowsGpu(const RowBuffers& buffers);
+// AddSquares for every row that is a correction, if there may be any, then
 // FinishBlock for every block of every row.
 void FinishRowsGpu(const RowBuffers& buffers);
 

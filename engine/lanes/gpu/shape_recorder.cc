@@ -95,12 +95,15 @@ void ShapeRecorder::RunProbes(const Model& model, Shape& shape, at::Tensor* x0,
   const int64_t probes =
       std::clamp<int64_t>(kProbeValues / numel, 1, kMostProbes);
   const int64_t batches = (probes + shape.rows - 1) / shape.rows;
-  const int steps = model.schedule().num_timesteps();
+  const int64_t steps = static_cast<int64_t>(model.plan().size());
   DeviceRow* rows = static_cast<DeviceRow*>(lane_.host_rows.mutable_data_ptr());
   for (int64_t i = 0; i < batches * shape.rows; ++i) {
-    const auto probe = static_cast<uint32_t>(i % probes);
-    rows[i] = DrawnRow(model.schedule(), kProbeSeed, probe,
-                       static_cast<int>(probe) % steps);
+    const int64_t probe = i % probes;
+    // Every step where there are enough probes, else some evenly spaced.
+    const int64_t step =
+        probes >= steps ? probe % steps : probe * steps / probes;
+    rows[i] = DrawnRow(model, kProbeSeed, static_cast<uint32_t>(probe),
+                       static_cast<int>(step));
   }
   const auto enqueue = [&](int64_t first) {
     shape.step->Enqueue(

@@ -1,8 +1,8 @@
 // The batch shapes in which one model runs on one GPU lane.
 //
 // A shape is recorded when a batch first calls for it. One, the pinned shape,
-// decides the bytes; another is used only after it has made up to 64 images at
-// every step in the bytes of the pinned one.
+// decides the bytes; another is used only after it has made up to 64 images,
+// over all steps, in the bytes of the pinned one.
 #ifndef DDGAN_ENGINE_LANES_GPU_SHAPE_RECORDER_H_
 #define DDGAN_ENGINE_LANES_GPU_SHAPE_RECORDER_H_
 
@@ -53,8 +53,8 @@ class ShapeRecorder {
 
   absl::Status Try(const Model& model, Shape& shape);
   void Record(Shape& shape, const RecordedStep* neighbour);
-  // Leaves x0' and x_t of fixed noise at every step, [probes, C, S, S] each,
-  // and measures the shape's cost.
+  // Leaves x0' and the next state of fixed noise, over all steps, [probes, C,
+  // S, S] each, and measures the shape's cost.
   void RunProbes(const Model& model, Shape& shape, at::Tensor* x0,
                  at::Tensor* x);
   void Choose();

@@ -156,6 +156,19 @@ TEST_F(CliTest, WritesEachPreviewIntoAFileIfAskedTo) {
             0);
 }
 
+TEST_F(CliTest, CountsTheStepsOfAModelThatTakesFewerThanT) {
+  server_.set_tamper([](v1::GenerateResponse* reply) {
+    reply->set_num_timesteps(1000);
+    reply->set_evaluations(3);
+  });
+  const Result result =
+      Run("generate --stream --previews --count=2 --seed=7 --out=images/");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr(", T = 1000, 3 evaluations per image\n"),
+                    HasSubstr("previews: 4 received, 1 dropped\n")));
+}
+
 TEST_F(CliTest, MakesTheSameGridOfAStream) {
   const std::string arguments = "generate --count=70 --seed=7 --grid --out=";
   EXPECT_EQ(Run(arguments + "a.png").exit_code, 0);

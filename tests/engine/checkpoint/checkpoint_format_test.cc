@@ -14,7 +14,9 @@ namespace ddgan {
 namespace {
 
 using ::nlohmann::ordered_json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // --- config.json
@@ -54,6 +56,25 @@ TEST(CheckpointConfigTest, EveryKeyIsRequired) {
     EXPECT_EQ(RefusalAfter([&](ordered_json& j) { j.erase(item.key()); }),
               "missing: " + item.key());
   }
+}
+
+TEST(CheckpointConfigTest, ObjectiveAndSamplerAreWrittenWhereTheyAreOthers) {
+  CheckpointConfig config = TinyCheckpointConfig();
+  EXPECT_THAT(CheckpointConfigToJson(config),
+              AllOf(Not(HasSubstr("objective")), Not(HasSubstr("sampler"))));
+  config.model_config.objective = "denoising";
+  config.model_config.sampler = "ddim:2";
+  const std::string json = CheckpointConfigToJson(config);
+  EXPECT_THAT(json, AllOf(HasSubstr("\"objective\": \"denoising\""),
+                          HasSubstr("\"sampler\": \"ddim:2\"")));
+  const auto read = ParseCheckpointConfig(json);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(*read == config);
+  EXPECT_EQ(RefusalAfter([](ordered_json& j) { j["sampler"] = "ddim:0"; }),
+            "sampler = \"ddim:0\" is not allowed: must be ancestral, ddim:K "
+            "with K in [1, 2], or pc");
+  EXPECT_EQ(RefusalAfter([](ordered_json& j) { j["objective"] = 1; }),
+            "objective = 1 must be a string");
 }
 
 TEST(CheckpointConfigTest, UnknownKeyIsNamed) {

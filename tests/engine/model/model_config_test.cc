@@ -50,6 +50,58 @@ TEST(ModelConfigTest, NumberOutOfRangeIsNamedWithItsRange) {
               HasSubstr("n_mlp = 17"));
   EXPECT_THAT(Refusal([](ModelConfig& c) { c.num_timesteps = 0; }),
               HasSubstr("num_timesteps = 0"));
+  EXPECT_EQ(Refusal([](ModelConfig& c) { c.num_timesteps = 1000; }),
+            "accepted");
+  EXPECT_EQ(Refusal([](ModelConfig& c) { c.num_timesteps = 1001; }),
+            "num_timesteps = 1001 is not allowed: must be in [1, 1000]");
+}
+
+TEST(ModelConfigTest, ObjectiveAndSamplerAreKnownOnes) {
+  EXPECT_FALSE(IsDenoiser(ModelConfig()));
+  ModelConfig denoiser;
+  denoiser.objective = "denoising";
+  EXPECT_TRUE(IsDenoiser(denoiser));
+  EXPECT_TRUE(ValidateModelConfig(denoiser).ok());
+  EXPECT_EQ(Refusal([](ModelConfig& c) { c.objective = "diffusion"; }),
+            "objective = \"diffusion\" is not supported: must be "
+            "\"adversarial\" or \"denoising\"");
+  for (const char* sampler : {"ancestral", "ddim:1", "ddim:4", "pc"}) {
+    EXPECT_EQ(Refusal([&](ModelConfig& c) { c.sampler = sampler; }),
+              "accepted");
+  }
+  for (const char* sampler : {"", "ddim", "ddim:", "ddim:0", "ddim:5",
+                              "ddim:04", "ddim:+4", "ddim:4 ", "PC"}) {
+    EXPECT_EQ(Refusal([&](ModelConfig& c) { c.sampler = sampler; }),
+              std::string("sampler = \"") + sampler +
+                  "\" is not allowed: must be ancestral, ddim:K with K in "
+                  "[1, 4], or pc");
+  }
+}
+
+TEST(ModelConfigTest, ManyStepsMustStayDistinctInFloat32) {
+  const auto geometric = [](int steps) {
+    return Refusal([steps](ModelConfig& c) {
+      c.use_geometric = true;
+      c.beta_min = 1e-5;
+      c.beta_max = 2e-5;
+      c.num_timesteps = steps;
+    });
+  };
+  EXPECT_EQ(geometric(4), "accepted");
+  EXPECT_EQ(geometric(1000),
+            "beta_min = 1e-05 with beta_max = 2e-05 is not allowed at "
+            "num_timesteps = 1000: neighbouring steps have the same noise in "
+            "float32");
+  const auto variance_preserving = [](double beta_max) {
+    return Refusal([beta_max](ModelConfig& c) {
+      c.beta_max = beta_max;
+      c.num_timesteps = 1000;
+    });
+  };
+  for (const double beta_max : {1.0, 20.0, 40.0})
+    EXPECT_EQ(variance_preserving(beta_max), "accepted") << beta_max;
+  // Nothing is left of the image long before the end.
+  EXPECT_THAT(variance_preserving(100), HasSubstr("beta_max = 100"));
 }
 
 TEST(ModelConfigTest, UnsupportedOptionIsNamedWithWhatIsSupported) {

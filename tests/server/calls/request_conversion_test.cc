@@ -139,6 +139,7 @@ TEST(RequestConversionTest, TellsWhatIsKnownOfAnAcceptedStream) {
   acceptance.identity = {"digits", 3, "dd"};
   acceptance.shape = {3, 16, 8};
   acceptance.num_timesteps = 4;
+  acceptance.evaluations = 7;
   acceptance.images_ahead = 7;
   EXPECT_FALSE(ConvertAcceptance(acceptance, 9).has_expected_start());
   acceptance.expected_start = absl::Milliseconds(1250);
@@ -148,6 +149,7 @@ TEST(RequestConversionTest, TellsWhatIsKnownOfAnAcceptedStream) {
   EXPECT_EQ(accepted.checkpoint_digest(), "dd");
   EXPECT_EQ(accepted.seed(), 9u);
   EXPECT_EQ(accepted.num_timesteps(), 4u);
+  EXPECT_EQ(accepted.evaluations(), 7u);
   EXPECT_EQ(accepted.shape().channels(), 3u);
   EXPECT_EQ(accepted.shape().height(), 16u);
   EXPECT_EQ(accepted.shape().width(), 8u);

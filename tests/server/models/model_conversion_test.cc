@@ -16,6 +16,7 @@ ModelVersionStatus VersionIn(VersionState state, int64_t version) {
   status.reason = "why";
   status.shape = {1, 32, 28};
   status.num_timesteps = 4;
+  status.evaluations = 7;
   status.training_step = 1000;
   status.dataset = "mnist";
   status.loaded_at = absl::FromUnixMillis(12'250);
@@ -35,6 +36,7 @@ TEST(ModelConversionTest, TellsAllAboutAVersionThatIsLoaded) {
     EXPECT_EQ(version.shape().height(), 32u);
     EXPECT_EQ(version.shape().width(), 28u);
     EXPECT_EQ(version.num_timesteps(), 4u);
+    EXPECT_EQ(version.evaluations(), 7u);
     EXPECT_EQ(version.training_step(), 1000);
     EXPECT_EQ(version.dataset(), "mnist");
     EXPECT_EQ(version.loaded_at().seconds(), 12);
@@ -54,6 +56,7 @@ TEST(ModelConversionTest, TellsOnlyTheReasonOfAVersionThatIsNotLoaded) {
     EXPECT_FALSE(version.has_shape());
     EXPECT_FALSE(version.has_loaded_at());
     EXPECT_EQ(version.num_timesteps(), 0u);
+    EXPECT_EQ(version.evaluations(), 0u);
   }
 }
 

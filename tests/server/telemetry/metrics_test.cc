@@ -173,6 +173,31 @@ TEST_F(MetricsTest, LabelsAStepOfSeveralTsAsMixed) {
                                      HasSubstr("batch_bucket=\"2\"")));
 }
 
+TEST_F(MetricsTest, StepsOfAModelWithManyShareLabels) {
+  for (int step = 0; step < 1999; ++step)
+    metrics_.OnStep(Digits(1), "cpu", {step}, absl::Milliseconds(7));
+  const std::string text = metrics_.Text();
+  for (const char* label : {"0", "15", "16-31", "32-63", "1024-2047"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("step=\"", label, "\"")));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("step=\"16\"")));
+  const std::string counts = "ddgan_step_duration_seconds_count{";
+  size_t series = 0;
+  for (size_t at = text.find(counts); at != std::string::npos;
+       at = text.find(counts, at + 1)) {
+    ++series;
+  }
+  EXPECT_EQ(series, 16u + 7u);
+}
+
+TEST_F(MetricsTest, RowsOfOneLabelAreNotMixed) {
+  metrics_.OnStep(Digits(1), "cpu", {40, 63}, absl::Milliseconds(7));
+  EXPECT_THAT(metrics_.Text(), AllOf(HasSubstr("step=\"32-63\""),
+                                     Not(HasSubstr("step=\"mixed\""))));
+  metrics_.OnStep(Digits(1), "cpu", {63, 64}, absl::Milliseconds(7));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("step=\"mixed\""));
+}
+
 TEST_F(MetricsTest, CountsRequestsByMethodModelAndCode) {
   metrics_.OnCallFinished(RpcMethod::kGenerate, "digits", absl::StatusCode::kOk,
                           absl::Milliseconds(1));

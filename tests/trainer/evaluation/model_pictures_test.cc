@@ -40,6 +40,27 @@ TEST(ModelPicturesTest, ImagesAreThoseOfTheSeedWhateverTheBatch) {
   EXPECT_EQ(found, *expected);
 }
 
+TEST(ModelPicturesTest, ASamplerTakesThePlaceOfTheVersionsOwn) {
+  const auto checkpoint = ReadVersionFolder(kModels / "mnist" / "12060");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const auto pictures = [&](const std::string& sampler, int evaluations) {
+    const auto made = ModelPictures::Create(
+        *checkpoint, {.seed = 7, .max_batch = 2, .sampler = sampler});
+    EXPECT_TRUE(made.ok()) << made.status();
+    EXPECT_EQ((*made)->evaluations_per_image(), evaluations) << sampler;
+    return (*made)->Next(2).value();
+  };
+  const std::vector<uint8_t> own = pictures("", 4);
+  EXPECT_EQ(pictures("ancestral", 4), own);
+  EXPECT_NE(pictures("ddim:2", 2), own);
+  EXPECT_NE(pictures("pc", 7), own);
+  EXPECT_EQ(ModelPictures::Create(*checkpoint, {.sampler = "ddim:5"})
+                .status()
+                .message(),
+            "sampler = \"ddim:5\" is not allowed: must be ancestral, ddim:K "
+            "with K in [1, 4], or pc");
+}
+
 TEST(ModelPicturesTest, TakesAPathThatEndsInASlash) {
   const auto checkpoint =
       ReadVersionFolder((kModels / "mnist" / "12060").string() + "/");

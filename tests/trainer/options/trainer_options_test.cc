@@ -115,6 +115,21 @@ TEST(ValidateTrainerOptionsTest, EveryPartOfABatchHasWholeGroups) {
   EXPECT_EQ(Refusal(options, 3), "accepted");
 }
 
+TEST(ValidateTrainerOptionsTest, ADenoiserHasNoDiscriminatorToObey) {
+  TrainerOptions options = Valid();
+  options.model_config.objective = "denoising";
+  options.model_config.num_timesteps = 1000;
+  options.batch_size = 6;
+  EXPECT_EQ(Refusal(options, 3), "accepted");
+  options.discriminator_head_start = 1;
+  EXPECT_EQ(Refusal(options),
+            "--discriminator_head_start is 1, must be 0: with "
+            "--objective=denoising there is no discriminator");
+  options = Valid();
+  options.model_config.sampler = "ddim:9";
+  EXPECT_THAT(Refusal(options), HasSubstr("sampler = \"ddim:9\""));
+}
+
 TEST(ValidateTrainerOptionsTest, MetricsNeedHostAndPort) {
   TrainerOptions options = Valid();
   for (const char* address : {"0.0.0.0:9100", "[::1]:0", ""}) {
@@ -140,6 +155,7 @@ TEST(RunFingerprintTest, IsWhatMustStayWhenARunIsResumed) {
   other.max_steps = 7;
   other.max_hours = 7;
   other.lr_g = other.lr_d = 1e-5;
+  other.model_config.sampler = "pc";
   other.log_every = other.save_every = other.publish_every = 7;
   other.resume = ResumePolicy::kNever;
   EXPECT_EQ(RunFingerprint(other), fingerprint);
@@ -186,6 +202,15 @@ TEST(DescribeFingerprintDifferenceTest, SaysWhatIsOnOneSideOnly) {
   EXPECT_EQ(
       DescribeFingerprintDifference(R"({"seed": 1})", R"({"flip": true})"),
       "flip was not set and is true, seed was 1 and is not set");
+}
+
+TEST(DescribeFingerprintDifferenceTest, AnOptionOfALaterTrainerHadItsDefault) {
+  EXPECT_EQ(DescribeFingerprintDifference(
+                R"({"seed": 1})", R"({"seed": 1, "objective": "adversarial"})"),
+            "");
+  EXPECT_EQ(DescribeFingerprintDifference(
+                R"({"seed": 1})", R"({"seed": 1, "objective": "denoising"})"),
+            "objective was not set and is \"denoising\"");
 }
 
 TEST(DescribeFingerprintDifferenceTest, AHostileOneIsCutShort) {

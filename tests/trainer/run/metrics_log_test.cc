@@ -46,6 +46,19 @@ TEST(MetricsLineTest, HasNoKeyForWhatWasNotComputed) {
             "\"damaged_images\":0}\n");
 }
 
+TEST(MetricsLineTest, HasNothingOfADiscriminatorForADenoiser) {
+  MetricsRecord record = At(7);
+  record.d_loss_real.reset();
+  record.d_loss_fake.reset();
+  record.lr_d.reset();
+  record.g_loss = 0.5;
+  EXPECT_EQ(MetricsLine(record),
+            "{\"step\":7,\"images\":224,\"time\":\"2023-11-14T22:13:20.123Z\","
+            "\"g_loss\":0.5,\"lr_g\":0.00014999999999999999,"
+            "\"images_per_second\":61.5,\"data_wait_share\":0.25,"
+            "\"damaged_images\":0}\n");
+}
+
 TEST(MetricsLineTest, GivesTheSameDoublesAgain) {
   MetricsRecord record = At(1);
   record.d_loss_real = 0x1.fffffffffffffp-3;
@@ -77,7 +90,8 @@ TEST(MetricsLineTest, IsJsonForAnyNumbers) {
   record.d_loss_fake = std::numeric_limits<double>::infinity();
   record.g_loss = -std::numeric_limits<double>::infinity();
   record.r1 = record.grad_norm_d = record.grad_norm_g = low;
-  record.lr_g = record.lr_d = record.images_per_second = low;
+  record.lr_g = record.images_per_second = low;
+  record.lr_d = low;
   record.data_wait_share = low;
   record.ema_distance = low;
   const std::string line = MetricsLine(record);

@@ -46,6 +46,19 @@ TEST(TrainingLineTest, LeavesOutWhatWasNotComputed) {
             "G 0.835  data 2%  11 min so far");
 }
 
+TEST(TrainingLineTest, ADenoiserHasNoDiscriminator) {
+  TrainingProgress progress = Example();
+  progress.discriminator_loss.reset();
+  progress.r1.reset();
+  progress.generator_gradient_norm = 12.349;
+  EXPECT_EQ(FormatTrainingLine(progress, 32),
+            "step 1234/12060 (10%)  39488 images  61.2 images/s  G 0.835  "
+            "|grad G| 12.3  data 2%  11 min so far  1 h 34 min left");
+  EXPECT_EQ(FormatTrainingBar(progress, 32, 100),
+            "[===>                        ] 1234/12060  61.2 images/s  G 0.83  "
+            "|grad| G 12  data 2%  1 h 34 min left");
+}
+
 TEST(TrainingLineTest, HoldsNumbersThatMakeNoSense) {
   TrainingProgress progress;
   progress.total_steps = 0;

@@ -65,7 +65,8 @@ class TrainingReporterTest : public ::testing::Test {
 TEST_F(TrainingReporterTest, ALineHasTheMeansSinceTheOneBefore) {
   for (const double loss : {1.0, 2.0, 3.0, 5.0}) {
     TrainingMetrics::Step step = Next();
-    step.discriminator_real_loss = loss;
+    step.discriminator_real_loss = loss - 0.5;
+    step.discriminator_fake_loss = 0.5;
     reporter_.OnStep(step, clock_.Now(), step.step % 2 == 0);
   }
   EXPECT_THAT(
@@ -76,7 +77,7 @@ TEST_F(TrainingReporterTest, ALineHasTheMeansSinceTheOneBefore) {
   const std::vector<nlohmann::json> log = Log();
   ASSERT_THAT(log, SizeIs(2));
   // Of a loss it has the last step's.
-  EXPECT_EQ(log[1]["d_loss_real"], 5.0);
+  EXPECT_EQ(log[1]["d_loss_real"], 4.5);
   EXPECT_EQ(log[1]["images"], 32);
   EXPECT_EQ(log[1]["images_per_second"], 8.0);
   EXPECT_EQ(log[1]["data_wait_share"], 0.25);

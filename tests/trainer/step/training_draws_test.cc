@@ -50,6 +50,23 @@ TEST(TrainingDrawsTest, ArePerRowHoweverTheBatchIsShared) {
   }
 }
 
+TEST(TrainingDrawsTest, ADenoiserTakesTwoTensorsOfTheGeneratorsHalf) {
+  TrainingDraws all(kShapes, 7, {0, 1, 2, 3}, at::kCPU);
+  TrainingDraws some(kShapes, 7, {0, 1, 2, 3}, at::kCPU,
+                     DrawnTensors::kDenoising);
+  const HalfStepDraws& expected = all.Draw(3).generator;
+  const StepDraws& draws = some.Draw(3);
+  EXPECT_TRUE(draws.generator.t.equal(expected.t));
+  EXPECT_TRUE(draws.generator.noise.equal(expected.noise));
+  EXPECT_TRUE(
+      draws.generator.Rows(1, 2).noise.equal(expected.Rows(1, 2).noise));
+  for (const at::Tensor& unused :
+       {draws.generator.step_noise, draws.generator.z,
+        draws.generator.posterior, draws.discriminator.t}) {
+    EXPECT_FALSE(unused.defined());
+  }
+}
+
 TEST(TrainingDrawsTest, HaveTheMomentsOfTheirDistributions) {
   std::vector<uint32_t> rows(4000);
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<uint32_t>(i);

@@ -6,6 +6,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -18,6 +19,7 @@
 #include "absl/strings/match.h"
 #include "tests/golden/fixture.h"
 #include "trainer/dataset/data_order.h"
+#include "trainer/step/denoising_loss.h"
 #include "trainer/step/learning_rate.h"
 
 namespace ddgan {
@@ -92,8 +94,8 @@ TEST(TrainingStepGoldenTest, FourStepsEqualTheReference) {
       const double expected = fixture[prefix + name].item<double>();
       EXPECT_NEAR(loss, expected, 1e-5 * expected) << prefix << name;
     };
-    expect_loss(losses.discriminator_real, "errD_real");
-    expect_loss(losses.discriminator_fake, "errD_fake");
+    expect_loss(*losses.discriminator_real, "errD_real");
+    expect_loss(*losses.discriminator_fake, "errD_fake");
     ASSERT_TRUE(losses.generator.has_value());
     expect_loss(*losses.generator, "errG");
     ASSERT_EQ(losses.r1.has_value(), fixture.Has(prefix + "r1"));
@@ -273,8 +275,8 @@ TEST_F(TrainingStepTest, MicroBatchesAddUpToTheWholeBatch) {
         whole->Run(images, whole_draws.Draw(step), Settings(step)).value();
     const StepLosses b =
         parts->Run(part_images, part_draws.Draw(step), Settings(step)).value();
-    EXPECT_NEAR(a.discriminator_real, b.discriminator_real, 1e-5);
-    EXPECT_NEAR(a.discriminator_fake, b.discriminator_fake, 1e-5);
+    EXPECT_NEAR(*a.discriminator_real, *b.discriminator_real, 1e-5);
+    EXPECT_NEAR(*a.discriminator_fake, *b.discriminator_fake, 1e-5);
     EXPECT_NEAR(*a.generator, *b.generator, 1e-5);
     ASSERT_EQ(a.r1.has_value(), b.r1.has_value());
     EXPECT_NEAR(a.r1.value_or(0), b.r1.value_or(0), 1e-5 * a.r1.value_or(1));
@@ -292,14 +294,174 @@ TEST_F(TrainingStepTest, Bfloat16StaysCloseToFloat32AndKeepsFloat32Weights) {
     const StepDraws& drawn = draws.Draw(step);
     const StepLosses a = exact->Run(Images(), drawn, Settings(step)).value();
     const StepLosses b = rounded->Run(Images(), drawn, Settings(step)).value();
-    EXPECT_NEAR(b.discriminator_real, a.discriminator_real,
-                0.03 * a.discriminator_real);
+    EXPECT_NEAR(*b.discriminator_real, *a.discriminator_real,
+                0.03 * *a.discriminator_real);
     EXPECT_NEAR(*b.generator, *a.generator, 0.03 * *a.generator);
     EXPECT_NEAR(*b.r1, *a.r1, 0.1 * *a.r1);
     any_difference |= b.discriminator_real != a.discriminator_real;
   }
   EXPECT_TRUE(any_difference) << "bfloat16 changed nothing: was it on?";
   EXPECT_EQ(rounded->generator_parameters().values().scalar_type(), at::kFloat);
+}
+
+// --- Denoisers
+
+// The spec's table of ac for T = 4, written down once more.
+TEST(DenoisingWeightsTest, AreTheSignalToNoiseOfTheStateThatTheNetworkSees) {
+  const std::vector<float> weights =
+      DenoisingWeights(ComputeNoiseSchedule({.num_timesteps = 4}));
+  const double ac[] = {0.722319, 0.2804924, 0.05855665, 0.006571942};
+  ASSERT_EQ(weights.size(), 4u);
+  for (int t = 0; t < 4; ++t) {
+    const double snr = ac[t] * ac[t] / (1 - ac[t] * ac[t]);
+    EXPECT_NEAR(weights[t], snr, 1e-4 * snr) << t;
+  }
+}
+
+// acp from the process itself: a ratio of alpha-bars of the published formula.
+TEST(DenoisingWeightsTest, AreAtMostFiveWithAThousandSteps) {
+  const std::vector<float> weights =
+      DenoisingWeights(ComputeNoiseSchedule({.num_timesteps = 1000}));
+  ASSERT_EQ(weights.size(), 1000u);
+  const auto alpha_bar = [](double tau) {
+    return std::exp(-0.5 * tau * tau * 19.9 - tau * 0.1);
+  };
+  for (int t = 0; t < 1000; ++t) {
+    const double tau = (t + 1) / 1000.0 * (1 - 1e-3) + 1e-3;
+    const double acp = alpha_bar(tau) / alpha_bar(1e-3);
+    const double expected = std::min(5.0, acp / (1 - acp));
+    EXPECT_NEAR(weights[t], expected, 1e-3 * expected) << t;
+  }
+  EXPECT_EQ(weights[0], 5);
+}
+
+class DenoisingStepTest : public TrainingStepTest {
+ protected:
+  std::unique_ptr<TrainingStep> NewDenoiser(const TrainingOptions& options) {
+    NetworksConfig config = networks_;
+    config.model.objective = "denoising";
+    EXPECT_TRUE(PlanDiscriminatorParameters(config).empty());
+    return std::make_unique<TrainingStep>(
+        config, options,
+        fixture_.Load("init.G.", PlanGeneratorParameters(config)), Parameters(),
+        at::kCPU);
+  }
+
+  TrainingDraws DenoiserDraws(const std::vector<uint32_t>& rows) const {
+    const ModelConfig& model = networks_.model;
+    return {{model.num_channels, model.image_size, model.image_size, model.nz,
+             model.num_timesteps},
+            /*seed=*/5,
+            rows,
+            at::kCPU,
+            DrawnTensors::kDenoising};
+  }
+};
+
+TEST_F(DenoisingStepTest, TheLossIsItsFormula) {
+  const auto training = NewDenoiser({});
+  EXPECT_FALSE(training->has_discriminator());
+  TrainingDraws draws = DenoiserDraws(AllRows());
+  const NoiseSchedule schedule =
+      ComputeNoiseSchedule(ProcessOf(networks_.model));
+  const StepDraws& drawn = draws.Draw(0);
+  double expected = 0;
+  const int64_t rows = Images().size(0);
+  for (int64_t row = 0; row < rows; ++row) {
+    const HalfStepDraws one = drawn.generator.Rows(row, 1);
+    const int64_t t = one.t.item<int64_t>();
+    const double ac = schedule.ac[t + 1], sc = schedule.sc[t + 1];
+    const at::Tensor x0 = Images().narrow(0, row, 1);
+    const at::Tensor predicted = training->networks().Generate(
+        ac * x0 + sc * one.noise, one.t, at::zeros({1, networks_.model.nz}));
+    expected += std::min(ac * ac / (sc * sc), 5.0) *
+                (x0 - predicted).square().mean().item<double>();
+  }
+  expected /= static_cast<double>(rows);
+  const StepLosses losses = training->Run(Images(), drawn, Settings(0)).value();
+  EXPECT_NEAR(losses.generator.value(), expected, 1e-4 * expected);
+  EXPECT_FALSE(losses.discriminator_real || losses.discriminator_fake ||
+               losses.r1);
+}
+
+TEST_F(DenoisingStepTest, MicroBatchesAddUpToTheWholeBatch) {
+  TrainingOptions options;
+  const auto whole = NewDenoiser(options);
+  options.accumulate = 2;
+  const auto parts = NewDenoiser(options);
+  TrainingDraws draws = DenoiserDraws(AllRows());
+  for (int64_t step = 0; step < 5; ++step) {
+    const StepLosses a =
+        whole->Run(Images(), draws.Draw(step), Settings(step)).value();
+    const StepLosses b =
+        parts->Run(Images(), draws.Draw(step), Settings(step)).value();
+    EXPECT_NEAR(*a.generator, *b.generator, 1e-5 * *a.generator);
+  }
+}
+
+TEST_F(DenoisingStepTest, Bfloat16StaysCloseToFloat32) {
+  TrainingOptions options;
+  const auto exact = NewDenoiser(options);
+  options.precision = Precision::kBfloat16;
+  const auto rounded = NewDenoiser(options);
+  TrainingDraws draws = DenoiserDraws(AllRows());
+  const StepDraws& drawn = draws.Draw(0);
+  const double a = *exact->Run(Images(), drawn, Settings(0)).value().generator;
+  const double b =
+      *rounded->Run(Images(), drawn, Settings(0)).value().generator;
+  EXPECT_NEAR(a, b, 0.03 * a);
+  EXPECT_NE(a, b) << "bfloat16 changed nothing: was it on?";
+}
+
+NetworksConfig ToyConfig(int num_timesteps) {
+  NetworksConfig config;
+  config.kind = NetworkKind::kToyMlp;
+  config.model.nz = 2;
+  config.model.num_timesteps = num_timesteps;
+  config.toy_width = 32;
+  return config;
+}
+
+// Points of two places, from a state of which x0 can be told but for the
+// noisiest steps.
+TEST(ToyDenoiserTest, LearnsWithAThousandSteps) {
+  at::set_num_threads(1);
+  NetworksConfig config = ToyConfig(1000);
+  config.model.objective = "denoising";
+  TrainingStep training(config, {},
+                        InitialParameters(PlanGeneratorParameters(config), 1),
+                        Parameters(), at::kCPU);
+  const int batch = 64;
+  TrainingDraws draws({2, 1, 1, 2, 1000}, 3, RowsOfSlot(batch, 1, 0), at::kCPU,
+                      DrawnTensors::kDenoising);
+  at::Tensor points = at::ones({batch, 2, 1, 1});
+  points.narrow(0, 0, batch / 2).neg_();
+  double first = 0, last = 0;
+  for (int64_t step = 0; step < 400; ++step) {
+    const StepLosses losses =
+        training.Run(points, draws.Draw(step), {step, 2e-3, 0}).value();
+    if (step < 20) first += *losses.generator / 20;
+    if (step >= 380) last += *losses.generator / 20;
+  }
+  EXPECT_GT(first, 0.5);
+  EXPECT_LT(last, 0.25 * first);
+}
+
+TEST(ToyNetworksTest, AGanOfOneStepTrains) {
+  const NetworksConfig config = ToyConfig(1);
+  TrainingStep training(
+      config, {}, InitialParameters(PlanGeneratorParameters(config), 1),
+      InitialParameters(PlanDiscriminatorParameters(config), 2), at::kCPU);
+  TrainingDraws draws({2, 1, 1, 2, 1}, 3, RowsOfSlot(8, 1, 0), at::kCPU);
+  const at::Tensor points = at::ones({8, 2, 1, 1});
+  for (int64_t step = 0; step < 3; ++step) {
+    const StepDraws& drawn = draws.Draw(step);
+    EXPECT_TRUE((drawn.generator.t == 0).all().item<bool>());
+    const StepLosses losses =
+        training.Run(points, drawn, {step, 1e-3, 1e-3}).value();
+    EXPECT_TRUE(std::isfinite(losses.generator.value()));
+    EXPECT_GT(losses.r1.value(), 0);
+  }
 }
 
 TEST(ToyNetworksTest, HaveTheShapesOfPointsAndLearn) {
@@ -317,7 +479,7 @@ TEST(ToyNetworksTest, HaveTheShapesOfPointsAndLearn) {
     const StepLosses losses =
         training.Run(points, draws.Draw(step), {step, 1e-3, 1e-3}).value();
     EXPECT_TRUE(losses.r1.has_value());
-    EXPECT_GT(losses.discriminator_real, 0);
+    EXPECT_GT(losses.discriminator_real.value(), 0);
   }
   EXPECT_GT(MaxAbsDifference(training.generator_parameters().values(), before),
             1e-4);

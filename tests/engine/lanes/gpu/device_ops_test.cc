@@ -41,7 +41,7 @@ class DeviceOpsTest : public testing::TestWithParam<bool> {
 
   // A row's buffers on the device, and where its results are looked at.
   struct Rows {
-    at::Tensor rows, x_next, t, z, x0, x, not_finite;
+    at::Tensor rows, x_next, t, z, x0, x, not_finite, squares;
     RowBuffers buffers;
   };
 
@@ -60,6 +60,7 @@ class DeviceOpsTest : public testing::TestWithParam<bool> {
       made.x0 = at::full({count, kNumel}, 0.25, Options(at::kFloat));
       made.x = at::zeros({count, kNumel}, Options(at::kFloat));
       made.not_finite = at::full({count}, 7, Options(at::kInt));
+      made.squares = at::zeros({count, 2}, Options(at::kDouble));
     });
     made.buffers = {count,
                     kNumel,
@@ -70,7 +71,8 @@ class DeviceOpsTest : public testing::TestWithParam<bool> {
                     made.z.mutable_data_ptr<float>(),
                     made.x0.const_data_ptr<float>(),
                     made.x.mutable_data_ptr<float>(),
-                    made.not_finite.mutable_data_ptr<int32_t>()};
+                    made.not_finite.mutable_data_ptr<int32_t>(),
+                    made.squares.mutable_data_ptr<double>()};
     return made;
   }
 
@@ -91,15 +93,35 @@ TEST_P(DeviceOpsTest, StartDrawsTheNoiseOfPhilox) {
       at::linspace(-1, 1, kNumel, at::kFloat).to(ops_->device());
   const float* from = picture.const_data_ptr<float>();
   const uint64_t seed = 0x123456789abcdefull;
-  Rows rows = MakeRows({{seed, 5, 3, nullptr, 0, 1, 0, 0, 0, nullptr},
-                        {seed, 6, 1, from, 0.5f, 0.75f, 0, 0, 0, nullptr},
-                        {seed, 7, 2, from, 1, 0, 0, 0, 0, nullptr}});
+  Rows rows = MakeRows({{.seed = seed,
+                         .image_index = 5,
+                         .step = 3,
+                         .t = 30,
+                         .start_word = 1000,
+                         .noise_scale = 1,
+                         .latent_scale = 1},
+                        {.seed = seed,
+                         .image_index = 6,
+                         .step = 1,
+                         .t = 10,
+                         .start_word = 2,
+                         .from = from,
+                         .from_scale = 0.5f,
+                         .noise_scale = 0.75f,
+                         .latent_scale = 1},
+                        {.seed = seed,
+                         .image_index = 7,
+                         .step = 2,
+                         .t = 20,
+                         .from = from,
+                         .from_scale = 1,
+                         .latent_scale = 0}});
   ops_->Run([&] { ops_->StartRows(rows.buffers); });
 
   const at::Tensor x_next = rows.x_next.cpu(), z = rows.z.cpu(),
                    guide = picture.cpu();
   const std::vector<float> initial =
-      Noise({seed, 5, 4, NoiseStream::kInitial}, kNumel);
+      Noise({seed, 5, 1000, NoiseStream::kInitial}, kNumel);
   const std::vector<float> diffusing =
       Noise({seed, 6, 2, NoiseStream::kGuide}, kNumel);
   for (int64_t i = 0; i < kNumel; ++i) {
@@ -111,13 +133,15 @@ TEST_P(DeviceOpsTest, StartDrawsTheNoiseOfPhilox) {
     EXPECT_EQ(x_next[2][i].item<float>(), g) << i;
   }
   for (uint32_t r = 0; r < 3; ++r) {
-    const uint32_t step = rows.t[r].item<int64_t>();
-    EXPECT_EQ(step, std::vector<uint32_t>({3, 1, 2})[r]);
+    const uint32_t step = std::vector<uint32_t>({3, 1, 2})[r];
+    EXPECT_EQ(rows.t[r].item<int64_t>(), 10 * step);
     EXPECT_EQ(rows.not_finite[r].item<int32_t>(), 0);
     const std::vector<float> latent =
         Noise({seed, 5 + r, step, NoiseStream::kLatent}, kLatent);
     for (int64_t i = 0; i < kLatent; ++i) {
-      EXPECT_NEAR(z[r][i].item<float>(), latent[i], kRounding) << i;
+      // The last row's latent is 0, as a denoiser's.
+      EXPECT_NEAR(z[r][i].item<float>(), r == 2 ? 0 : latent[i], kRounding)
+          << i;
     }
   }
 }
@@ -125,9 +149,12 @@ TEST_P(DeviceOpsTest, StartDrawsTheNoiseOfPhilox) {
 TEST_P(DeviceOpsTest, FinishIsThePosteriorAndWritesTheSlot) {
   at::Tensor slot;
   ops_->Run([&] { slot = at::zeros({kNumel}, Options(at::kFloat)); });
-  Rows rows = MakeRows({{9, 1, 2, nullptr, 0, 1, 0.5f, 0.25f, 0.125f,
-                         slot.mutable_data_ptr<float>()},
-                        {9, 1, 0, nullptr, 0, 1, 1, 0, 0, nullptr}});
+  Rows rows = MakeRows({{.seed = 9,
+                         .image_index = 1,
+                         .step = 2,
+                         .update = {0.5f, 0.25f, 0.125f},
+                         .to = slot.mutable_data_ptr<float>()},
+                        {.seed = 9, .image_index = 1, .update = {1, 0, 0}}});
   ops_->Run([&] { ops_->FinishRows(rows.buffers); });
   const std::vector<float> noise =
       Noise({9, 1, 2, NoiseStream::kPosterior}, kNumel);
@@ -140,8 +167,32 @@ TEST_P(DeviceOpsTest, FinishIsThePosteriorAndWritesTheSlot) {
   EXPECT_TRUE(at::equal(slot.cpu(), x[0]));
 }
 
+TEST_P(DeviceOpsTest, FinishMeasuresACorrection) {
+  const Correction correction = {0.5f, 0.75f, 0.4375f};
+  Rows rows = MakeRows(
+      {{.seed = 9, .update = {0.5f, 0.25f, 0}},
+       {.seed = 9, .image_index = 1, .step = 6, .correction = correction}});
+  ops_->Run([&] { ops_->FinishRows(rows.buffers); });
+  const std::vector<float> noise =
+      Noise({9, 1, 6, NoiseStream::kLangevin}, kNumel);
+  double noise_square = 0;
+  for (const float n : noise) noise_square += double{n} * n;
+  // The spec's formula; every value of the state is 0.75 and of x0' 0.25.
+  const double residual = 0.75 - 0.75 * 0.25;
+  const double score = -residual / 0.4375;
+  const double score_norm = std::abs(score) * std::sqrt(1.0 * kNumel);
+  const double ratio = 0.16 * std::sqrt(noise_square) / score_norm;
+  const double eps = 2 * 0.5 * ratio * ratio;
+  const at::Tensor x = rows.x.cpu();
+  for (int64_t i = 0; i < kNumel; ++i) {
+    EXPECT_NEAR(x[1][i].item<float>(),
+                0.75 + eps * score + std::sqrt(2 * eps) * noise[i], kRounding);
+    EXPECT_NEAR(x[0][i].item<float>(), 0.5f * 0.25f + 0.25f * 0.75f, kRounding);
+  }
+}
+
 TEST_P(DeviceOpsTest, FinishMarksExactlyTheRowsThatAreNotFinite) {
-  const DeviceRow row = {1, 0, 0, nullptr, 0, 1, 1, 0, 0, nullptr};
+  const DeviceRow row = {.seed = 1, .noise_scale = 1, .update = {1, 0, 0}};
   Rows rows = MakeRows({row, row, row, row});
   ops_->Run([&] {
     rows.x0[1][kNumel - 1] = std::numeric_limits<float>::quiet_NaN();
