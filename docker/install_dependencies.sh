@@ -84,7 +84,7 @@ case $runtime in
     ;;
   trainer)
     packages=(
-      'libabsl20220623=20220623.1*'
+      'libgrpc++1.51=1.51.1*' 'libprotobuf32=3.21.12*' 'libabsl20220623=20220623.1*'
       'libprometheus-cpp-core1.0=1.0.1*' 'libcpp-httplib0.11=0.11.4*'
       'libpng16-16=1.6.39*' 'libzip4=1.7.3*' 'libjpeg62-turbo=1:2.1.5*'
       'liblmdb0=0.9.24*' zlib1g libssl3

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -137,11 +138,22 @@ absl::StatusOr<ModesReport> MeasureGaussians(const ModesOptions& options) {
   if (options.real) {
     points = RealPoints(options.pictures.seed, options.samples);
   } else {
-    absl::StatusOr<ModelPoints> made =
-        PointsOfVersion(options.pictures, options.samples);
+    const absl::StatusOr<Checkpoint> checkpoint =
+        ReadPointsVersion(options.pictures.model);
+    if (!checkpoint.ok()) return checkpoint.status();
+    ModelPoints::Options sampler;
+    sampler.seed = options.pictures.seed;
+    sampler.sampler = options.pictures.sampler;
+    const absl::StatusOr<std::unique_ptr<ModelPoints>> made =
+        ModelPoints::Create(*checkpoint, sampler);
     if (!made.ok()) return made.status();
-    report.model = EvaluatedModel{made->identity, made->sampler, 0};
-    points = std::move(made->points);
+    points = (*made)->Next(options.samples);
+    report.model =
+        EvaluatedModel{checkpoint->identity,
+                       options.pictures.sampler.empty()
+                           ? checkpoint->config.model_config.sampler
+                           : options.pictures.sampler,
+                       0};
   }
   if (!points.ok()) return points.status();
   const absl::StatusOr<GaussianCoverage> coverage =

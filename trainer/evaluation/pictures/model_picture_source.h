@@ -28,6 +28,8 @@ class ModelPictureSource : public PictureSource {
   const std::string& description() const override { return description_; }
   const ImageShape& shape() const override { return shape_; }
   int64_t size() const override { return int64_t{1} << 32; }
+  // Of the generator for each.
+  int evaluations() const { return pictures_->evaluations_per_image(); }
   // At most kModelBatch at a time. Fails as ModelPictures::Next does.
   absl::StatusOr<std::vector<uint8_t>> Pictures(int64_t first,
                                                 int64_t count) override;
