@@ -7,10 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "client/image_client.h"
 #include "ddgan/v1/image_generation.pb.h"
+#include "engine/checkpoint/checkpoint_format.h"
 #include "trainer/evaluation/pictures/pictures_description.h"
 
 namespace ddgan {
 namespace {
+
+constexpr size_t kDigestDigits = 64;
 
 absl::Status OfServer(const std::string& address, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat("--server=", address, ": ",
@@ -96,6 +99,12 @@ absl::StatusOr<std::unique_ptr<ServerPictures>> OpenServerPictures(
   request.set_request_class(v1::REQUEST_CLASS_BATCH);
   const absl::StatusOr<v1::GenerateResponse> first = client->Generate(request);
   if (!first.ok()) return OfServer(model.address, first.status());
+  // The names become part of a description, which is kept in a file.
+  if (!IsModelName(first->model()) ||
+      first->checkpoint_digest().size() != kDigestDigits) {
+    return OfServer(model.address,
+                    absl::DataLossError("the reply names no model and digest"));
+  }
   const ImageShape shape = {static_cast<int>(first->shape().channels()),
                             static_cast<int>(first->shape().height()),
                             static_cast<int>(first->shape().width())};

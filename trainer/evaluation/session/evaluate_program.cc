@@ -123,8 +123,8 @@ std::vector<Option> ModelRows(PictureOptions* options) {
 std::vector<Option> OtherPictureRows(PictureOptions* options) {
   return {
       {"images", kPictures, "PATH", &options->images, kNotEmpty,
-       "measure PNG and JPEG files instead, in a folder or a .tar; all must "
-       "have the size of the real pictures",
+       "measure PNG and JPEG files instead, in a folder or a .tar; all must be "
+       "squares of one size, to which the real ones are brought",
        ""},
       {"server", kPictures, "HOST:PORT", &options->server, kNotEmpty,
        "measure what a running server makes instead; --model is then "
