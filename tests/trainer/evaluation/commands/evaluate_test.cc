@@ -270,17 +270,40 @@ TEST_F(EvaluateTest, AConstantModelIsSaidToBeConstant) {
   EXPECT_THAT(Run(command).output, HasSubstr("the model is constant."));
 }
 
-TEST_F(EvaluateTest, ATruncatedCacheIsReportedAndNotUsed) {
+TEST_F(EvaluateTest, WhatATornCacheHoldsIsComputedAnewOrReported) {
+  const std::string command = "quality --model=" DDGAN_BUNDLED_MODEL
+                              " --data=data --cache=cache --samples=10";
+  const Result whole = Run(command);
+  ASSERT_EQ(whole.exit_code, 0) << whole.errors;
+  // A line that was not written to its end does not count.
+  for (const std::filesystem::path& file : FeatureFiles()) {
+    std::filesystem::resize_file(file, std::filesystem::file_size(file) - 5);
+  }
+  EXPECT_EQ(Run(command).output, whole.output);
+  // Rows that are counted and missing are no accident.
+  for (const std::filesystem::path& file : FeatureFiles()) {
+    std::filesystem::resize_file(file.string() + ".matrix", 20);
+  }
+  const Result torn = Run(command);
+  EXPECT_EQ(torn.exit_code, 1);
+  EXPECT_THAT(torn.output, IsEmpty());
+  EXPECT_THAT(torn.errors, AllOf(HasSubstr(".features"), HasSubstr("remove")));
+}
+
+TEST_F(EvaluateTest, FeaturesOfOtherPicturesAreRefused) {
   const std::string command = "quality --model=" DDGAN_BUNDLED_MODEL
                               " --data=data --cache=cache --samples=10";
   ASSERT_EQ(Run(command).exit_code, 0);
-  for (const std::filesystem::path& file : FeatureFiles()) {
-    std::filesystem::resize_file(file, 20);
+  const std::vector<std::filesystem::path> files = FeatureFiles();
+  ASSERT_EQ(files.size(), 2u);
+  for (const char* part : {"", ".matrix", ".probabilities"}) {
+    std::filesystem::copy_file(
+        files[0].string() + part, files[1].string() + part,
+        std::filesystem::copy_options::overwrite_existing);
   }
   const Result result = Run(command);
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.errors,
-              AllOf(HasSubstr(".features"), HasSubstr("remove")));
+  EXPECT_THAT(result.errors, HasSubstr(files[1].filename().string()));
 }
 
 // Runs the program until a file of the cache, the second that it makes, has
