@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <cmath>
 #include <random>
 #include <string>
 #include <vector>
