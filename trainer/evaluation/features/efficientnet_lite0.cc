@@ -70,11 +70,10 @@ at::Tensor EfficientNetLite0::Convolution::operator()(
   if (kernel == 1) {
     // Of pictures with channels last it is one product of matrices.
     y = at::linear(x.permute({0, 2, 3, 1}), weight, bias).permute({0, 3, 1, 2});
-  } else if (stride == 1) {
-    y = at::conv2d(x, weight, bias, stride, kernel / 2, /*dilation=*/1, groups);
   } else {
-    y = at::conv2d(PadSame(x, kernel, stride), weight, bias, stride,
-                   /*padding=*/0, /*dilation=*/1, groups);
+    const int64_t padding = stride == 1 ? kernel / 2 : 0;
+    y = at::conv2d(stride == 1 ? x : PadSame(x, kernel, stride), weight, bias,
+                   stride, padding, /*dilation=*/1, groups);
   }
   if (relu6) y.clamp_(0, 6);
   return y;

@@ -48,7 +48,8 @@ absl::Status OtherHeader(std::string_view line, const FeatureSource& source) {
       found->value("kind", nlohmann::json()) != wanted["kind"]) {
     return absl::DataLossError("not a file of features");
   }
-  for (const auto& [key, value] : HeaderJson(source).items()) {
+  const ordered_json fields = HeaderJson(source);
+  for (const auto& [key, value] : fields.items()) {
     const nlohmann::json other = found->value(key, nlohmann::json());
     if (other == wanted[key]) continue;
     return absl::FailedPreconditionError(
@@ -71,7 +72,7 @@ bool ParseBlock(std::string_view line, bool has_classes, FeatureBlock* block) {
     const auto it = json->find(key);
     return it != json->end() && !ReadJson(*it, out).has_value();
   };
-  if (json->size() != (has_classes ? 3 : 2) || !read("rows", &block->rows) ||
+  if (json->size() != (has_classes ? 3u : 2u) || !read("rows", &block->rows) ||
       !read("features", &block->features) || !IsDigest(block->features) ||
       block->rows < 1 || block->rows > FeatureJournal::kMaxRows) {
     return false;
