@@ -4,16 +4,18 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace ddgan {
 namespace {
 
 // |a|^2 + |b|^2 - 2 a . b is wrong by some 1e-15 of |a|^2 + |b|^2. Where less
 // than this share of the sum is left, too few of float32's digits are.
-constexpr double kCancellation = 1e-8;
+constexpr double kCancellation = 1e-6;
 
 double SquaredDistance(const double* a, const double* b, int64_t features) {
   double sum = 0;
@@ -30,8 +32,20 @@ at::Tensor RowsInDouble(const FeatureRows& rows, int64_t begin, int64_t count) {
       .to(at::kDouble);
 }
 
-FeatureBlock BlockOf(const FeatureRows& rows, int64_t begin, int64_t count) {
-  at::Tensor block = RowsInDouble(rows, begin, count);
+at::Tensor CentreOf(const FeatureRows& rows) {
+  const at::Tensor sum =
+      at::zeros({rows.features}, at::TensorOptions(at::kDouble));
+  for (int64_t begin = 0; begin < rows.rows; begin += kBlockRows) {
+    sum.add_(RowsInDouble(rows, begin, kBlockRows).sum(0));
+  }
+  return sum.div_(static_cast<double>(rows.rows))
+      .to(at::kFloat)
+      .to(at::kDouble);
+}
+
+FeatureBlock BlockOf(const FeatureRows& rows, int64_t begin, int64_t count,
+                     const at::Tensor& centre) {
+  at::Tensor block = RowsInDouble(rows, begin, count).sub_(centre);
   at::Tensor squares = block.square().sum(1);
   return {std::move(block), std::move(squares)};
 }

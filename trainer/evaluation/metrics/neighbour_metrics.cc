@@ -24,7 +24,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 class NearestLists {
  public:
   NearestLists(int64_t rows, int k)
-      : k_(k), neighbours_(rows * k, {.row = -1, .distance = kInfinity}) {}
+      : k_(k),
+        neighbours_(rows * k, Neighbour{.row = -1, .distance = kInfinity}) {}
 
   // distances[i][j] is that of row `row` + i to candidate `candidate` + j. Of
   // equal distances the candidate that was offered first stays first.
@@ -92,15 +93,17 @@ class BlockProgress {
 at::Tensor RadiiOf(const FeatureRows& rows, int k, int64_t block,
                    BlockProgress* progress) {
   NearestLists nearest(rows.rows, k);
+  const at::Tensor centre = CentreOf(rows);
   for (int64_t i = 0; i < rows.rows; i += block) {
-    const FeatureBlock these = BlockOf(rows, i, block);
+    const FeatureBlock these = BlockOf(rows, i, block, centre);
     for (int64_t j = i; j < rows.rows; j += block) {
       if (j == i) {
         const at::Tensor distances = Distances(these, these);
         distances.fill_diagonal_(kInfinity);  // No row is its own neighbour.
         nearest.Offer(i, i, distances);
       } else {
-        const at::Tensor distances = Distances(these, BlockOf(rows, j, block));
+        const at::Tensor distances =
+            Distances(these, BlockOf(rows, j, block, centre));
         nearest.Offer(i, j, distances);
         nearest.Offer(j, i, distances.t().contiguous());
       }
@@ -126,13 +129,14 @@ NeighbourMetrics Count(const FeatureRows& real, const FeatureRows& generated,
   const at::Tensor in_real_ball = flags(generated.rows);
   const at::Tensor in_generated_ball = flags(real.rows);
   const at::Tensor covered = flags(real.rows);
+  const at::Tensor centre = CentreOf(real);
   int64_t balls = 0;  // Pairs of a real ball and a generated row in it.
   for (int64_t i = 0; i < real.rows; i += options.block) {
-    const FeatureBlock real_block = BlockOf(real, i, options.block);
+    const FeatureBlock real_block = BlockOf(real, i, options.block, centre);
     const int64_t i_end = i + real_block.rows.size(0);
     const at::Tensor real_reach = real_radii.slice(0, i, i_end).unsqueeze(1);
     for (int64_t j = 0; j < generated.rows; j += options.block) {
-      const FeatureBlock block = BlockOf(generated, j, options.block);
+      const FeatureBlock block = BlockOf(generated, j, options.block, centre);
       const int64_t j_end = j + block.rows.size(0);
       const at::Tensor reach = generated_radii.slice(0, j, j_end);
       const at::Tensor distances = Distances(real_block, block);
@@ -202,11 +206,12 @@ absl::StatusOr<std::vector<Neighbour>> NearestRows(const FeatureRows& queries,
   return CatchingLibTorch(
       kDoing, [&]() -> absl::StatusOr<std::vector<Neighbour>> {
         NearestLists nearest(queries.rows, k);
+        const at::Tensor centre = CentreOf(among);
         for (int64_t i = 0; i < queries.rows; i += kBlockRows) {
-          const FeatureBlock block = BlockOf(queries, i, kBlockRows);
+          const FeatureBlock block = BlockOf(queries, i, kBlockRows, centre);
           for (int64_t j = 0; j < among.rows; j += kBlockRows) {
-            nearest.Offer(i, j,
-                          Distances(block, BlockOf(among, j, kBlockRows)));
+            nearest.Offer(
+                i, j, Distances(block, BlockOf(among, j, kBlockRows, centre)));
           }
         }
         return nearest.Take();

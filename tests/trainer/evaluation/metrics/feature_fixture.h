@@ -3,6 +3,7 @@
 #define DDGAN_TESTS_TRAINER_EVALUATION_METRICS_FEATURE_FIXTURE_H_
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "trainer/evaluation/metrics/feature_rows.h"

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "feature_fixture.h"
 #include "gtest/gtest.h"
 
