@@ -107,7 +107,7 @@ room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
 # Evaluation also measures what a running server makes, as any client: the
 # client's library knows the protocol alone, so nothing of the server comes in.
 room(trainer/evaluation/pictures USES client engine/api engine/base engine/checkpoint
-     trainer/dataset trainer/evaluation)
+     trainer/dataset trainer/dataset/encoded trainer/evaluation)
 room(trainer/evaluation/session USES engine/api engine/base engine/checkpoint trainer/dataset
      trainer/evaluation trainer/evaluation/features trainer/evaluation/metrics
      trainer/evaluation/pictures)

@@ -10,8 +10,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/sha256.h"
-#include "trainer/dataset/file_bytes.h"
-#include "trainer/dataset/image_folder.h"
+#include "trainer/dataset/encoded/file_bytes.h"
+#include "trainer/dataset/encoded/set_report.h"
 
 namespace ddgan {
 namespace {
@@ -23,7 +23,7 @@ bool BelongsTo(const std::string& kind, const std::string& name) {
     return absl::StrContains(name, "-ubyte");
   }
   if (kind == "cifar10") return absl::EndsWith(name, ".bin");
-  if (kind == "image_folder") return IsImagePath(name);
+  if (kind == "image_folder") return IsImagePath(name) || IsArchivePath(name);
   if (kind == "lmdb") return absl::EndsWith(name, "data.mdb");
   return true;
 }

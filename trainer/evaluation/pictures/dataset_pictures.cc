@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "trainer/dataset/data_order.h"
-#include "trainer/dataset/image_decoder.h"
-#include "trainer/dataset/image_folder.h"
+#include "trainer/dataset/encoded/image_decoder.h"
+#include "trainer/dataset/encoded/image_folder.h"
 #include "trainer/evaluation/pictures/dataset_digest.h"
 
 namespace ddgan {
@@ -45,15 +45,16 @@ class FolderPictures : public PictureSource {
       const absl::StatusOr<std::string_view> bytes =
           images_->Read(static_cast<size_t>(i), &scratch);
       if (!bytes.ok()) return named(bytes.status());
-      const absl::StatusOr<Picture> picture = DecodeImage(*bytes);
-      if (!picture.ok()) return named(picture.status());
-      if (picture->shape != shape_) {
+      const absl::StatusOr<DecodedImage> image = DecodeImage(*bytes);
+      if (!image.ok()) return named(image.status());
+      const Picture& picture = image->picture;
+      if (picture.shape != shape_) {
         return named(absl::InvalidArgumentError(absl::StrCat(
-            "a picture of ", ShapeText(picture->shape), ", must be of ",
+            "a picture of ", ShapeText(picture.shape), ", must be of ",
             ShapeText(shape_), " as the first one is")));
       }
-      pictures.insert(pictures.end(), picture->pixels.begin(),
-                      picture->pixels.end());
+      pictures.insert(pictures.end(), picture.pixels.begin(),
+                      picture.pixels.end());
     }
     return pictures;
   }
@@ -104,21 +105,20 @@ absl::StatusOr<std::unique_ptr<PictureSource>> OpenPictureFolder(
   std::string scratch;
   const absl::StatusOr<std::string_view> bytes = (*images)->Read(0, &scratch);
   if (!bytes.ok()) return named((*images)->Name(0), bytes.status());
-  const absl::StatusOr<Picture> first = DecodeImage(*bytes);
+  const absl::StatusOr<DecodedImage> first = DecodeImage(*bytes);
   if (!first.ok()) return named((*images)->Name(0), first.status());
-  if (first->shape.height != first->shape.width ||
-      first->shape.height > kMaxSide) {
+  const ImageShape& shape = first->picture.shape;
+  if (shape.height != shape.width || shape.height > kMaxSide) {
     return named((*images)->Name(0),
                  absl::InvalidArgumentError(absl::StrCat(
-                     "a picture of ", ShapeText(first->shape),
+                     "a picture of ", ShapeText(shape),
                      ", must be a square of at most ", kMaxSide, " pixels")));
   }
   const absl::StatusOr<std::string> digest =
       DatasetDigest(path, "image_folder");
   if (!digest.ok()) return digest.status();
   return std::make_unique<FolderPictures>(
-      *std::move(images), first->shape,
-      absl::StrCat("pictures of digest ", *digest));
+      *std::move(images), shape, absl::StrCat("pictures of digest ", *digest));
 }
 
 }  // namespace ddgan

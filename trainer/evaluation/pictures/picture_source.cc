@@ -5,7 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "trainer/dataset/jpeg_decoder.h"
+#include "trainer/dataset/encoded/jpeg_decoder.h"
 #include "trainer/evaluation/pictures/jpeg_encoder.h"
 
 namespace ddgan {
