@@ -77,6 +77,25 @@ absl::Status CallWithRetries(
   }
 }
 
+// A call of the model service by `method` of its stub, as CallWithRetries.
+template <typename Request, typename Response>
+absl::StatusOr<Response> CallModels(
+    const ImageClient::Options& options, v1::ModelService::Stub& stub,
+    grpc::Status (v1::ModelService::Stub::*method)(grpc::ClientContext*,
+                                                   const Request&, Response*),
+    const Request& request,
+    absl::FunctionRef<bool()> may_retry = [] { return true; }) {
+  Response response;
+  const absl::Status status = CallWithRetries(
+      options,
+      [&](grpc::ClientContext* context) {
+        return (stub.*method)(context, request, &response);
+      },
+      may_retry);
+  if (!status.ok()) return status;
+  return response;
+}
+
 // What the server chose in the first call of several, and the others must keep.
 struct Choice {
   std::string model;
@@ -227,26 +246,18 @@ absl::Status ImageClient::GenerateStreamInParts(
 }
 
 absl::StatusOr<v1::ListModelsResponse> ImageClient::ListModels() const {
-  v1::ListModelsResponse response;
-  const absl::Status status =
-      CallWithRetries(options_, [&](grpc::ClientContext* context) {
-        return models_->ListModels(context, v1::ListModelsRequest(), &response);
-      });
-  if (!status.ok()) return status;
-  return response;
+  return CallModels(options_, *models_, &v1::ModelService::Stub::ListModels,
+                    v1::ListModelsRequest());
 }
 
 absl::StatusOr<v1::Model> ImageClient::GetModel(
     const std::string& model) const {
   v1::GetModelRequest request;
   request.set_model(model);
-  v1::GetModelResponse response;
-  const absl::Status status =
-      CallWithRetries(options_, [&](grpc::ClientContext* context) {
-        return models_->GetModel(context, request, &response);
-      });
-  if (!status.ok()) return status;
-  return response.model();
+  const auto response = CallModels(options_, *models_,
+                                   &v1::ModelService::Stub::GetModel, request);
+  if (!response.ok()) return response.status();
+  return response->model();
 }
 
 absl::StatusOr<v1::ModelVersion> ImageClient::PinVersion(
@@ -254,41 +265,31 @@ absl::StatusOr<v1::ModelVersion> ImageClient::PinVersion(
   v1::PinVersionRequest request;
   request.set_model(model);
   request.set_version(version);
-  v1::PinVersionResponse response;
-  const absl::Status status =
-      CallWithRetries(options_, [&](grpc::ClientContext* context) {
-        return models_->PinVersion(context, request, &response);
-      });
-  if (!status.ok()) return status;
-  return response.version();
+  const auto response = CallModels(
+      options_, *models_, &v1::ModelService::Stub::PinVersion, request);
+  if (!response.ok()) return response.status();
+  return response->version();
 }
 
 absl::StatusOr<v1::Model> ImageClient::UnpinVersion(
     const std::string& model) const {
   v1::UnpinVersionRequest request;
   request.set_model(model);
-  v1::UnpinVersionResponse response;
-  const absl::Status status =
-      CallWithRetries(options_, [&](grpc::ClientContext* context) {
-        return models_->UnpinVersion(context, request, &response);
-      });
-  if (!status.ok()) return status;
-  return response.model();
+  const auto response = CallModels(
+      options_, *models_, &v1::ModelService::Stub::UnpinVersion, request);
+  if (!response.ok()) return response.status();
+  return response->model();
 }
 
 absl::StatusOr<v1::ModelVersion> ImageClient::RollBack(
     const std::string& model) const {
   v1::RollBackRequest request;
   request.set_model(model);
-  v1::RollBackResponse response;
-  const absl::Status status = CallWithRetries(
-      options_,
-      [&](grpc::ClientContext* context) {
-        return models_->RollBack(context, request, &response);
-      },
-      [] { return false; });
-  if (!status.ok()) return status;
-  return response.version();
+  const auto response =
+      CallModels(options_, *models_, &v1::ModelService::Stub::RollBack, request,
+                 [] { return false; });
+  if (!response.ok()) return response.status();
+  return response->version();
 }
 
 absl::Status ImageClient::WatchModels(

@@ -24,5 +24,6 @@ RUN docker/install_dependencies.sh "--${FLAVOUR}" \
     && rm -rf /var/lib/apt/lists/*
 
 FROM build AS tests
+COPY docker/convert_efficientnet.py /src/docker/
 RUN docker/install_dependencies.sh "--${FLAVOUR}" --tests \
     && rm -rf /var/lib/apt/lists/*

@@ -1,7 +1,6 @@
 // Gives EngineCore its real parts: the model directory, LibTorch's loader, and
 // a lane that runs generators.
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -17,6 +16,7 @@
 #include "engine/checkpoint/model_loader.h"
 #include "engine/engine_core.h"
 #include "engine/lane_threads/device_list.h"
+#include "engine/lane_threads/lane_pool.h"
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 #include "engine/lanes/gpu/gpu_lane_runner.h"
 #include "engine/model/model_use.h"
@@ -54,9 +54,8 @@ BatchLimits LimitsOfLane(const EngineOptions& options, const LaneDevice& device,
   return limits;
 }
 
-std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
-    const EngineOptions& options, const LaneDevice& device, int max_batch_size,
-    EngineObserver* observer) {
+LanePool::LaneOptions LaneOf(const EngineOptions& options,
+                             const LaneDevice& device, int max_batch_size) {
   // More than the queue admits are never in flight, and beside them a version
   // on trial fills one batch.
   const int max_trajectories = options.max_queued_images + max_batch_size;
@@ -65,7 +64,9 @@ std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
     runner.threads = device.cpu_threads;
     runner.max_batch_size = max_batch_size;
     runner.max_trajectories = max_trajectories;
-    return [runner] { return CreateCpuLaneRunner(runner); };
+    return {device.name, [runner](const LaneWorker::NoticeTaker&) {
+              return CreateCpuLaneRunner(runner);
+            }};
   }
   GpuLaneRunnerOptions runner;
   runner.device = device.device;
@@ -73,10 +74,11 @@ std::function<absl::StatusOr<std::unique_ptr<BatchRunner>>()> RunnerFactory(
   runner.pinned_batch = options.pinned_batch;
   runner.max_batch_size = max_batch_size;
   runner.max_trajectories = max_trajectories;
-  runner.on_notice = [observer, name = device.name](const std::string& notice) {
-    observer->OnDeviceNotice(name, notice);
-  };
-  return [runner] { return CreateGpuLaneRunner(runner); };
+  return {device.name,
+          [runner](const LaneWorker::NoticeTaker& on_notice) mutable {
+            runner.on_notice = on_notice;
+            return CreateGpuLaneRunner(runner);
+          }};
 }
 
 }  // namespace
@@ -107,9 +109,7 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
     const LaneDevice& device = (*devices)[i];
     const BatchLimits limits = LimitsOfLane(options, device, i);
     core_options.lane_limits.push_back(limits);
-    lanes.push_back(
-        {device.name,
-         RunnerFactory(options, device, limits.max_batch_size, observer)});
+    lanes.push_back(LaneOf(options, device, limits.max_batch_size));
   }
   core_options.max_queued_images = options.max_queued_images;
   core_options.max_queued_bytes = options.max_queued_bytes;

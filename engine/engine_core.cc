@@ -93,11 +93,6 @@ absl::Status ValidateRequest(const GenerationRequest& request,
         absl::StrCat("guide.steps is ", request.guide->steps,
                      "; allowed are 1 to ", evaluations));
   }
-  if (request.guide->picture_bytes < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("guide.picture_bytes is ",
-                                                   request.guide->picture_bytes,
-                                                   "; allowed are 1 and more"));
-  }
   return absl::OkStatus();
 }
 
@@ -110,11 +105,15 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
       new EngineCore(options, std::move(source), observer, clock));
   engine->pool_ = std::make_unique<LanePool>(
       std::move(lanes),
-      [engine = engine.get()](size_t, BatchRunner& runner,
-                              const ServableVersion* only) {
-        return only != nullptr ? WarmUp(*only, {1}).RunAll(runner)
-                               : engine->Probe(runner);
-      },
+      LanePool::Probe{
+          .versions =
+              [engine = engine.get()] {
+                return engine->registry_.LoadedVersions();
+              },
+          .run =
+              [](BatchRunner& runner, const ServableVersion& version) {
+                return WarmUp(version, {1}).RunAll(runner);
+              }},
       &engine->scheduler_, observer, clock);
   engine->supervisor_ = std::make_unique<Supervisor>(
       &engine->scheduler_, engine->pool_.get(), observer, clock);
@@ -156,14 +155,6 @@ EngineCore::~EngineCore() {
   if (pool_ != nullptr) Drain(absl::InfinitePast());
 }
 
-absl::Status EngineCore::Probe(BatchRunner& runner) const {
-  for (const auto& version : registry_.LoadedVersions()) {
-    absl::Status status = WarmUp(*version, {1}).RunAll(runner);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<ResolvedModel> EngineCore::Resolve(
     const std::string& model, std::optional<int64_t> version) const {
   if (version && *version < 1) {
@@ -182,7 +173,11 @@ absl::StatusOr<ResolvedModel> EngineCore::Resolve(
 
 absl::StatusOr<std::unique_ptr<Reservation>> EngineCore::Reserve(
     const ResolvedModel& model, const GenerationRequest& request) {
-  const absl::Status valid = ValidateRequest(request, model.evaluations);
+  absl::Status valid = ValidateRequest(request, model.evaluations);
+  if (valid.ok() && request.guide) {
+    valid = CheckGuideShape(request.guide->picture, model.shape,
+                            request.guide->fit);
+  }
   if (!valid.ok()) return valid;
   return scheduler_.Reserve(model.version, request);
 }
@@ -208,6 +203,10 @@ void EngineCore::Cancel(RequestId id) { scheduler_.Cancel(id); }
 
 std::vector<ModelStatus> EngineCore::ListModels() const {
   return registry_.List();
+}
+
+std::vector<std::string> EngineCore::ListStrays() const {
+  return registry_.ListStrays();
 }
 
 absl::Status EngineCore::Pin(const std::string& model, int64_t version) {

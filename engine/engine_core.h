@@ -75,6 +75,7 @@ class EngineCore : public Engine {
       std::shared_ptr<GenerationSink> sink) override;
   void Cancel(RequestId id) override;
   std::vector<ModelStatus> ListModels() const override;
+  std::vector<std::string> ListStrays() const override;
   absl::Status Pin(const std::string& model, int64_t version) override;
   absl::Status Unpin(const std::string& model) override;
   absl::StatusOr<int64_t> RollBack(const std::string& model) override;
@@ -87,9 +88,6 @@ class EngineCore : public Engine {
  private:
   EngineCore(const Options& options, std::unique_ptr<VersionSource> source,
              EngineObserver* observer, Clock* clock);
-
-  // Whether a new runner can make images of every loaded version.
-  absl::Status Probe(BatchRunner& runner) const;
 
   // Destroyed from the last to the first: a thread is joined while what it uses
   // is still there.

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "engine/api/engine.h"
 #include "engine/base/listen_address.h"
+#include "engine/base/process_signals.h"
 #include "server/build_version.h"
 #include "server/server.h"
 #include "server/server_options.h"
@@ -34,21 +35,6 @@ constexpr int kExitBadUsage = 2;
 
 // Every connection costs two descriptors. More than this is of no use.
 constexpr rlim_t kDescriptorsWanted = 1 << 20;
-
-// OpenMP's threads spin while they wait unless told otherwise, and with one
-// other busy process on the machine a generator step then takes ten times as
-// long. The library reads the variable while the program is being loaded,
-// before main, so that only starting again with it set has an effect.
-void RestartWithPassiveOpenMp(char** argv) {
-  constexpr char kVariable[] = "OMP_WAIT_POLICY";
-  if (getenv(kVariable) != nullptr) return;
-  if (setenv(kVariable, "PASSIVE", /*overwrite=*/0) != 0) return;
-  char program[PATH_MAX];
-  const ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
-  if (size <= 0) return;  // Slow on a busy machine, but it works.
-  program[size] = '\0';
-  execv(program, argv);
-}
 
 rlim_t RaiseDescriptorLimit() {
   rlimit limit;
@@ -80,14 +66,17 @@ int End(int code) {
   return code;
 }
 
-// Turns SIGTERM and SIGINT into a notification. Made before any other thread,
-// since all of them must have the signals blocked for sigwait to get them.
+// Turns SIGTERM, SIGINT and SIGHUP into a notification. Made before any other
+// thread, since all of them must have the signals blocked for sigwait to get
+// them.
 class StopSignal {
  public:
   StopSignal() {
     sigemptyset(&signals_);
     sigaddset(&signals_, SIGTERM);
     sigaddset(&signals_, SIGINT);
+    // A terminal that is closed, unless nohup is to keep the server.
+    if (!IsIgnored(SIGHUP)) sigaddset(&signals_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     // Never joined: it waits for a second signal until the process ends.
     std::thread([this] { Watch(); }).detach();
@@ -120,8 +109,7 @@ class StopSignal {
 };
 
 int Main(int argc, char** argv) {
-  // Before anything is read that can be read only once, such as a pipe.
-  RestartWithPassiveOpenMp(argv);
+  IgnoreBrokenPipes();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const absl::StatusOr<ServerCommandLine> command =
       ParseServerCommandLine(arguments);

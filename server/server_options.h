@@ -56,7 +56,7 @@ struct ServerCommandLine {
 // flag, the value, the range and where the value is from.
 absl::StatusOr<ServerCommandLine> ParseServerCommandLine(
     absl::Span<const std::string> arguments,
-    const Environment& environment = std::getenv);
+    const Environment& environment = OwnEnvironment());
 
 }  // namespace ddgan
 

@@ -152,7 +152,6 @@ absl::Status CheckLoad(const LoadOptions& load, uint32_t max_outstanding) {
 
 absl::StatusOr<Command> ParseBench(const CommandInput& input) {
   BenchCommand command;
-  command.address = input.default_server;
   LoadOptions& load = command.load;
   const absl::Duration default_duration = load.duration;
   load.duration = absl::ZeroDuration();

@@ -14,6 +14,7 @@
 #include "client/command_line/generate_command.h"
 #include "client/command_line/health_command.h"
 #include "client/command_line/models_command.h"
+#include "engine/base/process_signals.h"
 
 namespace {
 
@@ -41,10 +42,9 @@ struct CommandRunner {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* server = std::getenv("DDGAN_SERVER");
-  const absl::StatusOr<ddgan::Command> command = ddgan::ParseCommand(
-      std::vector<std::string>(argv + 1, argv + argc),
-      server == nullptr || *server == '\0' ? "localhost:50051" : server);
+  ddgan::IgnoreBrokenPipes();
+  const absl::StatusOr<ddgan::Command> command =
+      ddgan::ParseCommand(std::vector<std::string>(argv + 1, argv + argc));
   if (!command.ok()) {
     std::cerr << "ddgan: " << command.status().message() << '\n';
     return 2;

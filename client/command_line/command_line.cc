@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -26,8 +27,8 @@ usage: ddgan COMMAND [flags]
   bench      send calls for a while and report latencies, rates and errors
 
 ddgan COMMAND --help tells more about each, and ddgan --version the version. The
-server is localhost:50051, unless --server=HOST:PORT or the environment variable
-DDGAN_SERVER names another.
+server is localhost:50051, unless --server=HOST:PORT, the environment variable
+DDGAN_SERVER or a file of options names another.
 
 Exit code: 0 done, 1 the server or the file system refused (for health: not
 ready; for bench: an image had other bytes than before), 2 wrong usage.
@@ -110,6 +111,21 @@ absl::Status TakeModelsOperands(const std::vector<std::string>& operands,
   return absl::OkStatus();
 }
 
+// The environment is one for all commands. Their flags are in their help.
+bool IsFlagOfACommand(absl::string_view name) {
+  const std::vector<std::string> help = {"--help"};
+  return std::any_of(
+      std::begin(kCommands), std::end(kCommands),
+      [&](const CommandName& command) {
+        const absl::StatusOr<Command> parsed = command.parse({help, {}});
+        const std::string& text = std::get<HelpCommand>(*parsed).text;
+        const std::string flag = absl::StrCat("\n  --", name);
+        return absl::StrContains(text, flag + "=") ||
+               absl::StrContains(text, flag + " ") ||
+               absl::StrContains(text, flag + "\n");
+      });
+}
+
 absl::Duration DefaultTimeout(ModelsCommand::Action action) {
   switch (action) {
     case ModelsCommand::Action::kPin:
@@ -134,7 +150,9 @@ Program CommandProgram(const std::string& command,
                      .usage = std::move(usage),
                      .about = std::move(about),
                      .max_operands = max_operands,
-                     .section = command};
+                     .section = command,
+                     .other_variables = {{"server", "DDGAN_SERVER"}},
+                     .is_known_elsewhere = IsFlagOfACommand};
   for (const CommandName& known : kCommands) {
     program.sections.push_back(known.name);
   }
@@ -145,8 +163,7 @@ std::vector<Option> ConnectionRows(std::string* address,
                                    ConnectionSecurity* security) {
   return {
       {"server", kServerGroup, "HOST:PORT", address, kAny,
-       "where the server listens; by default what DDGAN_SERVER in the "
-       "environment says, else localhost:50051"},
+       "where the server listens; in the environment also DDGAN_SERVER"},
       {"tls", kServerGroup, "", &security->tls, kAny,
        "talk to the server by TLS"},
       {"tls_ca", kServerGroup, "FILE", &security->ca_file, kAny,
@@ -213,7 +230,6 @@ std::vector<Option> Joined(std::vector<std::vector<Option>> parts) {
 absl::StatusOr<Command> ParseModels(const CommandInput& input) {
   ModelsCommand command;
   ServerChoice& server = command.server;
-  server.address = input.default_server;
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
       CommandProgram(
           "models",
@@ -242,7 +258,7 @@ absl::StatusOr<Command> ParseModels(const CommandInput& input) {
 absl::StatusOr<Command> ParseHealth(const CommandInput& input) {
   HealthCommand command;
   ServerChoice& server = command.server;
-  server = {input.default_server, absl::Seconds(10), {}};
+  server.timeout = absl::Seconds(10);
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
       CommandProgram("health", {"[flags]"}, kHealthAbout),
       Joined({ConnectionRows(&server.address, &server.security),
@@ -262,7 +278,6 @@ absl::StatusOr<Command> ParseHealth(const CommandInput& input) {
 }
 
 absl::StatusOr<Command> ParseCommand(absl::Span<const std::string> arguments,
-                                     const std::string& default_server,
                                      const Environment& environment) {
   if (arguments.empty()) {
     return absl::InvalidArgumentError("which command? (see ddgan --help)");
@@ -275,7 +290,7 @@ absl::StatusOr<Command> ParseCommand(absl::Span<const std::string> arguments,
   for (const CommandName& known : kCommands) {
     if (name != known.name) continue;
     absl::StatusOr<Command> command =
-        known.parse({arguments.subspan(1), default_server, environment});
+        known.parse({arguments.subspan(1), environment});
     if (command.ok()) return command;
     return absl::InvalidArgumentError(absl::StrCat(
         command.status().message(), " (see ddgan ", name, " --help)"));

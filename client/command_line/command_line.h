@@ -19,8 +19,11 @@
 namespace ddgan {
 
 // Which server, how to talk to it, and how long to wait for it.
+// Where the server is unless it is said otherwise.
+inline constexpr char kDefaultServer[] = "localhost:50051";
+
 struct ServerChoice {
-  std::string address;
+  std::string address = kDefaultServer;
   absl::Duration timeout;
   ConnectionSecurity security;
 };
@@ -57,7 +60,7 @@ struct HealthCommand {
 };
 
 struct BenchCommand {
-  std::string address;
+  std::string address = kDefaultServer;
   ConnectionSecurity security;
   LoadOptions load;
   // Where the report goes as JSON; "-" is standard output, empty nowhere.
@@ -74,13 +77,13 @@ struct HelpCommand {
 using Command = std::variant<GenerateCommand, ModelsCommand, HealthCommand,
                              BenchCommand, HelpCommand>;
 
-// `arguments` are those after the program's name. `default_server` is where the
-// server is unless it is said otherwise: by --server, by the environment
-// (DDGAN_CLIENT_SERVER) or by a file. program_options.h says how they are read.
+// `arguments` are those after the program's name; program_options.h says how
+// they, the environment (DDGAN_CLIENT_SERVER, for which DDGAN_SERVER does, too)
+// and a file are read.
 // InvalidArgument, with a sentence for the user, if they make no command.
 absl::StatusOr<Command> ParseCommand(
-    absl::Span<const std::string> arguments, const std::string& default_server,
-    const Environment& environment = std::getenv);
+    absl::Span<const std::string> arguments,
+    const Environment& environment = OwnEnvironment());
 
 }  // namespace ddgan
 

@@ -19,7 +19,6 @@ namespace ddgan {
 // What a command is parsed from.
 struct CommandInput {
   absl::Span<const std::string> arguments;  // After the command's name.
-  std::string default_server;
   const Environment& environment;
 };
 

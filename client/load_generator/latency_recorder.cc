@@ -37,15 +37,6 @@ void LatencyRecorder::Record(absl::Duration latency) {
   max_ns_ = std::max(max_ns_, ns);
 }
 
-void LatencyRecorder::Merge(const LatencyRecorder& other) {
-  buckets_.resize(std::max(buckets_.size(), other.buckets_.size()));
-  for (size_t i = 0; i < other.buckets_.size(); ++i) {
-    buckets_[i] += other.buckets_[i];
-  }
-  count_ += other.count_;
-  max_ns_ = std::max(max_ns_, other.max_ns_);
-}
-
 absl::Duration LatencyRecorder::Percentile(double percent) const {
   const auto rank = static_cast<uint64_t>(
       std::ceil(percent / 100.0 * static_cast<double>(count_)));

@@ -16,9 +16,6 @@ class LatencyRecorder {
   // Below 0 counts as 0.
   void Record(absl::Duration latency);
 
-  // As if everything that `other` has recorded had been recorded here.
-  void Merge(const LatencyRecorder& other);
-
   uint64_t count() const { return count_; }
   absl::Duration max() const { return absl::Nanoseconds(max_ns_); }  // Exact.
 

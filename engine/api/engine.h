@@ -103,7 +103,7 @@ class Engine {
   //                      bytes that they and the unpacked guide take
   //   DeadlineExceeded   the deadline has passed, or cannot be met by the
   //                      measured cost of the work ahead
-  //   Unavailable        draining, or every device has been lost for a while
+  //   Unavailable        draining, or every device has been out for a while
   virtual absl::StatusOr<std::unique_ptr<Reservation>> Reserve(
       const ResolvedModel& model, const GenerationRequest& request) = 0;
 
@@ -119,12 +119,17 @@ class Engine {
       std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
       std::shared_ptr<GenerationSink> sink) = 0;
 
-  // Frees the request's places at the next tick; its sink gets Cancelled. No
-  // effect on a request that has finished.
+  // Frees the request's places at the supervisor's next sweep or a lane's next
+  // tick, whichever is first; its sink gets Cancelled. No effect on a request
+  // that has finished.
   virtual void Cancel(RequestId id) = 0;
 
   // Every model in the model directory, by ascending name.
   virtual std::vector<ModelStatus> ListModels() const = 0;
+
+  // What in the model directory looks like a version and is not taken for one,
+  // a sentence each, for a person.
+  virtual std::vector<std::string> ListStrays() const { return {}; }
 
   // `version` is to serve the requests for `model` that name none, and no newer
   // one takes its place until Unpin. If it is loaded it is live when this

@@ -28,9 +28,10 @@ enum class WasteReason {
   kCancelled,
   kDeadline,
   kShutdown,
-  kStepFailed,  // Of requests that ended because one row lost three batches or
-                // was not finite, or because every device was out for too long.
-  kReplayed,    // Lost with a lane, and run again on another.
+  kStepFailed,  // Of requests that ended because one row failed in three
+                // batches or was not finite, or because every device was out
+                // for too long.
+  kReplayed,    // Of a lane that was taken out, and run again on another.
 };
 inline constexpr int kNumWasteReasons = 5;
 
@@ -54,10 +55,11 @@ enum class ReloadPhase {
 };
 inline constexpr int kNumReloadPhases = 3;
 
-// Thread-safe: methods are called from lane threads and from callers of the
-// engine, without any engine lock held, and return quickly. Warm-up and other
-// work that no request asked for is not reported. An observer overrides the
-// events that it cares for; the others are dropped.
+// Thread-safe: methods are called from lane threads, the supervisor's, the one
+// that loads and callers of the engine, without any engine lock held, and
+// return quickly. Warm-up and other work that no request asked for is not
+// reported. An observer overrides the events that it cares for; the others are
+// dropped.
 class EngineObserver {
  public:
   virtual ~EngineObserver() = default;
@@ -106,6 +108,9 @@ class EngineObserver {
   // not: what cannot be watched is looked through at intervals, what cannot be
   // looked through goes on as it is.
   virtual void OnModelDirectory(const absl::Status& /*health*/) {}
+  // Something in the model directory looks like a version and is not taken for
+  // one; a sentence. Once, until it is gone.
+  virtual void OnStrayVersion(const std::string& /*what*/) {}
   // OK: the lane takes work. Otherwise it is out, why, and its images are made
   // again elsewhere.
   virtual void OnDeviceHealth(const std::string& /*device*/,

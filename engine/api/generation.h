@@ -3,6 +3,7 @@
 #ifndef DDGAN_ENGINE_API_GENERATION_H_
 #define DDGAN_ENGINE_API_GENERATION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,6 +27,9 @@ struct ImageShape {
   int channels = 0;  // 1 or 3
   int height = 0;
   int width = 0;
+
+  // Values of one image.
+  size_t numel() const { return size_t{1} * channels * height * width; }
 
   friend bool operator==(const ImageShape&, const ImageShape&) = default;
 };
@@ -59,8 +63,9 @@ enum class GuideFit { kRefuse, kResize };
 struct Guide {
   int steps = 0;  // [1, Acceptance::evaluations]
   GuideFit fit = GuideFit::kRefuse;
-  // What the decoded picture takes, at least 1: booked until it is fitted.
-  int64_t picture_bytes = 1;
+  // Of the picture, which takes a byte for each of its values: they are booked
+  // until it is fitted.
+  ImageShape picture;
 };
 
 struct GenerationRequest {
@@ -122,8 +127,9 @@ struct Acceptance {
 };
 
 // Receives one request's results. Methods are called one at a time, from a
-// lane's thread (what a drain ends: from the thread that drains), without any
-// engine lock held: they hand work to another thread and return.
+// lane's thread, or the supervisor's for what is cancelled, expires or hangs,
+// or the thread that drains for what that ends, without any engine lock held:
+// they hand work to another thread and return.
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
@@ -132,7 +138,7 @@ class GenerationSink {
   virtual void OnImage(GeneratedImage image) = 0;
   // If GenerationRequest::previews: after each step but the last of each image,
   // its x0' in the request's pixel format, and how many steps are left. A
-  // trajectory that is replayed after a lane was lost previews again, from its
+  // trajectory that is replayed after a lane was taken out previews again, from its
   // first step on.
   virtual void OnPreview(GeneratedImage /*x0*/, int /*steps_left*/) {}
   // Exactly once, last. OK if every image was delivered; Cancelled after

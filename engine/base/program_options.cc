@@ -1,5 +1,7 @@
 #include "engine/base/program_options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
@@ -58,7 +60,7 @@ std::vector<std::string> ForCli11(absl::Span<const Option> table,
                                   absl::Span<const std::string> arguments) {
   std::vector<std::string> result;
   for (const std::string& argument : arguments) {
-    if (!absl::StartsWith(argument, "--") || argument.size() == 2) {
+    if (!absl::StartsWith(argument, "--")) {
       result.push_back(argument);
       continue;
     }
@@ -79,13 +81,8 @@ std::vector<std::string> ForCli11(absl::Span<const Option> table,
   return result;
 }
 
-absl::Status UnknownArgument(absl::Span<const Option> table,
-                             const std::string& argument) {
-  if (!absl::StartsWith(argument, "-") || argument == "-") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unexpected argument '", argument,
-                     "'; flags begin with --, and --help lists them"));
-  }
+absl::Status UnknownFlag(absl::Span<const Option> table,
+                         const std::string& argument) {
   const std::string flag = argument.substr(0, argument.find('='));
   absl::string_view name = flag;
   while (absl::ConsumePrefix(&name, "-")) {
@@ -94,10 +91,11 @@ absl::Status UnknownArgument(absl::Span<const Option> table,
       absl::StrCat("unknown flag ", flag, NearMiss(table, name, "--")));
 }
 
-// What `arguments` give, and which are no flags.
+// What `arguments` give, and which are no flags, among them `operands`.
 absl::Status ReadArguments(const Program& program,
                            absl::Span<const Option> table,
                            absl::Span<const std::string> arguments,
+                           absl::Span<const std::string> operands,
                            ProgramOptions* options) {
   CLI::App app;
   app.set_help_flag();
@@ -125,11 +123,17 @@ absl::Status ReadArguments(const Program& program,
                              : absl::InvalidArgumentError(error.what());
   }
   for (const std::string& extra : app.remaining()) {
-    if ((absl::StartsWith(extra, "-") && extra != "-") ||
-        options->operands.size() == program.max_operands) {
-      return UnknownArgument(table, extra);
+    if (absl::StartsWith(extra, "-") && extra != "-") {
+      return UnknownFlag(table, extra);
     }
     options->operands.push_back(extra);
+  }
+  options->operands.insert(options->operands.end(), operands.begin(),
+                           operands.end());
+  if (options->operands.size() > program.max_operands) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "unexpected argument '", options->operands[program.max_operands],
+        "'; flags begin with --, and --help lists them"));
   }
   for (const auto& [option, flag] : parsed) {
     for (const std::string& text : flag->results()) {
@@ -147,19 +151,64 @@ std::set<std::string> NamesOf(const std::vector<GivenOption>& given) {
   return names;
 }
 
-void ReadEnvironment(const Program& program, absl::Span<const Option> table,
-                     const Environment& environment, ProgramOptions* options) {
+// Whether Kubernetes sets a variable of this name, in lower case and without
+// the prefix that it makes of a service's name, in every pod beside the
+// service: "service_host", "port_50051_tcp_addr". Nobody misspelt those.
+bool IsOfKubernetesService(absl::string_view name) {
+  if (name == "service_host" || name == "service_port" || name == "port" ||
+      absl::StartsWith(name, "service_port_")) {
+    return true;
+  }
+  const std::vector<absl::string_view> words = absl::StrSplit(name, '_');
+  return words.size() >= 3 && words[0] == "port" &&
+         std::all_of(words[1].begin(), words[1].end(), absl::ascii_isdigit) &&
+         (words[2] == "tcp" || words[2] == "udp" || words[2] == "sctp");
+}
+
+// InvalidArgument if a variable looks like one of the program's and is none.
+absl::Status CheckVariables(const Program& program,
+                            absl::Span<const Option> table,
+                            const Environment& environment) {
+  for (auto variable = environment.lower_bound(program.environment);
+       variable != environment.end(); ++variable) {
+    absl::string_view suffix = variable->first;
+    if (!absl::ConsumePrefix(&suffix, program.environment)) break;
+    const std::string name = absl::AsciiStrToLower(suffix);
+    const bool is_known = (FindOption(table, name) != nullptr &&
+                           variable->first == VariableName(program, name)) ||
+                          (program.is_known_elsewhere != nullptr &&
+                           program.is_known_elsewhere(name));
+    if (is_known || IsOfKubernetesService(name)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown environment variable ", variable->first,
+                     NearMiss(table, name, "--")));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadEnvironment(const Program& program,
+                             absl::Span<const Option> table,
+                             const Environment& environment,
+                             ProgramOptions* options) {
   const std::set<std::string> known = NamesOf(options->given);
   for (const Option& option : table) {
-    const std::string variable = VariableName(program, option.name);
-    const char* const value = environment(variable.c_str());
-    if (value == nullptr || *value == '\0' || known.count(option.name) > 0) {
-      continue;
+    std::vector<std::string> variables = {VariableName(program, option.name)};
+    if (const auto other = program.other_variables.find(option.name);
+        other != program.other_variables.end()) {
+      variables.push_back(other->second);
     }
-    options->given.push_back(
-        {option.name, value,
-         absl::StrCat("from the environment variable ", variable)});
+    for (const std::string& variable : variables) {
+      const auto found = environment.find(variable);
+      if (found == environment.end() || found->second.empty()) continue;
+      if (known.count(option.name) == 0) {
+        options->given.push_back(
+            {option.name, found->second,
+             absl::StrCat("from the environment variable ", variable)});
+      }
+      break;
+    }
   }
+  return CheckVariables(program, table, environment);
 }
 
 // The text of a key's value in a file. CLI11 splits what is not quoted at
@@ -270,10 +319,25 @@ std::string FlagHelp(absl::string_view name, absl::string_view value,
 
 }  // namespace
 
+Environment OwnEnvironment() {
+  Environment variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::pair<std::string, std::string> variable =
+        absl::StrSplit(*entry, absl::MaxSplits('=', 1));
+    variables.insert(variable);
+  }
+  return variables;
+}
+
 absl::StatusOr<ProgramOptions> FindOptions(
     const Program& program, absl::Span<const Option> table,
     absl::Span<const std::string> arguments, const Environment& environment) {
   ProgramOptions options;
+  const size_t num_flags =
+      std::find(arguments.begin(), arguments.end(), "--") - arguments.begin();
+  const absl::Span<const std::string> operands =
+      arguments.subspan(std::min(num_flags + 1, arguments.size()));
+  arguments = arguments.first(num_flags);
   const auto asks_for = [&arguments](const char* flag) {
     return std::find(arguments.begin(), arguments.end(), flag) !=
            arguments.end();
@@ -289,11 +353,15 @@ absl::StatusOr<ProgramOptions> FindOptions(
   }
   std::string file;
   const std::vector<Option> all = WithGeneralOptions(table, &file);
-  if (absl::Status s = ReadArguments(program, all, arguments, &options);
+  if (absl::Status s =
+          ReadArguments(program, all, arguments, operands, &options);
       !s.ok()) {
     return s;
   }
-  ReadEnvironment(program, all, environment, &options);
+  if (absl::Status s = ReadEnvironment(program, all, environment, &options);
+      !s.ok()) {
+    return s;
+  }
   for (auto given = options.given.begin(); given != options.given.end();) {
     if (given->name != kConfigFile) {
       ++given;
@@ -383,7 +451,8 @@ std::string HelpText(const Program& program, absl::Span<const Option> table) {
                   ? ""
                   : absl::StrCat(", in which [", program.section,
                                  "] begins what is for this command alone"),
-              ". The command line comes before the environment, the "
+              ". After -- there are no flags. The command line comes before "
+              "the environment, the "
               "environment before the file, the file before the default."),
           0, 0));
   if (!program.notes.empty()) absl::StrAppend(&text, "\n", program.notes);

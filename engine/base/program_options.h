@@ -5,13 +5,14 @@
 #define DDGAN_ENGINE_BASE_PROGRAM_OPTIONS_H_
 
 #include <cstddef>
-#include <cstdlib>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "engine/base/option_table.h"
 
@@ -33,6 +34,12 @@ struct Program {
   // them, a section for each, [generate]. Which is this one's, and all.
   std::string section = "";
   std::vector<std::string> sections = {};
+  // Variables beside the program's own, by the option that they are for, which
+  // count where its own is not set.
+  std::map<std::string, std::string> other_variables = {};
+  // Whether an option of this name, which the table has not, may stand in the
+  // environment all the same: it is another command's. Null: none may.
+  std::function<bool(absl::string_view name)> is_known_elsewhere = nullptr;
 };
 
 // One value of one option, not read yet.
@@ -55,24 +62,28 @@ struct ProgramOptions {
   std::vector<GivenOption> given;
 };
 
-// The value of a variable; null if it is not set.
-using Environment = std::function<const char*(const char* name)>;
+// The values of variables, by name.
+using Environment = std::map<std::string, std::string>;
+// That of this process.
+Environment OwnEnvironment();
 
 // Finds out what is given to a program without looking at values.
 //
 // `arguments` are those after the program's name and its command: --name=value,
 // --name value; for a bool --name or --name=true|false; dashes may stand for
 // underscores. --help or -h anywhere asks for help; so does --version for the
-// version, alone where the table has an option of that name. The environment
-// has NAME as <program.environment>NAME in capitals; an empty value is none. A
-// file, in TOML or INI, is what --config_file or its variable names.
-//   InvalidArgument  an unknown flag or key (names the nearest), a flag without
+// version, alone where the table has an option of that name. After "--" there
+// are no flags. The environment has NAME as <program.environment>NAME in
+// capitals; an empty value is none. A file, in TOML or INI, is what
+// --config_file or its variable names.
+//   InvalidArgument  an unknown flag, key, or variable that begins as the
+//                    program's do (names the nearest), a flag without
 //                    its value, too many operands, a file that cannot be read,
 //                    or a key in it twice; messages name the file
 absl::StatusOr<ProgramOptions> FindOptions(
     const Program& program, absl::Span<const Option> table,
     absl::Span<const std::string> arguments,
-    const Environment& environment = std::getenv);
+    const Environment& environment = OwnEnvironment());
 
 // Reads one value into its option. InvalidArgument that says which option it is
 // for, the value, what is wanted and where the value is from.
@@ -84,7 +95,7 @@ absl::Status StoreOption(absl::Span<const Option> table,
 absl::StatusOr<ProgramOptions> ParseOptions(
     const Program& program, absl::Span<const Option> table,
     absl::Span<const std::string> arguments,
-    const Environment& environment = std::getenv);
+    const Environment& environment = OwnEnvironment());
 
 // What --help prints: usage, groups of flags with unit, range and default, and
 // where else options may be set. In lines of 80 columns.

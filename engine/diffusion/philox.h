@@ -54,14 +54,25 @@ struct NoiseKey {
   NoiseStream stream;
 };
 
-// Two words to two independent standard normals, sine first. Every operation
-// rounds to float32.
-DDGAN_HOST_DEVICE inline void BoxMuller(uint32_t w0, uint32_t w1, float* first,
-                                        float* second) {
+// A word as (word + 1/2) / 2^32, in (0, 1]. Every operation here and below
+// rounds to float32; a product with a power of two does so without an error.
+DDGAN_HOST_DEVICE inline float UnitInterval(uint32_t word) {
   constexpr float kScale = 2.3283064365386963e-10f;  // 2^-32
   constexpr float kHalf = 1.1641532182693481e-10f;   // 2^-33
-  const float u = static_cast<float>(w0) * kScale + kHalf;
-  const float v = (static_cast<float>(w1) * kScale + kHalf) * 6.2831855f;
+  return static_cast<float>(word) * kScale + kHalf;
+}
+
+// A word as an angle in [0, 2 pi].
+DDGAN_HOST_DEVICE inline float Angle(uint32_t word) {
+  return UnitInterval(word) * 6.2831855f;
+}
+
+// Two words to two independent standard normals, sine first: on a GPU. On a CPU
+// the C library's functions decide the last bits, so lanes and the trainer take
+// engine/kernels/normal_noise.h; this is for comparison there.
+DDGAN_HOST_DEVICE inline void BoxMuller(uint32_t w0, uint32_t w1, float* first,
+                                        float* second) {
+  const float u = UnitInterval(w0), v = Angle(w1);
 #ifdef __CUDA_ARCH__
   // Not the intrinsics, and not contracted to a fused multiply-add.
   const float r = sqrtf(-2.0f * logf(u));
@@ -84,15 +95,6 @@ DDGAN_HOST_DEVICE inline void NormalBlock(const NoiseKey& key, uint32_t block,
       words);
   BoxMuller(w.w[0], w.w[1], &out[0], &out[1]);
   BoxMuller(w.w[2], w.w[3], &out[2], &out[3]);
-}
-
-// out[i] = element i of the tensor's noise, i < count, row-major.
-inline void FillNormal(const NoiseKey& key, int64_t count, float* out) {
-  float block[4];
-  for (int64_t i = 0; i < count; i += 4) {
-    NormalBlock(key, static_cast<uint32_t>(i / 4), block);
-    for (int64_t j = 0; j < 4 && i + j < count; ++j) out[i + j] = block[j];
-  }
 }
 
 }  // namespace ddgan

@@ -11,28 +11,6 @@
 namespace ddgan {
 namespace {
 
-absl::Status Validate(const Picture& picture, const ImageShape& shape,
-                      GuideFit fit) {
-  const ImageShape& found = picture.shape;
-  if ((found.channels != 1 && found.channels != 3) || found.height < 1 ||
-      found.width < 1 ||
-      picture.pixels.size() !=
-          size_t{1} * found.channels * found.height * found.width) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "guide: ", picture.pixels.size(), " bytes are no picture of ",
-        found.width, "x", found.height, " pixels with ", found.channels,
-        " channels, of which 1 and 3 are allowed"));
-  }
-  if (fit == GuideFit::kRefuse &&
-      (found.height != shape.height || found.width != shape.width)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "guide: the picture is ", found.width, "x", found.height,
-        " pixels, the model's images are ", shape.width, "x", shape.height,
-        "; it has to have their size unless it is to be resized"));
-  }
-  return absl::OkStatus();
-}
-
 // Row `y`, interleaved: `channels` values per pixel, which are the picture's
 // own or, of RGB, 1 for its luma.
 void ReadRow(const Picture& picture, int y, int channels,
@@ -52,10 +30,38 @@ void ReadRow(const Picture& picture, int y, int channels,
 
 }  // namespace
 
+absl::Status CheckGuideShape(const ImageShape& picture, const ImageShape& shape,
+                             GuideFit fit) {
+  if ((picture.channels != 1 && picture.channels != 3) || picture.height < 1 ||
+      picture.width < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "guide: ", picture.width, "x", picture.height, " pixels with ",
+        picture.channels,
+        " channels are no picture; allowed are 1 or 3 channels of at least one "
+        "pixel"));
+  }
+  if (fit == GuideFit::kRefuse &&
+      (picture.height != shape.height || picture.width != shape.width)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "guide: the picture is ", picture.width, "x", picture.height,
+        " pixels, the model's images are ", shape.width, "x", shape.height,
+        "; it has to have their size unless it is to be resized"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<float>> FitGuide(const Picture& picture,
                                             const ImageShape& shape,
                                             GuideFit fit) {
-  if (absl::Status s = Validate(picture, shape, fit); !s.ok()) return s;
+  if (absl::Status s = CheckGuideShape(picture.shape, shape, fit); !s.ok()) {
+    return s;
+  }
+  if (picture.pixels.size() != picture.shape.numel()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "guide: ", picture.pixels.size(), " bytes are no picture of ",
+        picture.shape.width, "x", picture.shape.height, " pixels with ",
+        picture.shape.channels, " channels"));
+  }
   // Fewer values are less work, and gray is repeated at the end.
   const int channels = std::min(picture.shape.channels, shape.channels);
   const std::vector<float> values =
@@ -66,7 +72,7 @@ absl::StatusOr<std::vector<float>> FitGuide(const Picture& picture,
                      });
 
   std::vector<float> planes;
-  planes.reserve(size_t{1} * shape.channels * shape.height * shape.width);
+  planes.reserve(shape.numel());
   for (int c = 0; c < shape.channels; ++c) {
     for (size_t i = channels == 1 ? 0 : c; i < values.size(); i += channels) {
       // A sum of rounded weights may pass 255 by a rounding.

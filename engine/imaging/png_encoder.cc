@@ -44,7 +44,7 @@ absl::Status Validate(absl::Span<const uint8_t> pixels, const ImageShape& shape,
         absl::StrCat("PNG: size ", shape.width, "x", shape.height,
                      "; each side must be in [1, ", kMaxSide, "]"));
   }
-  const size_t wanted = size_t{1} * shape.channels * shape.height * shape.width;
+  const size_t wanted = shape.numel();
   if (pixels.size() != wanted) {
     return absl::InvalidArgumentError(absl::StrCat(
         "PNG: ", pixels.size(), " bytes of pixels; ", shape.width, "x",

@@ -34,22 +34,22 @@ absl::Status LanePool::AwaitRunners() {
 }
 
 absl::Status LanePool::RunOnEveryLane(const SlicedTask& task) {
-  std::vector<std::shared_ptr<LaneWorker::Errand>> errands;
+  std::vector<std::shared_ptr<LaneWorker::LaneTask>> tasks;
   for (const auto& lane : lanes_) {
-    auto errand = std::make_shared<LaneWorker::Errand>(task);
-    if (lane->AddErrand(errand)) errands.push_back(std::move(errand));
+    auto of_lane = std::make_shared<LaneWorker::LaneTask>(task);
+    if (lane->AddTask(of_lane)) tasks.push_back(std::move(of_lane));
   }
-  if (errands.empty()) return absl::UnavailableError("every lane is out");
+  if (tasks.empty()) return absl::UnavailableError("every lane is out");
   absl::Status status;
-  for (const auto& errand : errands) {
-    errand->done.WaitForNotification();
-    status.Update(std::move(errand->result));
+  for (const auto& of_lane : tasks) {
+    of_lane->done.WaitForNotification();
+    status.Update(std::move(of_lane->result));
   }
   return status;
 }
 
 void LanePool::EndTasks() {
-  for (const auto& lane : lanes_) lane->EndErrands();
+  for (const auto& lane : lanes_) lane->EndTasks();
 }
 
 }  // namespace ddgan

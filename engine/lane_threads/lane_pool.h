@@ -23,9 +23,9 @@ class LanePool {
   using SlicedTask = LaneWorker::SlicedTask;
 
   // Starts lane i as the scheduler's lane i; there must be as many as it was
-  // told. `scheduler`, `observer` and `clock` must outlive the pool; what
-  // `lanes` and `probe` refer to while a call into a device lasts must outlive
-  // that call, which may hang beyond the pool.
+  // told. `scheduler`, `observer`, `clock` and what probe.versions refers to
+  // must outlive the pool; what else `lanes` and `probe` refer to while a call
+  // into a device lasts must outlive that call, which may hang beyond the pool.
   LanePool(std::vector<LaneOptions> lanes, Probe probe,
            BatchScheduler* scheduler, EngineObserver* observer, Clock* clock);
 

@@ -1,5 +1,7 @@
 #include "engine/lane_threads/lane_worker.h"
 
+#include <algorithm>
+
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 
@@ -38,11 +40,13 @@ void LaneWorker::Work() {
       SetCreated(absl::OkStatus());
     }
     while (runner != nullptr) {
-      const absl::Status lost = RunBatches(*runner);
+      const absl::Status taken_out = RunBatches(*runner);
       SetOpen(false);
-      if (!lost.ok()) observer_->OnDeviceHealth(options_.device, lost);
+      if (!taken_out.ok()) {
+        observer_->OnDeviceHealth(options_.device, taken_out);
+      }
       GiveUp(std::move(runner));
-      if (!lost.ok()) runner = Recover();
+      if (!taken_out.ok()) runner = Recover();
     }
   } else {
     observer_->OnDeviceHealth(options_.device, created.status());
@@ -56,20 +60,19 @@ void LaneWorker::Work() {
 absl::Status LaneWorker::RunBatches(BatchRunner& runner) {
   LaneBatch batch;
   while (scheduler_->NextBatch(lane_, &batch)) {
-    if (batch.taken_out) return CameBack();
     absl::Status status = RunBatch(batch, runner);
     if (!status.ok()) return status;
     if (batch.rows.empty() || owed_to_batches_ <= absl::ZeroDuration()) {
       if (!RunSlice(runner)) return CameBack();
     }
-    // Not amid an errand, which may use the same trajectories.
-    if (probe_due_ != nullptr && !HasErrand()) {
+    // Not amid a task, which may use the same trajectories.
+    if (probe_due_ != nullptr && !HasTask()) {
       status = ProbeInService(runner);
       if (!status.ok()) return status;
     }
     // So that the lane comes back for the rest of it, should it be idle by
     // then.
-    if (HasErrand()) scheduler_->Interrupt(lane_);
+    if (HasTask()) scheduler_->Interrupt(lane_);
   }
   return absl::OkStatus();
 }
@@ -77,9 +80,7 @@ absl::Status LaneWorker::RunBatches(BatchRunner& runner) {
 absl::Status LaneWorker::RunBatch(const LaneBatch& batch, BatchRunner& runner) {
   if (batch.forget.empty() && batch.rows.empty()) return absl::OkStatus();
   BeginActivity(LaneActivity::Kind::kStep,
-                batch.rows.empty() ? std::nullopt
-                                   : batch.version->costs->StepTime(
-                                         static_cast<int>(batch.rows.size())));
+                batch.rows.empty() ? std::nullopt : ExpectedTime(batch));
   if (!batch.forget.empty()) runner.Forget(batch.forget);
   if (batch.rows.empty()) {
     return EndActivity() ? absl::OkStatus() : CameBack();
@@ -89,7 +90,10 @@ absl::Status LaneWorker::RunBatch(const LaneBatch& batch, BatchRunner& runner) {
   const bool in_time = EndActivity();
   // Before the scheduler tells the callers, so that who has a result finds its
   // steps in the metrics.
-  if (in_time && outcome.ok()) ReportStep(batch, **outcome);
+  if (in_time && outcome.ok()) {
+    NoteSize(batch);
+    ReportStep(batch, **outcome);
+  }
   const absl::Status status = outcome.status();
   const LaneHealth::Action action = scheduler_->FinishBatch(lane_, outcome);
   if (action == LaneHealth::Action::kTakeOut) {
@@ -111,9 +115,33 @@ absl::Status LaneWorker::ProbeInService(BatchRunner& runner) {
   const std::shared_ptr<const ServableVersion> version =
       std::exchange(probe_due_, nullptr);
   absl::Status status;
-  if (!ProbeRunner(runner, version.get(), &status)) return CameBack();
+  if (!ProbeRunner(runner, *version, &status)) return CameBack();
   if (!status.ok()) scheduler_->ProbeFailed(lane_, status);
   return status;
+}
+
+std::optional<absl::Duration> LaneWorker::ExpectedTime(
+    const LaneBatch& batch) const {
+  const auto rows = static_cast<int>(batch.rows.size());
+  if (recovered_) {
+    const auto largest = largest_batch_.find(batch.version);
+    if (largest == largest_batch_.end() || largest->second < rows) {
+      return std::nullopt;
+    }
+  }
+  return batch.version->costs->StepTime(rows);
+}
+
+void LaneWorker::NoteSize(const LaneBatch& batch) {
+  if (!recovered_) return;
+  auto largest = largest_batch_.find(batch.version);
+  if (largest == largest_batch_.end()) {
+    std::erase_if(largest_batch_,
+                  [](const auto& entry) { return entry.first.expired(); });
+    largest = largest_batch_.emplace(batch.version, 0).first;
+  }
+  largest->second =
+      std::max(largest->second, static_cast<int>(batch.rows.size()));
 }
 
 void LaneWorker::ReportStep(const LaneBatch& batch, const StepOutcome& step) {
@@ -132,11 +160,12 @@ std::unique_ptr<BatchRunner> LaneWorker::Recover() {
   memory_bytes_ = 0;
   owed_to_batches_ = absl::ZeroDuration();
   probe_due_ = nullptr;
+  recovered_ = true;
+  largest_batch_.clear();
   while (scheduler_->AwaitRetry(lane_)) {
     absl::StatusOr<std::unique_ptr<BatchRunner>> created = CreateRunner();
     absl::Status status = created.status();
-    // Sound is sound, however late.
-    if (status.ok()) ProbeRunner(**created, /*only=*/nullptr, &status);
+    if (status.ok()) status = ProbeEveryVersion(**created);
     if (!status.ok()) {
       if (created.ok()) GiveUp(*std::move(created));
       observer_->OnDeviceHealth(options_.device, status);
@@ -153,8 +182,8 @@ std::unique_ptr<BatchRunner> LaneWorker::Recover() {
 
 absl::StatusOr<std::unique_ptr<BatchRunner>> LaneWorker::CreateRunner() {
   BeginActivity(LaneActivity::Kind::kCreation);
-  absl::StatusOr<std::unique_ptr<BatchRunner>> created =
-      options_.create_runner();
+  absl::StatusOr<std::unique_ptr<BatchRunner>> created = options_.create_runner(
+      [this](const std::string& notice) { notices_.push_back(notice); });
   EndActivity();
   return created;
 }
@@ -165,30 +194,40 @@ void LaneWorker::GiveUp(std::unique_ptr<BatchRunner> runner) {
   EndActivity();
 }
 
-bool LaneWorker::ProbeRunner(BatchRunner& runner, const ServableVersion* only,
+bool LaneWorker::ProbeRunner(BatchRunner& runner,
+                             const ServableVersion& version,
                              absl::Status* status) {
   BeginActivity(LaneActivity::Kind::kProbe);
-  *status = probe_(lane_, runner, only);
+  *status = probe_.run(runner, version);
   return EndActivity();
+}
+
+absl::Status LaneWorker::ProbeEveryVersion(BatchRunner& runner) {
+  for (const auto& version : probe_.versions()) {
+    absl::Status status;
+    ProbeRunner(runner, *version, &status);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 bool LaneWorker::RunSlice(BatchRunner& runner) {
   owed_to_batches_ = absl::ZeroDuration();
-  std::shared_ptr<Errand> errand;
+  std::shared_ptr<LaneTask> task;
   {
     absl::MutexLock lock(&mu_);
-    if (errands_.empty()) return true;
-    errand = errands_.front();
+    if (tasks_.empty()) return true;
+    task = tasks_.front();
   }
   BeginActivity(LaneActivity::Kind::kSlice);
-  absl::StatusOr<Slice> slice = errand->task(lane_, runner);
+  absl::StatusOr<Slice> slice = task->run_next(lane_, runner);
   if (!EndActivity()) return false;
   if (slice.ok()) owed_to_batches_ = (kSliceShare - 1) * slice->device_time;
   if (slice.ok() && slice->more) return true;
   absl::MutexLock lock(&mu_);
   // Unless it was ended meanwhile.
-  if (!errands_.empty() && errands_.front() == errand) {
-    EndErrand(std::move(slice).status());
+  if (!tasks_.empty() && tasks_.front() == task) {
+    EndTask(std::move(slice).status());
   }
   return true;
 }
@@ -200,37 +239,57 @@ void LaneWorker::BeginActivity(LaneActivity::Kind kind,
 }
 
 bool LaneWorker::EndActivity() {
+  bool in_time = false;
+  {
+    absl::MutexLock lock(&mu_);
+    // Whom this thread reports to may be gone: it goes no further, for ever.
+    while (held_ || abandoned_) changed_.Wait(&mu_);
+    activity_.kind = LaneActivity::Kind::kNone;
+    ++activity_.number;
+    in_time = !std::exchange(taken_out_, false);
+  }
+  for (const std::string& notice : std::exchange(notices_, {})) {
+    observer_->OnDeviceNotice(options_.device, notice);
+  }
+  return in_time;
+}
+
+bool LaneWorker::HoldIn(const LaneActivity& activity) {
   absl::MutexLock lock(&mu_);
-  // Whom this thread reports to may be gone: it goes no further, for ever.
-  while (being_taken_out_ || abandoned_) changed_.Wait(&mu_);
-  activity_.kind = LaneActivity::Kind::kNone;
-  ++activity_.number;
-  return !std::exchange(taken_out_, false);
+  held_ = activity_.number == activity.number;
+  return held_;
+}
+
+void LaneWorker::LetGo() {
+  held_ = false;
+  changed_.SignalAll();
 }
 
 bool LaneWorker::TakeOut(const LaneActivity& activity,
                          const absl::Status& reason) {
-  bool was_open = false;
-  {
-    absl::MutexLock lock(&mu_);
-    if (activity_.number != activity.number) return false;
-    being_taken_out_ = true;
-    was_open = open_;
-  }
   // The thread waits in EndActivity, should it come back now, so that its late
   // FinishBatch comes after this.
-  if (was_open) scheduler_->AbandonLane(lane_);
+  if (!HoldIn(activity)) return false;
+  if (state().open) scheduler_->AbandonLane(lane_);
   observer_->OnDeviceHealth(options_.device, reason);
   absl::MutexLock lock(&mu_);
   open_ = false;
-  if (activity.kind == LaneActivity::Kind::kSlice && !errands_.empty()) {
-    EndErrand(absl::InternalError(reason.message()));
+  if (activity.kind == LaneActivity::Kind::kSlice && !tasks_.empty()) {
+    EndTask(absl::InternalError(reason.message()));
   }
-  EndEveryErrand();
+  EndEveryTask();
   if (!created_) SetCreated(reason);
-  being_taken_out_ = false;
   taken_out_ = true;
-  changed_.SignalAll();
+  LetGo();
+  return true;
+}
+
+bool LaneWorker::ReportLost(const LaneActivity& activity,
+                            const absl::Status& reason) {
+  if (!HoldIn(activity)) return false;
+  observer_->OnDeviceHealth(options_.device, reason);
+  absl::MutexLock lock(&mu_);
+  LetGo();
   return true;
 }
 
@@ -256,33 +315,33 @@ absl::Status LaneWorker::AwaitCreated() {
   return *created_;
 }
 
-bool LaneWorker::AddErrand(std::shared_ptr<Errand> errand) {
+bool LaneWorker::AddTask(std::shared_ptr<LaneTask> task) {
   {
     absl::MutexLock lock(&mu_);
-    if (!open_ || !takes_errands_) return false;
-    errands_.push_back(std::move(errand));
+    if (!open_ || !takes_tasks_) return false;
+    tasks_.push_back(std::move(task));
   }
   scheduler_->Interrupt(lane_);
   return true;
 }
 
-void LaneWorker::EndErrands() {
+void LaneWorker::EndTasks() {
   absl::MutexLock lock(&mu_);
-  takes_errands_ = false;
-  EndEveryErrand();
+  takes_tasks_ = false;
+  EndEveryTask();
 }
 
-void LaneWorker::EndErrand(absl::Status result) {
+void LaneWorker::EndTask(absl::Status result) {
   // Handed over whole: to ThreadSanitizer, references to one error that two
   // threads let go of are a race, since it does not see into the library.
-  errands_.front()->result = std::move(result);
-  errands_.front()->done.Notify();
-  errands_.pop_front();
+  tasks_.front()->result = std::move(result);
+  tasks_.front()->done.Notify();
+  tasks_.pop_front();
 }
 
-void LaneWorker::EndEveryErrand() {
-  while (!errands_.empty()) {
-    EndErrand(absl::UnavailableError("the lane has stopped"));
+void LaneWorker::EndEveryTask() {
+  while (!tasks_.empty()) {
+    EndTask(absl::UnavailableError("the lane has stopped"));
   }
 }
 
@@ -291,15 +350,15 @@ LaneWorker::State LaneWorker::state() const {
   return {activity_, open_};
 }
 
-bool LaneWorker::HasErrand() const {
+bool LaneWorker::HasTask() const {
   absl::MutexLock lock(&mu_);
-  return !errands_.empty();
+  return !tasks_.empty();
 }
 
 void LaneWorker::SetOpen(bool open) {
   absl::MutexLock lock(&mu_);
   open_ = open;
-  if (!open) EndEveryErrand();
+  if (!open) EndEveryTask();
 }
 
 void LaneWorker::SetCreated(const absl::Status& status) {

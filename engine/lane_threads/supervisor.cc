@@ -60,16 +60,17 @@ absl::Status Supervisor::LookAtLane(LaneWorker& lane,
   watched->verdict = JudgeActivity(activity, seen);
   if (watched->verdict == HangVerdict::kFine) return absl::OkStatus();
   const std::string hang = DescribeHang(activity, seen);
-  if (before == HangVerdict::kFine) {
-    lane.TakeOut(activity, absl::UnavailableError(
-                               absl::StrCat("the device hangs: ", hang)));
+  if (before == HangVerdict::kFine &&
+      !lane.TakeOut(activity, absl::UnavailableError(
+                                  absl::StrCat("the device hangs: ", hang)))) {
+    return absl::OkStatus();
   }
   if (watched->verdict == HangVerdict::kHung) return absl::OkStatus();
   const absl::Status lost = absl::InternalError(
       absl::StrCat("the device hangs and will not come back: ", hang,
                    ", since ", absl::FormatTime(activity.started)));
-  if (before != HangVerdict::kLost) {
-    observer_->OnDeviceHealth(lane.device(), lost);
+  if (before != HangVerdict::kLost && !lane.ReportLost(activity, lost)) {
+    return absl::OkStatus();
   }
   return absl::InternalError(absl::StrCat(lane.device(), ": ", lost.message()));
 }

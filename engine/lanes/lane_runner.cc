@@ -118,8 +118,7 @@ class LaneRunner : public BatchRunner {
   void Allot(HeldModel& held, absl::Span<const StepRow> rows) {
     DeviceModel& on_device = *held.on_device;
     const ImageShape shape = on_device.shape();
-    const size_t numel =
-        size_t{1} * shape.channels * shape.height * shape.width;
+    const size_t numel = shape.numel();
     // Twice what a batch takes: an image and a preview of every row.
     backend_->pixel_pool().Keep(4 *
                                 static_cast<size_t>(limits_.max_batch_size) *

@@ -1,49 +1,99 @@
-// A generator made ready to serve on the CPU, float32, one image at a time.
+// A generator made ready to serve on the CPU by the kernels of engine/kernels:
+// float32, a batch of images at once. No LibTorch in this header.
 //
-// Everything that does not depend on the image is done once: convolution
-// weights are packed for the processor (oneDNN), each block's time features
-// become one table of biases per step, and all style layers one matrix. A batch
-// is run as images side by side on threads, never as one larger tensor: kernels
-// may choose another summation order for another batch size, so this is what
-// makes an image's bytes independent of its company. It costs nothing here:
-// with packed weights a batch of 1 runs at the machine's matrix product rate
-// (README.md has the figures).
+// What does not depend on the image is done once: convolution weights are
+// packed for the kernels, each block's time features become one table of biases
+// per step, and all style layers one matrix.
 #ifndef DDGAN_ENGINE_MODEL_CPU_GENERATOR_H_
 #define DDGAN_ENGINE_MODEL_CPU_GENERATOR_H_
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
+#include <memory>
+#include <vector>
 
-#include "engine/model/folded_generator.h"
-#include "engine/model/generator.h"
+#include "absl/types/span.h"
+#include "engine/kernels/convolution.h"
+#include "engine/kernels/fir.h"
+#include "engine/kernels/float_buffer.h"
+#include "engine/kernels/matrix_product.h"
+#include "engine/kernels/thread_pool.h"
+#include "engine/kernels/workspace.h"
+#include "engine/model/generator_plan.h"
+#include "engine/model/model_config.h"
 
 namespace ddgan {
 
-// Immutable, thread-safe. Results are equal bytes for equal inputs as long as
-// LibTorch runs each call on one thread (at::set_num_threads(1)).
+class Generator;
+
+// One image: x0 = G(x, t, z).
+struct GeneratorRow {
+  const float* x = nullptr;  // Planes [C, S, S].
+  int t = 0;                 // [0, T)
+  const float* z = nullptr;  // [nz]
+  float* x0 = nullptr;       // Planes [C, S, S]. May be x.
+};
+
+// Immutable, thread-safe; a Workspace and a ThreadPool serve one call at a
+// time.
 class CpuGenerator {
  public:
-  // Takes what it needs from `generator`, whose parameters are float32 on the
-  // CPU; it may be destroyed afterwards. Throws c10::Error.
+  // Copies what it needs from `generator`, whose parameters are float32 on the
+  // CPU. Throws c10::Error and std::bad_alloc.
   explicit CpuGenerator(const Generator& generator);
+  ~CpuGenerator();
 
-  // x, x0: planes [C, S, S]; z: [nz]; t in [0, T). x0 = G(x, t, z). x0 and x
-  // may be the same memory. Throws c10::Error, e.g. when out of memory.
-  void Run(const float* x, int t, const float* z, float* x0) const;
+  // Most rows of one Run: beyond, more images share the weights without a gain.
+  // >= 1
+  int64_t max_rows() const;
+
+  // At most max_rows(). An image's bytes depend on its own row and on nothing
+  // else: not on the other rows, the threads or the processor. Throws
+  // std::bad_alloc.
+  void Run(absl::Span<const GeneratorRow> rows, kernels::Workspace& workspace,
+           kernels::ThreadPool& threads) const;
 
   // Memory held by the prepared weights.
-  int64_t bytes() const { return weights_.bytes(); }
+  int64_t bytes() const { return bytes_; }
 
  private:
   class Modules;
 
-  at::Tensor Styles(const float* z) const;
+  // A weight matrix of a linear layer, and its bias.
+  struct Linear {
+    kernels::FloatBuffer packed;
+    kernels::FloatBuffer bias;
+    int64_t in = 0;
+    int64_t out = 0;
+
+    kernels::PackedMatrix matrix() const { return {packed.get(), in, out}; }
+  };
+  struct ConvolutionWithBias {
+    kernels::Convolution convolution;
+    kernels::FloatBuffer bias;  // [out]; null: the step's bias comes in.
+  };
+  struct Module {
+    std::vector<ConvolutionWithBias> convolutions;
+    kernels::FloatBuffer step_biases;  // ResBlock: [T, out]
+    int64_t style_offset = -1;         // ResBlock
+    kernels::FloatBuffer norm_scale;   // [C], affine group norms
+    kernels::FloatBuffer norm_shift;
+  };
+
+  Linear NewLinear(const float* weight, const float* bias, int64_t in,
+                   int64_t out);
+  kernels::FloatBuffer Copy(const float* values, int64_t count);
+  kernels::Workspace::Buffer Styles(absl::Span<const GeneratorRow> rows,
+                                    kernels::Workspace& workspace,
+                                    kernels::ThreadPool& threads) const;
 
   const ModelConfig config_;
   const GeneratorPlan plan_;
-  const FirKernel fir_;
-  FoldedGenerator weights_;  // Convolutions packed; a bias may be undefined.
+  kernels::Taps taps_up_, taps_;  // For enlarging, and for all else.
+  std::vector<Module> modules_;
+  std::vector<Linear> latent_mapping_;
+  Linear styles_;
+  int64_t scratch_count_ = 0;  // Of the convolutions.
+  int64_t bytes_ = 0;
 };
 
 }  // namespace ddgan

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 #include <utility>
-#include <vector>
+#include "absl/container/inlined_vector.h"
 
 #include "engine/model/generator_plan.h"
 #include "engine/model/model_config.h"
@@ -39,7 +39,7 @@ typename Modules::Value WalkGenerator(const ModelConfig& config,
 
   const size_t levels = config.ch_mult.size();
   Value h = modules.Conv(i++, x);
-  std::vector<Value> skips = {h};
+  absl::InlinedVector<Value, 64> skips = {h};
   Value pyramid = x;
   for (size_t level = 0; level < levels; ++level) {
     for (int block = 0; block < config.num_res_blocks; ++block) {

@@ -30,14 +30,16 @@ absl::Duration RetryAfterFull(const EngineLoad& load, const Claim& claim) {
 Claim ClaimOf(const GenerationRequest& request,
               std::shared_ptr<const ServableVersion> version, absl::Time now) {
   const ImageShape& shape = version->shape;
-  const int64_t numel = int64_t{shape.channels} * shape.height * shape.width;
+  const auto numel = static_cast<int64_t>(shape.numel());
   const int64_t result =
       request.pixel_format == PixelFormat::kFloat32 ? numel * 4 : numel;
   // x_t before and after a step, and the result; a preview is as large.
   const int64_t image =
       2 * numel * 4 + (request.previews ? 2 * result : result);
   const int64_t guide =
-      request.guide ? numel * 4 + request.guide->picture_bytes : 0;
+      request.guide
+          ? numel * 4 + static_cast<int64_t>(request.guide->picture.numel())
+          : 0;
   const int steps = request.guide ? request.guide->steps : version->evaluations;
   return {.version = std::move(version),
           .images = static_cast<int>(request.count),

@@ -21,7 +21,7 @@ struct QueuedRequest;
 
 // One image in flight.
 struct Trajectory {
-  // A trajectory that loses this many batches takes its request with it.
+  // A trajectory that fails in this many batches takes its request with it.
   static constexpr int kMaxAttempts = 3;
 
   enum class State {

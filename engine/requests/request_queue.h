@@ -38,7 +38,7 @@ class RequestQueue {
   void Advance(Trajectory& trajectory);
   // Its step failed or never ended; it has not moved.
   void PutBack(Trajectory& trajectory);
-  // Its lane, where its x_t was, is lost: any lane may start it again. Not
+  // Its lane, where its x_t was, is out: any lane may start it again. Not
   // while it is running.
   void Restart(Trajectory& trajectory);
   // It gives up its place, after its last step or before.

@@ -65,7 +65,9 @@ absl::StatusOr<Acceptance> BatchScheduler::Submit(
   added.first_step = claim.first_step;
   // The picture has become the guide's planes.
   added.bytes =
-      claim.bytes - (request.guide ? request.guide->picture_bytes : 0);
+      claim.bytes - (request.guide
+                         ? static_cast<int64_t>(request.guide->picture.numel())
+                         : 0);
   added.guide = std::move(guide);
   added.previews = request.previews;
   added.seed = request.seed;
@@ -114,7 +116,7 @@ std::optional<Refusal> BatchScheduler::CheckAdmission(const Claim& claim,
   std::optional<Refusal> refusal = CheckOpen(load, claim.deadline, now);
   if (!refusal) refusal = CheckRoom(load, claim);
   if (refusal || claim.deadline == absl::InfiniteFuture()) return refusal;
-  return work_.CheckClaimedDeadline(load, claim, now);
+  return work_.CheckDeadlineOf(load, claim, now);
 }
 
 absl::Status BatchScheduler::Refuse(const Refusal& refusal) {
@@ -172,11 +174,6 @@ bool BatchScheduler::NextBatch(size_t lane, LaneBatch* batch) {
       mu_.Unlock();
       return false;
     }
-    if (!self.up) {
-      batch->taken_out = true;
-      work_.lanes().OnThreadBack(lane, now);
-      break;
-    }
     const absl::Time ask_again = work_.ChooseRows(lane, now, batch, &report);
     if (!batch->rows.empty() || !self.forget.empty() || self.interrupted) break;
     self.idle = true;
@@ -221,7 +218,7 @@ void BatchScheduler::ProbeFailed(size_t lane, const absl::Status& cause) {
     LaneState& self = work_.lanes()[lane];
     report = self.report.get();
     self.health.GrowBackoff();
-    work_.LoseLane(lane, cause, clock_->Now(), report);
+    work_.TakeOutLane(lane, cause, clock_->Now(), report);
     WakeSupervisor();
   }
   Emit(report);
@@ -236,9 +233,9 @@ void BatchScheduler::AbandonLane(size_t lane) {
     if (!self.up) return;
     self.hung_rows = static_cast<int>(self.running.size());
     self.health.GrowBackoff();
-    work_.LoseLane(lane,
-                   absl::DeadlineExceededError("the device did not answer"),
-                   now, &report);
+    work_.TakeOutLane(lane,
+                      absl::DeadlineExceededError("the device did not answer"),
+                      now, &report);
     WakeSupervisor();
   }
   Emit(&report);

@@ -39,9 +39,9 @@ namespace ddgan {
 // threads made the change.
 //
 // A trajectory stays on the lane that ran its first step, where its x_t is; if
-// that lane is lost, it starts again on another, to the same bytes. A request
-// that is cancelled or expires leaves at the next sweep, or at the next tick of
-// any lane, whichever is first.
+// that lane is taken out, it starts again on another, to the same bytes. A
+// request that is cancelled or expires leaves at the next sweep, or at the next
+// tick of any lane, whichever is first.
 class BatchScheduler {
  public:
   struct Options {
@@ -121,8 +121,8 @@ class BatchScheduler {
 
   // For lanes.
 
-  // Blocks until there is something for `lane` to run or forget, or Interrupt,
-  // or the lane was taken out. False: stopped, the lane's thread should end.
+  // Blocks until there is something for `lane`, which is not out, to run or
+  // forget, or Interrupt. False: stopped, the lane's thread should end.
   bool NextBatch(size_t lane, LaneBatch* batch);
   // What came of `lane`'s last batch, whose rows were not empty, and what
   // becomes of the lane (lane_health.h). Takes the pixels out of `outcome`. No
@@ -132,7 +132,7 @@ class BatchScheduler {
   //                  gives up its runner and calls AwaitRetry.
   //   kProbe         as kGoOn, and the caller probes its runner with images
   //                  that are known to be good; ProbeFailed if they fail.
-  // Only a trajectory that loses kMaxAttempts batches takes its request with
+  // Only a trajectory that fails in kMaxAttempts batches takes its request with
   // it: Internal, or ResourceExhausted if that is what it was. After the first
   // it runs with no other row beside it at the step that failed, after the
   // second at every step, so that it is not ended for a neighbour's sake. A row
@@ -171,9 +171,9 @@ class BatchScheduler {
   // The lane's thread is in a call that does not return. Everything that the
   // lane holds starts again elsewhere at once, the rows of its batch with one
   // attempt less, and the lane is out. Should the thread come back after all,
-  // its FinishBatch changes nothing and says kTakeOut, and its NextBatch hands
-  // out a batch that says taken_out; AwaitRetry follows as ever. No effect on a
-  // lane that is out already.
+  // its FinishBatch changes nothing and says kTakeOut; from any other call it
+  // goes on with AwaitRetry, without another NextBatch. No effect on a lane
+  // that is out already.
   void AbandonLane(size_t lane);
 
  private:

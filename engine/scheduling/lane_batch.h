@@ -22,10 +22,6 @@ struct LaneBatch {
   std::shared_ptr<const ServableVersion> version;
   // Planes of the rows' guides.
   std::vector<std::shared_ptr<const std::vector<float>>> guides;
-  // BatchScheduler::AbandonLane took the lane out while its thread was busy
-  // elsewhere. Nothing else is set. The caller gives up its runner and calls
-  // AwaitRetry, as after LaneHealth::Action::kTakeOut.
-  bool taken_out = false;
 
   // Ready to be filled again, in the same memory.
   void Clear() {
@@ -33,7 +29,6 @@ struct LaneBatch {
     rows.clear();
     version.reset();
     guides.clear();
-    taken_out = false;
   }
 };
 

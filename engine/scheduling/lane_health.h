@@ -42,8 +42,8 @@ class LaneHealth {
   // lane out.
   Action OnStep(const absl::Status& status, int rows, bool all_finite,
                 absl::Time now);
-  // The lane was lost without a step that failed, or a new runner could not be
-  // made: it stays out longer.
+  // The lane is taken out without a step that failed, or a new runner could not
+  // be made: it stays out longer.
   void GrowBackoff();
 
   // The largest batch that the lane takes now.

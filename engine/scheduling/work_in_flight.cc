@@ -30,8 +30,9 @@ absl::Status NotFinite(const Trajectory& row) {
 
 }  // namespace
 
-std::optional<Refusal> WorkInFlight::CheckClaimedDeadline(
-    const EngineLoad& load, const Claim& claim, absl::Time now) {
+std::optional<Refusal> WorkInFlight::CheckDeadlineOf(const EngineLoad& load,
+                                                     const Claim& claim,
+                                                     absl::Time now) {
   deadlines_.Collect(queue_, turns_, load.capacity);
   return CheckDeadline(load, claim, deadlines_.busy(), now, &deadlines_.work());
 }
@@ -154,15 +155,15 @@ LaneHealth::Action WorkInFlight::FinishStep(
       report->wake_lanes = true;
       break;
     case LaneHealth::Action::kTakeOut:
-      LoseLane(lane, status, now, report);
+      TakeOutLane(lane, status, now, report);
       break;
   }
   report->queue_changed = true;
   return action;
 }
 
-void WorkInFlight::LoseLane(size_t lane, const absl::Status& cause,
-                            absl::Time now, SchedulerReport* report) {
+void WorkInFlight::TakeOutLane(size_t lane, const absl::Status& cause,
+                               absl::Time now, SchedulerReport* report) {
   LaneState& self = lanes_[lane];
   for (Trajectory* row : self.running) {
     row->failed_step = row->step;

@@ -1,5 +1,5 @@
-// All that is in flight, and every change that a step, a lost lane or the end
-// of a request makes to it.
+// All that is in flight, and every change that a step, a lane that goes out or
+// the end of a request makes to it.
 #ifndef DDGAN_ENGINE_SCHEDULING_WORK_IN_FLIGHT_H_
 #define DDGAN_ENGINE_SCHEDULING_WORK_IN_FLIGHT_H_
 
@@ -17,11 +17,11 @@
 #include "engine/api/generation.h"
 #include "engine/requests/admission.h"
 #include "engine/requests/request_queue.h"
-#include "engine/scheduling/deadline_claims.h"
 #include "engine/scheduling/flow_table.h"
 #include "engine/scheduling/lane_batch.h"
 #include "engine/scheduling/lane_health.h"
 #include "engine/scheduling/lane_table.h"
+#include "engine/scheduling/promised_deadlines.h"
 #include "engine/scheduling/row_chooser.h"
 #include "engine/scheduling/scheduler_report.h"
 #include "engine/scheduling/version_turns.h"
@@ -37,9 +37,8 @@ class WorkInFlight {
       : flows_(std::move(caller_weights)), lanes_(lane_limits) {}
 
   // CheckDeadline of admission.h against all that is in flight.
-  std::optional<Refusal> CheckClaimedDeadline(const EngineLoad& load,
-                                              const Claim& claim,
-                                              absl::Time now);
+  std::optional<Refusal> CheckDeadlineOf(const EngineLoad& load,
+                                         const Claim& claim, absl::Time now);
 
   // Queues the images of `request`, whose plain fields are set, for the caller
   // of `asked`.
@@ -64,8 +63,8 @@ class WorkInFlight {
                                 absl::Time now, SchedulerReport* report);
   // The lane is out, because of `cause`: everything that it holds starts again
   // elsewhere, the rows of its batch with one attempt less.
-  void LoseLane(size_t lane, const absl::Status& cause, absl::Time now,
-                SchedulerReport* report);
+  void TakeOutLane(size_t lane, const absl::Status& cause, absl::Time now,
+                   SchedulerReport* report);
 
   RequestQueue& queue() { return queue_; }
   const RequestQueue& queue() const { return queue_; }
@@ -100,7 +99,7 @@ class WorkInFlight {
   VersionTurns turns_;
   LaneTable lanes_;
   // Memory that is reused.
-  DeadlineClaims deadlines_;
+  PromisedDeadlines deadlines_;
   RowChooser chooser_;
   std::vector<RequestId> touched_;  // Requests with rows in the last batch.
 };

@@ -39,26 +39,16 @@ std::unique_ptr<ModelWatch> ChangeNotifier::Watch(
 
 void ChangeNotifier::Notify() {
   mu_.Lock();
-  notify_again_ = true;
-  if (notifying_) {
+  const std::vector<std::shared_ptr<Listener>> listeners = listeners_;
+  for (const std::shared_ptr<Listener>& listener : listeners) {
+    if (listener->stopped) continue;
+    current_ = listener.get();
     mu_.Unlock();
-    return;
+    listener->call();
+    mu_.Lock();
+    current_ = nullptr;
+    called_.SignalAll();
   }
-  notifying_ = true;
-  while (notify_again_) {
-    notify_again_ = false;
-    const std::vector<std::shared_ptr<Listener>> listeners = listeners_;
-    for (const std::shared_ptr<Listener>& listener : listeners) {
-      if (listener->stopped) continue;
-      current_ = listener.get();
-      mu_.Unlock();
-      listener->call();
-      mu_.Lock();
-      current_ = nullptr;
-      called_.SignalAll();
-    }
-  }
-  notifying_ = false;
   mu_.Unlock();
 }
 

@@ -19,9 +19,9 @@ class ChangeNotifier {
   std::unique_ptr<ModelWatch> Watch(std::function<void()> listener)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Every listener is called after this, on this thread or, if that is calling
-  // them just now, on another. The caller holds no lock that a listener may
-  // want; no lock is held over a call.
+  // Calls every listener, on this thread. One call at a time, which
+  // report_queue.h sees to, and none from a listener. The caller holds no lock
+  // that a listener may want; no lock is held over a call.
   void Notify() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -32,8 +32,6 @@ class ChangeNotifier {
   absl::CondVar called_;  // A listener has returned.
   std::vector<std::shared_ptr<Listener>> listeners_ ABSL_GUARDED_BY(mu_);
   const Listener* current_ ABSL_GUARDED_BY(mu_) = nullptr;  // Being called.
-  bool notifying_ ABSL_GUARDED_BY(mu_) = false;
-  bool notify_again_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace ddgan

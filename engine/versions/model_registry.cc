@@ -77,6 +77,24 @@ std::vector<ModelStatus> ModelRegistry::List() const {
   return list;
 }
 
+std::vector<std::string> ModelRegistry::ListStrays() const {
+  absl::MutexLock lock(&mu_);
+  return strays_;
+}
+
+void ModelRegistry::SetStrays(std::vector<std::string> strays) {
+  {
+    absl::MutexLock lock(&mu_);
+    for (const std::string& stray : strays) {
+      if (std::find(strays_.begin(), strays_.end(), stray) == strays_.end()) {
+        reports_.Post([this, stray] { observer_->OnStrayVersion(stray); });
+      }
+    }
+    strays_ = std::move(strays);
+  }
+  Report();
+}
+
 bool ModelRegistry::AnyLive() const {
   absl::MutexLock lock(&mu_);
   return !LiveModelNames().empty();
@@ -181,7 +199,8 @@ std::optional<LifecycleAction> ModelRegistry::Advance(const std::string& model,
     facts.now = now;
     facts.free_bytes = FreeBytes();
     for (const Draining& draining : draining_) {
-      facts.draining_bytes += draining.bytes;
+      facts.drained_by =
+          std::max(facts.drained_by, draining.since + kLongestDrain);
     }
     versions.AddFacts(&facts);
     const LifecycleAction action = NextLifecycleAction(facts);
@@ -189,7 +208,7 @@ std::optional<LifecycleAction> ModelRegistry::Advance(const std::string& model,
       PostLive(*versions.MakeLive(action.version));
     } else if (action.kind == LifecycleAction::Kind::kUnload) {
       unloaded = versions.Unload(action.version);
-      draining_.push_back({unloaded->bytes, unloaded.get()});
+      draining_.push_back({unloaded->bytes, unloaded.get(), now});
     } else {
       return action;
     }

@@ -77,7 +77,10 @@ LifecycleAction NextLifecycleAction(const ModelFacts& model) {
   if (next == nullptr) return action;
   if (next->bytes <= model.free_bytes) return {Kind::kLoad, next->version};
   if (first_to_go != nullptr) return {Kind::kUnload, first_to_go->version};
-  if (model.draining_bytes > 0) return action;
+  if (model.now < model.drained_by) {
+    action.look_again = std::min(action.look_again, model.drained_by);
+    return action;
+  }
   return {Kind::kNoRoom, next->version};
 }
 

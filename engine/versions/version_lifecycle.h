@@ -37,10 +37,12 @@ struct ModelFacts {
   std::optional<int64_t> pinned;
   // Versions that stay loaded, the live one among them. >= 1
   int keep_versions = 1;
-  // Memory for weights that nothing holds, and what versions hold that are
-  // given up but still have images in flight.
+  // Memory for weights that nothing holds.
   int64_t free_bytes = 0;
-  int64_t draining_bytes = 0;
+  // Until then a load waits for the memory of versions that are given up but
+  // still in use; in the past if there are none. What a lost lane holds may
+  // never come back.
+  absl::Time drained_by = absl::InfinitePast();
   absl::Time now;
 };
 
@@ -68,8 +70,8 @@ struct LifecycleAction {
 // whatever appears on or vanishes from the disk.
 //
 // Memory: besides the live version those stay loaded that were live last,
-// keep_versions in all, as long as the one to be loaded fits beside them. While
-// versions that are given up still hold memory, a load waits for it.
+// keep_versions in all, as long as the one to be loaded fits beside them. For
+// the memory of versions that are given up a load waits, but not for ever.
 LifecycleAction NextLifecycleAction(const ModelFacts& model);
 
 // When to try again after `failures` (>= 1) attempts in vain that another

@@ -117,8 +117,7 @@ absl::StatusOr<LanePool::Slice> CanaryRun::RunNext(BatchRunner& runner) {
   if (!outcome.ok()) return outcome.status();
   if (++steps_done_ == version_.evaluations) {
     const ImageShape& shape = version_.shape;
-    const size_t numel =
-        size_t{1} * shape.channels * shape.height * shape.width;
+    const size_t numel = shape.numel();
     pixels_.resize(numel * kCanaryImages);
     for (const FinishedImage& image : (*outcome)->finished) {
       if (image.row >= rows_.size() ||

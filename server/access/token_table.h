@@ -62,8 +62,6 @@ class TokenTable {
   // of a guess.
   const Token* Find(absl::string_view token) const;
 
-  size_t size() const { return tokens_.size(); }
-
  private:
   std::unordered_map<std::string, Token> tokens_;  // By Token::sha256.
 };

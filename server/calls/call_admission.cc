@@ -103,14 +103,13 @@ absl::Status CallAdmission::BookDecoder(const std::string& account,
                                         Admission* admission) const {
   const GenerationRequest& generation = admission->request.generation;
   if (!generation.guide.has_value()) return absl::OkStatus();
+  const auto bytes = static_cast<int64_t>(generation.guide->picture.numel());
   admission->guide_room = parts_.guide_decoder->Reserve(
-      account,
-      {.images = generation.count, .bytes = generation.guide->picture_bytes});
+      account, {.images = generation.count, .bytes = bytes});
   if (admission->guide_room.has_value()) return absl::OkStatus();
   parts_.metrics->OnGuidesFull();
   return absl::ResourceExhaustedError(absl::StrCat(
-      "no room for one more guide to be decoded, which unpacks to ",
-      generation.guide->picture_bytes,
+      "no room for one more guide to be decoded, which unpacks to ", bytes,
       " bytes: too many wait, of this caller or of all"));
 }
 

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "engine/base/monotonic_clock.h"
 #include "server/access/caller.h"
 #include "server/access/caller_name.h"
@@ -12,6 +11,16 @@
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
+namespace {
+
+// Not deadline(), which overflows with times after the year 2262.
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+  const gpr_timespec deadline = context.raw_deadline();
+  return ConvertDeadline(deadline, gpr_now(deadline.clock_type),
+                         RealMonotonicClock()->Now());
+}
+
+}  // namespace
 
 GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
                                bool previews,
@@ -19,9 +28,7 @@ GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
     : CallLifetime({.engine = parts.engine,
                     .encode_pool = parts.encode_pool,
                     .metrics = parts.metrics},
-                   RealMonotonicClock()->Now(),
-                   ConvertDeadline(context->deadline(), absl::Now(),
-                                   RealMonotonicClock()->Now())),
+                   RealMonotonicClock()->Now(), DeadlineOf(*context)),
       parts_(parts),
       method_(method),
       previews_(previews),
@@ -45,8 +52,9 @@ void GenerationCall::Start(const v1::GenerateRequest& request) {
     guide_ = parts_.guide_decoder->Run(
         *std::move(guide_room),
         [this, self = shared_from_this(), &guide = request.guide(),
-         place = std::move(place)]() mutable {
-          EndSubmission(DecodeAndSubmit(guide, std::move(place)));
+         place = std::move(place)](const absl::Status& turn) mutable {
+          EndSubmission(turn.ok() ? DecodeAndSubmit(guide, std::move(place))
+                                  : turn);
         });
   } else {
     EndSubmission(Submit(std::move(place), nullptr));

@@ -1,5 +1,7 @@
 #include "server/calls/guide_conversion.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <limits>
 
 #include "absl/status/status.h"
@@ -12,6 +14,13 @@ namespace {
 absl::Status OfPng(const absl::Status& status) {
   return absl::Status(status.code(),
                       absl::StrCat("guide.png: ", status.message()));
+}
+
+bool IsOneColor(const Picture& picture) {
+  const size_t channels = static_cast<size_t>(picture.shape.channels);
+  return picture.pixels.size() > channels &&
+         std::equal(picture.pixels.begin() + picture.shape.channels,
+                    picture.pixels.end(), picture.pixels.begin());
 }
 
 }  // namespace
@@ -33,14 +42,20 @@ absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide) {
   converted.steps = static_cast<int>(guide.steps());
   converted.fit = guide.fit() == v1::GUIDE_FIT_RESIZE ? GuideFit::kResize
                                                       : GuideFit::kRefuse;
-  converted.picture_bytes =
-      int64_t{shape->channels} * shape->height * shape->width;
+  converted.picture = *shape;
   return converted;
 }
 
 absl::StatusOr<Picture> DecodeGuide(const v1::Guide& guide) {
-  absl::StatusOr<Picture> picture = DecodePng(guide.png());
+  bool transparent = false;
+  absl::StatusOr<Picture> picture = DecodePng(guide.png(), {}, &transparent);
   if (!picture.ok()) return OfPng(picture.status());
+  // Such as black strokes on nothing. Nobody means that.
+  if (transparent && IsOneColor(*picture)) {
+    return absl::InvalidArgumentError(
+        "guide.png: the picture is one colour once its transparency is "
+        "composed over black");
+  }
   return picture;
 }
 

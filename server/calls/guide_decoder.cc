@@ -29,10 +29,18 @@ std::optional<GuideDecoder::Room> GuideDecoder::Reserve(
 
 GuideDecoder::Id GuideDecoder::Run(Room room, Task task) {
   const Id id = room.id_;
+  absl::Status closed;
   {
     absl::MutexLock lock(&mu_);
-    queue_.Add(id);
-    waiting_.emplace(id, Waiting{std::move(room), std::move(task)});
+    closed = closed_;
+    if (closed.ok()) {
+      queue_.Add(id);
+      waiting_.emplace(id, Waiting{std::move(room), std::move(task)});
+    }
+  }
+  if (!closed.ok()) {
+    task(closed);
+    return id;
   }
   // Once for each task, whichever one it then runs.
   threads_.Run([this] { RunNext(); });
@@ -48,6 +56,17 @@ bool GuideDecoder::Withdraw(Id id) {
   return true;
 }
 
+void GuideDecoder::Close(const absl::Status& reason) {
+  std::map<Id, Waiting> waiting;
+  {
+    absl::MutexLock lock(&mu_);
+    closed_ = reason;
+    for (const auto& [id, guide] : waiting_) queue_.Remove(id);
+    waiting.swap(waiting_);
+  }
+  for (auto& [id, guide] : waiting) guide.task(reason);
+}
+
 void GuideDecoder::RunNext() {
   std::map<Id, Waiting>::node_type next;
   {
@@ -56,7 +75,7 @@ void GuideDecoder::RunNext() {
     if (!id.has_value()) return;  // Others were withdrawn.
     next = waiting_.extract(*id);
   }
-  std::move(next.mapped().task)();
+  next.mapped().task(absl::OkStatus());
 }
 
 }  // namespace ddgan

@@ -14,6 +14,8 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "server/calls/guide_queue.h"
 #include "server/calls/worker_threads.h"
@@ -24,7 +26,8 @@ namespace ddgan {
 class GuideDecoder {
  public:
   using Id = GuideQueue::Id;
-  using Task = WorkerThreads::Task;
+  // Gets OK when it is the guide's turn, otherwise why there will be none.
+  using Task = absl::AnyInvocable<void(const absl::Status& turn)>;
 
   // Room for one guide; gives it back when destroyed. Must not outlive the
   // decoder.
@@ -58,11 +61,15 @@ class GuideDecoder {
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Runs `task` when it is the turn of the guide that `room` is for, and then
-  // gives back the room. Returns at once.
+  // gives back the room. Returns at once; after Close it has run `task`.
   Id Run(Room room, Task task) ABSL_LOCKS_EXCLUDED(mu_);
 
   // True if the task has not begun: it never will, and is gone, with its room.
   bool Withdraw(Id id) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Whatever waits, and whatever comes from now on, gets `reason`, which is not
+  // OK, in the place of its turn; runs what waits. Once.
+  void Close(const absl::Status& reason) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // A third of a processor beside one busy thread of the usual niceness, and a
@@ -79,6 +86,7 @@ class GuideDecoder {
   absl::Mutex mu_;
   GuideQueue queue_ ABSL_GUARDED_BY(mu_);
   std::map<Id, Waiting> waiting_ ABSL_GUARDED_BY(mu_);
+  absl::Status closed_ ABSL_GUARDED_BY(mu_);  // Not OK: why.
 
   WorkerThreads threads_;  // Last: what is queued uses the rest.
 };

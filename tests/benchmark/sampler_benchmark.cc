@@ -1,10 +1,12 @@
-// How much of the machine's matrix product rate does a denoising step of the
-// CIFAR-10 generator reach, at batch 1, 4 and 16? And what would one batched
-// LibTorch call do in its place?
+// How much of the machine's matrix product rate does a denoising step reach, at
+// batch 1 to 16, of the CIFAR-10 generator, of the bundled model's and of one
+// for 64x64 images? And what would one batched LibTorch call do in its place?
 // Run: build/release/tests/benchmark/sampler_benchmark
 //
 // Sgemm is measured first, on as many threads at once as the sampler has; each
-// line's `of_sgemm` is its own rate divided by that. Weights are random.
+// line's `of_sgemm` is its own rate divided by that, counting the operations of
+// direct convolutions: Winograd's are fewer, so it may exceed 1. Weights are
+// random.
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/full.h>
@@ -98,17 +100,39 @@ double SgemmRate() {
   return rate;
 }
 
-const Generator& CifarGenerator() {
-  static const Generator generator(
-      ModelConfig(),
-      InitialParameters(PlanGenerator(ModelConfig()).parameters, 1));
-  return generator;
+ModelConfig CifarConfig() { return ModelConfig(); }
+
+ModelConfig BundledConfig() {
+  ModelConfig config;
+  config.num_channels = 1;
+  config.num_channels_dae = 16;
+  config.ch_mult = {1, 2, 2};
+  config.num_res_blocks = 1;
+  config.nz = 32;
+  config.z_emb_dim = 32;
+  config.n_mlp = 2;
+  return config;
 }
 
-void Report(benchmark::State& state, double seconds) {
+ModelConfig Config64() {
+  ModelConfig config;
+  config.image_size = 64;
+  config.num_channels_dae = 64;
+  return config;
+}
+
+using MakeConfig = ModelConfig (*)();
+
+Generator RandomGenerator(const ModelConfig& config) {
+  return Generator(config,
+                   InitialParameters(PlanGenerator(config).parameters, 1));
+}
+
+void Report(benchmark::State& state, const Generator& generator,
+            double seconds) {
   const double images =
       static_cast<double>(state.iterations()) * state.range(0);
-  const double rate = images * StepFlops(CifarGenerator().plan()) / seconds;
+  const double rate = images * StepFlops(generator.plan()) / seconds;
   state.counters["image_steps/s"] = images / seconds;
   state.counters["GFLOP/s"] = rate * 1e-9;
   state.counters["of_sgemm"] = rate / SgemmRate();
@@ -121,12 +145,15 @@ void BM_Sgemm(benchmark::State& state) {
 }
 BENCHMARK(BM_Sgemm)->Iterations(1);
 
-// What a lane does: packed weights, images side by side on the cores.
-void BM_SamplerStep(benchmark::State& state) {
+// What a lane does.
+void BM_SamplerStep(benchmark::State& state, MakeConfig make_config) {
   SgemmRate();
-  const Model model(ModelIdentity{"cifar10", 1, ""}, CifarGenerator());
+  const ModelConfig config = make_config();
+  const Generator generator = RandomGenerator(config);
+  const Model model(ModelIdentity{"random", 1, ""}, generator);
   Sampler sampler(Cores());
-  const size_t numel = 3 * 32 * 32;
+  const size_t numel = static_cast<size_t>(config.num_channels) *
+                       config.image_size * config.image_size;
   std::vector<std::vector<float>> from(state.range(0),
                                        std::vector<float>(numel, 0.5f));
   std::vector<std::vector<float>> to = from;
@@ -146,39 +173,41 @@ void BM_SamplerStep(benchmark::State& state) {
       state.SkipWithError("step failed");
     }
   }
-  Report(state, SecondsSince(start));
+  Report(state, generator, SecondsSince(start));
 }
-BENCHMARK(BM_SamplerStep)
-    ->Arg(1)
-    ->Arg(4)
-    ->Arg(16)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
 
 // The general generator on the same cores, a batch as one tensor: LibTorch's
 // eager operators in channels_last, our FIR and group norm kernels.
-void BM_GeneratorBatch(benchmark::State& state) {
+void BM_GeneratorBatch(benchmark::State& state, MakeConfig make_config) {
   SgemmRate();
   const c10::NoGradGuard no_grad;
   at::set_num_threads(Cores());
+  const ModelConfig config = make_config();
+  const Generator generator = RandomGenerator(config);
   const int64_t batch = state.range(0);
-  const at::Tensor x = at::randn({batch, 3, 32, 32});
-  const at::Tensor z = at::randn({batch, 100});
+  const at::Tensor x = at::randn(
+      {batch, config.num_channels, config.image_size, config.image_size});
+  const at::Tensor z = at::randn({batch, config.nz});
   const at::Tensor t = at::full({batch}, 2, at::kLong);
-  CifarGenerator().Forward(x, t, z);  // Warm-up.
+  generator.Forward(x, t, z);  // Warm-up.
   const auto start = std::chrono::steady_clock::now();
   for (auto _ : state) {
-    benchmark::DoNotOptimize(CifarGenerator().Forward(x, t, z));
+    benchmark::DoNotOptimize(generator.Forward(x, t, z));
   }
-  Report(state, SecondsSince(start));
+  Report(state, generator, SecondsSince(start));
   at::set_num_threads(1);
 }
-BENCHMARK(BM_GeneratorBatch)
-    ->Arg(1)
-    ->Arg(4)
-    ->Arg(16)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
+
+void Batches(benchmark::internal::Benchmark* benchmark) {
+  for (const int64_t batch : {1, 2, 4, 8, 16}) benchmark->Arg(batch);
+  benchmark->UseRealTime()->Unit(benchmark::kMillisecond);
+}
+
+BENCHMARK_CAPTURE(BM_SamplerStep, cifar10, CifarConfig)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_SamplerStep, bundled, BundledConfig)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_SamplerStep, size_64, Config64)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_GeneratorBatch, cifar10, CifarConfig)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_GeneratorBatch, bundled, BundledConfig)->Apply(Batches);
 
 }  // namespace
 }  // namespace ddgan

@@ -145,7 +145,7 @@ TEST_F(CreateEngineTest, AGuidedImageStartsFromItsPicture) {
   picture->pixels.assign(64, 255);
   GenerationRequest request;
   request.seed = 7;
-  request.guide = Guide{1, GuideFit::kRefuse};
+  request.guide = Guide{1, GuideFit::kRefuse, {}};
   const auto guided = Submit(request, picture);
   ASSERT_EQ(guided->Await(), absl::OkStatus());
   request.guide->steps = 2;

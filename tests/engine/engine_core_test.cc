@@ -111,16 +111,12 @@ TEST(ValidateRequestTest, TheLastIndexFitsThirtyTwoBits) {
                 "4294967294"));
 }
 
-TEST(ValidateRequestTest, AGuideStartsAtAStepOfTheModelAndTakesBytes) {
+TEST(ValidateRequestTest, AGuideStartsAtAStepOfTheModel) {
   GenerationRequest request;
-  request.guide = Guide{4, GuideFit::kRefuse};
+  request.guide = Guide{4, GuideFit::kRefuse, {}};
   EXPECT_EQ(ValidateRequest(request, 4), absl::OkStatus());
   EXPECT_EQ(ValidateRequest(request, 3),
             absl::InvalidArgumentError("guide.steps is 4; allowed are 1 to 3"));
-  request.guide->picture_bytes = 0;
-  EXPECT_EQ(ValidateRequest(request, 4),
-            absl::InvalidArgumentError(
-                "guide.picture_bytes is 0; allowed are 1 and more"));
 }
 
 class EngineCoreTest : public ::testing::Test {
@@ -136,7 +132,7 @@ class EngineCoreTest : public ::testing::Test {
     options.max_queued_images = max_queued_images;
     std::vector<LanePool::LaneOptions> lanes;
     for (size_t i = 0; i < num_lanes; ++i) {
-      lanes.push_back({"cpu", [this] {
+      lanes.push_back({"cpu", [this](const LaneWorker::NoticeTaker&) {
                          return std::make_unique<ScriptedBatchRunner>(&script_);
                        }});
     }
@@ -199,7 +195,7 @@ TEST_F(EngineCoreTest, ARequestRunsOnTheVersionThatItResolved) {
   source_->Add(MakeServableVersion("digits", 1));
   ASSERT_EQ(Start(), absl::OkStatus());
   GenerationRequest request;
-  request.guide = Guide{2, GuideFit::kRefuse};
+  request.guide = Guide{2, GuideFit::kRefuse, {1, 8, 8}};
   absl::StatusOr<std::unique_ptr<Reservation>> place =
       engine_->Reserve(*engine_->Resolve("", std::nullopt), request);
   ASSERT_TRUE(place.ok()) << place.status();
@@ -222,13 +218,28 @@ TEST_F(EngineCoreTest, AGuideOfAnotherSizeIsRefusedAndGivesItsPlaceBack) {
   source_->Add(MakeServableVersion("digits", 1));
   ASSERT_EQ(Start(/*num_lanes=*/1, /*max_queued_images=*/1), absl::OkStatus());
   GenerationRequest request;
-  request.guide = Guide{2, GuideFit::kRefuse};
+  const auto reserve = [&](const ImageShape& shape) {
+    GenerationRequest request;
+    request.guide = Guide{2, GuideFit::kRefuse, shape};
+    return engine_->Reserve(*engine_->Resolve("", std::nullopt), request);
+  };
+  // By its shape alone, before anybody has decoded it.
+  EXPECT_EQ(reserve({1, 9, 8}).status(),
+            absl::InvalidArgumentError(
+                "guide: the picture is 8x9 pixels, the model's images are 8x8; "
+                "it has to have their size unless it is to be resized"));
+  EXPECT_EQ(reserve({1, 0, 8}).status().code(),
+            absl::StatusCode::kInvalidArgument);
   const auto sink = std::make_shared<RecordingSink>();
   const auto submit = [&](int height) {
+    auto place = reserve({1, 8, 8});
+    if (!place.ok()) return place.status();
     const size_t pixels = static_cast<size_t>(8 * height);
-    return SubmitAtOnce(*engine_, request, sink,
-                        std::make_shared<const Picture>(Picture{
-                            {1, height, 8}, std::vector<uint8_t>(pixels)}))
+    return engine_
+        ->Submit(*std::move(place),
+                 std::make_shared<const Picture>(
+                     Picture{{1, height, 8}, std::vector<uint8_t>(pixels)}),
+                 sink)
         .status();
   };
   EXPECT_EQ(submit(9).code(), absl::StatusCode::kInvalidArgument);

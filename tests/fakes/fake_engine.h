@@ -28,7 +28,7 @@ namespace ddgan {
 inline std::vector<uint8_t> FakePixels(uint64_t seed, uint32_t index,
                                        const ImageShape& shape,
                                        PixelFormat format) {
-  const size_t size = size_t{1} * shape.channels * shape.height * shape.width;
+  const size_t size = shape.numel();
   if (format == PixelFormat::kUint8) {
     std::vector<uint8_t> pixels(size);
     for (size_t i = 0; i < size; ++i) pixels[i] = seed * 31 + index * 7 + i;

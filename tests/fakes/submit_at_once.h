@@ -13,14 +13,18 @@
 
 namespace ddgan {
 
-// The first error of Resolve, Reserve and Submit.
+// The first error of Resolve, Reserve and Submit. A guide that says no shape
+// has that of its picture.
 inline absl::StatusOr<Acceptance> SubmitAtOnce(
-    Engine& engine, const GenerationRequest& request,
+    Engine& engine, GenerationRequest request,
     std::shared_ptr<GenerationSink> sink,
     std::shared_ptr<const Picture> guide = nullptr) {
   const absl::StatusOr<ResolvedModel> model =
       engine.Resolve(request.model, request.version);
   if (!model.ok()) return model.status();
+  if (guide != nullptr && request.guide->picture == ImageShape()) {
+    request.guide->picture = guide->shape;
+  }
   absl::StatusOr<std::unique_ptr<Reservation>> place =
       engine.Reserve(*model, request);
   if (!place.ok()) return place.status();

@@ -14,10 +14,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const char* NoVariable(const char*) { return nullptr; }
-
 absl::StatusOr<ServerCommandLine> Parse(std::vector<std::string> arguments) {
-  return ParseServerCommandLine(arguments, NoVariable);
+  return ParseServerCommandLine(arguments, Environment());
 }
 
 TEST(ServerOptionsTest, ServesLoopbackByDefault) {
@@ -243,11 +241,8 @@ TEST(ServerOptionsTest, RefusesTokensInTheClearOnANetwork) {
 }
 
 TEST(ServerOptionsTest, EveryFlagIsAVariableToo) {
-  const Environment environment = [](const char* name) {
-    return std::string(name) == "DDGAN_SERVER_MODEL_ROOT"      ? "models"
-           : std::string(name) == "DDGAN_SERVER_MAX_MODEL_MIB" ? "300"
-                                                               : nullptr;
-  };
+  const Environment environment = {{"DDGAN_SERVER_MODEL_ROOT", "models"},
+                                   {"DDGAN_SERVER_MAX_MODEL_MIB", "300"}};
   const auto command = ParseServerCommandLine({}, environment);
   ASSERT_TRUE(command.ok()) << command.status();
   EXPECT_EQ(command->options.engine.model_root, "models");

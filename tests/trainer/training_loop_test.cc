@@ -106,7 +106,7 @@ class TrainingLoopTest : public testing::Test {
     options.threads = 1;
     options.log_every = 2;
     options.samples = 4;
-    options.progress = "lines";
+    options.progress = ProgressMode::kLines;
     return options;
   }
 

@@ -69,8 +69,7 @@ BatchLoader::BatchLoader(const ImageDataset* dataset, Options options,
       options_(std::move(options)),
       clock_(clock),
       report_(std::move(report)),
-      sample_size_(size_t{1} * dataset->shape().channels *
-                   dataset->shape().height * dataset->shape().width),
+      sample_size_(dataset->shape().numel()),
       steps_per_epoch_(static_cast<int64_t>(dataset->size()) /
                        options_.batch_size),
       slots_(options_.prefetch + 1) {

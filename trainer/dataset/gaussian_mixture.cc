@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/check_range.h"
 #include "engine/diffusion/philox.h"
+#include "engine/kernels/normal_noise.h"
 
 namespace ddgan {
 namespace {
@@ -48,7 +49,7 @@ absl::StatusOr<absl::Span<const float>> GaussianMixture::Batch(int64_t step) {
     const auto mode =
         static_cast<int>(uint64_t{mode_words.w[0]} * kGaussianModes >> 32);
     float normals[2];
-    FillNormal(
+    kernels::FillNormal(
         {options_.seed, row, step_word, static_cast<NoiseStream>(kStream)}, 2,
         normals);
     const PlanePoint mean = GaussianMean(mode);

@@ -64,17 +64,22 @@ std::vector<ParameterPlan> PlanClassifier() {
   add("conv0", {16, 1, 5, 5});
   add("conv1", {32, 16, 3, 3});
   add("conv2", {32, 32, 3, 3});
-  add("linear", {kDigitCount, 32 * 4 * 4});
+  add("linear", {kDigitCount, DigitClassifier::kFeatureCount});
   return plan;
 }
 
-// x [B, 1, 32, 32] in [0, 1] -> logits [B, 10].
-at::Tensor Logits(const Parameters& p, const at::Tensor& x) {
+// x [B, 1, 32, 32] in [0, 1] -> the last hidden layer [B, kFeatureCount].
+at::Tensor Hidden(const Parameters& p, const at::Tensor& x) {
   at::Tensor h = at::relu(at::conv2d(x, p[1], p[0], /*stride=*/2,
                                      /*padding=*/2));
   h = at::max_pool2d(at::relu(at::conv2d(h, p[3], p[2], 1, 1)), 2);
   h = at::max_pool2d(at::relu(at::conv2d(h, p[5], p[4], 1, 1)), 2);
-  return at::linear(h.flatten(1), p[7], p[6]);
+  return h.flatten(1);
+}
+
+// -> logits [B, 10].
+at::Tensor Logits(const Parameters& p, const at::Tensor& hidden) {
+  return at::linear(hidden, p[7], p[6]);
 }
 
 at::Tensor ToInput(absl::Span<const uint8_t> pixels) {
@@ -133,6 +138,17 @@ std::string DigestOfData(const std::vector<TensorView>& views) {
   return Sha256Hex(digests);
 }
 
+// What a classifier's file holds.
+absl::StatusOr<std::string> Serialized(const Parameters& parameters) {
+  const std::vector<ParameterPlan> plan = PlanClassifier();
+  std::vector<TensorView> views;
+  for (size_t i = 0; i < plan.size(); ++i) {
+    views.push_back(View(plan[i].name, parameters[i]));
+  }
+  return SerializeSafetensors(
+      views, {{kKindKey, kKind}, {kDigestKey, DigestOfData(views)}});
+}
+
 // A name alone is one in the working folder.
 std::filesystem::path WithParent(const std::filesystem::path& path) {
   return std::filesystem::path(".") / path;
@@ -167,8 +183,9 @@ struct DigitClassifier::Network {
   Parameters parameters;
 };
 
-DigitClassifier::DigitClassifier(std::unique_ptr<const Network> network)
-    : network_(std::move(network)) {}
+DigitClassifier::DigitClassifier(std::unique_ptr<const Network> network,
+                                 std::string digest)
+    : network_(std::move(network)), digest_(std::move(digest)) {}
 
 DigitClassifier::~DigitClassifier() = default;
 
@@ -207,15 +224,21 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Train(
           }
           parameters.ZeroGradient();
           torch::autograd::backward({at::cross_entropy_loss(
-              Logits(parameters.tensors(), ToInput(pixels)), targets)});
+              Logits(parameters.tensors(),
+                     Hidden(parameters.tensors(), ToInput(pixels))),
+              targets)});
           adam.Step(parameters, training.learning_rate *
                                     static_cast<double>(steps - step) /
                                     static_cast<double>(steps));
           progress(step + 1, steps);
         }
         parameters.SetRequiresGrad(false);
+        const absl::StatusOr<std::string> bytes =
+            Serialized(parameters.tensors());
+        if (!bytes.ok()) return bytes.status();
         return std::unique_ptr<DigitClassifier>(new DigitClassifier(
-            std::make_unique<const Network>(Network{parameters.tensors()})));
+            std::make_unique<const Network>(Network{parameters.tensors()}),
+            Sha256Hex(*bytes)));
       });
 }
 
@@ -255,45 +278,50 @@ absl::StatusOr<std::unique_ptr<DigitClassifier>> DigitClassifier::Load(
           network.parameters.push_back(std::move(tensor));
         }
         return std::unique_ptr<DigitClassifier>(new DigitClassifier(
-            std::make_unique<const Network>(std::move(network))));
+            std::make_unique<const Network>(std::move(network)),
+            Sha256Hex(*bytes)));
       });
 }
 
 absl::Status DigitClassifier::Save(const std::filesystem::path& path) const {
-  const std::vector<ParameterPlan> plan = PlanClassifier();
-  std::vector<TensorView> views;
-  for (size_t i = 0; i < plan.size(); ++i) {
-    views.push_back(View(plan[i].name, network_->parameters[i]));
-  }
-  const absl::StatusOr<std::string> bytes = SerializeSafetensors(
-      views, {{kKindKey, kKind}, {kDigestKey, DigestOfData(views)}});
+  const absl::StatusOr<std::string> bytes = Serialized(network_->parameters);
   if (!bytes.ok()) return bytes.status();
   return WriteFileDurably(WithParent(path), *bytes);
 }
 
-absl::StatusOr<std::vector<DigitGuess>> DigitClassifier::Classify(
+absl::StatusOr<DigitClassifier::Answers> DigitClassifier::Answer(
     absl::Span<const uint8_t> pixels) const {
   if (pixels.size() % kPlane != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("pixels has ", pixels.size(),
                      " bytes, must be a multiple of ", kPlane));
   }
+  if (pixels.empty()) return Answers();
+  return CatchingLibTorch(kDoing, [&]() -> absl::StatusOr<Answers> {
+    const at::NoGradGuard no_grad;
+    const at::Tensor hidden =
+        Hidden(network_->parameters, ToInput(pixels)).contiguous();
+    const at::Tensor probabilities =
+        at::softmax(Logits(network_->parameters, hidden), 1).contiguous();
+    const auto values = [](const at::Tensor& tensor) {
+      const float* const data = tensor.const_data_ptr<float>();
+      return std::vector<float>(data, data + tensor.numel());
+    };
+    return Answers{values(hidden), values(probabilities)};
+  });
+}
+
+absl::StatusOr<std::vector<DigitGuess>> DigitClassifier::Classify(
+    absl::Span<const uint8_t> pixels) const {
+  const absl::StatusOr<Answers> answers = Answer(pixels);
+  if (!answers.ok()) return answers.status();
   std::vector<DigitGuess> guesses;
-  if (pixels.empty()) return guesses;
-  return CatchingLibTorch(
-      kDoing, [&]() -> absl::StatusOr<std::vector<DigitGuess>> {
-        const at::NoGradGuard no_grad;
-        const at::Tensor probabilities =
-            at::softmax(Logits(network_->parameters, ToInput(pixels)), 1)
-                .contiguous();
-        const float* row = probabilities.const_data_ptr<float>();
-        for (size_t i = 0; i < pixels.size() / kPlane;
-             ++i, row += kDigitCount) {
-          const float* const best = std::max_element(row, row + kDigitCount);
-          guesses.push_back({static_cast<uint8_t>(best - row), *best});
-        }
-        return guesses;
-      });
+  for (size_t i = 0; i < pixels.size() / kPlane; ++i) {
+    const float* const row = &answers->probabilities[i * kDigitCount];
+    const float* const best = std::max_element(row, row + kDigitCount);
+    guesses.push_back({static_cast<uint8_t>(best - row), *best});
+  }
+  return guesses;
 }
 
 absl::StatusOr<double> DigitClassifier::Accuracy(

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,6 +30,14 @@ class DigitClassifier {
     int batch_size = 64;  // Smaller if there are fewer pictures. [1, 4096]
     double learning_rate = 3e-3;  // Of the first step; falls to 0. (0, 1]
   };
+
+  // What it says of pictures, one row each, row-major.
+  struct Answers {
+    std::vector<float> features;       // [n, kFeatureCount], at least 0: the
+                                       // last hidden layer.
+    std::vector<float> probabilities;  // [n, kDigitCount], rows of sum 1.
+  };
+  static constexpr int kFeatureCount = 512;
 
   // Called after each step, with steps done and steps in all.
   using Progress = std::function<void(int64_t done, int64_t steps)>;
@@ -58,10 +67,16 @@ class DigitClassifier {
   // The folder must exist. The file system's error.
   absl::Status Save(const std::filesystem::path& path) const;
 
-  // One guess per picture of `pixels` [n, 32, 32]. Memory grows with n: some
-  // 100 KB each.
+  // SHA-256 of the file that Load read, or that Save would write.
+  const std::string& digest() const { return digest_; }
+
+  // Of the pictures `pixels` [n, 32, 32]. Memory grows with n: some 100 KB
+  // each.
   //   InvalidArgument  no whole number of pictures
   //   Internal         an error of LibTorch
+  absl::StatusOr<Answers> Answer(absl::Span<const uint8_t> pixels) const;
+
+  // One guess per picture: the most probable digit. Fails as Answer does.
   absl::StatusOr<std::vector<DigitGuess>> Classify(
       absl::Span<const uint8_t> pixels) const;
 
@@ -72,9 +87,10 @@ class DigitClassifier {
 
  private:
   struct Network;
-  explicit DigitClassifier(std::unique_ptr<const Network> network);
+  DigitClassifier(std::unique_ptr<const Network> network, std::string digest);
 
   const std::unique_ptr<const Network> network_;
+  const std::string digest_;
 };
 
 }  // namespace ddgan

@@ -26,7 +26,7 @@ struct TrainCommandLine {
 //   InvalidArgument  names what is not a flag, or has no value
 absl::StatusOr<TrainCommandLine> ParseTrainCommandLine(
     absl::Span<const std::string> arguments,
-    const Environment& environment = std::getenv);
+    const Environment& environment = OwnEnvironment());
 
 }  // namespace ddgan
 

@@ -18,6 +18,12 @@ enum class ResumePolicy {
   kNever,  // Start afresh; a state that is there is an error, not overwritten.
 };
 
+enum class ProgressMode {
+  kAuto,  // A bar on a terminal, else lines.
+  kBar,
+  kLines,
+};
+
 struct TrainerOptions {
   // "mnist", "stacked_mnist", "cifar10", "image_folder", "lmdb" or
   // "25_gaussians".
@@ -50,6 +56,9 @@ struct TrainerOptions {
   std::string networks = "ncsnpp";
   int toy_width = 512;  // Of toy_mlp's hidden layers. [4, 4096]
 
+  // "refuse" or "rgb": what becomes of gray pictures, and of those with alpha,
+  // in a set of RGB images.
+  std::string convert = "refuse";
   bool flip = false;          // Mirror every other image, at random.
   int64_t dataset_limit = 0;  // Only the first so many images; 0: all.
   int data_threads = 1;       // That decode images. [1, 64]
@@ -80,8 +89,7 @@ struct TrainerOptions {
   std::string metrics_listen;
   // Seconds after which a process gives up waiting for the others. [1, 86400]
   double distributed_timeout_s = 300;
-  // "auto" (bar on a terminal, else lines), "bar" or "lines".
-  std::string progress = "auto";
+  ProgressMode progress = ProgressMode::kAuto;
 
   int threads = 0;         // LibTorch's CPU threads; 0: one per core. [0, 256]
   int64_t log_every = 25;  // Steps between progress lines. >= 1

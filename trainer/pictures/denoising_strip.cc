@@ -47,8 +47,7 @@ absl::StatusOr<SampleGrid> ArrangeDenoisingStrip(
     return ArrangeSamples({}, shape).status();
   }
 
-  const size_t image_bytes =
-      size_t{1} * shape.channels * shape.height * shape.width;
+  const size_t image_bytes = shape.numel();
   if (columns[0].size() % image_bytes != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("strip: columns of ", columns[0].size(),

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
 namespace ddgan {
@@ -11,14 +10,6 @@ namespace {
 constexpr absl::Duration kRedrawInterval = absl::Milliseconds(200);
 
 }  // namespace
-
-absl::StatusOr<ProgressMode> ParseProgressMode(absl::string_view text) {
-  if (text == "auto") return ProgressMode::kAuto;
-  if (text == "bar") return ProgressMode::kBar;
-  if (text == "lines") return ProgressMode::kLines;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--progress is '", text, "', must be auto, bar or lines"));
-}
 
 ProgressDisplay::ProgressDisplay(const Options& options, Sink sink,
                                  Clock* clock)

@@ -9,24 +9,14 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engine/base/clock.h"
 #include "engine/base/progress_bar.h"
+#include "trainer/options/trainer_options.h"
 #include "trainer/run/training_progress.h"
 
 namespace ddgan {
-
-enum class ProgressMode {
-  kAuto,  // A bar on a terminal, else lines.
-  kBar,
-  kLines,
-};
-
-// "auto", "bar" or "lines". InvalidArgument that names --progress otherwise.
-absl::StatusOr<ProgressMode> ParseProgressMode(absl::string_view text);
 
 // Thread-safe.
 class ProgressDisplay {

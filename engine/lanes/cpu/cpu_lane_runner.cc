@@ -34,8 +34,7 @@ class CpuModel : public DeviceModel {
       : DeviceModel(model.shape(), static_cast<int>(model.plan().size())),
         lane_(lane),
         weight_bytes_(model.bytes()),
-        image_bytes_(sizeof(float) * shape().channels * shape().height *
-                     shape().width) {}
+        image_bytes_(sizeof(float) * shape().numel()) {}
 
   ImageSlot TakeSlot() override {
     if (free_.empty()) {
@@ -114,7 +113,8 @@ class CpuStepBackend : public StepBackend {
 
   PixelPool& pixel_pool() override { return lane_.pool; }
   int64_t spare_bytes() const override {
-    return static_cast<int64_t>(lane_.pool.free_bytes());
+    return static_cast<int64_t>(lane_.pool.free_bytes()) +
+           lane_.sampler.bytes();
   }
 
  private:

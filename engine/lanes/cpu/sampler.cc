@@ -1,33 +1,34 @@
 #include "engine/lanes/cpu/sampler.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstring>
-#include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "engine/base/libtorch_errors.h"
 #include "engine/diffusion/philox.h"
-#include "engine/diffusion/state_update.h"
 #include "engine/diffusion/update_rule.h"
 #include "engine/imaging/to_rgb8_cpu.h"
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/normal_noise.h"
+#include "engine/kernels/thread_pool.h"
+#include "engine/kernels/workspace.h"
 #include "engine/model/model.h"
 
 namespace ddgan {
 namespace {
 
-// Buffers of one thread, reused from row to row.
-struct RowScratch {
-  std::vector<float> initial;
-  std::vector<float> z;
-  std::vector<float> noise;
-  std::vector<float> x;
-};
+using kernels::Workspace;
+
+// An image's way through a network is always worth a thread.
+constexpr int64_t kMuchWork = int64_t{1} << 30;
+// Operations on 16 floats for 16 normal numbers, about.
+constexpr int64_t kNoiseWork = 60;
+
+void Draw(const SamplerRow& row, uint32_t step, NoiseStream stream,
+          int64_t count, float* out) {
+  kernels::FillNormal({row.seed, row.image_index, step, stream}, count, out);
+}
 
 void ToPixels(absl::Span<const float> planes, const ImageShape& shape,
               PixelFormat format, uint8_t* pixels) {
@@ -38,173 +39,152 @@ void ToPixels(absl::Span<const float> planes, const ImageShape& shape,
   }
 }
 
-// The correction of this image, whose x0' and state have `count` values each.
-LinearUpdate MeasuredUpdate(const Correction& correction, const float* x0,
-                            const float* x_next, const float* noise,
-                            int64_t count) {
-  double noise_square = 0, residual_square = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const double residual = x_next[i] - correction.ac * x0[i];
-    residual_square += residual * residual;
-    noise_square += static_cast<double>(noise[i]) * noise[i];
-  }
-  return CorrectionUpdate(correction, noise_square, residual_square);
-}
+// What a row is computed in; each array has as many values as an image, z as
+// the latent.
+struct RowBuffers {
+  float* initial;
+  float* noise;
+  float* z;
+  float* x;
+};
 
-void RunRow(const Model& model, SamplerRow& row, RowScratch& scratch) {
+// The state that the network is given, from `initial` where it begins here.
+const float* StartRow(const Model& model, const SamplerRow& row, int64_t numel,
+                      const RowBuffers& buffers) {
   const ModelConfig& config = model.config();
-  const Evaluation& evaluation = model.plan()[row.step];
-  const int t = evaluation.t;
-  const int64_t numel = static_cast<int64_t>(config.num_channels) *
-                        config.image_size * config.image_size;
-  const auto draw = [&](uint32_t step, NoiseStream stream, int64_t count,
-                        std::vector<float>& out) {
-    out.resize(count);
-    FillNormal({row.seed, row.image_index, step, stream}, count, out.data());
-  };
-
-  const NoiseSchedule& schedule = model.schedule();
-  const float* x_next = row.x_next;
+  if (IsDenoiser(config)) {
+    std::fill_n(buffers.z, config.nz, 0.0f);
+  } else {
+    Draw(row, row.step, NoiseStream::kLatent, config.nz, buffers.z);
+  }
   if (row.guide != nullptr) {
     // The forward process (spec 1.3).
-    draw(row.step + 1, NoiseStream::kGuide, numel, scratch.initial);
-    const float ac = schedule.ac[t + 1], sc = schedule.sc[t + 1];
-    for (int64_t i = 0; i < numel; ++i) {
-      scratch.initial[i] = ac * row.guide[i] + sc * scratch.initial[i];
-    }
-    x_next = scratch.initial.data();
-  } else if (row.step + 1 == static_cast<int>(model.plan().size())) {
-    draw(config.num_timesteps, NoiseStream::kInitial, numel, scratch.initial);
-    x_next = scratch.initial.data();
+    const int level = model.plan()[row.step].t + 1;
+    Draw(row, row.step + 1, NoiseStream::kGuide, numel, buffers.initial);
+    kernels::Diffuse(model.schedule().ac[level], row.guide,
+                     model.schedule().sc[level], numel, buffers.initial);
+    return buffers.initial;
   }
-  if (IsDenoiser(config)) {
-    scratch.z.assign(config.nz, 0);
-  } else {
-    draw(row.step, NoiseStream::kLatent, config.nz, scratch.z);
+  if (row.step + 1 == static_cast<int>(model.plan().size())) {
+    Draw(row, config.num_timesteps, NoiseStream::kInitial, numel,
+         buffers.initial);
+    return buffers.initial;
   }
-  float* x = row.x;
-  if (x == nullptr) {
-    scratch.x.resize(numel);
-    x = scratch.x.data();
-  }
-  const absl::Span<const float> planes(x, numel);
-  model.generator().Run(x_next, t, scratch.z.data(), x);
+  return row.x_next;
+}
+
+// From x0' in buffers.x to the state that follows, in its place.
+void FinishRow(const Model& model, const float* x_next, int64_t numel,
+               const RowBuffers& buffers, SamplerRow& row) {
+  const absl::Span<const float> planes(buffers.x, numel);
   if (row.preview != nullptr) {
     ToPixels(planes, model.shape(), row.pixel_format, row.preview);
   }
-
-  // The move, in place over x0'. Noise of factor 0 is not drawn.
+  const Evaluation& evaluation = model.plan()[row.step];
   LinearUpdate update = evaluation.update;
   if (evaluation.corrects()) {
-    draw(row.step, NoiseStream::kLangevin, numel, scratch.noise);
-    update = MeasuredUpdate(evaluation.correction, x, x_next,
-                            scratch.noise.data(), numel);
+    Draw(row, row.step, NoiseStream::kLangevin, numel, buffers.noise);
+    const Correction& correction = evaluation.correction;
+    update = CorrectionUpdate(
+        correction, kernels::SquaredNorm(buffers.noise, numel),
+        kernels::SquaredDistance(x_next, correction.ac, buffers.x, numel));
   } else if (update.noise != 0) {
-    draw(row.step, NoiseStream::kPosterior, numel, scratch.noise);
+    Draw(row, row.step, NoiseStream::kPosterior, numel, buffers.noise);
   }
-  // Finite values stay finite times 0; anything else does not.
-  float check = 0;
-  if (update.noise == 0) {
-    for (int64_t i = 0; i < numel; ++i) {
-      x[i] = update.x0 * x[i] + update.x * x_next[i];
-      check += x[i] * 0.0f;
-    }
-  } else {
-    for (int64_t i = 0; i < numel; ++i) {
-      x[i] = update.x0 * x[i] + update.x * x_next[i] +
-             update.noise * scratch.noise[i];
-      check += x[i] * 0.0f;
-    }
-  }
-  row.not_finite = std::isnan(check);
+  row.not_finite =
+      !kernels::ApplyUpdate(update, x_next, buffers.noise, numel, buffers.x);
   if (row.image != nullptr) {
     ToPixels(planes, model.shape(), row.pixel_format, row.image);
   }
 }
 
+// `threads` share the work on the rows. At most as many rows as the generator
+// takes at once.
+void RunRows(const Model& model, absl::Span<SamplerRow> rows,
+             Workspace& workspace, std::vector<RowBuffers>& buffers,
+             std::vector<GeneratorRow>& generator_rows,
+             kernels::ThreadPool& threads) {
+  const ModelConfig& config = model.config();
+  const int64_t count = static_cast<int64_t>(rows.size());
+  const int64_t numel =
+      int64_t{1} * config.num_channels * config.image_size * config.image_size;
+  const Workspace::Buffer initial = workspace.Take(count * numel),
+                          noise = workspace.Take(count * numel),
+                          x = workspace.Take(count * numel),
+                          z = workspace.Take(count * config.nz);
+  buffers.clear();
+  generator_rows.assign(rows.size(), {});
+  for (int64_t i = 0; i < count; ++i) {
+    float* const kept = rows[i].x;
+    buffers.push_back({.initial = initial.data() + i * numel,
+                       .noise = noise.data() + i * numel,
+                       .z = z.data() + i * config.nz,
+                       .x = kept != nullptr ? kept : x.data() + i * numel});
+  }
+  const int64_t work = kNoiseWork * numel / 16;
+  threads.Run(count, work, [&](int64_t i) {
+    generator_rows[i] = {.x = StartRow(model, rows[i], numel, buffers[i]),
+                         .t = model.plan()[rows[i].step].t,
+                         .z = buffers[i].z,
+                         .x0 = buffers[i].x};
+  });
+  model.generator().Run(generator_rows, workspace, threads);
+  threads.Run(count, work, [&](int64_t i) {
+    FinishRow(model, generator_rows[i].x, numel, buffers[i], rows[i]);
+  });
+}
+
 }  // namespace
 
-// A batch's rows are taken one by one by the threads that are free. LibTorch
-// itself runs on one thread in each, so that neither results nor waiting depend
-// on its own pool.
-class Sampler::Threads {
- public:
-  explicit Threads(int count) {
-    at::set_num_threads(1);
-    try {
-      for (int i = 0; i < count; ++i) threads_.emplace_back([this] { Work(); });
-    } catch (...) {
-      Stop();
-      throw;
-    }
+// What one thread needs for rows of its own; the memory is used again.
+struct Sampler::Share {
+  Workspace workspace;
+  std::vector<RowBuffers> buffers;
+  std::vector<GeneratorRow> generator_rows;
+  absl::Status status;
+
+  void Run(const Model& model, absl::Span<SamplerRow> rows,
+           kernels::ThreadPool& threads) {
+    status = CatchThrown("denoising step", [&] {
+      const size_t most = static_cast<size_t>(model.generator().max_rows());
+      while (!rows.empty()) {
+        const size_t count = std::min(most, rows.size());
+        RunRows(model, rows.subspan(0, count), workspace, buffers,
+                generator_rows, threads);
+        rows.remove_prefix(count);
+      }
+    });
   }
-
-  ~Threads() { Stop(); }
-
-  absl::Status Run(const Model& model, absl::Span<SamplerRow> rows) {
-    absl::MutexLock lock(&mutex_);
-    model_ = &model;
-    rows_ = rows;
-    next_ = done_ = 0;
-    status_ = absl::OkStatus();
-    mutex_.Await(absl::Condition(this, &Threads::Done));
-    model_ = nullptr;
-    rows_ = {};
-    return status_;
-  }
-
- private:
-  void Stop() {
-    {
-      absl::MutexLock lock(&mutex_);
-      stop_ = true;
-    }
-    for (std::thread& thread : threads_) thread.join();
-  }
-
-  bool Done() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return done_ == rows_.size();
-  }
-  bool Wanted() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stop_ || next_ < rows_.size();
-  }
-
-  void Work() {
-    at::init_num_threads();
-    RowScratch scratch;
-    absl::MutexLock lock(&mutex_);
-    while (true) {
-      mutex_.Await(absl::Condition(this, &Threads::Wanted));
-      if (stop_) return;
-      SamplerRow& row = rows_[next_++];
-      const Model& model = *model_;
-      mutex_.Unlock();
-      absl::Status status =
-          CatchThrown("denoising step", [&] { RunRow(model, row, scratch); });
-      mutex_.Lock();
-      if (!status.ok()) status_.Update(std::move(status));
-      ++done_;
-    }
-  }
-
-  absl::Mutex mutex_;
-  const Model* model_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  absl::Span<SamplerRow> rows_ ABSL_GUARDED_BY(mutex_);
-  size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
-  size_t done_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-
-  std::vector<std::thread> threads_;  // Constant after construction.
 };
 
 Sampler::Sampler(int num_threads)
-    : threads_(std::make_unique<Threads>(num_threads)) {}
+    : threads_(std::make_unique<kernels::ThreadPool>(num_threads)),
+      shares_(static_cast<size_t>(num_threads)) {}
 
 Sampler::~Sampler() = default;
 
 absl::Status Sampler::Step(const Model& model, absl::Span<SamplerRow> rows) {
-  return threads_->Run(model, rows);
+  // Threads that each take whole images need not wait for each other. What is
+  // left, fewer images than threads, is shared by all of them layer by layer.
+  const size_t each = rows.size() / shares_.size();
+  if (each > 0) {
+    threads_->Run(static_cast<int64_t>(shares_.size()), kMuchWork,
+                  [&](int64_t i) {
+                    kernels::ThreadPool alone(1);
+                    shares_[i].Run(model, rows.subspan(i * each, each), alone);
+                  });
+    for (const Share& share : shares_) {
+      if (!share.status.ok()) return share.status;
+    }
+  }
+  shares_[0].Run(model, rows.subspan(each * shares_.size()), *threads_);
+  return shares_[0].status;
+}
+
+int64_t Sampler::bytes() const {
+  int64_t bytes = 0;
+  for (const Share& share : shares_) bytes += share.workspace.bytes();
+  return bytes;
 }
 
 }  // namespace ddgan

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -18,6 +19,9 @@
 namespace ddgan {
 
 class Model;  // engine/model/model.h
+namespace kernels {
+class ThreadPool;  // engine/kernels/thread_pool.h
+}
 
 // One image's step. Planes are float32 [C, S, S].
 struct SamplerRow {
@@ -42,22 +46,25 @@ struct SamplerRow {
 
 class Sampler {
  public:
-  // Images of a batch run side by side on `num_threads` threads, each image on
-  // one. >= 1. Throws std::system_error if they cannot be started.
+  // As many threads as the caller and `num_threads` - 1 others. >= 1. Throws
+  // std::system_error if they cannot be started.
   explicit Sampler(int num_threads);
   ~Sampler();
 
-  // Blocks until every row is done. On processors with the same vector
-  // instructions an image's bytes depend on (model, seed, image_index) alone,
-  // not on the batch or the number of threads. After an error what the rows
-  // were to receive is unspecified.
+  // Blocks until every row is done. An image's bytes depend on (model, seed,
+  // image_index) alone, not on the batch, the number of threads or the
+  // processor. After an error what the rows were to receive is unspecified.
   //   ResourceExhausted  out of memory
-  //   Internal           LibTorch's error
+  //   Internal           another error
   absl::Status Step(const Model& model, absl::Span<SamplerRow> rows);
 
+  // Memory for intermediate results, kept from step to step.
+  int64_t bytes() const;
+
  private:
-  class Threads;
-  const std::unique_ptr<Threads> threads_;
+  struct Share;
+  const std::unique_ptr<kernels::ThreadPool> threads_;
+  std::vector<Share> shares_;  // By thread.
 };
 
 }  // namespace ddgan

@@ -95,7 +95,9 @@ class CudaOps : public DeviceOps {
                                     const Recording* neighbour,
                                     std::function<void()> work) override {
     // LibTorch's number formats are the process's, but only recording reads
-    // them: replays do what was recorded.
+    // them: replays do what was recorded. They are read until the last run
+    // below has been enqueued, so the lock covers the runs, and a lane whose
+    // device hangs in one holds up the recordings of others.
     ABSL_CONST_INIT static absl::Mutex mutex(absl::kConstInit);
     const absl::MutexLock lock(&mutex);
     at::Context& context = at::globalContext();

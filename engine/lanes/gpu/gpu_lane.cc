@@ -16,9 +16,9 @@ GpuLane::GpuLane(const GpuLaneRunnerOptions& lane_options,
       ops(std::move(lane_ops)),
       shape_rows(ShapesToRecord(options.max_batch_size, options.pinned_batch)),
       convolutions(ops->NewConvolutions(options.precision)) {
-  const int64_t rows =
-      std::max<int64_t>(options.max_batch_size, ShapeRecorder::kMostProbes) +
-      shape_rows.back();
+  const int64_t rows = std::max<int64_t>(options.max_batch_size,
+                                         ShapeRecorder::kMostTestImages) +
+                       shape_rows.back();
   host_rows = ops->HostMemory(rows * static_cast<int64_t>(sizeof(DeviceRow)));
   host_not_finite =
       ops->HostMemory(rows * static_cast<int64_t>(sizeof(int32_t)))

@@ -22,7 +22,8 @@ struct GpuLane {
   const std::vector<int> shape_rows;  // ShapesToRecord
   const std::unique_ptr<Convolutions> convolutions;
   // Host memory that the device copies from and to, reused from step to step:
-  // enough for the rows of a batch or of the probes, the last shape padded.
+  // enough for the rows of a batch or of the test images, the last shape
+  // padded.
   at::Tensor host_rows;        // DeviceRow [rows], as uint8
   at::Tensor host_not_finite;  // int32 [rows]
   at::Tensor host_pixels;      // uint8, see PixelLayout; grows when asked for.

@@ -28,7 +28,7 @@ class GpuModel : public DeviceModel {
   GpuModel(const Model& model, GpuLane& lane)
       : DeviceModel(model.shape(), static_cast<int>(model.plan().size())),
         lane_(lane),
-        numel_(int64_t{1} * shape().channels * shape().height * shape().width),
+        numel_(static_cast<int64_t>(shape().numel())),
         slots_(lane.ops->device(), numel_, lane.options.pinned_batch) {
     const c10::NoGradGuard no_grad;
     lane_.ops->Run([&] {

@@ -14,7 +14,7 @@
 namespace ddgan {
 namespace {
 
-constexpr uint64_t kProbeSeed = 0x70726f6265;
+constexpr uint64_t kTestSeed = 0x70726f6265;
 
 // A NaN equals itself.
 bool SameBytes(const at::Tensor& a, const at::Tensor& b) {
@@ -31,7 +31,7 @@ ShapeRecorder::ShapeRecorder(const Model& model, const GpuGenerator& generator,
     shape.rows = rows;
     if (rows != lane_.options.pinned_batch) continue;
     Record(shape, nullptr);
-    RunProbes(model, shape, &probe_x0_, &probe_x_);
+    MakeTestImages(model, shape, &test_x0_, &test_x_);
   }
   Choose();
 }
@@ -69,10 +69,10 @@ void ShapeRecorder::StepsFor(int rows,
 absl::Status ShapeRecorder::Try(const Model& model, Shape& shape) {
   Record(shape, steps_.front());
   at::Tensor x0, x;
-  RunProbes(model, shape, &x0, &x);
+  MakeTestImages(model, shape, &x0, &x);
   bool equal = false;
   lane_.ops->Run(
-      [&] { equal = SameBytes(x0, probe_x0_) && SameBytes(x, probe_x_); });
+      [&] { equal = SameBytes(x0, test_x0_) && SameBytes(x, test_x_); });
   if (equal) return absl::OkStatus();
   return absl::InternalError(absl::StrCat(
       "they give other bytes than batches of ", lane_.options.pinned_batch));
@@ -87,22 +87,22 @@ void ShapeRecorder::Record(Shape& shape, const RecordedStep* neighbour) {
   });
 }
 
-void ShapeRecorder::RunProbes(const Model& model, Shape& shape, at::Tensor* x0,
-                              at::Tensor* x) {
+void ShapeRecorder::MakeTestImages(const Model& model, Shape& shape,
+                                   at::Tensor* x0, at::Tensor* x) {
   // A few million values tell any two orders of summation apart.
-  constexpr int64_t kProbeValues = int64_t{1} << 22;
+  constexpr int64_t kTestValues = int64_t{1} << 22;
   const int64_t numel = memory_.x.numel() / memory_.x.size(0);
-  const int64_t probes =
-      std::clamp<int64_t>(kProbeValues / numel, 1, kMostProbes);
-  const int64_t batches = (probes + shape.rows - 1) / shape.rows;
+  const int64_t images =
+      std::clamp<int64_t>(kTestValues / numel, 1, kMostTestImages);
+  const int64_t batches = (images + shape.rows - 1) / shape.rows;
   const int64_t steps = static_cast<int64_t>(model.plan().size());
   DeviceRow* rows = static_cast<DeviceRow*>(lane_.host_rows.mutable_data_ptr());
   for (int64_t i = 0; i < batches * shape.rows; ++i) {
-    const int64_t probe = i % probes;
-    // Every step where there are enough probes, else some evenly spaced.
+    const int64_t image = i % images;
+    // Every step where there are enough images, else some evenly spaced.
     const int64_t step =
-        probes >= steps ? probe % steps : probe * steps / probes;
-    rows[i] = DrawnRow(model, kProbeSeed, static_cast<uint32_t>(probe),
+        images >= steps ? image % steps : image * steps / images;
+    rows[i] = DrawnRow(model, kTestSeed, static_cast<uint32_t>(image),
                        static_cast<int>(step));
   }
   const auto enqueue = [&](int64_t first) {
@@ -112,11 +112,11 @@ void ShapeRecorder::RunProbes(const Model& model, Shape& shape, at::Tensor* x0,
   lane_.ops->Run([&] {
     const ImageShape s = model.shape();
     *x0 =
-        at::empty({probes, s.channels, s.height, s.width}, memory_.x.options());
+        at::empty({images, s.channels, s.height, s.width}, memory_.x.options());
     *x = at::empty_like(*x0);
-    for (int64_t first = 0; first < probes; first += shape.rows) {
+    for (int64_t first = 0; first < images; first += shape.rows) {
       enqueue(first);
-      const int64_t count = std::min<int64_t>(shape.rows, probes - first);
+      const int64_t count = std::min<int64_t>(shape.rows, images - first);
       x0->narrow(0, first, count).copy_(memory_.x0.narrow(0, 0, count));
       x->narrow(0, first, count).copy_(memory_.x.narrow(0, 0, count));
     }

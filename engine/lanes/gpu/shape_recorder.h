@@ -24,7 +24,7 @@ namespace ddgan {
 class ShapeRecorder {
  public:
   // Images by which a shape is compared with the pinned one, at most.
-  static constexpr int64_t kMostProbes = 64;
+  static constexpr int64_t kMostTestImages = 64;
 
   // Records the pinned shape. `model` is what `generator` was made from; all
   // but it outlive this, and `memory` is enough for the largest shape. Blocks
@@ -53,10 +53,10 @@ class ShapeRecorder {
 
   absl::Status Try(const Model& model, Shape& shape);
   void Record(Shape& shape, const RecordedStep* neighbour);
-  // Leaves x0' and the next state of fixed noise, over all steps, [probes, C,
-  // S, S] each, and measures the shape's cost.
-  void RunProbes(const Model& model, Shape& shape, at::Tensor* x0,
-                 at::Tensor* x);
+  // Leaves x0' and the next state of fixed noise, over all steps, [images, C, S,
+  // S] each, and measures the shape's cost.
+  void MakeTestImages(const Model& model, Shape& shape, at::Tensor* x0,
+                      at::Tensor* x);
   void Choose();
 
   const GpuGenerator& generator_;
@@ -67,8 +67,8 @@ class ShapeRecorder {
   std::vector<RecordedStep*> steps_;
   std::vector<int> first_step_;
   // Of the pinned shape.
-  at::Tensor probe_x0_;
-  at::Tensor probe_x_;
+  at::Tensor test_x0_;
+  at::Tensor test_x_;
 };
 
 }  // namespace ddgan

@@ -16,11 +16,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const char* NoVariable(const char*) { return nullptr; }
-
 absl::StatusOr<Command> Parse(const std::vector<std::string>& arguments,
-                              const Environment& environment = NoVariable) {
-  return ParseCommand(arguments, "default:1", environment);
+                              const Environment& environment = {}) {
+  return ParseCommand(arguments, environment);
 }
 
 GenerateCommand ParseGenerate(std::vector<std::string> arguments) {
@@ -78,7 +76,7 @@ TEST(CommandLineTest, EveryCommandTakesTlsAndATokenTheSameWay) {
 
 TEST(CommandLineTest, LeavesUnsetWhatTheServerDecides) {
   const GenerateCommand command = ParseGenerate({});
-  EXPECT_EQ(command.server.address, "default:1");
+  EXPECT_EQ(command.server.address, "localhost:50051");
   EXPECT_EQ(command.server.timeout, absl::Minutes(5));
   EXPECT_EQ(command.count, 1u);
   EXPECT_FALSE(command.grid);
@@ -187,7 +185,7 @@ TEST(CommandLineTest, ReadsWhatIsToBeDoneWithModels) {
   using Action = ModelsCommand::Action;
   ModelsCommand command = ParseModels({});
   EXPECT_EQ(command.action, Action::kList);
-  EXPECT_EQ(command.server.address, "default:1");
+  EXPECT_EQ(command.server.address, "localhost:50051");
   EXPECT_EQ(command.server.timeout, absl::Seconds(10));
 
   command = ParseModels({"pin", "mnist", "--server=h:3", "4"});
@@ -358,11 +356,8 @@ TEST(CommandLineTest, EveryCommandPrintsTheVersionInOneForm) {
 }
 
 TEST(CommandLineTest, TakesFlagsFromTheEnvironment) {
-  const Environment environment = [](const char* name) {
-    return std::string(name) == "DDGAN_CLIENT_SERVER"  ? "other:2"
-           : std::string(name) == "DDGAN_CLIENT_COUNT" ? "3"
-                                                       : nullptr;
-  };
+  const Environment environment = {{"DDGAN_CLIENT_SERVER", "other:2"},
+                                   {"DDGAN_CLIENT_COUNT", "3"}};
   const auto generate =
       std::get<GenerateCommand>(*Parse({"generate"}, environment));
   EXPECT_EQ(generate.server.address, "other:2");
@@ -371,6 +366,33 @@ TEST(CommandLineTest, TakesFlagsFromTheEnvironment) {
   const auto health =
       std::get<HealthCommand>(*Parse({"health", "--server=h:3"}, environment));
   EXPECT_EQ(health.server.address, "h:3");
+}
+
+TEST(CommandLineTest, NamesAVariableThatIsNoCommandsFlag) {
+  const absl::Status status =
+      Parse({"health"}, {{"DDGAN_CLIENT_COUNNT", "3"}}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("unknown environment variable DDGAN_CLIENT_COUNNT"));
+}
+
+TEST(CommandLineTest, EitherVariableForTheServerComesBeforeTheFile) {
+  const TemporaryFolder folder;
+  const std::string path = (folder.path() / "ddgan.toml").string();
+  WriteBytes(path, "server = \"file:1\"\n");
+  const auto address = [&](Environment environment,
+                           std::vector<std::string> flags = {}) {
+    environment["DDGAN_CLIENT_CONFIG_FILE"] = path;
+    flags.insert(flags.begin(), "health");
+    return std::get<HealthCommand>(*Parse(flags, environment)).server.address;
+  };
+  EXPECT_EQ(address({}), "file:1");
+  EXPECT_EQ(address({{"DDGAN_SERVER", "short:2"}}), "short:2");
+  EXPECT_EQ(
+      address({{"DDGAN_SERVER", "short:2"}, {"DDGAN_CLIENT_SERVER", "long:3"}}),
+      "long:3");
+  EXPECT_EQ(address({{"DDGAN_SERVER", "short:2"}}, {"--server=flag:4"}),
+            "flag:4");
 }
 
 TEST(CommandLineTest, AFileHasASectionForEachCommand) {

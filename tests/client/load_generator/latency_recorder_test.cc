@@ -74,25 +74,5 @@ TEST(LatencyRecorderTest, IsExactWhereItCanBe) {
   EXPECT_LE(recorder.Percentile(100), recorder.max());
 }
 
-TEST(LatencyRecorderTest, MergesAsIfRecordedTogether) {
-  LatencyRecorder one;
-  LatencyRecorder other;
-  LatencyRecorder together;
-  for (const int64_t ns : RandomNanoseconds(1, 1000)) {
-    one.Record(absl::Nanoseconds(ns));
-    together.Record(absl::Nanoseconds(ns));
-  }
-  for (const int64_t ns : RandomNanoseconds(2, 500)) {
-    other.Record(absl::Nanoseconds(ns / 1000));
-    together.Record(absl::Nanoseconds(ns / 1000));
-  }
-  other.Merge(one);
-  EXPECT_EQ(other.count(), together.count());
-  EXPECT_EQ(other.max(), together.max());
-  for (const double percent : kPercents) {
-    EXPECT_EQ(other.Percentile(percent), together.Percentile(percent));
-  }
-}
-
 }  // namespace
 }  // namespace ddgan

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -22,10 +21,7 @@ class ProgramOptionsTest : public ::testing::Test {
  protected:
   absl::StatusOr<ProgramOptions> Parse(
       const std::vector<std::string>& arguments) {
-    return ParseOptions(program_, table_, arguments, [this](const char* name) {
-      const auto found = variables_.find(name);
-      return found == variables_.end() ? nullptr : found->second.c_str();
-    });
+    return ParseOptions(program_, table_, arguments, variables_);
   }
 
   std::string Refusal(const std::vector<std::string>& arguments) {
@@ -61,7 +57,7 @@ class ProgramOptionsTest : public ::testing::Test {
       {"sizes", "Other", "", &sizes_, Between(1, 8), "of what"},
       {"device", "Other", "", OneOf(&device_, {"cpu", "cuda"}), kAny, "what"},
   };
-  std::map<std::string, std::string> variables_;
+  Environment variables_;
 };
 
 TEST_F(ProgramOptionsTest, TakesAValueAfterEqualsOrAsTheNextArgument) {
@@ -117,7 +113,6 @@ TEST_F(ProgramOptionsTest, NamesWhatIsNoFlagOrHasNoValue) {
   EXPECT_EQ(Refusal({"-count=5"}),
             "unknown flag -count; did you mean --count?");
   EXPECT_EQ(Refusal({"-4"}), "unknown flag -4; --help lists the flags");
-  EXPECT_EQ(Refusal({"--"}), "unknown flag --; --help lists the flags");
   EXPECT_EQ(Refusal({"--=red"}), "unknown flag --; --help lists the flags");
   EXPECT_EQ(Refusal({"--flip", "--model_root"}),
             "--model_root needs a value, as --model_root=DIR");
@@ -137,6 +132,66 @@ TEST_F(ProgramOptionsTest, TakesAsManyOperandsAsItMay) {
   EXPECT_THAT(Refusal({"a", "b", "c"}), HasSubstr("unexpected argument 'c'"));
 }
 
+TEST_F(ProgramOptionsTest, AfterTwoDashesThereAreNoFlags) {
+  program_.max_operands = 2;
+  const auto options = Parse({"--count", "3", "a", "--", "--help"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_THAT(options->operands, ElementsAre("a", "--help"));
+  EXPECT_EQ(count_, 3);
+  EXPECT_EQ(Refusal({"--"}), "");
+  EXPECT_THAT(Parse({"--", "--"})->operands, ElementsAre("--"));
+  EXPECT_THAT(Refusal({"a", "--", "b", "--c"}),
+              HasSubstr("unexpected argument '--c'"));
+  EXPECT_EQ(Refusal({"--model_root", "--", "x"}),
+            "--model_root needs a value, as --model_root=DIR");
+}
+
+TEST_F(ProgramOptionsTest, NamesAVariableThatIsNoOptions) {
+  variables_ = {{"DDGAN_THING_MODEL_ROT", "x"}};
+  EXPECT_EQ(Refusal({}),
+            "unknown environment variable DDGAN_THING_MODEL_ROT; did you mean "
+            "--model_root?");
+  variables_ = {{"DDGAN_THING_FROBNICATE", ""}};
+  EXPECT_EQ(Refusal({}),
+            "unknown environment variable DDGAN_THING_FROBNICATE; --help lists "
+            "the flags");
+  variables_ = {{"DDGAN_THING_count", "3"}};
+  EXPECT_THAT(Refusal({}), HasSubstr("did you mean --count?"));
+  variables_ = {{"DDGAN_THINGS_COUNT", "3"}, {"DDGAN_THIN_COUNT", "3"}};
+  EXPECT_EQ(Refusal({}), "");
+  variables_ = {{"DDGAN_THING_PAINT", "3"}};
+  program_.is_known_elsewhere = [](absl::string_view name) {
+    return name == "paint";
+  };
+  EXPECT_EQ(Refusal({}), "");
+}
+
+// In a pod beside a service that is called ddgan-thing.
+TEST_F(ProgramOptionsTest, ToleratesWhatKubernetesSetsForAService) {
+  variables_ = {{"DDGAN_THING_SERVICE_HOST", "10.0.0.1"},
+                {"DDGAN_THING_SERVICE_PORT", "50051"},
+                {"DDGAN_THING_SERVICE_PORT_GRPC", "50051"},
+                {"DDGAN_THING_PORT", "tcp://10.0.0.1:50051"},
+                {"DDGAN_THING_PORT_50051_TCP", "tcp://10.0.0.1:50051"},
+                {"DDGAN_THING_PORT_50051_TCP_ADDR", "10.0.0.1"}};
+  EXPECT_EQ(Refusal({}), "");
+  variables_ = {{"DDGAN_THING_PORT_TCP", "x"}};
+  EXPECT_THAT(Refusal({}), HasSubstr("unknown environment variable"));
+}
+
+TEST_F(ProgramOptionsTest, AnOptionMayHaveAnotherVariableAfterItsOwn) {
+  program_.other_variables = {{"model_root", "THINGS"}};
+  const std::string file = ConfigFile("model_root = \"f\"\n");
+  variables_ = {{"THINGS", "other"}};
+  ASSERT_EQ(Refusal({file}), "");
+  EXPECT_EQ(root_, "other");
+  variables_["DDGAN_THING_MODEL_ROOT"] = "own";
+  ASSERT_EQ(Refusal({file}), "");
+  EXPECT_EQ(root_, "own");
+  ASSERT_EQ(Refusal({file, "--model_root=c"}), "");
+  EXPECT_EQ(root_, "c");
+}
+
 TEST_F(ProgramOptionsTest,
        TheCommandLineComesBeforeTheEnvironmentAndThatFirst) {
   const std::string file =
@@ -144,7 +199,7 @@ TEST_F(ProgramOptionsTest,
   variables_ = {{"DDGAN_THING_MODEL_ROOT", "e"},
                 {"DDGAN_THING_COUNT", "2"},
                 {"DDGAN_THING_LIST", ""},
-                {"DDGAN_THING_OTHER", "x"}};
+                {"DDGAN_SOMETHING_ELSE", "x"}};
   ASSERT_EQ(Refusal({"--model_root=c", file}), "");
   EXPECT_EQ(root_, "c");
   EXPECT_EQ(count_, 2);

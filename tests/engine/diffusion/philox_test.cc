@@ -49,48 +49,5 @@ TEST(BoxMullerTest, MapsWordsAsTheFormulaSays) {
   }
 }
 
-std::vector<float> Draw(const NoiseKey& key, int64_t count) {
-  std::vector<float> values(count);
-  FillNormal(key, count, values.data());
-  return values;
-}
-
-TEST(FillNormalTest, APrefixDoesNotDependOnTheLength) {
-  const NoiseKey key{7, 3, 2, NoiseStream::kLatent};
-  const std::vector<float> all = Draw(key, 1024);
-  for (const int64_t count : {1, 2, 3, 4, 5, 100, 1023}) {
-    const std::vector<float> part = Draw(key, count);
-    for (int64_t i = 0; i < count; ++i) EXPECT_EQ(part[i], all[i]);
-  }
-}
-
-TEST(FillNormalTest, EveryPartOfTheKeyMatters) {
-  const NoiseKey key{7, 3, 2, NoiseStream::kLatent};
-  const std::vector<float> base = Draw(key, 16);
-  for (const NoiseKey& other :
-       {NoiseKey{8, 3, 2, NoiseStream::kLatent},
-        NoiseKey{7 + (uint64_t{1} << 32), 3, 2, NoiseStream::kLatent},
-        NoiseKey{7, 4, 2, NoiseStream::kLatent},
-        NoiseKey{7, 3, 1, NoiseStream::kLatent},
-        NoiseKey{7, 3, 2, NoiseStream::kPosterior}}) {
-    EXPECT_NE(Draw(other, 16), base);
-  }
-}
-
-TEST(FillNormalTest, HasTheMomentsOfANormal) {
-  const std::vector<float> values =
-      Draw({1, 0, 4, NoiseStream::kInitial}, 1 << 20);
-  double sum = 0, squares = 0, fourth = 0;
-  for (const float value : values) {
-    sum += value;
-    squares += value * value;
-    fourth += std::pow(value, 4);
-  }
-  const double n = static_cast<double>(values.size());
-  EXPECT_NEAR(sum / n, 0, 5e-3);
-  EXPECT_NEAR(squares / n, 1, 1e-2);
-  EXPECT_NEAR(fourth / n, 3, 5e-2);
-}
-
 }  // namespace
 }  // namespace ddgan

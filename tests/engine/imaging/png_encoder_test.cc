@@ -21,8 +21,7 @@ using ::testing::Not;
 using ::testing::Pair;
 
 std::vector<uint8_t> Gradient(const ImageShape& shape) {
-  std::vector<uint8_t> pixels(size_t{1} * shape.channels * shape.height *
-                              shape.width);
+  std::vector<uint8_t> pixels(shape.numel());
   for (size_t i = 0; i < pixels.size(); ++i) {
     pixels[i] = static_cast<uint8_t>(i * 37 + i / 11);
   }

@@ -31,7 +31,7 @@ using ::testing::SizeIs;
 class LanePoolTest : public ::testing::Test {
  protected:
   LanePool::LaneOptions Lane(const std::string& device) {
-    return {device, [this] {
+    return {device, [this](const LaneWorker::NoticeTaker&) {
               ++runners_created_;
               return std::make_unique<ScriptedBatchRunner>(&script_);
             }};
@@ -43,9 +43,12 @@ class LanePoolTest : public ::testing::Test {
     scheduler_.emplace(options, &observer_, &clock_);
     pool_ = std::make_unique<LanePool>(
         std::move(lanes),
-        [this](size_t, BatchRunner& runner, const ServableVersion*) {
-          return probe_ ? probe_(runner) : absl::OkStatus();
-        },
+        LanePool::Probe{
+            .versions = [this] { return std::vector{version_}; },
+            .run =
+                [this](BatchRunner& runner, const ServableVersion&) {
+                  return probe_ ? probe_(runner) : absl::OkStatus();
+                }},
         &*scheduler_, &observer_, &clock_);
     const absl::Status status = pool_->AwaitRunners();
     if (!status.ok()) pool_.reset();
@@ -93,17 +96,20 @@ TEST_F(LanePoolTest, ALaneRunsWhatIsSubmittedAndReportsItsSteps) {
 TEST_F(LanePoolTest, ARunnerThatCannotBeCreatedIsAnErrorWithItsDevice) {
   EXPECT_EQ(Start({Lane("cuda:0"),
                    {"cuda:1",
-                    [] { return absl::UnavailableError("no such device"); }}}),
+                    [](const LaneWorker::NoticeTaker&) {
+                      return absl::UnavailableError("no such device");
+                    }}}),
             absl::UnavailableError("cuda:1: no such device"));
 }
 
-TEST_F(LanePoolTest, ALostLaneComesBackWithANewRunnerAndItsRequestsLive) {
+TEST_F(LanePoolTest, ALaneThatFailsComesBackWithANewRunnerAndItsRequestsLive) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
   std::atomic<int> probes = 0;
   probe_ = [&](BatchRunner&) {
-    return ++probes == 1 ? absl::InternalError("still lost") : absl::OkStatus();
+    return ++probes == 1 ? absl::InternalError("still broken")
+                         : absl::OkStatus();
   };
-  script_.FailNext(absl::InternalError("lost"));
+  script_.FailNext(absl::InternalError("broken"));
   const auto sink = Submit(2);
   while (!sink->finished()) {
     clock_.AwaitWaiter();
@@ -117,10 +123,31 @@ TEST_F(LanePoolTest, ALostLaneComesBackWithANewRunnerAndItsRequestsLive) {
                           Pair("cpu", false), Pair("cpu", true)));
 }
 
+TEST_F(LanePoolTest, WhatARunnerSaysInACallIsToldAfterIt) {
+  LaneWorker::NoticeTaker on_notice;
+  const LanePool::LaneOptions lane = {
+      "cuda:0", [&](LaneWorker::NoticeTaker taker) {
+        on_notice = std::move(taker);
+        on_notice("created");
+        return std::make_unique<ScriptedBatchRunner>(&script_);
+      }};
+  ASSERT_EQ(Start({lane}), absl::OkStatus());
+  EXPECT_EQ(pool_->RunOnEveryLane([&](size_t, BatchRunner&) {
+    on_notice("recorded");
+    EXPECT_THAT(observer_.events().device_notices, SizeIs(1));
+    return LanePool::Slice();
+  }),
+            absl::OkStatus());
+  // Told before the end of the task is.
+  EXPECT_THAT(
+      observer_.events().device_notices,
+      ElementsAre(Pair("cuda:0", "created"), Pair("cuda:0", "recorded")));
+}
+
 TEST_F(LanePoolTest, AnotherLaneTakesOverWhileOneIsOut) {
   ASSERT_EQ(Start({Lane("cpu:0"), Lane("cpu:1")}), absl::OkStatus());
-  // The clock stands still, so a lost lane stays out.
-  script_.FailNext(absl::InternalError("lost"));
+  // The clock stands still, so a lane that is out stays out.
+  script_.FailNext(absl::InternalError("broken"));
   EXPECT_EQ(Submit(3)->Await(), absl::OkStatus());
   EXPECT_EQ(Submit(3)->Await(), absl::OkStatus());
   int ran = 0;

@@ -25,6 +25,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
@@ -36,7 +37,8 @@ class SupervisorTest : public ::testing::Test {
   }
 
   LanePool::LaneOptions Lane(const std::string& device) {
-    return {device, [this, script = script_.get()] {
+    return {device,
+            [this, script = script_.get()](const LaneWorker::NoticeTaker&) {
               if (during_creation_) during_creation_();
               return std::make_unique<ScriptedBatchRunner>(script);
             }};
@@ -49,10 +51,12 @@ class SupervisorTest : public ::testing::Test {
     scheduler_.emplace(options, &observer_, &clock_);
     pool_ = std::make_unique<LanePool>(
         std::move(lanes),
-        [this](size_t, BatchRunner&, const ServableVersion*) {
-          if (during_probe_) during_probe_();
-          return absl::OkStatus();
-        },
+        LanePool::Probe{.versions = [this] { return probed_; },
+                        .run =
+                            [this](BatchRunner&, const ServableVersion&) {
+                              if (during_probe_) during_probe_();
+                              return absl::OkStatus();
+                            }},
         &*scheduler_, &observer_, &clock_);
     supervisor_ = std::make_unique<Supervisor>(&*scheduler_, pool_.get(),
                                                &observer_, &clock_);
@@ -123,6 +127,8 @@ class SupervisorTest : public ::testing::Test {
   std::function<void()> during_probe_;
   const std::shared_ptr<const ServableVersion> version_ =
       SharedServableVersion("digits", 1, /*num_timesteps=*/2);
+  // What the probe of a new runner tries.
+  std::vector<std::shared_ptr<const ServableVersion>> probed_ = {version_};
   RequestId last_id_ = 0;
   std::optional<BatchScheduler> scheduler_;
   std::unique_ptr<LanePool> pool_;
@@ -271,7 +277,7 @@ TEST_F(SupervisorTest, ACreationAndAProbeThatHangCountAsMuchAsAStep) {
       began.Notify();
       go_on.WaitForNotification();
     };
-    script_->FailNext(absl::InternalError("lost"));
+    script_->FailNext(absl::InternalError("broken"));
     const auto sink = Submit();
     while (!began.HasBeenNotified()) Pass(kLookInterval);
     Pass(kUnmeasuredHang + kLostAfter + kLookInterval);
@@ -286,6 +292,78 @@ TEST_F(SupervisorTest, ACreationAndAProbeThatHangCountAsMuchAsAStep) {
     during_creation_ = nullptr;
     during_probe_ = nullptr;
   }
+}
+
+TEST_F(SupervisorTest, EachVersionHasItsOwnTimeInTheProbeOfANewRunner) {
+  Start({Lane("cpu")});
+  probed_ = {version_, SharedServableVersion("digits", 2),
+             SharedServableVersion("digits", 3)};
+  std::atomic<int> probes = 0;
+  std::atomic<int> let_go = 0;
+  during_probe_ = [&] {
+    const int number = ++probes;
+    Await([&] { return let_go >= number; });
+  };
+  std::atomic<bool> created = false;
+  during_creation_ = [&] { created = true; };
+  script_->FailNext(absl::InternalError("broken"));
+  const auto sink = Submit();
+  while (!created) Pass(kLookInterval);  // Its backoff.
+  for (int number = 1; number <= 3; ++number) {
+    Await([&] { return probes == number; });
+    Pass(kUnmeasuredHang - 2 * kLookInterval);
+    ++let_go;
+  }
+  Await([&] { return scheduler_->AnyLaneUp(); });
+  EXPECT_THAT(
+      observer_.events().device_health,
+      ElementsAre(Pair("cpu", true), Pair("cpu", false), Pair("cpu", true)));
+}
+
+// A new runner compiles and records a larger batch when it first comes, which
+// what the step takes as a rule says nothing of.
+TEST_F(SupervisorTest, TheFirstBatchOfItsSizeOnANewRunnerGetsTheTimeOfAProbe) {
+  Start({Lane("cpu")});
+  version_->costs->Record(1, absl::Milliseconds(5));
+  const auto expected_in_step = [&](int count) {
+    GenerationRequest request;
+    request.count = static_cast<uint32_t>(count);
+    script_->HoldNext();
+    const auto sink = Submit(request);
+    script_->AwaitHeldStep();
+    const LaneActivity activity = pool_->lanes()[0]->state().activity;
+    EXPECT_EQ(activity.kind, LaneActivity::Kind::kStep);
+    script_->Release();
+    EXPECT_EQ(sink->Await(), absl::OkStatus());
+    return activity.expected.has_value();
+  };
+  EXPECT_TRUE(expected_in_step(2));
+  script_->FailNext(absl::InternalError("broken"));
+  const auto sink = Submit();
+  Await([&] { return observer_.events().device_health.size() > 1; });
+  Pass(kLookInterval);
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
+  EXPECT_TRUE(expected_in_step(1));  // It has run one by now.
+  EXPECT_FALSE(expected_in_step(4));
+  EXPECT_TRUE(expected_in_step(4));
+  EXPECT_TRUE(expected_in_step(3));
+  EXPECT_FALSE(expected_in_step(5));
+}
+
+TEST_F(SupervisorTest, ALaneThatHasComeBackIsNotReportedAsLost) {
+  Start({Lane("cpu")});
+  const auto sink = SubmitAndHang();
+  LaneWorker& lane = *pool_->lanes()[0];
+  const LaneActivity activity = lane.state().activity;
+  const absl::Status lost = absl::InternalError("lost");
+  EXPECT_TRUE(lane.ReportLost(activity, lost));
+  EXPECT_THAT(observer_.events().device_health,
+              ElementsAre(Pair("cpu", true), Pair("cpu", false)));
+  script_->Release();
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
+  EXPECT_FALSE(lane.ReportLost(activity, lost));
+  EXPECT_FALSE(lane.TakeOut(activity, lost));
+  EXPECT_THAT(observer_.events().device_health, SizeIs(2));
 }
 
 TEST_F(SupervisorTest, ATaskThatHangsEndsForWhoWaitsAndTakesItsLaneOut) {
@@ -339,8 +417,9 @@ TEST_F(SupervisorTest, TasksEndBeforeTheLaneThatHangsInOne) {
 // The thread that hangs never goes on: whom it would report to is gone.
 TEST_F(SupervisorTest, APoolDoesNotWaitForALaneThatHangs) {
   RunnerScript* const script = script_.release();  // The thread is left in it.
-  Start({{"cpu",
-          [script] { return std::make_unique<ScriptedBatchRunner>(script); }}});
+  Start({{"cpu", [script](const LaneWorker::NoticeTaker&) {
+            return std::make_unique<ScriptedBatchRunner>(script);
+          }}});
   version_->costs->Record(1, absl::Milliseconds(5));
   script->HoldNext();
   const auto sink = Submit();
@@ -352,6 +431,39 @@ TEST_F(SupervisorTest, APoolDoesNotWaitForALaneThatHangs) {
   pool_.reset();
   scheduler_.reset();
   script->Release();
+}
+
+TEST_F(SupervisorTest, WhatARunnerSaysWhenItsPoolIsGoneIsToldToNobody) {
+  struct Shared {
+    LaneWorker::NoticeTaker on_notice;
+    absl::Notification began, go_on, said;
+  };
+  const auto shared = std::make_shared<Shared>();  // The thread is left in it.
+  Start({{"cuda:0",
+          [shared, script = script_.get()](LaneWorker::NoticeTaker taker) {
+            shared->on_notice = std::move(taker);
+            return std::make_unique<ScriptedBatchRunner>(script);
+          }}});
+  std::thread task([&] {
+    EXPECT_FALSE(pool_
+                     ->RunOnEveryLane([shared](size_t, BatchRunner&) {
+                       shared->began.Notify();
+                       shared->go_on.WaitForNotification();
+                       shared->on_notice("late");
+                       shared->said.Notify();
+                       return LanePool::Slice();
+                     })
+                     .ok());
+  });
+  shared->began.WaitForNotification();
+  Pass(kUnmeasuredHang + 2 * kLookInterval);
+  task.join();
+  supervisor_.reset();
+  pool_.reset();
+  shared->go_on.Notify();
+  shared->said.WaitForNotification();
+  EXPECT_THAT(observer_.events().device_notices, IsEmpty());
+  script_.release();  // Its runner is never destroyed.
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 
 #include "engine/diffusion/noise_schedule.h"
 #include "engine/diffusion/philox.h"
+#include "engine/kernels/normal_noise.h"
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 #include "engine/lanes/gpu/gpu_lane_runner.h"
 #include "engine/model/generator.h"
@@ -122,8 +123,8 @@ class Reference {
 
   Doubles Noise(int step, NoiseStream stream, size_t count) const {
     Planes noise(count);
-    FillNormal({seed_, index_, static_cast<uint32_t>(step), stream},
-               static_cast<int64_t>(count), noise.data());
+    kernels::FillNormal({seed_, index_, static_cast<uint32_t>(step), stream},
+                        static_cast<int64_t>(count), noise.data());
     return {noise.begin(), noise.end()};
   }
 

@@ -1,11 +1,11 @@
 // The serving form of the generator against the reference's values.
 #include "engine/model/cpu_generator.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <vector>
@@ -28,18 +28,23 @@ class CpuGeneratorGoldenTest : public testing::TestWithParam<const char*> {
             config_, fixture_.Load("sd.", PlanGenerator(config_).parameters))) {
   }
 
-  static void SetUpTestSuite() { at::set_num_threads(1); }
-
-  // Image by image, as a lane does.
-  at::Tensor Run(const at::Tensor& x, const at::Tensor& t,
-                 const at::Tensor& z) const {
+  // Image by image, or all at once.
+  at::Tensor Run(const at::Tensor& x, const at::Tensor& t, const at::Tensor& z,
+                 int64_t at_once = 1, int threads = 1) const {
     at::Tensor y = at::empty_like(x);
     const int64_t numel = x.numel() / x.size(0);
+    kernels::Workspace workspace;
+    kernels::ThreadPool pool(threads, /*least_work=*/0);
+    std::vector<GeneratorRow> rows;
     for (int64_t b = 0; b < x.size(0); ++b) {
-      generator_.Run(x.const_data_ptr<float>() + b * numel,
-                     static_cast<int>(t[b].item<int64_t>()),
-                     z.const_data_ptr<float>() + b * z.size(1),
-                     y.mutable_data_ptr<float>() + b * numel);
+      rows.push_back({.x = x.const_data_ptr<float>() + b * numel,
+                      .t = static_cast<int>(t[b].item<int64_t>()),
+                      .z = z.const_data_ptr<float>() + b * z.size(1),
+                      .x0 = y.mutable_data_ptr<float>() + b * numel});
+      if (static_cast<int64_t>(rows.size()) == at_once || b + 1 == x.size(0)) {
+        generator_.Run(rows, workspace, pool);
+        rows.clear();
+      }
     }
     return y;
   }
@@ -56,14 +61,44 @@ TEST_P(CpuGeneratorGoldenTest, MatchesImages) {
             2e-5);
 }
 
-TEST_P(CpuGeneratorGoldenTest, GivesEqualBytesAgain) {
-  const at::Tensor first =
+TEST_P(CpuGeneratorGoldenTest, BytesDependOnNothingButTheRow) {
+  const at::Tensor alone =
       Run(fixture_["in.x"], fixture_["in.t"], fixture_["in.z"]);
-  for (int repeat = 0; repeat < 5; ++repeat) {
-    EXPECT_EQ(MaxAbsDifference(first, Run(fixture_["in.x"], fixture_["in.t"],
-                                          fixture_["in.z"])),
-              0);
+  for (const int64_t target : {HWY_SCALAR, HWY_AVX2, HWY_AVX3, HWY_NEON}) {
+    hwy::SetSupportedTargetsForTest(0);
+    if (target != HWY_SCALAR && (hwy::SupportedTargets() & target) == 0) {
+      continue;
+    }
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    for (const int threads : {1, 3, 8}) {
+      for (const int64_t at_once : {1, 2, 64}) {
+        EXPECT_EQ(
+            MaxAbsDifference(alone, Run(fixture_["in.x"], fixture_["in.t"],
+                                        fixture_["in.z"], at_once, threads)),
+            0)
+            << hwy::TargetName(target) << ", " << threads << " threads, "
+            << at_once << " at once";
+      }
+    }
   }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+TEST_P(CpuGeneratorGoldenTest, AWarmRunAllocatesNoMemory) {
+  const at::Tensor x = fixture_["in.x"], z = fixture_["in.z"];
+  std::vector<float> y(static_cast<size_t>(x[0].numel()));
+  const GeneratorRow row = {.x = x.const_data_ptr<float>(),
+                            .t = 1,
+                            .z = z.const_data_ptr<float>(),
+                            .x0 = y.data()};
+  kernels::Workspace workspace;
+  kernels::ThreadPool pool(1);
+  generator_.Run({&row, 1}, workspace, pool);
+  const int64_t bytes = workspace.bytes();
+  generator_.Run({&row, 1}, workspace, pool);
+  EXPECT_EQ(workspace.bytes(), bytes);
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, CpuGeneratorGoldenTest,

@@ -54,7 +54,7 @@ TEST(AdmissionTest, AClaimCountsImagesResultsAndTheUnpackedGuide) {
   EXPECT_EQ(plain.steps_deadline, absl::InfiniteFuture());
   request.pixel_format = PixelFormat::kFloat32;
   request.previews = true;
-  request.guide = Guide{2, GuideFit::kResize, 1'000'000};
+  request.guide = Guide{2, GuideFit::kResize, {1, 1000, 1000}};
   const Claim guided = ClaimOf(request, version, kNow);
   EXPECT_EQ(guided.bytes, 2 * 64 * 16 + 64 * 4 + 1'000'000);
   EXPECT_EQ(guided.first_step, 1);

@@ -173,12 +173,13 @@ struct RandomServer {
       BatchLimits limits;
       limits.max_batch_size = pick(0, 3) == 0 ? pick(1, 64) : pick(1, 6);
       options.lane_limits.push_back(limits);
-      lanes.push_back({absl::StrCat("cpu:", lane),
-                       [this, threads = pick(1, 2), seed = random(),
-                        size = limits.max_batch_size] {
-                         return std::make_unique<UnreliableRunner>(
-                             MakeRunner(threads, size), &losses, seed);
-                       }});
+      lanes.push_back(
+          {absl::StrCat("cpu:", lane),
+           [this, threads = pick(1, 2), seed = random(),
+            size = limits.max_batch_size](const LaneWorker::NoticeTaker&) {
+             return std::make_unique<UnreliableRunner>(
+                 MakeRunner(threads, size), &losses, seed);
+           }});
     }
     auto source = std::make_unique<ScriptedVersionSource>();
     source->Add(version);
@@ -226,7 +227,7 @@ TEST_F(ByteEqualityTest, AThousandInterleavingsGiveTheBytesOfAnImageAlone) {
           pick(0, 1) == 0 ? RequestClass::kInteractive : RequestClass::kBatch;
       request.previews = pick(0, 3) == 0;
       if (pick(0, 3) == 0) {
-        request.guide = Guide{pick(1, 4), GuideFit::kRefuse};
+        request.guide = Guide{pick(1, 4), GuideFit::kRefuse, {}};
       }
       const auto sink = std::make_shared<RecordingSink>();
       ASSERT_TRUE(SubmitAtOnce(*server->engine, request, sink,

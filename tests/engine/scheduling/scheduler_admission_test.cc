@@ -174,7 +174,7 @@ TEST_F(BatchSchedulerTest, AnUnpackedGuideTakesRoomUntilItIsFitted) {
   options.max_queued_bytes = 1'001'000;
   Scheduler(options);
   GenerationRequest request;
-  request.guide = Guide{2, GuideFit::kResize, 1'000'000};
+  request.guide = Guide{2, GuideFit::kResize, {1, 1000, 1000}};
   auto place = scheduler_->Reserve(version_, request);
   ASSERT_TRUE(place.ok()) << place.status();
   const auto refused = scheduler_->Reserve(version_, request);
@@ -185,7 +185,7 @@ TEST_F(BatchSchedulerTest, AnUnpackedGuideTakesRoomUntilItIsFitted) {
   // The request's own 832 bytes leave room for small ones, not for another
   // picture.
   EXPECT_FALSE(scheduler_->Reserve(version_, request).ok());
-  request.guide->picture_bytes = 999'000;
+  request.guide->picture = {1, 999, 1000};
   EXPECT_TRUE(scheduler_->Reserve(version_, request).ok());
 }
 

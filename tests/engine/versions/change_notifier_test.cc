@@ -40,16 +40,6 @@ TEST(ChangeNotifierTest, AWatchWaitsForACallThatIsUnderWay) {
   release.join();
 }
 
-TEST(ChangeNotifierTest, AListenerMayMakeTheNextChange) {
-  ChangeNotifier notifier;
-  int calls = 0;
-  const auto watch = notifier.Watch([&] {
-    if (++calls < 3) notifier.Notify();
-  });
-  notifier.Notify();
-  EXPECT_EQ(calls, 3);
-}
-
 // One that waits for a listener to be let go holds up nobody else.
 TEST(ChangeNotifierTest, AListenerMayEndTheWatchOfAnother) {
   ChangeNotifier notifier;

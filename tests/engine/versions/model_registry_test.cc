@@ -374,6 +374,23 @@ TEST_F(ModelRegistryTest, AHandleMayOutliveTheRegistry) {
   EXPECT_EQ(handle->identity.version, 1);
 }
 
+// As what a lost lane holds.
+TEST_F(ModelRegistryTest, ALoadDoesNotWaitForEverForWhatIsNeverGivenBack) {
+  options_.keep_versions = 1;
+  options_.max_model_bytes = 2500;  // Each takes 1000.
+  Add(1);
+  Reconcile();
+  const auto kept = *registry().Resolve("digits", std::nullopt);
+  Add(2);
+  Reconcile();  // 1 drains.
+  Add(3);
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelRegistry::kLongestDrain);
+  EXPECT_EQ(States(), "3 on disk, 2 live, 1 on disk");
+  clock_.Advance(ModelRegistry::kLongestDrain);
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
+  EXPECT_THAT(States(), HasSubstr("3 waiting: needs about"));
+}
+
 TEST_F(ModelRegistryTest, ALoadWaitsForRoomOrSaysThatThereIsNone) {
   options_.keep_versions = 1;
   options_.max_model_bytes = 2500;  // Each takes 1000.

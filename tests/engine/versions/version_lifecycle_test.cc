@@ -123,9 +123,10 @@ TEST(VersionLifecycle, ALoadNeedsRoom) {
   model.free_bytes = 49;
   ExpectAction(model, Kind::kUnload, 5);
   model.versions = {Loaded(6, 2), OnDisk(7, 50)};
-  model.draining_bytes = 10;
+  model.drained_by = model.now + absl::Seconds(1);
   ExpectAction(model, Kind::kNone);
-  model.draining_bytes = 0;
+  EXPECT_EQ(NextLifecycleAction(model).look_again, model.drained_by);
+  model.drained_by = model.now;
   ExpectAction(model, Kind::kNoRoom, 7);
 }
 
@@ -237,7 +238,7 @@ class RandomWorld {
     facts.live = live_;
     facts.pinned = pinned_;
     facts.keep_versions = keep_versions_;
-    facts.draining_bytes = draining_;
+    if (draining_ > 0) facts.drained_by = kNow + absl::Seconds(1);
     facts.free_bytes =
         budget_ - draining_ - kBytes * static_cast<int64_t>(loaded_.size());
     facts.now = kNow;

@@ -116,7 +116,7 @@ TEST_F(CallAdmissionTest, BooksEverythingThatTheCallWillNeed) {
     EXPECT_EQ(generation.caller, "somebody");
     EXPECT_EQ(generation.deadline, absl::FromUnixSeconds(5));
     EXPECT_TRUE(generation.previews);
-    EXPECT_EQ(generation.guide->picture_bytes, 64);
+    EXPECT_EQ(generation.guide->picture, kShape);
     EXPECT_EQ(admission.reply_size.Of(4), 140);
     EXPECT_EQ(reply_bytes_, 140);
     EXPECT_EQ(engine_.places(), 1);

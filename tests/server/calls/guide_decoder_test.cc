@@ -29,7 +29,15 @@ class GuideDecoderTest : public ::testing::Test {
     if (!resumed_.HasBeenNotified()) Resume();
   }
 
-  GuideDecoder::Id Run(const std::string& caller, GuideDecoder::Task task) {
+  GuideDecoder::Id Run(const std::string& caller,
+                       absl::AnyInvocable<void()> work) {
+    return RunTask(caller,
+                   [work = std::move(work)](const absl::Status& turn) mutable {
+                     EXPECT_TRUE(turn.ok()) << turn;
+                     work();
+                   });
+  }
+  GuideDecoder::Id RunTask(const std::string& caller, GuideDecoder::Task task) {
     std::optional<GuideDecoder::Room> room =
         decoder_->Reserve(caller, {.images = 1, .bytes = 1});
     EXPECT_TRUE(room.has_value());
@@ -94,7 +102,8 @@ TEST_F(GuideDecoderTest, RoomIsBookedUntilTheTaskHasRunOrIsWithdrawn) {
   ASSERT_TRUE(room.has_value());
   EXPECT_FALSE(
       decoder_->Reserve("first", {.images = 1, .bytes = 100}).has_value());
-  const GuideDecoder::Id id = decoder_->Run(*std::move(room), [] {});
+  const GuideDecoder::Id id =
+      decoder_->Run(*std::move(room), [](const absl::Status&) {});
   EXPECT_FALSE(
       decoder_->Reserve("first", {.images = 1, .bytes = 100}).has_value());
   EXPECT_TRUE(decoder_->Withdraw(id));
@@ -106,12 +115,39 @@ TEST_F(GuideDecoderTest, RoomIsBookedUntilTheTaskHasRunOrIsWithdrawn) {
 
   absl::Notification ran;
   decoder_->Run(*decoder_->Reserve("first", {.images = 1, .bytes = 599}),
-                [] {});
+                [](const absl::Status&) {});
   Run("second", [&ran] { ran.Notify(); });
   Resume();
   ran.WaitForNotification();  // On the same thread, so the first is over.
   EXPECT_TRUE(
       decoder_->Reserve("first", {.images = 1, .bytes = 599}).has_value());
+}
+
+TEST_F(GuideDecoderTest, WhatWaitsWhenItClosesIsToldWhyAndSoIsWhatComesLater) {
+  absl::Notification begun;
+  absl::Notification go_on;
+  Resume();
+  Run("first", [&] {
+    begun.Notify();
+    go_on.WaitForNotification();
+    ran_.push_back("first");
+  });
+  begun.WaitForNotification();
+  std::vector<absl::Status> told;
+  const auto note = [&told](const absl::Status& turn) { told.push_back(turn); };
+  const GuideDecoder::Id waiting = RunTask("second", note);
+  std::optional<GuideDecoder::Room> late =
+      decoder_->Reserve("third", {.images = 1, .bytes = 1});
+  const absl::Status reason = absl::UnavailableError("over");
+  decoder_->Close(reason);
+  EXPECT_THAT(told, ElementsAre(reason));
+  EXPECT_FALSE(decoder_->Withdraw(waiting));
+  decoder_->Run(*std::move(late), note);
+  EXPECT_THAT(told, ElementsAre(reason, reason));
+  go_on.Notify();
+  decoder_.reset();  // What had begun goes on to its end.
+  EXPECT_THAT(ran_, ElementsAre("first"));
+  EXPECT_THAT(told, ElementsAre(reason, reason));
 }
 
 TEST_F(GuideDecoderTest, ItsThreadYieldsToOthers) {

@@ -29,7 +29,7 @@ RequestId ExpectStrokesHeld(FakeEngine* engine) {
   const std::shared_ptr<const Picture> picture = engine->HeldGuide(id);
   EXPECT_EQ(picture->shape, (ImageShape{3, 1, 2}));
   EXPECT_THAT(picture->pixels, ElementsAre(9, 8, 7, 200, 100, 0));
-  EXPECT_EQ(guide->picture_bytes, 6);
+  EXPECT_EQ(guide->picture, picture->shape);
   EXPECT_EQ(guide->steps, 2);
   EXPECT_EQ(guide->fit, GuideFit::kResize);
   return id;

@@ -21,8 +21,7 @@ TEST(ReplySizeTest, NoPngIsLargerThanIsBooked) {
   std::mt19937 random(1);
   for (const ImageShape& shape :
        {ImageShape{1, 1, 1}, ImageShape{1, 8, 8}, kShape, {3, 256, 256}}) {
-    std::vector<uint8_t> noise(size_t{1} * shape.channels * shape.height *
-                               shape.width);
+    std::vector<uint8_t> noise(shape.numel());
     for (uint8_t& value : noise) value = static_cast<uint8_t>(random());
     PngOptions options;
     options.text =

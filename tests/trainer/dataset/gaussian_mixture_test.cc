@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/diffusion/philox.h"
+#include "engine/kernels/normal_noise.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -91,7 +92,7 @@ TEST(GaussianMixtureTest, DrawsFromAStreamOfItsOwn) {
        {NoiseStream::kInitial, NoiseStream::kLatent, NoiseStream::kPosterior,
         NoiseStream::kGuide}) {
     float noise[2];
-    FillNormal({7, 0, 3, stream}, 2, noise);
+    kernels::FillNormal({7, 0, 3, stream}, 2, noise);
     const double x = point[0];
     EXPECT_GT(std::abs(x - 2 * std::lround(x / 2) - kGaussianStd * noise[0]),
               1e-4);

@@ -17,11 +17,9 @@ using ::testing::SizeIs;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
-const char* NoVariable(const char*) { return nullptr; }
-
 // "name=text" of each flag.
 std::vector<std::string> Flags(const std::vector<std::string>& arguments,
-                               const Environment& environment = NoVariable) {
+                               const Environment& environment = {}) {
   const absl::StatusOr<TrainCommandLine> line =
       ParseTrainCommandLine(arguments, environment);
   if (!line.ok()) return {std::string(line.status().message())};
@@ -46,7 +44,7 @@ TEST(TrainCommandLineTest, SwitchesNeedNoValue) {
 
 TEST(TrainCommandLineTest, ConfigAndListAreNoOptionsOfARun) {
   const absl::StatusOr<TrainCommandLine> line =
-      ParseTrainCommandLine({"--config", "cifar10", "--list"}, NoVariable);
+      ParseTrainCommandLine({"--config", "cifar10", "--list"}, Environment());
   ASSERT_TRUE(line.ok()) << line.status();
   EXPECT_EQ(line->config, "cifar10");
   EXPECT_TRUE(line->list);
@@ -69,11 +67,8 @@ TEST(TrainCommandLineTest, NamesWhatIsNoFlagOrHasNoValue) {
 }
 
 TEST(TrainCommandLineTest, TheEnvironmentGivesFlagsAndTheConfigurationToo) {
-  const Environment environment = [](const char* name) {
-    return std::string(name) == "DDGAN_TRAIN_CONFIG" ? "mnist"
-           : std::string(name) == "DDGAN_TRAIN_FLIP" ? "true"
-                                                     : nullptr;
-  };
+  const Environment environment = {{"DDGAN_TRAIN_CONFIG", "mnist"},
+                                   {"DDGAN_TRAIN_FLIP", "true"}};
   EXPECT_THAT(Flags({"--seed=3"}, environment),
               ElementsAre("seed=3", "flip=true"));
   EXPECT_EQ(ParseTrainCommandLine({}, environment)->config, "mnist");
@@ -83,13 +78,13 @@ TEST(TrainCommandLineTest, TheEnvironmentGivesFlagsAndTheConfigurationToo) {
 
 TEST(TrainCommandLineTest, HelpHasDefaultAndRangeInLinesOfAScreen) {
   const std::string help =
-      ParseTrainCommandLine({"--seed=x", "--help"}, NoVariable)->text;
+      ParseTrainCommandLine({"--seed=x", "--help"}, Environment())->text;
   EXPECT_THAT(help, HasSubstr("  --ch_mult=N[,N...]  (default 1,2,2,2)\n"));
   EXPECT_THAT(help, HasSubstr("  --lazy_reg=N  (in [1, 1000000]; default 1)\n"
                               "      compute R1 every so many steps\n"));
   const std::vector<std::string> lines = absl::StrSplit(help, '\n');
   for (const std::string& line : lines) EXPECT_LE(line.size(), 80u) << line;
-  EXPECT_THAT(ParseTrainCommandLine({"--version"}, NoVariable)->text,
+  EXPECT_THAT(ParseTrainCommandLine({"--version"}, Environment())->text,
               StartsWith("ddgan-train "));
 }
 

@@ -194,14 +194,5 @@ TEST_F(ProgressDisplayTest, WritesNothingForARunThatDidNothing) {
   EXPECT_THAT(written_, IsEmpty());
 }
 
-TEST(ProgressModeTest, IsNamedOnTheCommandLine) {
-  EXPECT_EQ(ParseProgressMode("auto").value(), ProgressMode::kAuto);
-  EXPECT_EQ(ParseProgressMode("bar").value(), ProgressMode::kBar);
-  EXPECT_EQ(ParseProgressMode("lines").value(), ProgressMode::kLines);
-  EXPECT_EQ(ParseProgressMode("Bar").status(),
-            absl::InvalidArgumentError(
-                "--progress is 'Bar', must be auto, bar or lines"));
-}
-
 }  // namespace
 }  // namespace ddgan

@@ -1,6 +1,11 @@
 // Features of pictures in a file: those of a data set, computed once, and those
 // of a model as far as they were computed before an interruption. No LibTorch
 // in this header.
+//
+// It is up to three files. `path` has lines of JSON (feature_journal.h): what
+// the rows are of, then each block of rows that was appended, with its digests.
+// `path`.matrix and `path`.probabilities are the rows alone, float32 of this
+// machine's byte order, row-major. Remove `path` to have all computed anew.
 #ifndef DDGAN_TRAINER_EVALUATION_FEATURES_FEATURE_FILE_H_
 #define DDGAN_TRAINER_EVALUATION_FEATURES_FEATURE_FILE_H_
 
@@ -35,6 +40,9 @@ class FeatureFile {
  public:
   // Opens or makes the file. Rows that an interrupted write left incomplete are
   // cut off. The folder must exist.
+  //   InvalidArgument     `source` or the file has a size out of its range, or
+  //   a
+  //                       name is not of a regular file
   //   FailedPrecondition  features of something else: the sentence says which
   //                       and of what
   //   Unavailable         another process has it open
@@ -46,12 +54,14 @@ class FeatureFile {
 
   virtual int64_t rows() const = 0;  // So far.
 
-  // Appends whole rows, durable when this returns. The file system's error; the
-  // file is then as it was before.
+  // Appends whole rows, at least one, durable when this returns: up to three
+  // syncs, so tens of rows at a time cost little. InvalidArgument if they are
+  // not whole; else the file system's error. The file is then as it was before.
   virtual absl::Status Append(const PictureFeatures& rows) = 0;
 
   // The first `rows` rows, mapped into memory. They live as long as this and
-  // are invalid after the next Append.
+  // are invalid after the next Append. The first time, the digests are
+  // computed. Without classes `probabilities` has no row and no column.
   //   OutOfRange  there are fewer
   //   DataLoss    they have not the digest that they were written with
   struct Content {

@@ -20,7 +20,9 @@ struct PictureFeatures {
 };
 
 // Runs on the CPU, on the threads that LibTorch has. A picture's rows depend on
-// no other picture. Const methods are thread-safe.
+// no other picture: their bits are the same in every batch. Const methods are
+// thread-safe; to call them on several threads, with LibTorch set to one, is
+// the fastest way.
 class FeatureNetwork {
  public:
   virtual ~FeatureNetwork() = default;
@@ -33,6 +35,7 @@ class FeatureNetwork {
   // Whether a Fréchet distance of these features is the FID: only Inception's.
   virtual bool is_inception() const = 0;
   virtual int64_t feature_count() const = 0;
+  // 0: it has no classes, and PictureFeatures::probabilities is empty.
   virtual int64_t class_count() const = 0;
 
   // `pixels` are n pictures [S, S, C], interleaved rows, 8 bits. Gray ones are
@@ -54,17 +57,21 @@ struct FeatureNetworkOptions {
   std::string digest;
   // Where the classifier's weights are, for "digits".
   std::string digits_file;
+  // Of the pictures, for "digits": 3 for Stacked-MNIST, whose pictures are a
+  // digit in each channel, else 1.
+  int channels = 1;
 };
 
 // Loads the network; the file's digest is checked before anything in it is
 // looked at.
-//   InvalidArgument     an unknown name, or a TorchScript file that is not
-//   known
-//                       and has no digest; the sentence says how to get one
+//   InvalidArgument     an unknown name, a TorchScript file that is not known
+//                       and has no digest (the sentence says how to get one), a
+//                       digest of another form, or another number of channels
 //   NotFound            no such file; for efficientnet-lite0 the sentence says
 //                       how it is installed
 //   FailedPrecondition  another digest than asked for
-//   DataLoss            a damaged file
+//   DataLoss            a damaged file, or a TorchScript network that is not by
+//                       the convention
 absl::StatusOr<std::unique_ptr<FeatureNetwork>> OpenFeatureNetwork(
     const FeatureNetworkOptions& options);
 

@@ -5,6 +5,9 @@
 
 #include <cstdint>
 
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
 namespace ddgan {
 
 // A view of a matrix, row-major: values[row * features + feature]. Whoever made
@@ -14,6 +17,26 @@ struct FeatureRows {
   int64_t rows = 0;
   int64_t features = 0;  // Of one row. >= 1
 };
+
+// The largest magnitude that a feature may have, so that squares of distances
+// stay within float32. No network gives so large ones.
+inline constexpr float kLargestFeature = 1e15f;
+
+// `whose` names the rows in the sentence: "the real features".
+//   InvalidArgument  fewer than `least` rows, or rows of nothing
+absl::Status CheckRowCount(absl::string_view whose, const FeatureRows& rows,
+                           int64_t least);
+
+// Reads every value once.
+//   InvalidArgument  also a value that is not finite or beyond kLargestFeature;
+//                    the sentence names its row
+absl::Status CheckFeatures(absl::string_view whose, const FeatureRows& rows,
+                           int64_t least);
+
+// Both as above, "the real features" and "the generated features".
+//   InvalidArgument  also numbers of features that differ
+absl::Status CheckFeatures(const FeatureRows& real,
+                           const FeatureRows& generated, int64_t least);
 
 }  // namespace ddgan
 

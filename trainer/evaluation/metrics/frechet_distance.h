@@ -21,13 +21,15 @@ struct FeatureStatistics {
 
 // Memory beside the rows is that of three d x d matrices of doubles, whatever
 // the number of rows.
-//   InvalidArgument  fewer than 2 rows, or a value that is not finite
+//   InvalidArgument  fewer than 2 rows, or a value that CheckFeatures refuses;
+//                    the sentence names its row
 absl::StatusOr<FeatureStatistics> StatisticsOf(const FeatureRows& features);
 
 // |m_R - m_F|^2 + tr C_R + tr C_F - 2 tr (C_R C_F)^1/2, the last trace as the
 // sum of the roots of the eigenvalues of S C_F S, S = C_R^1/2, negative ones
 // clipped to 0. Not negative but for rounding.
-//   InvalidArgument  the numbers of features differ
+//   InvalidArgument  the numbers of features differ, or the covariances are not
+//                    the square of the means
 absl::StatusOr<double> FrechetDistance(const FeatureStatistics& real,
                                        const FeatureStatistics& generated);
 

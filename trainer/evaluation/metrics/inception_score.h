@@ -14,10 +14,11 @@ struct InceptionScore {
   int splits = 0;
 };
 
-// `probabilities` are of classes, one row per picture, each of sum 1. They are
-// cut into `splits` equal consecutive parts; what is left over is not looked
-// at.
-//   InvalidArgument  splits not in [1, rows], a row that is not a distribution
+// `probabilities` are of classes, one row per picture, each of sum 1 within
+// 0.001. They are cut into `splits` equal consecutive parts; rows that are left
+// over count for nothing.
+//   InvalidArgument  splits not in [1, rows], or a row that is not a
+//                    distribution; the sentence names it
 absl::StatusOr<InceptionScore> InceptionScoreOf(
     const FeatureRows& probabilities, int splits);
 

@@ -24,14 +24,16 @@ struct KernelDistance {
   int64_t subset = 0;  // Rows of each.
 };
 
-// Over random subsets, each without repetition.
+// Over random subsets, each without repetition, that are a function of the seed
+// and the numbers of rows alone. Fewer than 2^32 rows.
 //   InvalidArgument  an option out of its range, fewer than 2 rows, numbers of
-//                    features that differ
+//                    features that differ, or a value that CheckFeatures
+//                    refuses; the sentence names its row
 absl::StatusOr<KernelDistance> KernelDistanceOfSubsets(
     const FeatureRows& real, const FeatureRows& generated,
     const KernelDistanceOptions& options);
 
-// Over all rows.
+// Over all rows, by blocks.
 //   InvalidArgument  the sets are not of one size, or as above
 absl::StatusOr<double> KernelDistanceOfAll(const FeatureRows& real,
                                            const FeatureRows& generated);

@@ -15,6 +15,7 @@
 
 #include "engine/diffusion/noise_schedule.h"
 #include "engine/diffusion/philox.h"
+#include "engine/kernels/normal_noise.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
 #include "tests/fakes/visible_parameters.h"
@@ -190,12 +191,12 @@ TEST(CpuLaneRunnerGuideTest, IsDiffusedByTheForwardProcess) {
 
   // The same by hand: x_2 = ac[2] guide + sc[2] n, then one generator step.
   std::vector<float> x2(guide.size()), z(SmallRgbConfig().nz);
-  FillNormal({5, 2, 2, NoiseStream::kGuide}, x2.size(), x2.data());
+  kernels::FillNormal({5, 2, 2, NoiseStream::kGuide}, x2.size(), x2.data());
   const NoiseSchedule& schedule = model->schedule();
   for (size_t i = 0; i < x2.size(); ++i) {
     x2[i] = schedule.ac[2] * guide[i] + schedule.sc[2] * x2[i];
   }
-  FillNormal({5, 2, 1, NoiseStream::kLatent}, z.size(), z.data());
+  kernels::FillNormal({5, 2, 1, NoiseStream::kLatent}, z.size(), z.data());
   std::vector<float> x0(guide.size());
   model->generator().Run(x2.data(), 1, z.data(), x0.data());
   std::vector<float> preview(guide.size());

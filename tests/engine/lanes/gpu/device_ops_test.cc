@@ -21,6 +21,7 @@
 
 #include "engine/base/cuda_devices.h"
 #include "engine/diffusion/philox.h"
+#include "engine/kernels/normal_noise.h"
 
 namespace ddgan {
 namespace {
@@ -79,7 +80,7 @@ class DeviceOpsTest : public testing::TestWithParam<bool> {
 
   static std::vector<float> Noise(const NoiseKey& key, int64_t count) {
     std::vector<float> noise(count);
-    FillNormal(key, count, noise.data());
+    kernels::FillNormal(key, count, noise.data());
     return noise;
   }
 

@@ -22,6 +22,7 @@
 
 #include "engine/base/cuda_devices.h"
 #include "engine/diffusion/philox.h"
+#include "engine/kernels/normal_noise.h"
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 #include "engine/lanes/gpu/device_ops.h"
 #include "engine/lanes/gpu/gpu_step_backend.h"
@@ -133,8 +134,8 @@ class Reference {
     const int t = row.step;
     const auto draw = [&](uint32_t step, NoiseStream stream, int64_t count) {
       Planes noise(count);
-      FillNormal({row.seed, row.image_index, step, stream}, count,
-                 noise.data());
+      kernels::FillNormal({row.seed, row.image_index, step, stream}, count,
+                          noise.data());
       return noise;
     };
     Planes from = x_next;

@@ -1,0 +1,123 @@
+#include "engine/kernels/thread_pool.h"
+
+#include <system_error>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace ddgan::kernels {
+namespace {
+
+// A kernel follows the one before within microseconds: a worker that slept in
+// between would come late. Beyond this many looks it does sleep; they take some
+// 50 microseconds.
+constexpr int kLooks = 2000;
+
+void Pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Subnormal numbers are zero, in operands and results, while it lives.
+class NoSubnormals {
+ public:
+#if defined(__x86_64__)
+  NoSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
+  ~NoSubnormals() { _mm_setcsr(before_); }
+
+ private:
+  const unsigned before_;
+#elif defined(__aarch64__)
+  NoSubnormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(before_));
+    asm volatile("msr fpcr, %0" : : "r"(before_ | (uint64_t{1} << 24)));
+  }
+  ~NoSubnormals() { asm volatile("msr fpcr, %0" : : "r"(before_)); }
+
+ private:
+  uint64_t before_;
+#else
+#error "say here how this processor treats subnormal numbers as zero"
+#endif
+};
+
+// Until `value` is not `old`.
+template <typename T>
+void WaitForChange(const std::atomic<T>& value, T old) {
+  for (int look = 0; look < kLooks; ++look) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    Pause();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads, int64_t least_work)
+    : least_work_(least_work) {
+  workers_.reserve(static_cast<size_t>(threads - 1));
+  try {
+    for (int i = 1; i < threads; ++i) {
+      workers_.emplace_back([this] { Work(); });
+    }
+  } catch (const std::system_error&) {
+    Stop();
+    throw;
+  }
+}
+
+ThreadPool::~ThreadPool() { Stop(); }
+
+void ThreadPool::Stop() {
+  stopping_.store(true);
+  job_.fetch_add(1);
+  job_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::Run(int64_t tasks, int64_t work,
+                     absl::FunctionRef<void(int64_t)> task) {
+  const NoSubnormals no_subnormals;
+  if (workers_.empty() || tasks <= 1 || tasks * work < least_work_) {
+    for (int64_t i = 0; i < tasks; ++i) task(i);
+    return;
+  }
+  task_ = &task;
+  tasks_ = tasks;
+  next_task_.store(0, std::memory_order_relaxed);
+  working_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  job_.fetch_add(1, std::memory_order_release);
+  job_.notify_all();
+  TakeTasks(task, tasks);
+  for (int left = working_.load(std::memory_order_acquire); left > 0;
+       left = working_.load(std::memory_order_acquire)) {
+    WaitForChange(working_, left);
+  }
+}
+
+void ThreadPool::TakeTasks(absl::FunctionRef<void(int64_t)> task,
+                           int64_t tasks) {
+  for (int64_t i = next_task_.fetch_add(1, std::memory_order_relaxed);
+       i < tasks; i = next_task_.fetch_add(1, std::memory_order_relaxed)) {
+    task(i);
+  }
+}
+
+void ThreadPool::Work() {
+  const NoSubnormals no_subnormals;
+  uint32_t done = 0;
+  while (true) {
+    WaitForChange(job_, done);
+    done = job_.load(std::memory_order_acquire);
+    if (stopping_.load()) return;
+    TakeTasks(*task_, tasks_);
+    working_.fetch_sub(1, std::memory_order_release);
+    working_.notify_one();
+  }
+}
+
+}  // namespace ddgan::kernels

@@ -1,0 +1,208 @@
+#include "engine/kernels/winograd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/kernels/winograd.cc"
+#include <hwy/foreach_target.h>
+//
+#include <hwy/highway.h>
+
+#include "engine/kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ddgan::kernels::HWY_NAMESPACE {
+
+// y = B^T x, for the points 0, 1, -1 and infinity.
+template <typename V>
+HWY_INLINE void InputTransform(const V (&x)[4], V (&y)[4]) {
+  y[0] = hn::Sub(x[0], x[2]);
+  y[1] = hn::Add(x[1], x[2]);
+  y[2] = hn::Sub(x[2], x[1]);
+  y[3] = hn::Sub(x[1], x[3]);
+}
+
+// y = B^T x, for the points 0, 1, -1, 2, -2 and infinity.
+template <typename V>
+HWY_INLINE void InputTransform(const V (&x)[6], V (&y)[6]) {
+  const hn::DFromV<V> d;
+  const V two = hn::Set(d, 2.0f), four = hn::Set(d, 4.0f),
+          five = hn::Set(d, 5.0f);
+  const V even = NegativeFma(four, x[2], x[4]);
+  const V odd = NegativeFma(four, x[1], x[3]);
+  const V even2 = hn::Sub(x[4], x[2]);
+  const V odd2 = hn::Mul(two, hn::Sub(x[3], x[1]));
+  y[0] = Fma(four, x[0], NegativeFma(five, x[2], x[4]));
+  y[1] = hn::Add(even, odd);
+  y[2] = hn::Sub(even, odd);
+  y[3] = hn::Add(even2, odd2);
+  y[4] = hn::Sub(even2, odd2);
+  y[5] = Fma(four, x[1], NegativeFma(five, x[3], x[5]));
+}
+
+// y = A^T x.
+template <typename V>
+HWY_INLINE void OutputTransform(const V (&x)[4], V (&y)[2]) {
+  y[0] = hn::Add(hn::Add(x[0], x[1]), x[2]);
+  y[1] = hn::Sub(hn::Sub(x[1], x[2]), x[3]);
+}
+
+template <typename V>
+HWY_INLINE void OutputTransform(const V (&x)[6], V (&y)[4]) {
+  const hn::DFromV<V> d;
+  const V sum1 = hn::Add(x[1], x[2]), difference1 = hn::Sub(x[1], x[2]);
+  const V sum2 = hn::Add(x[3], x[4]), difference2 = hn::Sub(x[3], x[4]);
+  y[0] = hn::Add(hn::Add(x[0], sum1), sum2);
+  y[1] = Fma(hn::Set(d, 2.0f), difference2, difference1);
+  y[2] = Fma(hn::Set(d, 4.0f), sum2, sum1);
+  y[3] = hn::Add(Fma(hn::Set(d, 8.0f), difference2, difference1), x[5]);
+}
+
+template <int kM>
+HWY_INLINE void InputTile(const float* image, int64_t size, int64_t channels,
+                          int64_t row, int64_t column, float* transformed,
+                          int64_t position_stride) {
+  constexpr int kE = kM + 2;
+  const float* pixels[kE][kE];  // Null beyond the edges.
+  for (int i = 0; i < kE; ++i) {
+    for (int j = 0; j < kE; ++j) {
+      const int64_t y = kM * row - 1 + i, x = kM * column - 1 + j;
+      pixels[i][j] = y >= 0 && y < size && x >= 0 && x < size
+                         ? image + (y * size + x) * channels
+                         : nullptr;
+    }
+  }
+  ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    V columns[kE][kE];  // [j][i]
+    for (int j = 0; j < kE; ++j) {
+      V in[kE];
+#pragma GCC unroll 6
+      for (int i = 0; i < kE; ++i) {
+        in[i] = pixels[i][j] == nullptr ? hn::Zero(d)
+                                        : hn::LoadU(d, pixels[i][j] + c);
+      }
+      InputTransform(in, columns[j]);
+    }
+    for (int i = 0; i < kE; ++i) {
+      V in[kE], out[kE];
+#pragma GCC unroll 6
+      for (int j = 0; j < kE; ++j) in[j] = columns[j][i];
+      InputTransform(in, out);
+#pragma GCC unroll 6
+      for (int j = 0; j < kE; ++j) {
+        hn::StoreU(out[j], d, transformed + (i * kE + j) * position_stride + c);
+      }
+    }
+  });
+}
+
+template <int kM>
+HWY_INLINE void OutputTile(const float* transformed, int64_t position_stride,
+                           const float* bias, float* image, int64_t size,
+                           int64_t channels, int64_t row, int64_t column) {
+  constexpr int kE = kM + 2;
+  ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    V columns[kE][kM];  // [j][i]
+    for (int j = 0; j < kE; ++j) {
+      V in[kE];
+#pragma GCC unroll 6
+      for (int i = 0; i < kE; ++i) {
+        in[i] = hn::LoadU(d, transformed + (i * kE + j) * position_stride + c);
+      }
+      OutputTransform(in, columns[j]);
+    }
+    const V shift = hn::LoadU(d, bias + c);
+    for (int i = 0; i < kM; ++i) {
+      V in[kE], out[kM];
+#pragma GCC unroll 6
+      for (int j = 0; j < kE; ++j) in[j] = columns[j][i];
+      OutputTransform(in, out);
+      float* line =
+          image + ((kM * row + i) * size + kM * column) * channels + c;
+#pragma GCC unroll 4
+      for (int j = 0; j < kM; ++j) {
+        hn::StoreU(hn::Add(out[j], shift), d, line + j * channels);
+      }
+    }
+  });
+}
+
+void TransformInputImpl(int m, const float* image, int64_t size,
+                        int64_t channels, int64_t row, int64_t column,
+                        float* transformed, int64_t position_stride) {
+  if (m == 2) {
+    InputTile<2>(image, size, channels, row, column, transformed,
+                 position_stride);
+  } else {
+    InputTile<4>(image, size, channels, row, column, transformed,
+                 position_stride);
+  }
+}
+
+void TransformOutputImpl(int m, const float* transformed,
+                         int64_t position_stride, const float* bias,
+                         float* image, int64_t size, int64_t channels,
+                         int64_t row, int64_t column) {
+  if (m == 2) {
+    OutputTile<2>(transformed, position_stride, bias, image, size, channels,
+                  row, column);
+  } else {
+    OutputTile<4>(transformed, position_stride, bias, image, size, channels,
+                  row, column);
+  }
+}
+
+}  // namespace ddgan::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ddgan::kernels {
+namespace {
+
+// G of F(2x2, 3x3) and of F(4x4, 3x3).
+constexpr double kFilter2[4][3] = {
+    {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+constexpr double kFilter4[6][3] = {{1.0 / 4, 0, 0},
+                                   {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+                                   {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+                                   {1.0 / 24, 1.0 / 12, 1.0 / 6},
+                                   {1.0 / 24, -1.0 / 12, 1.0 / 6},
+                                   {0, 0, 1}};
+
+}  // namespace
+
+HWY_EXPORT(TransformInputImpl);
+HWY_EXPORT(TransformOutputImpl);
+
+void TransformFilter(int m, const float* filter, float* transformed) {
+  const int e = m + 2;
+  const double(*g)[3] = m == 2 ? kFilter2 : kFilter4;
+  for (int i = 0; i < e; ++i) {
+    for (int j = 0; j < e; ++j) {
+      double sum = 0;
+      for (int k = 0; k < 3; ++k) {
+        for (int l = 0; l < 3; ++l) {
+          sum += g[i][k] * g[j][l] * static_cast<double>(filter[k * 3 + l]);
+        }
+      }
+      transformed[i * e + j] = static_cast<float>(sum);
+    }
+  }
+}
+
+void TransformInput(int m, const float* image, int64_t size, int64_t channels,
+                    int64_t row, int64_t column, float* transformed,
+                    int64_t position_stride) {
+  HWY_DYNAMIC_DISPATCH(TransformInputImpl)
+  (m, image, size, channels, row, column, transformed, position_stride);
+}
+
+void TransformOutput(int m, const float* transformed, int64_t position_stride,
+                     const float* bias, float* image, int64_t size,
+                     int64_t channels, int64_t row, int64_t column) {
+  HWY_DYNAMIC_DISPATCH(TransformOutputImpl)
+  (m, transformed, position_stride, bias, image, size, channels, row, column);
+}
+
+}  // namespace ddgan::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,74 @@
+#include "engine/kernels/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <limits>
+#include <thread>
+#include <vector>
+
+namespace ddgan::kernels {
+namespace {
+
+TEST(ThreadPool, CallsEachTaskOnce) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads, /*least_work=*/0);
+    EXPECT_EQ(pool.threads(), threads);
+    for (const int64_t tasks : {0, 1, 3, 1000}) {
+      std::vector<std::atomic<int>> calls(static_cast<size_t>(tasks));
+      pool.Run(tasks, 1, [&](int64_t i) { ++calls[static_cast<size_t>(i)]; });
+      for (const auto& count : calls) EXPECT_EQ(count, 1);
+    }
+  }
+}
+
+TEST(ThreadPool, TasksRunSideBySide) {
+  ThreadPool pool(3, /*least_work=*/0);
+  std::atomic<int> inside{0};
+  // Ends only if three tasks are in it at once.
+  pool.Run(3, 1, [&](int64_t) {
+    ++inside;
+    while (inside < 3) std::this_thread::yield();
+  });
+  EXPECT_EQ(inside, 3);
+}
+
+TEST(ThreadPool, LittleWorkStaysWithTheCaller) {
+  ThreadPool pool(3, /*least_work=*/100);
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> elsewhere{0};
+  pool.Run(99, 1, [&](int64_t) {
+    if (std::this_thread::get_id() != caller) ++elsewhere;
+  });
+  EXPECT_EQ(elsewhere, 0);
+}
+
+TEST(ThreadPool, SubnormalNumbersAreZeroOnEveryThread) {
+  volatile float least = std::numeric_limits<float>::min();
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads, /*least_work=*/0);
+    std::atomic<int> subnormal{0};
+    pool.Run(30, 1, [&](int64_t) {
+      if (least * 0.5f != 0) ++subnormal;
+    });
+    EXPECT_EQ(subnormal, 0);
+  }
+  EXPECT_NE(least * 0.5f, 0) << "the caller's own setting has changed";
+}
+
+TEST(ThreadPool, WorkersWakeAfterTheyHaveSlept) {
+  ThreadPool pool(2, /*least_work=*/0);
+  std::atomic<int> inside{0};
+  for (int round = 0; round < 3; ++round) {
+    inside = 0;
+    pool.Run(2, 1, [&](int64_t) {
+      ++inside;
+      while (inside < 2) std::this_thread::yield();
+    });
+    // Longer than a worker looks.
+    for (int i = 0; i < 200'000; ++i) std::this_thread::yield();
+  }
+}
+
+}  // namespace
+}  // namespace ddgan::kernels
