@@ -27,9 +27,9 @@ bool IsOneColor(const Picture& picture) {
 
 absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide) {
   if (guide.steps() < 1 || guide.steps() > std::numeric_limits<int>::max()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("guide.steps: ", guide.steps(),
-                     " is out of range [1, T], T being the model's"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "guide.steps: ", guide.steps(),
+        " is out of range [1, N], N being the model's evaluations"));
   }
   if (!v1::GuideFit_IsValid(guide.fit())) {
     return absl::InvalidArgumentError(absl::StrCat(
