@@ -88,7 +88,7 @@ case $runtime in
     ;;
   trainer)
     packages=(
-      'libabsl20220623=20220623.1*'
+      'libgrpc++1.51=1.51.1*' 'libprotobuf32=3.21.12*' 'libabsl20220623=20220623.1*'
       'libprometheus-cpp-core1.0=1.0.1*'
       'libpng16-16=1.6.39*' 'libzip4=1.7.3*' 'libjpeg62-turbo=1:2.1.5*'
       'libwebp7=1.2.4*' 'liblmdb0=0.9.24*' 'libarchive13=3.6.2*' 'libhwy1=1.0.3*'
