@@ -19,13 +19,13 @@ constexpr char kReport[] = "Report";
 
 constexpr CommandSummary kCommands[] = {
     {"quality",
-     "how far a model's pictures are from real ones: FD, KID, IS, precision, "
-     "recall"},
+     "how far pictures are from real ones: FD, KID, IS, recall, ..."},
     {"modes", "how many digits, triples of digits or Gaussians a model covers"},
     {"nearest", "the real pictures that are nearest to a model's"},
     {"speed", "how long a model takes for 100 pictures, and for one"},
     {"trilemma", "quality, coverage and time of several models and samplers"},
-    {"figure_data", "numbers that figures are drawn from"}};
+    {"figure_data", "numbers that figures are drawn from"},
+};
 
 // The environment is one for all commands. A test holds this against the flags
 // in their help.
