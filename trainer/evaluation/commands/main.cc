@@ -9,13 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "absl/types/span.h"
 #include "engine/base/monotonic_clock.h"
 #include "engine/base/process_signals.h"
-#include "engine/base/program_options.h"
 #include "engine/base/progress_bar.h"
 #include "trainer/evaluation/commands/figure_data_command.h"
 #include "trainer/evaluation/commands/modes_command.h"
@@ -35,34 +31,13 @@ int Fail(absl::string_view message, int exit_code) {
 }
 
 template <typename Options>
-std::string HelpOf(absl::StatusOr<Options> (*parse)(const CommandInput&)) {
-  const std::vector<std::string> help = {"--help"};
-  const Environment none;
-  return parse({help, none})->text;
-}
-
-// The flags of all commands are in their help.
-bool IsFlagOfACommand(absl::string_view name) {
-  const std::string flag = absl::StrCat("\n  --", name);
-  for (const std::string& help :
-       {HelpOf(ParseQuality), HelpOf(ParseModes), HelpOf(ParseNearest),
-        HelpOf(ParseSpeed), HelpOf(ParseTrilemma), HelpOf(ParseFigureData)}) {
-    for (const char* end : {"=", " ", "\n"}) {
-      if (absl::StrContains(help, absl::StrCat(flag, end))) return true;
-    }
-  }
-  return false;
-}
-
-template <typename Options>
 int RunCommand(absl::StatusOr<Options> (*parse)(const CommandInput&),
                absl::StatusOr<std::string> (*run)(const Options&,
                                                   const Environment&,
                                                   EvaluationProgress*),
                absl::Span<const std::string> arguments) {
   const Environment environment = OwnEnvironment();
-  const absl::StatusOr<Options> options =
-      parse({arguments, environment, IsFlagOfACommand});
+  const absl::StatusOr<Options> options = parse({arguments, environment});
   if (!options.ok()) return Fail(options.status().message(), 2);
   if (!options->text.empty()) {
     std::fputs(options->text.c_str(), stdout);

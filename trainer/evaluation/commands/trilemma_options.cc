@@ -38,7 +38,7 @@ absl::StatusOr<TrilemmaOptions> ParseTrilemma(const CommandInput& input) {
   options.timing.repeats = 5;
   std::vector<Option> timing = TimingRows(&options.timing);
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
-      EvaluateProgram(input, "trilemma",
+      EvaluateProgram("trilemma",
                       {"MODEL_ROOT/MODEL/VERSION[:SAMPLER]... --data=PATH "
                        "[flags]"},
                       kAbout, kMaxModels),

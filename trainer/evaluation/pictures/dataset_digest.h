@@ -17,7 +17,8 @@ namespace ddgan {
 // files that `kind` of DatasetSpec reads, or all of another kind's:
 //   mnist, stacked_mnist  names with "-ubyte" in them
 //   cifar10               *.bin
-//   image_folder          PNG and JPEG files, or `path` itself
+//   image_folder          pictures, or archives where there are none, as
+//                         OpenImageFolder finds them; or `path` itself
 //   lmdb                  data.mdb, or `path` itself
 // A set that is packed otherwise, such as gzipped, is another one here.
 //   NotFound  nothing is at `path`, or no such file is below it

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 
 namespace ddgan {
 namespace {
@@ -18,13 +19,53 @@ constexpr char kReport[] = "Report";
 
 constexpr CommandSummary kCommands[] = {
     {"quality",
-     "how far a model's pictures are from real ones: FD, KID, IS, precision, "
-     "recall"},
+     "how far pictures are from real ones: FD, KID, IS, recall, ..."},
     {"modes", "how many digits, triples of digits or Gaussians a model covers"},
     {"nearest", "the real pictures that are nearest to a model's"},
     {"speed", "how long a model takes for 100 pictures, and for one"},
     {"trilemma", "quality, coverage and time of several models and samplers"},
-    {"figure_data", "numbers that figures are drawn from"}};
+    {"figure_data", "numbers that figures are drawn from"},
+};
+
+// The environment is one for all commands. A test holds this against the flags
+// in their help.
+bool IsFlagOfACommand(absl::string_view name) {
+  constexpr const char* kFlags[] = {"batches",
+                                    "cache",
+                                    "classifier",
+                                    "columns",
+                                    "config",
+                                    "data",
+                                    "data_samples",
+                                    "dataset",
+                                    "device",
+                                    "features",
+                                    "features_digest",
+                                    "images",
+                                    "json",
+                                    "k",
+                                    "model",
+                                    "num_timesteps",
+                                    "out",
+                                    "picture",
+                                    "prdc",
+                                    "random_weights",
+                                    "real",
+                                    "repeats",
+                                    "sampler",
+                                    "samples",
+                                    "seed",
+                                    "server",
+                                    "shown",
+                                    "splits",
+                                    "test_data",
+                                    "threads",
+                                    "through",
+                                    "timed_evaluations",
+                                    "warm_up"};
+  return std::any_of(std::begin(kFlags), std::end(kFlags),
+                     [&](const char* flag) { return name == flag; });
+}
 
 }  // namespace
 
@@ -44,7 +85,7 @@ std::string EvaluateOverview() {
   return text;
 }
 
-Program EvaluateProgram(const CommandInput& input, const std::string& command,
+Program EvaluateProgram(const std::string& command,
                         std::vector<std::string> usage, std::string about,
                         size_t max_operands) {
   Program program = {.name = absl::StrCat("ddgan-evaluate ", command),
@@ -53,8 +94,7 @@ Program EvaluateProgram(const CommandInput& input, const std::string& command,
                      .about = std::move(about),
                      .notes = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
                      .max_operands = max_operands,
-                     .section = command,
-                     .is_known_elsewhere = input.is_known_elsewhere};
+                     .section = command};
   for (const CommandSummary& known : kCommands) {
     program.sections.push_back(known.name);
   }

@@ -5,13 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "engine/base/option_table.h"
 #include "engine/base/program_options.h"
@@ -33,13 +31,10 @@ std::string EvaluateOverview();
 struct CommandInput {
   absl::Span<const std::string> arguments;
   const Environment& environment;
-  // Whether another command has a flag of this name, which the environment of
-  // all commands may then set.
-  std::function<bool(absl::string_view name)> is_known_elsewhere = nullptr;
 };
 
 // `usage` is what may follow "ddgan-evaluate COMMAND", a line each.
-Program EvaluateProgram(const CommandInput& input, const std::string& command,
+Program EvaluateProgram(const std::string& command,
                         std::vector<std::string> usage, std::string about,
                         size_t max_operands = 0);
 

@@ -54,7 +54,7 @@ TEST(EvaluationProgressTest, DrawsABarOnATerminalAndLeavesNothing) {
   progress.Begin("images", 4);
   clock.Advance(absl::Seconds(1));
   progress.Update(1);
-  EXPECT_THAT(written, HasSubstr("[====>               ] images: 1 of 4"));
+  EXPECT_THAT(written, HasSubstr("[=====>              ] images: 1 of 4"));
   written.clear();
   progress.Print("a sentence");
   EXPECT_THAT(written, HasSubstr("a sentence\n"));
