@@ -94,7 +94,8 @@ Program EvaluateProgram(const std::string& command,
                      .about = std::move(about),
                      .notes = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
                      .max_operands = max_operands,
-                     .section = command};
+                     .section = command,
+                     .is_known_elsewhere = IsFlagOfACommand};
   for (const CommandSummary& known : kCommands) {
     program.sections.push_back(known.name);
   }
