@@ -188,13 +188,14 @@ Option ThroughRow(PictureCoding* through) {
 }
 
 Option ThreadsRow(int* threads) {
-  return {"threads",
-          kReport,
-          "",
-          threads,
-          Between(0, 256),
-          "processors to use; 0: all. Figures do not depend "
-          "on it"};
+  return {
+      "threads",
+      kReport,
+      "",
+      threads,
+      Between(0, 256),
+      "processors to use; 0: all. Pictures and features do not depend on it, "
+      "and figures only by rounding"};
 }
 
 Option JsonRow(bool* json) {
