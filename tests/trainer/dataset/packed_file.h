@@ -29,6 +29,8 @@ inline std::string Packed(const char* filter, std::string_view piece,
   archive* writer = archive_write_new();
   archive_write_add_filter_by_name(writer, filter);
   archive_write_set_format_raw(writer);
+  // Otherwise zeros are added, as for a tape.
+  archive_write_set_bytes_in_last_block(writer, 1);
   archive_write_open(writer, &packed, nullptr, write, nullptr);
   archive_entry* entry = archive_entry_new();
   archive_entry_set_filetype(entry, AE_IFREG);

@@ -122,7 +122,6 @@ class FolderWalk {
       report_->PassOver(Reason::kUnreadableFolder, path);
       return absl::OkStatus();
     }
-    const bool is_wanted = IsImagePath(path) || IsArchivePath(path);
     switch (type) {
       case fs::file_type::directory:
         folders->push_back(path + "/");
@@ -134,7 +133,9 @@ class FolderWalk {
       case fs::file_type::not_found:  // Gone since.
         return absl::OkStatus();
       default:
-        if (is_wanted) report_->PassOver(Reason::kSpecialFile, path);
+        if (IsImagePath(path) || IsArchivePath(path)) {
+          report_->PassOver(Reason::kSpecialFile, path);
+        }
         return absl::OkStatus();
     }
   }
@@ -143,9 +144,8 @@ class FolderWalk {
                         int depth) {
     std::error_code error;
     const fs::path target = fs::canonical(link, error);
-    const bool is_wanted = IsImagePath(path) || IsArchivePath(path);
-    if (error) {
-      if (is_wanted) report_->PassOver(Reason::kLinkBroken, path);
+    if (error) {  // Of whatever name: it may have led to a folder.
+      report_->PassOver(Reason::kLinkBroken, path);
       return absl::OkStatus();
     }
     const fs::file_type type = fs::status(target, error).type();
@@ -159,7 +159,7 @@ class FolderWalk {
       }
       return absl::OkStatus();
     }
-    if (!is_wanted) {
+    if (!IsImagePath(path) && !IsArchivePath(path)) {
       PassOverFile(path, report_);
     } else if (!IsWithin(target, reach_)) {
       report_->PassOver(Reason::kLinkOutside, path);

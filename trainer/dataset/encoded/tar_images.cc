@@ -139,15 +139,18 @@ class TarScan {
     std::string target =
         Normal(is_hard ? fs::path(member.target)
                        : fs::path(member.path).parent_path() / member.target);
+    std::string path = Normal(member.path);
     // Found now: another file of that path may follow.
     if (const auto found = places_.find(target);
         is_hard && found != places_.end()) {
       const Place place = found->second;
-      places_[Normal(member.path)] = place;
+      links_.erase(path);
+      places_[std::move(path)] = place;
       if (IsImagePath(member.path)) AddImage(std::move(member.path), place);
       return absl::OkStatus();
     }
-    links_[Normal(member.path)] = {std::move(member.path), std::move(target)};
+    places_.erase(path);
+    links_[std::move(path)] = {std::move(member.path), std::move(target)};
     return absl::OkStatus();
   }
 

@@ -105,6 +105,19 @@ TEST_F(ImageArchiveTest, HardLinksKeepAFileThatIsReplacedLater) {
       ElementsAre(Pair("a.png", "new"), Pair("b.png", "old")));
 }
 
+TEST_F(ImageArchiveTest, TakesTheLaterOfALinkAndAnotherMemberOfItsPath) {
+  EXPECT_THAT(Contents(TarFile("a.png", "one") + TarFile("b.png", "two") +
+                       TarLink("c.png", "a.png", '2') +
+                       TarLink("c.png", "b.png", '1') + TarEnd()),
+              ElementsAre(Pair("a.png", "one"), Pair("b.png", "two"),
+                          Pair("c.png", "two")));
+  EXPECT_THAT(Contents(TarFile("a.png", "one") + TarFile("b.png", "two") +
+                       TarLink("c.png", "b.png", '2') +
+                       TarLink("b.png", "a.png", '2') + TarEnd()),
+              ElementsAre(Pair("a.png", "one"), Pair("b.png", "one"),
+                          Pair("c.png", "one")));
+}
+
 TEST_F(ImageArchiveTest, FollowsSymbolicLinksWithinTheArchive) {
   const std::string tar = TarLink("snap/1.png", "../blobs/x.png", '2') +
                           TarLink("snap/2.png", "1.png", '2') +
