@@ -35,7 +35,8 @@ std::vector<Option> Table(EvaluationOptions* options) {
       {"seed", kPictures, "", &options->seed, kAny,
        "of the pictures: the first ones of this seed"},
       {"threads", kPictures, "", &options->threads, Between(0, 256),
-       "pictures that are made side by side; 0: one per processor"},
+       "CPU threads that make pictures; 0: one for each CPU that the process "
+       "may use"},
       {"data", kMeasure, "DIR", &options->data, kNotEmpty,
        "MNIST's four files, gzipped or not: train-images-idx3-ubyte, "
        "train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "

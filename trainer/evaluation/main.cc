@@ -6,13 +6,13 @@
 #include <memory>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/host_cpus.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "trainer/dataset/mnist_dataset.h"
 #include "trainer/evaluation/digit_classifier.h"
@@ -159,10 +159,7 @@ absl::StatusOr<EvaluationReport> Evaluate(const EvaluationOptions& options) {
     sampler.seed = options.seed;
     sampler.max_batch = kBatch;
     sampler.threads =
-        options.threads > 0
-            ? options.threads
-            : std::clamp(static_cast<int>(std::thread::hardware_concurrency()),
-                         1, 256);
+        options.threads > 0 ? options.threads : std::min(UsableCpus(), 256);
     const absl::StatusOr<std::unique_ptr<ModelPictures>> pictures =
         ModelPictures::Create(*checkpoint, sampler);
     if (!pictures.ok()) return pictures.status();
