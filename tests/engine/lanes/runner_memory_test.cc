@@ -219,7 +219,9 @@ TEST(RunnerMemoryTest, AWarmTickOfAnySizeAllocatesNothingOnAnyThread) {
           (*outcome)->finished.clear();
         }
       };
+      const int64_t cold = all_allocations;
       draw();
+      EXPECT_GT(all_allocations - cold, 0);
       draw();
       const int64_t before = all_allocations;
       draw();
