@@ -17,6 +17,7 @@
 #include "engine/checkpoint/model_loader.h"
 #include "engine/kernels/normal_noise.h"
 #include "engine/lanes/cpu/sampler.h"
+#include "engine/model/model.h"
 
 namespace ddgan {
 namespace {
