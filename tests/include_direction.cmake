@@ -112,8 +112,8 @@ room(trainer/evaluation/session USES engine/api engine/base engine/checkpoint tr
      trainer/evaluation trainer/evaluation/features trainer/evaluation/metrics
      trainer/evaluation/pictures)
 room(trainer/evaluation/commands USES engine/api engine/base engine/checkpoint engine/diffusion
-     engine/imaging engine/lanes engine/lanes/cpu engine/lanes/gpu engine/model trainer/dataset
-     trainer/evaluation trainer/evaluation/features trainer/evaluation/metrics
+     engine/imaging engine/kernels engine/lanes engine/lanes/cpu engine/lanes/gpu engine/model
+     trainer/dataset trainer/evaluation trainer/evaluation/features trainer/evaluation/metrics
      trainer/evaluation/pictures trainer/evaluation/session trainer/options trainer/pictures)
 room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/distributed
      trainer/options trainer/step)

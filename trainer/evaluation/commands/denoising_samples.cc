@@ -12,6 +12,10 @@
 #include "engine/diffusion/philox.h"
 #include "engine/imaging/guide_picture.h"
 #include "engine/imaging/to_rgb8_cpu.h"
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/normal_noise.h"
+#include "engine/kernels/thread_pool.h"
+#include "engine/kernels/workspace.h"
 #include "engine/model/model.h"
 
 namespace ddgan {
@@ -32,13 +36,18 @@ absl::Status RunLevel(const Model& model, int level, uint64_t seed,
                       std::vector<uint8_t>* samples) {
   std::vector<float> z(static_cast<size_t>(model.config().nz));
   std::vector<float> x0(x.size());
+  kernels::Workspace workspace;
+  kernels::ThreadPool threads(1);
   for (int latent = 0; latent < kLatents; ++latent) {
     if (!IsDenoiser(model.config())) {
-      FillNormal({seed, static_cast<uint32_t>(latent),
-                  static_cast<uint32_t>(level - 1), NoiseStream::kLatent},
-                 static_cast<int64_t>(z.size()), z.data());
+      kernels::FillNormal(
+          {seed, static_cast<uint32_t>(latent),
+           static_cast<uint32_t>(level - 1), NoiseStream::kLatent},
+          static_cast<int64_t>(z.size()), z.data());
     }
-    model.generator().Run(x.data(), level - 1, z.data(), x0.data());
+    const GeneratorRow row = {
+        .x = x.data(), .t = level - 1, .z = z.data(), .x0 = x0.data()};
+    model.generator().Run({&row, 1}, workspace, threads);
     for (const float value : x0) {
       if (!std::isfinite(value)) {
         return absl::InternalError(absl::StrCat(
@@ -80,14 +89,13 @@ absl::StatusOr<DenoisingSamples> SampleDenoising(
         std::vector<float> x(x0->size());
         for (size_t i = 1; i < result.levels.size(); ++i) {
           const int level = result.levels[i];
-          FillNormal(
+          kernels::FillNormal(
               {seed, 0, static_cast<uint32_t>(level), NoiseStream::kGuide},
               static_cast<int64_t>(x.size()), x.data());
           const NoiseSchedule& schedule = model.schedule();
           const auto t = static_cast<size_t>(level);
-          for (size_t j = 0; j < x.size(); ++j) {
-            x[j] = schedule.ac[t] * (*x0)[j] + schedule.sc[t] * x[j];
-          }
+          kernels::Diffuse(schedule.ac[t], x0->data(), schedule.sc[t],
+                           static_cast<int64_t>(x.size()), x.data());
           AppendRows(x, model.shape(), &result.chain);
           if (absl::Status s = RunLevel(model, level, seed, x, &result.samples);
               !s.ok()) {

@@ -94,7 +94,8 @@ Program EvaluateProgram(const std::string& command,
                      .about = std::move(about),
                      .notes = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
                      .max_operands = max_operands,
-                     .section = command};
+                     .section = command,
+                     .is_known_elsewhere = IsFlagOfACommand};
   for (const CommandSummary& known : kCommands) {
     program.sections.push_back(known.name);
   }
@@ -193,7 +194,8 @@ Option ThreadsRow(int* threads) {
           threads,
           Between(0, 256),
           "processors to use; 0: all that the process may, a container's quota "
-          "rounded up. Figures do not depend on it"};
+          "rounded up. Pictures and features do not depend on it, and figures "
+          "only by rounding"};
 }
 
 Option JsonRow(bool* json) {
