@@ -12,6 +12,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/file_start.h"
 #include "client/image_client.h"
@@ -125,8 +126,28 @@ bool IsLoopbackTarget(absl::string_view address) {
          ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
+absl::Status CheckServerAddress(absl::string_view address) {
+  // A target with a scheme is gRPC's to read: dns:///host:1, unix:/socket.
+  for (const char* scheme : {"unix:", "unix-abstract:", "vsock:", "ipv4:",
+                             "ipv6:", "dns:", "xds:"}) {
+    if (absl::StartsWith(address, scheme)) return absl::OkStatus();
+  }
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  if (colon != absl::string_view::npos && colon > 0 &&
+      absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 1 &&
+      port <= 65535) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--server=", address, ": must be HOST:PORT with a port in [1, 65535]"));
+}
+
 absl::Status CheckConnectionSecurity(const std::string& address,
                                      const ConnectionSecurity& security) {
+  if (absl::Status status = CheckServerAddress(address); !status.ok()) {
+    return status;
+  }
   if (!security.tls) {
     const std::pair<const char*, const std::string&> fields[] = {
         {"tls_ca", security.ca_file},
@@ -163,6 +184,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(
   const absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials =
       ReadCredentials(security);
   if (!credentials.ok()) return credentials.status();
+  if (IsLoopbackTarget(address)) {
+    // A proxy that the environment names is another machine, whose loopback is
+    // not this one's.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
   arguments.SetMaxReceiveMessageSize(ImageClient::kMaxReplyBytes);
   if (!security.server_name.empty()) {
     arguments.SetSslTargetNameOverride(security.server_name);

@@ -35,8 +35,13 @@ struct ConnectionSecurity {
   bool token_without_tls = false;
 };
 
-// InvalidArgument, naming the flag of `ddgan`, if the fields do not go together
-// or would send the token in the clear to another machine. Pure.
+// InvalidArgument, naming --server of `ddgan`, unless it is "host:port" with a
+// port in [1, 65535] or a target with one of gRPC's schemes. Pure.
+absl::Status CheckServerAddress(absl::string_view address);
+
+// As CheckServerAddress, and InvalidArgument, naming the flag, if the fields do
+// not go together or would send the token in the clear to another machine.
+// Pure.
 absl::Status CheckConnectionSecurity(const std::string& address,
                                      const ConnectionSecurity& security);
 
@@ -44,8 +49,9 @@ absl::Status CheckConnectionSecurity(const std::string& address,
 // localhost, 127.0.0.0/8, ::1 or a Unix socket.
 bool IsLoopbackTarget(absl::string_view address);
 
-// Reads the files and returns at once: the first call connects. The channel
-// takes the largest reply that a server sends. Fails as
+// Reads the files and returns at once: the first call connects, and to this
+// machine's loopback never through a proxy that the environment names. The
+// channel takes the largest reply that a server sends. Fails as
 // CheckConnectionSecurity, or because a file cannot be read or holds no token;
 // no message shows what is in a file. A key or certificate that is no good
 // shows in the calls, which are then Unavailable.

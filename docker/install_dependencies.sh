@@ -55,17 +55,20 @@ packages=(
   'libgrpc++-dev=1.51.1*' 'protobuf-compiler-grpc=1.51.1*'
   'libprotobuf-dev=3.21.12*' 'protobuf-compiler=3.21.12*'
   'libabsl-dev=20220623.1*'
-  'prometheus-cpp-dev=1.0.1*' 'libcpp-httplib-dev=0.11.4*'
+  'prometheus-cpp-dev=1.0.1*'
+  # Beast and Asio, which are headers.
+  'libboost1.74-dev=1.74.0*'
   'nlohmann-json3-dev=3.11.2*' 'libcli11-dev=2.1.2*' 'libspdlog-dev=1:1.10.0*'
   'libpng-dev=1.6.39*' 'libzip-dev=1.7.3*' libssl-dev zlib1g-dev
-  'libjpeg62-turbo-dev=1:2.1.5*' 'libhwy-dev=1.0.3*' 'liblmdb-dev=0.9.24*'
+  'libjpeg62-turbo-dev=1:2.1.5*' 'libhwy-dev=1.0.3*' 'libwebp-dev=1.2.4*'
+  'liblmdb-dev=0.9.24*' 'libarchive-dev=3.6.2*'
   # Headers alone, for the Gloo process group that LibTorch itself contains.
   'libgloo-dev=0.0~git20220518*'
   python3 python3-venv
 )
 if $tests; then
   packages+=(
-    'libgtest-dev=1.12.1*' 'libgmock-dev=1.12.1*' 'libbenchmark-dev=1.7.1*'
+    'libcpp-httplib-dev=0.11.4*' 'libgtest-dev=1.12.1*' 'libgmock-dev=1.12.1*' 'libbenchmark-dev=1.7.1*'
     clang-14 clang-format-14 clang-tidy-14 curl
   )
 fi
@@ -79,16 +82,17 @@ case $runtime in
   server)
     packages=(
       'libgrpc++1.51=1.51.1*' 'libprotobuf32=3.21.12*' 'libabsl20220623=20220623.1*'
-      'libprometheus-cpp-core1.0=1.0.1*' 'libcpp-httplib0.11=0.11.4*'
+      'libprometheus-cpp-core1.0=1.0.1*'
       'libspdlog1.10=1:1.10.0*' 'libfmt9=9.1.0*' 'libpng16-16=1.6.39*' 'libhwy1=1.0.3*' libssl3
     )
     ;;
   trainer)
     packages=(
-      'libabsl20220623=20220623.1*'
-      'libprometheus-cpp-core1.0=1.0.1*' 'libcpp-httplib0.11=0.11.4*'
+      'libgrpc++1.51=1.51.1*' 'libprotobuf32=3.21.12*' 'libabsl20220623=20220623.1*'
+      'libprometheus-cpp-core1.0=1.0.1*'
       'libpng16-16=1.6.39*' 'libzip4=1.7.3*' 'libjpeg62-turbo=1:2.1.5*'
-      'liblmdb0=0.9.24*' 'libhwy1=1.0.3*' zlib1g libssl3
+      'libwebp7=1.2.4*' 'liblmdb0=0.9.24*' 'libarchive13=3.6.2*' 'libhwy1=1.0.3*'
+      zlib1g libssl3
     )
     ;;
 esac

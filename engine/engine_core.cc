@@ -205,6 +205,10 @@ std::vector<ModelStatus> EngineCore::ListModels() const {
   return registry_.List();
 }
 
+std::vector<std::string> EngineCore::ListStrays() const {
+  return registry_.ListStrays();
+}
+
 absl::Status EngineCore::Pin(const std::string& model, int64_t version) {
   return pins_.Pin(model, version);
 }

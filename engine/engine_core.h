@@ -75,6 +75,7 @@ class EngineCore : public Engine {
       std::shared_ptr<GenerationSink> sink) override;
   void Cancel(RequestId id) override;
   std::vector<ModelStatus> ListModels() const override;
+  std::vector<std::string> ListStrays() const override;
   absl::Status Pin(const std::string& model, int64_t version) override;
   absl::Status Unpin(const std::string& model) override;
   absl::StatusOr<int64_t> RollBack(const std::string& model) override;

@@ -1,7 +1,7 @@
 #include "server/grpc_port.h"
 
+#include <google/protobuf/descriptor.h>
 #include <grpc/grpc.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 
 #include <utility>
 
@@ -27,10 +27,6 @@ void PrepareGrpc() {
     // that has written a large reply, which sleeps for up to 10 s (seen in
     // 1.51).
     grpc_init();
-    grpc::EnableDefaultHealthCheckService(true);
-    // The library registers itself when it is loaded, but without a call to it
-    // the linker leaves it out.
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
 }
 
@@ -58,12 +54,19 @@ GrpcPort::GrpcPort(const Options& options, const Parts& parts,
       writes_({.timer = parts.timer,
                .metrics = parts.metrics,
                .timeout = options.limits.write_timeout,
-               .cut = [acceptor = acceptor_.get()](const PeerEndpoint& peer) {
-                 acceptor->Cut(peer);
-               }}) {}
+               .cut = [acceptor = acceptor_.get()](
+                          const PeerEndpoint& peer) { acceptor->Cut(peer); }}),
+      gate_(options.limits.requests, parts.timer, parts.metrics) {}
 
-absl::Status GrpcPort::Serve(const std::vector<grpc::Service*>& services) {
+absl::Status GrpcPort::Serve(std::vector<NamedService> services) {
   PrepareGrpc();
+  services.insert(
+      services.end(),
+      {{grpc::health::v1::Health::service_full_name(), &health_},
+       {grpc::reflection::v1::ServerReflection::service_full_name(),
+        &reflection_v1_},
+       {grpc::reflection::v1alpha::ServerReflection::service_full_name(),
+        &reflection_v1alpha_}});
   grpc::ServerBuilder builder;
   ApplyTo(options_.limits, &builder);
   builder.SetMaxSendMessageSize(
@@ -73,7 +76,16 @@ absl::Status GrpcPort::Serve(const std::vector<grpc::Service*>& services) {
           grpc::ServerBuilder::experimental_type::ExternalConnectionType::
               FROM_FD,
           security_->credentials());
-  for (grpc::Service* service : services) builder.RegisterService(service);
+  reflection_source_.gate = &gate_;
+  for (const NamedService& service : services) {
+    reflection_source_.services.push_back(service.name);
+    gated_.push_back(std::make_unique<GatedService>(
+        service.service,
+        *google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+            service.name),
+        &gate_));
+    builder.RegisterService(gated_.back().get());
+  }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::InternalError("gRPC does not start");
   acceptor_->Start(std::move(connections));
@@ -105,6 +117,9 @@ void GrpcPort::AwaitDrained(const CallsInFlight& calls, absl::Time deadline) {
 }
 
 void GrpcPort::Shutdown(absl::Duration limit) {
+  // gRPC would wait for whoever waits for a turn, and for who watches.
+  gate_.Close();
+  health_.Shutdown();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + limit));
 }
 

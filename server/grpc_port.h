@@ -7,6 +7,7 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,8 +20,12 @@
 #include "server/connections/connection_budget.h"
 #include "server/connections/connection_observer.h"
 #include "server/connections/deadline_timer.h"
+#include "server/connections/gated_service.h"
 #include "server/connections/grpc_limits.h"
+#include "server/connections/request_gate.h"
 #include "server/connections/write_watch.h"
+#include "server/reflection_service.h"
+#include "server/telemetry/health_service.h"
 
 namespace ddgan {
 
@@ -56,16 +61,20 @@ class GrpcPort {
   // For the services' calls, which need it from their construction on.
   const WriteWatch::Parts* writes() const { return &writes_; }
 
+  // A ...::CallbackService and its service_full_name().
+  struct NamedService {
+    std::string name;
+    grpc::Service* service = nullptr;
+  };
+
   // Serves `services`, which must outlive the port, health and reflection.
   // Once. Internal if gRPC does not start.
-  absl::Status Serve(const std::vector<grpc::Service*>& services);
+  absl::Status Serve(std::vector<NamedService> services);
 
   // The port that is listened on, also where port 0 was asked for.
   int port() const { return acceptor_->port(); }
-  // Once it serves; lives as long as the port.
-  grpc::HealthCheckServiceInterface* health() const {
-    return server_->GetHealthCheckService();
-  }
+  // Lives as long as the port.
+  grpc::HealthCheckServiceInterface* health() { return &health_; }
   // Whether the port answers, as ConnectionAcceptor::Probe says.
   absl::Status Probe(absl::Duration timeout) const {
     return acceptor_->Probe(timeout);
@@ -95,6 +104,13 @@ class GrpcPort {
   const ListenerSecurity* const security_;
   const std::unique_ptr<ConnectionAcceptor> acceptor_;
   const WriteWatch::Parts writes_;
+
+  RequestGate gate_;
+  HealthService health_;
+  ReflectionSource reflection_source_;
+  ReflectionV1Service reflection_v1_{&reflection_source_};
+  ReflectionV1AlphaService reflection_v1alpha_{&reflection_source_};
+  std::vector<std::unique_ptr<GatedService>> gated_;
 
   std::unique_ptr<grpc::Server> server_;  // Null until it serves.
   absl::Time told_;                       // When SendGoaways was called first.

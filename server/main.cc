@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "engine/api/engine.h"
 #include "engine/base/listen_address.h"
+#include "engine/base/process_signals.h"
 #include "server/build_version.h"
 #include "server/server.h"
 #include "server/server_options.h"
@@ -65,14 +66,17 @@ int End(int code) {
   return code;
 }
 
-// Turns SIGTERM and SIGINT into a notification. Made before any other thread,
-// since all of them must have the signals blocked for sigwait to get them.
+// Turns SIGTERM, SIGINT and SIGHUP into a notification. Made before any other
+// thread, since all of them must have the signals blocked for sigwait to get
+// them.
 class StopSignal {
  public:
   StopSignal() {
     sigemptyset(&signals_);
     sigaddset(&signals_, SIGTERM);
     sigaddset(&signals_, SIGINT);
+    // A terminal that is closed, unless nohup is to keep the server.
+    if (!IsIgnored(SIGHUP)) sigaddset(&signals_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     // Never joined: it waits for a second signal until the process ends.
     std::thread([this] { Watch(); }).detach();
@@ -105,7 +109,7 @@ class StopSignal {
 };
 
 int Main(int argc, char** argv) {
-  // Before anything is read that can be read only once, such as a pipe.
+  IgnoreBrokenPipes();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const absl::StatusOr<ServerCommandLine> command =
       ParseServerCommandLine(arguments);

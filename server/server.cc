@@ -248,7 +248,11 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
 absl::Status Server::StartEndpoint() {
   absl::StatusOr<std::unique_ptr<MetricsEndpoint>> endpoint =
       MetricsEndpoint::Start(options_.http,
-                             {.metrics = [this] { return metrics_.Text(); },
+                             {.metrics =
+                                  [this] {
+                                    metrics_.SetLogLinesLost(LogLinesLost());
+                                    return metrics_.Text();
+                                  },
                               .live = [this] { return Live(); },
                               .ready = [this] { return Ready(); }});
   if (!endpoint.ok()) return endpoint.status();
@@ -280,8 +284,9 @@ absl::Status Server::StartGrpc() {
       **port, DecideOrderAccess(IsLoopback(options_.listen),
                                 options_.admin_listen.has_value(),
                                 security_->access() != nullptr));
-  if (absl::Status status =
-          (*port)->Serve({image_service_.get(), model_service_.get()});
+  if (absl::Status status = (*port)->Serve(
+          {{v1::ImageGeneration::service_full_name(), image_service_.get()},
+           {v1::ModelService::service_full_name(), model_service_.get()}});
       !status.ok()) {
     return status;
   }
@@ -299,7 +304,9 @@ absl::Status Server::StartAdmin() {
   absl::StatusOr<std::unique_ptr<GrpcPort>> port = OpenPort(options);
   if (!port.ok()) return port.status();
   admin_model_service_ = MakeModelService(**port, OrderAccess::kTaken);
-  if (absl::Status status = (*port)->Serve({admin_model_service_.get()});
+  if (absl::Status status =
+          (*port)->Serve({{v1::ModelService::service_full_name(),
+                           admin_model_service_.get()}});
       !status.ok()) {
     return status;
   }

@@ -33,10 +33,9 @@ constexpr char kAbout[] =
     "model is served, and newer ones as they come.\n";
 
 constexpr char kNotes[] =
-    "SIGTERM or SIGINT: after --drain_delay stops accepting, finishes "
-    "accepted\n"
-    "work, exits with 0; a second signal ends it at once. Exit codes: 1 could\n"
-    "not serve, 2 wrong usage.\n"
+    "SIGTERM, SIGINT or SIGHUP: after --drain_delay stops accepting, finishes\n"
+    "accepted work, exits with 0; a second signal ends it at once. Exit codes:\n"
+    "1 could not serve, 2 wrong usage.\n"
     "\n"
     "Example:\n"
     "  ddgan-server --model_root=deploy/models --listen=127.0.0.1:50051\n"
@@ -175,6 +174,16 @@ std::vector<Option> LimitRows(GrpcLimits* limits) {
        Bytes{&limits->max_receive_bytes, 20}, Between(16, kMaxMebibytes),
        "what incoming data of all connections should take at most. Above it "
        "gRPC resets calls: no bound, since it takes their bytes first"},
+      {"max_arriving_requests", kConnections, "", &limits->requests.arriving,
+       Between(1, 100'000),
+       "requests that are being received at a time, each of up to "
+       "--max_request_kib. Others wait, 16 times as many, with up to 64 KiB "
+       "each; more get RESOURCE_EXHAUSTED. One address takes half of what is "
+       "left"},
+      {"request_timeout", kConnections, "", &limits->requests.timeout,
+       Between(kShortest, absl::Hours(1)),
+       "a request that has not come in whole within this ends with "
+       "DEADLINE_EXCEEDED"},
       {"max_reply_mib", kConnections, "MiB", Bytes{&limits->replies.total, 20},
        Between(1, kMaxMebibytes),
        "what requests that are being answered, and their replies until they "

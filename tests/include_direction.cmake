@@ -87,11 +87,15 @@ room(server USES engine/api engine/base engine/imaging server/access server/call
      server/connections server/models server/telemetry)
 
 room(trainer/options USES engine/api engine/base engine/checkpoint engine/model)
-room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging engine/kernels)
+room(trainer/dataset/encoded USES engine/api engine/imaging)
+room(trainer/dataset USES engine/api engine/base engine/diffusion engine/imaging engine/kernels
+     trainer/dataset/encoded)
 room(trainer/networks USES engine/base engine/model)
 room(trainer/distributed USES engine/base trainer/networks)
 room(trainer/step USES engine/api engine/base engine/diffusion engine/kernels engine/model trainer/distributed
      trainer/networks trainer/options)
+room(client USES engine/base)
+
 room(trainer/evaluation/metrics USES engine/base trainer/dataset)
 room(trainer/evaluation USES engine/api engine/base engine/checkpoint engine/lanes
      engine/lanes/cpu engine/model trainer/dataset trainer/evaluation/metrics trainer/networks
@@ -100,13 +104,23 @@ room(trainer/evaluation/features USES engine/api engine/base engine/checkpoint t
      trainer/evaluation/metrics)
 room(trainer/pictures USES engine/api engine/base engine/imaging trainer/dataset
      trainer/evaluation trainer/networks trainer/step)
+# Evaluation also measures what a running server makes, as any client: the
+# client's library knows the protocol alone, so nothing of the server comes in.
+room(trainer/evaluation/pictures USES client engine/api engine/base engine/checkpoint
+     trainer/dataset trainer/dataset/encoded trainer/evaluation)
+room(trainer/evaluation/session USES engine/api engine/base engine/checkpoint trainer/dataset
+     trainer/evaluation trainer/evaluation/features trainer/evaluation/metrics
+     trainer/evaluation/pictures)
+room(trainer/evaluation/commands USES engine/api engine/base engine/checkpoint engine/diffusion
+     engine/imaging engine/kernels engine/lanes engine/lanes/cpu engine/lanes/gpu engine/model
+     trainer/dataset trainer/evaluation trainer/evaluation/features trainer/evaluation/metrics
+     trainer/evaluation/pictures trainer/evaluation/session trainer/options trainer/pictures)
 room(trainer/run USES engine/api engine/base engine/checkpoint engine/model trainer/distributed
      trainer/options trainer/step)
 room(trainer/import USES engine/api engine/base engine/checkpoint engine/model trainer/run)
 room(trainer USES engine/api engine/base trainer/dataset trainer/distributed trainer/networks
      trainer/options trainer/pictures trainer/run trainer/step)
 
-room(client USES engine/base)
 room(client/load_generator USES client engine/base)
 room(client/command_line USES client client/load_generator engine/base)
 

@@ -20,6 +20,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/cuda_devices.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/process_signals.h"
 #include "engine/base/progress_bar.h"
 #include "trainer/dataset/batch_loader.h"
 #include "trainer/dataset/data_order.h"
@@ -63,10 +64,19 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
   const auto print = [display](const std::string& line) {
     if (display != nullptr) display->Print(line);
   };
-  const auto name_damaged = [print, rank = environment.rank](
-                                size_t, const absl::Status& status) {
-    const std::string line =
-        absl::StrCat("damaged, another takes its place: ", status.message());
+  // Of a set with many, only some are named. One call at a time.
+  const auto name_damaged = [print, rank = environment.rank,
+                             count = int64_t{0}](
+                                size_t, const absl::Status& status) mutable {
+    constexpr int64_t kNamed = 100;
+    if (++count > kNamed && count % 1000 != 0) return;
+    const std::string line = absl::StrCat(
+        absl::IsFailedPrecondition(status) ? "not used" : "damaged",
+        ", another takes its place: ", status.message(),
+        count < kNamed ? ""
+                       : absl::StrCat(" (", count,
+                                      " so far; from here on only each "
+                                      "thousandth is named)"));
     if (rank == 0) {
       print(line);
     } else {
@@ -78,14 +88,17 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
     print(absl::StrCat("reading the archive: ", progress.images, " images, ",
                        progress.memory_bytes >> 20, " MiB"));
   };
-  absl::StatusOr<std::unique_ptr<ImageDataset>> opened =
-      OpenDataset({.kind = options.dataset,
-                   .path = options.data,
-                   .image_size = options.model_config.image_size,
-                   .num_channels = options.model_config.num_channels,
-                   .limit = options.dataset_limit,
-                   .seed = options.seed},
-                  folder_options);
+  folder_options.print = print;
+  absl::StatusOr<std::unique_ptr<ImageDataset>> opened = OpenDataset(
+      {.kind = options.dataset,
+       .path = options.data,
+       .image_size = options.model_config.image_size,
+       .num_channels = options.model_config.num_channels,
+       .limit = options.dataset_limit,
+       .seed = options.seed,
+       .conversion =
+           options.convert == "rgb" ? Conversion::kToRgb : Conversion::kRefuse},
+      folder_options);
   if (!opened.ok()) return opened.status();
   *dataset = *std::move(opened);
   // In the flag's words, before the loader refuses it in its own.
@@ -133,7 +146,12 @@ absl::Status Train(const TrainerOptions& options,
     std::cout << EffectiveConfigJson(options) << std::endl;
     display = std::make_unique<ProgressDisplay>(
         DisplayOptions(options),
-        [](const std::string& text) { std::cout << text << std::flush; },
+        [told = false](const std::string& text) mutable {
+          if (std::cout << text << std::flush || told) return;
+          told = true;
+          std::cerr << "ddgan-train: stdout takes nothing any more; the run "
+                       "goes on without\n";
+        },
         RealClock());
   }
   std::unique_ptr<ImageDataset> dataset;
@@ -169,7 +187,12 @@ absl::Status Train(const TrainerOptions& options,
                                            .display = display.get(),
                                            .metrics = metrics.get()},
                                           stop_requested);
-  if (display != nullptr) display->Finish();
+  if (display != nullptr) {
+    if (dataset != nullptr && !dataset->Remarks().empty()) {
+      display->Print(absl::StrCat(options.data, ": ", dataset->Remarks()));
+    }
+    display->Finish();
+  }
   return status;
 }
 
@@ -230,7 +253,9 @@ void ChooseOpenMpPolicy(char** argv) {
 }  // namespace ddgan
 
 int main(int argc, char** argv) {
+  ddgan::IgnoreBrokenPipes();
   ddgan::ChooseOpenMpPolicy(argv);
+  if (!ddgan::IsIgnored(SIGHUP)) std::signal(SIGHUP, ddgan::RequestStop);
   std::signal(SIGINT, ddgan::RequestStop);
   std::signal(SIGTERM, ddgan::RequestStop);
   ddgan::SetUpCpuForTraining();

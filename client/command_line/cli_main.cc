@@ -14,6 +14,7 @@
 #include "client/command_line/generate_command.h"
 #include "client/command_line/health_command.h"
 #include "client/command_line/models_command.h"
+#include "engine/base/process_signals.h"
 
 namespace {
 
@@ -41,6 +42,7 @@ struct CommandRunner {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ddgan::IgnoreBrokenPipes();
   const absl::StatusOr<ddgan::Command> command =
       ddgan::ParseCommand(std::vector<std::string>(argv + 1, argv + argc));
   if (!command.ok()) {

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -19,7 +17,7 @@
 #include "absl/time/time.h"
 #include "client/command_line/failure_report.h"
 #include "client/command_line/guide_file.h"
-#include "client/command_line/image_grid.h"
+#include "client/command_line/image_writer.h"
 #include "client/command_line/output_files.h"
 #include "client/command_line/progress_line.h"
 #include "client/format_name.h"
@@ -28,96 +26,6 @@
 
 namespace ddgan {
 namespace {
-
-// Takes the images as they come, in any order of index.
-class ImageWriter {
- public:
-  virtual ~ImageWriter() = default;
-  virtual absl::Status Add(const v1::GeneratedImage& image,
-                           const v1::ImageShape& shape) = 0;
-  // After the last image. Returns where they are, for the summary.
-  virtual absl::StatusOr<std::string> Finish() = 0;
-};
-
-class FilePerImageWriter final : public ImageWriter {
- public:
-  FilePerImageWriter(std::string pattern, uint32_t first_index, uint32_t count)
-      : pattern_(std::move(pattern)),
-        first_index_(first_index),
-        last_index_(first_index + (count - 1)) {}
-
-  absl::Status Add(const v1::GeneratedImage& image,
-                   const v1::ImageShape& /*shape*/) override {
-    return WriteFile(OutputPath(pattern_, image.index()), image.data());
-  }
-
-  absl::StatusOr<std::string> Finish() override {
-    const std::string first = OutputPath(pattern_, first_index_);
-    const std::string last = OutputPath(pattern_, last_index_);
-    return first == last ? first : absl::StrCat(first, " to ", last);
-  }
-
- private:
-  const std::string pattern_;
-  const uint32_t first_index_;
-  const uint32_t last_index_;
-};
-
-class GridWriter final : public ImageWriter {
- public:
-  GridWriter(std::string path, uint32_t first_index, uint32_t count)
-      : path_(std::move(path)), first_index_(first_index), count_(count) {}
-
-  absl::Status Add(const v1::GeneratedImage& image,
-                   const v1::ImageShape& shape) override {
-    shape_ = shape;
-    const size_t size = image.data().size();
-    // Known at the first image: better now than after an hour.
-    if (size > kMaxGridBytes / count_) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          count_, " images of ", shape_.width(), "x", shape_.height(),
-          " are too many for one grid: leave --grid out"));
-    }
-    pixels_.resize(count_ * size);
-    pixels_.replace((image.index() - first_index_) * size, size, image.data());
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::string> Finish() override {
-    const absl::StatusOr<GridPicture> grid = ArrangeGrid(pixels_, shape_);
-    if (!grid.ok()) return grid.status();
-    const absl::StatusOr<std::string> png = EncodePng(*grid);
-    if (!png.ok()) return png.status();
-    if (absl::Status s = WriteFile(path_, *png); !s.ok()) return s;
-    return path_;
-  }
-
- private:
-  const std::string path_;
-  const uint32_t first_index_;
-  const uint32_t count_;
-  v1::ImageShape shape_;
-  std::string pixels_;  // By ascending index.
-};
-
-absl::StatusOr<std::unique_ptr<ImageWriter>> CreateWriter(
-    const GenerateCommand& command) {
-  if (command.grid) {
-    return std::make_unique<GridWriter>(
-        command.out.empty() ? "ddgan-grid.png" : command.out,
-        command.request.first_index(), command.count);
-  }
-  const std::string extension = FormatName(command.request.format());
-  const std::string out =
-      command.out.empty() ? absl::StrCat("ddgan-%d.", extension) : command.out;
-  std::error_code ignored;  // What cannot be looked at is no folder.
-  const absl::StatusOr<std::string> pattern =
-      OutputPattern(out, std::filesystem::is_directory(out, ignored),
-                    command.count, extension);
-  if (!pattern.ok()) return pattern.status();
-  return std::make_unique<FilePerImageWriter>(
-      *pattern, command.request.first_index(), command.count);
-}
 
 absl::Duration ToDuration(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) +
@@ -307,7 +215,7 @@ absl::Status CallForStream(const ImageClient& client, Run* run) {
 int RunGenerate(const GenerateCommand& command, std::ostream& out,
                 std::ostream& err, std::FILE* terminal) {
   const absl::StatusOr<std::unique_ptr<ImageWriter>> writer =
-      CreateWriter(command);
+      CreateImageWriter(command, out);
   if (!writer.ok()) {
     err << "ddgan: " << writer.status().message() << '\n';
     return 1;
@@ -365,34 +273,35 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
   }
 
   const Summary& summary = run.summary;
-  out << *where << ": " << command.count << " x " << summary.shape.width()
-      << 'x' << summary.shape.height()
-      << (summary.shape.channels() == 1 ? " gray" : " RGB") << '\n'
-      << "model " << summary.model << " version " << summary.version
-      << ", seed " << summary.seed << ", first index "
-      << command.request.first_index() << ", T = " << summary.num_timesteps;
+  std::ostream& report = command.out == kStandardOutput ? err : out;
+  report << *where << ": " << command.count << " x " << summary.shape.width()
+         << 'x' << summary.shape.height()
+         << (summary.shape.channels() == 1 ? " gray" : " RGB") << '\n'
+         << "model " << summary.model << " version " << summary.version
+         << ", seed " << summary.seed << ", first index "
+         << command.request.first_index() << ", T = " << summary.num_timesteps;
   const bool every_step = summary.steps_per_image == summary.num_timesteps;
   if (!every_step) {
-    out << ", " << summary.steps_per_image << " evaluations per image";
+    report << ", " << summary.steps_per_image << " evaluations per image";
   }
-  out << '\n';
+  report << '\n';
   if (!command.guide_file.empty()) {
-    out << "guide " << command.guide_file << ", "
-        << command.request.guide().steps() << " of the "
-        << (every_step ? "T steps" : "evaluations") << '\n';
+    report << "guide " << command.guide_file << ", "
+           << command.request.guide().steps() << " of the "
+           << (every_step ? "T steps" : "evaluations") << '\n';
   }
-  out << "checkpoint digest " << summary.digest << '\n'
-      << "took " << Milliseconds(elapsed)
-      << absl::StrFormat(" (%.1f images/s)",
-                         command.count / absl::ToDoubleSeconds(elapsed))
-      << "; in the server: queue " << Milliseconds(summary.queue) << ", steps "
-      << Milliseconds(summary.steps) << ", encode "
-      << Milliseconds(summary.encode) << '\n';
+  report << "checkpoint digest " << summary.digest << '\n'
+         << "took " << Milliseconds(elapsed)
+         << absl::StrFormat(" (%.1f images/s)",
+                            command.count / absl::ToDoubleSeconds(elapsed))
+         << "; in the server: queue " << Milliseconds(summary.queue)
+         << ", steps " << Milliseconds(summary.steps) << ", encode "
+         << Milliseconds(summary.encode) << '\n';
   if (command.previews) {
-    out << "previews: " << summary.previews_received << " received, "
-        << summary.previews_dropped << " dropped\n";
+    report << "previews: " << summary.previews_received << " received, "
+           << summary.previews_dropped << " dropped\n";
   }
-  out << "again: " << CommandToRepeat(command, summary) << '\n';
+  report << "again: " << CommandToRepeat(command, summary) << '\n';
   return 0;
 }
 

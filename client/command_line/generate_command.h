@@ -11,7 +11,8 @@ namespace ddgan {
 
 // Reads the guide if there is one, calls the server, writes the files, and
 // prints to `out` what was made and the command that makes it again; to `err`
-// what went wrong. While it waits, it draws its progress on `terminal` unless
+// what went wrong. With --out=- `out` gets the image, and `err` the rest. While
+// it waits, it draws its progress on `terminal` unless
 // that is nullptr. Returns the exit code: 0, or 1 after an error. Files of
 // images that had arrived by then stay.
 int RunGenerate(const GenerateCommand& command, std::ostream& out,

@@ -79,7 +79,8 @@ std::vector<Option> OutputRows(GenerateCommand* command) {
        "none: previews are not kept"},
       {"guide", kGuide, "FILE", &command->guide_file, kAny,
        "a PNG file of at most 1 MiB to start from instead of noise: the images "
-       "are variations of it. Needs --guide_steps"},
+       "are variations of it. Transparency is composed over black; a picture "
+       "that is one colour then is refused. Needs --guide_steps"},
       {"guide_steps", kGuide, "STEPS", NumberSetter([request](uint64_t n) {
          request->mutable_guide()->set_steps(static_cast<uint32_t>(n));
        }),
@@ -101,7 +102,8 @@ std::vector<Option> OutputRows(GenerateCommand* command) {
        "all images side by side in one PNG file"},
       {"out", kFiles, "PATH", &command->out, kAny,
        "a folder (made if missing, one file per image, named by its index), or "
-       "a file name; for several files it holds %d, which becomes the index",
+       "a file name; for several files it holds %d, which becomes the index. "
+       "-: one image, or the grid, to stdout, and what is said of it to stderr",
        "ddgan-grid.png with --grid, else ddgan-%d.png, .raw8 or .float32"},
   };
 }

@@ -99,7 +99,13 @@ bool SameVersion(const v1::ModelVersion& a, const v1::ModelVersion& b) {
 }  // namespace
 
 std::string FormatModels(const v1::ListModelsResponse& models) {
-  if (models.models().empty()) return "The server has no model.\n";
+  std::string strays;
+  for (const std::string& stray : models.strays()) {
+    absl::StrAppend(&strays, stray, "\n");
+  }
+  if (models.models().empty()) {
+    return absl::StrCat("The server has no model.\n", strays);
+  }
   std::vector<Row> rows = {{"MODEL", "VERSION", "STATE", "SIZE", "T", "TRAINED",
                             "DATASET", "LOADED", "DIGEST"}};
   std::string remarks;
@@ -118,6 +124,7 @@ std::string FormatModels(const v1::ListModelsResponse& models) {
                       model.pinned_version(), ", which is not there\n");
     }
   }
+  absl::StrAppend(&remarks, strays);
   return absl::StrCat(FormatTable(rows), remarks.empty() ? "" : "\n", remarks);
 }
 

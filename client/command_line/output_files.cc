@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -18,6 +19,9 @@ absl::StatusOr<std::string> OutputPattern(const std::string& out,
     return absl::StrCat(out, absl::EndsWith(out, "/") ? "" : "/", "%d.",
                         extension);
   }
+  if (absl::Status status = CheckExtension(out, extension); !status.ok()) {
+    return status;
+  }
   if (count > 1 && !absl::StrContains(out, "%d")) {
     return absl::InvalidArgumentError(
         absl::StrCat("--out=", out, " is one file name for ", count,
@@ -26,6 +30,20 @@ absl::StatusOr<std::string> OutputPattern(const std::string& out,
                      "use --grid"));
   }
   return out;
+}
+
+absl::Status CheckExtension(const std::string& out,
+                            const std::string& extension) {
+  const std::string ending =
+      absl::AsciiStrToLower(std::filesystem::path(out).extension().string());
+  for (const char* kind : {"png", "jpg", "jpeg", "jpe", "jfif", "gif", "webp",
+                           "bmp", "tif", "tiff", "raw8", "float32"}) {
+    if (ending != absl::StrCat(".", kind) || kind == extension) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--out=", out, " would hold ", absl::AsciiStrToUpper(extension),
+        ", whatever its name: let it end in .", extension));
+  }
+  return absl::OkStatus();
 }
 
 std::string OutputPath(const std::string& pattern, uint32_t index) {

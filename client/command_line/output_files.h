@@ -13,11 +13,17 @@ namespace ddgan {
 
 // The file name in which %d stands for an image's index: `out` itself, or
 // OUT/%d.EXTENSION if it is a folder, which a trailing slash or `out_is_folder`
-// says. Pure.
-// InvalidArgument if that is one name for several images.
+// says. "-" is stdout. Pure.
+// InvalidArgument if that is one name, or stdout, for several images, or as
+// CheckExtension.
 absl::StatusOr<std::string> OutputPattern(const std::string& out,
                                           bool out_is_folder, uint32_t count,
                                           const std::string& extension);
+
+// InvalidArgument if `out` ends as a file of another kind than EXTENSION does,
+// such as x.jpg for a PNG. Pure.
+absl::Status CheckExtension(const std::string& out,
+                            const std::string& extension);
 
 // `pattern` with every %d replaced.
 std::string OutputPath(const std::string& pattern, uint32_t index);
@@ -26,6 +32,9 @@ std::string OutputPath(const std::string& pattern, uint32_t index);
 std::string PreviewPath(const std::string& folder, uint64_t seed,
                         uint32_t index, uint32_t step,
                         const std::string& extension);
+
+// "-": the images go to stdout.
+inline constexpr char kStandardOutput[] = "-";
 
 // Replaces the file if there is one. Makes the folders above it.
 // An error names the path and what the file system said.

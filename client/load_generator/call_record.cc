@@ -73,7 +73,8 @@ std::string CallRecordLine(const CallRecord& record) {
     json["code"] = absl::StatusCodeToString(call.code);
   json["model"] = ok ? Json(record.model) : Json();
   json["version"] = ok ? Json(call.version) : Json();
-  json["seed"] = call.plan.seed;
+  // A string: JSON's numbers do not hold 64 bits everywhere.
+  json["seed"] = absl::StrCat(call.plan.seed);
   json["first_index"] = record.first_index;
   json["count"] = call.plan.count;
   json["sha256"] = ok ? Json(record.sha256) : Json();

@@ -36,6 +36,7 @@ std::string HashImages(const v1::GenerateResponse& reply);
 // One object on one line. `due` and `ended` are seconds since the run began,
 // `due_unix` and `ended_unix` since 1970; null is what a call does not have:
 // `code` if it was not sent, `model`, `version` and `sha256` if it is not OK.
+// `seed` is a string, since JSON's numbers do not hold 64 bits everywhere.
 // Pure.
 std::string CallRecordLine(const CallRecord& record);
 

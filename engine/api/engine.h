@@ -127,6 +127,10 @@ class Engine {
   // Every model in the model directory, by ascending name.
   virtual std::vector<ModelStatus> ListModels() const = 0;
 
+  // What in the model directory looks like a version and is not taken for one,
+  // a sentence each, for a person.
+  virtual std::vector<std::string> ListStrays() const { return {}; }
+
   // `version` is to serve the requests for `model` that name none, and no newer
   // one takes its place until Unpin. If it is loaded it is live when this
   // returns, else once it has been loaded and found sound; until then, and if

@@ -108,6 +108,9 @@ class EngineObserver {
   // not: what cannot be watched is looked through at intervals, what cannot be
   // looked through goes on as it is.
   virtual void OnModelDirectory(const absl::Status& /*health*/) {}
+  // Something in the model directory looks like a version and is not taken for
+  // one; a sentence. Once, until it is gone.
+  virtual void OnStrayVersion(const std::string& /*what*/) {}
   // OK: the lane takes work. Otherwise it is out, why, and its images are made
   // again elsewhere.
   virtual void OnDeviceHealth(const std::string& /*device*/,

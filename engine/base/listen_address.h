@@ -28,8 +28,8 @@ std::string ToString(const ListenAddress& address);
 // ToString writes it.
 absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text);
 
-// Binds and lets go again. gRPC and cpp-httplib only say that they failed; this
-// says why, in one sentence: FailedPrecondition if another process has the
+// Binds and lets go again. gRPC only says that it failed; this says
+// why, in one sentence: FailedPrecondition if another process has the
 // port, PermissionDenied, or InvalidArgument if the host is none of this
 // machine's.
 absl::Status CheckCanListen(const ListenAddress& address);

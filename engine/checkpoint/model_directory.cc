@@ -109,7 +109,7 @@ absl::StatusOr<std::vector<std::string>> ListModelNames(
   std::vector<std::string> names;
   for (const std::string& name : *candidates) {
     const auto versions =
-        ListEntries(model_root / name, IsVersionName, IsFolder);
+        ListEntries(model_root / name, IsVersionName, IsFolderOrLink);
     // A model that cannot be listed must not hide the others.
     if (versions.ok() && !versions->empty()) names.push_back(name);
   }

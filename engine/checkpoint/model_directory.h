@@ -18,8 +18,8 @@
 
 namespace ddgan {
 
-// Models with at least one version folder, sorted; links do not count. NotFound
-// if `model_root` is not a folder.
+// Models with at least one version, sorted; a model that is a link does not
+// count. NotFound if `model_root` is not a folder.
 absl::StatusOr<std::vector<std::string>> ListModelNames(
     const std::filesystem::path& model_root);
 // Versions with a manifest, newest first; also those where a symbolic link

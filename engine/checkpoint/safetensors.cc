@@ -28,9 +28,9 @@ struct DTypeTraits {
   int bytes;
 };
 constexpr DTypeTraits kDTypes[] = {
-    {DType::kFloat16, "F16", 2}, {DType::kFloat32, "F32", 4},
-    {DType::kFloat64, "F64", 8}, {DType::kInt64, "I64", 8},
-    {DType::kUint8, "U8", 1},
+    {DType::kBFloat16, "BF16", 2}, {DType::kFloat16, "F16", 2},
+    {DType::kFloat32, "F32", 4},   {DType::kFloat64, "F64", 8},
+    {DType::kInt64, "I64", 8},     {DType::kUint8, "U8", 1},
 };
 
 const DTypeTraits& TraitsOf(DType dtype) {

@@ -14,7 +14,7 @@
 
 namespace ddgan {
 
-enum class DType { kFloat16, kFloat32, kFloat64, kInt64, kUint8 };
+enum class DType { kBFloat16, kFloat16, kFloat32, kFloat64, kInt64, kUint8 };
 int DTypeBytes(DType dtype);
 const char* DTypeName(DType dtype);  // as in the file: "F32"
 

@@ -60,6 +60,7 @@ absl::Status CheckSize(const Header& header, const PngLimits& limits) {
 struct ReadState {
   uint8_t* pixels;  // Rows of `stride` bytes.
   size_t stride;
+  bool transparent = false;
   bool complete = false;  // Every row was read, and IEND after them.
   bool out_of_memory = false;
   char error[128] = "";
@@ -90,6 +91,9 @@ void Free(png_structp, png_voidp memory) { std::free(memory); }
 
 // Before the first IDAT.
 void OnHeader(png_structp png, png_infop info) {
+  static_cast<ReadState*>(png_get_progressive_ptr(png))->transparent =
+      (png_get_color_type(png, info) & PNG_COLOR_MASK_ALPHA) != 0 ||
+      png_get_valid(png, info, PNG_INFO_tRNS) != 0;
   png_set_expand(png);
   const png_color_16 black = {};
   png_set_background(png, &black, PNG_BACKGROUND_GAMMA_SCREEN, 0, 1.0);
@@ -149,7 +153,7 @@ absl::Status OutOfMemory() {
 }
 
 absl::Status ReadPixels(std::string_view bytes, const PngLimits& limits,
-                        Picture* picture) {
+                        Picture* picture, bool* transparent) {
   ReadState state;
   state.pixels = picture->pixels.data();
   state.stride = size_t{1} * picture->shape.width * picture->shape.channels;
@@ -172,6 +176,7 @@ absl::Status ReadPixels(std::string_view bytes, const PngLimits& limits,
     return absl::InvalidArgumentError(
         "damaged PNG file: it ends before the picture does");
   }
+  if (transparent != nullptr) *transparent = state.transparent;
   return absl::OkStatus();
 }
 
@@ -192,7 +197,7 @@ absl::StatusOr<ImageShape> ReadPngShape(std::string_view bytes,
 }
 
 absl::StatusOr<Picture> DecodePng(std::string_view bytes,
-                                  const PngLimits& limits) {
+                                  const PngLimits& limits, bool* transparent) {
   const absl::StatusOr<ImageShape> shape = ReadPngShape(bytes, limits);
   if (!shape.ok()) return shape.status();
   Picture picture;
@@ -202,7 +207,9 @@ absl::StatusOr<Picture> DecodePng(std::string_view bytes,
   } catch (const std::bad_alloc&) {
     return OutOfMemory();
   }
-  if (absl::Status s = ReadPixels(bytes, limits, &picture); !s.ok()) return s;
+  if (absl::Status s = ReadPixels(bytes, limits, &picture, transparent);
+      !s.ok())
+    return s;
   return picture;
 }
 

@@ -43,8 +43,12 @@ absl::StatusOr<ImageShape> ReadPngShape(std::string_view bytes,
 //                      does not fit, data that is missing or left over, or
 //                      anything else that libpng would at least warn of
 //   ResourceExhausted  out of memory
+//
+// `*transparent`, unless it is null, says of a picture whether the file could
+// have transparent pixels: whether it has alpha or a tRNS chunk.
 absl::StatusOr<Picture> DecodePng(std::string_view bytes,
-                                  const PngLimits& limits = {});
+                                  const PngLimits& limits = {},
+                                  bool* transparent = nullptr);
 
 }  // namespace ddgan
 

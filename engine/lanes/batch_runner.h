@@ -84,8 +84,7 @@ class BatchRunner {
   // Runs one denoising step for every row, which may be at different steps.
   // Keeps the state of each trajectory on its device between calls; a row at
   // the first step or with a guide starts a new one, a row at step 0 ends it.
-  // Blocks until
-  // the device is done. The outcome is the runner's and stays until the next
+  // Blocks until the device is done. The outcome is the runner's and stays until the next
   // call; the caller may take the pixels out of it.
   //   ResourceExhausted  out of device or host memory
   //   Internal           anything else that went wrong, on the device or in

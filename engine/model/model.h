@@ -11,6 +11,7 @@
 #include "engine/diffusion/noise_schedule.h"
 #include "engine/diffusion/update_rule.h"
 #include "engine/model/cpu_generator.h"
+#include "engine/model/generator.h"
 #include "engine/model/model_config.h"
 #include "engine/model/model_use.h"
 
@@ -20,8 +21,8 @@ namespace ddgan {
 class Model {
  public:
   // `generator`'s config is valid, and its parameters are float32 on the CPU.
-  // They are shared with it
-  // where `use` asks for them, and nobody may change them then.
+  // They are shared with it where `use` asks for them, and nobody may change
+  // them then.
   Model(ModelIdentity identity, const Generator& generator,
         ModelUse use = ModelUse::kCpuLanes)
       : identity_(std::move(identity)),

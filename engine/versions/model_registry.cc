@@ -77,6 +77,24 @@ std::vector<ModelStatus> ModelRegistry::List() const {
   return list;
 }
 
+std::vector<std::string> ModelRegistry::ListStrays() const {
+  absl::MutexLock lock(&mu_);
+  return strays_;
+}
+
+void ModelRegistry::SetStrays(std::vector<std::string> strays) {
+  {
+    absl::MutexLock lock(&mu_);
+    for (const std::string& stray : strays) {
+      if (std::find(strays_.begin(), strays_.end(), stray) == strays_.end()) {
+        reports_.Post([this, stray] { observer_->OnStrayVersion(stray); });
+      }
+    }
+    strays_ = std::move(strays);
+  }
+  Report();
+}
+
 bool ModelRegistry::AnyLive() const {
   absl::MutexLock lock(&mu_);
   return !LiveModelNames().empty();

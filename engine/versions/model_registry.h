@@ -59,6 +59,7 @@ class ModelRegistry {
 
   // As Engine::ListModels and Engine::WatchModels.
   std::vector<ModelStatus> List() const;
+  std::vector<std::string> ListStrays() const;
   std::unique_ptr<ModelWatch> Watch(std::function<void()> listener) {
     return notifier_.Watch(std::move(listener));
   }
@@ -121,6 +122,8 @@ class ModelRegistry {
   void ReportRefusals(const std::string& model) ABSL_LOCKS_EXCLUDED(mu_);
   // Frees the versions that are unloaded and that nobody uses any more.
   void FreeVersions() ABSL_LOCKS_EXCLUDED(mu_);
+  // As Engine::ListStrays; each is reported when it is new.
+  void SetStrays(std::vector<std::string> strays) ABSL_LOCKS_EXCLUDED(mu_);
   // Forgets models of which nothing is on disk, loaded or pinned.
   void ForgetEmpty() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -156,6 +159,7 @@ class ModelRegistry {
   ReportQueue reports_;
   mutable absl::Mutex mu_;
   std::map<std::string, ModelVersions> models_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> strays_ ABSL_GUARDED_BY(mu_);
   std::vector<Draining> draining_ ABSL_GUARDED_BY(mu_);
   std::function<void()> wake_ ABSL_GUARDED_BY(mu_);
 };

@@ -38,6 +38,7 @@ absl::StatusOr<absl::Time> VersionLoader::Reconcile() {
       source_->ListModelNames();
   registry_->FreeVersions();
   if (!on_disk.ok()) return on_disk.status();
+  registry_->SetStrays(source_->DescribeStrays());
   std::set<std::string> models(on_disk->begin(), on_disk->end());
   for (std::string& model : registry_->Models()) {
     models.insert(std::move(model));

@@ -3,6 +3,8 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/checkpoint/stray_versions.h"
+
 namespace ddgan {
 namespace {
 
@@ -49,6 +51,10 @@ class DirectoryVersionSource : public VersionSource {
       }
     }
     return folders;
+  }
+
+  std::vector<std::string> DescribeStrays() override {
+    return DescribeStrayVersions(model_root_);
   }
 
   absl::StatusOr<ServableVersion> Load(const std::string& model,

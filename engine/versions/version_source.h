@@ -38,6 +38,9 @@ class VersionSource {
   virtual VersionFiles Examine(const std::string& model, int64_t version) = 0;
   // Folders in which something new would show.
   virtual std::vector<std::filesystem::path> FoldersToWatch() = 0;
+  // What looks like a version and is not taken for one, a sentence each, as
+  // DescribeStrayVersions.
+  virtual std::vector<std::string> DescribeStrays() { return {}; }
   // Checks and loads a version; the error says what is wrong with it.
   // `loaded_at` is left to the caller. Blocks, for seconds if it must;
   // Cancelled soon after `stopped` becomes true.

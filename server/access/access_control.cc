@@ -53,7 +53,13 @@ AccessDecision DecideAccess(const TokenTable& tokens, absl::string_view path,
                             absl::Span<const absl::string_view> authorization,
                             absl::Time now) {
   const AccessRule* const rule = RuleFor(path);
-  if (rule != nullptr && !rule->scope.has_value()) return {};
+  // Tools ask for what is new first, such as a service's next version, and fall
+  // back if there is none: they are told so, with or without a token.
+  if (rule == nullptr) {
+    return {AccessDenial::kNoRule,
+            absl::UnimplementedError("there is no such call here"), nullptr};
+  }
+  if (!rule->scope.has_value()) return {};
   if (authorization.empty()) {
     return Deny(AccessDenial::kNoToken,
                 "no token: wanted the metadata authorization: Bearer <token>");
@@ -73,10 +79,6 @@ AccessDecision DecideAccess(const TokenTable& tokens, absl::string_view path,
     return Deny(
         AccessDenial::kExpired,
         absl::StrCat("the token of ", token->tenant->name, " has expired"));
-  }
-  // Only now, so that strangers do not learn what there is.
-  if (rule == nullptr) {
-    return Deny(AccessDenial::kNoRule, "nobody may make this call");
   }
   if (!token->Has(*rule->scope)) {
     return Deny(AccessDenial::kScope,

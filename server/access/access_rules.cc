@@ -16,6 +16,7 @@ constexpr AccessRule kRules[] = {
     {"/ddgan.v1.ModelService/PinVersion", Scope::kAdmin},
     {"/ddgan.v1.ModelService/UnpinVersion", Scope::kAdmin},
     {"/ddgan.v1.ModelService/RollBack", Scope::kAdmin},
+    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Scope::kRead},
     {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
      Scope::kRead},
     {"/grpc.health.v1.Health/Check", std::nullopt},

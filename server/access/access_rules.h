@@ -1,5 +1,6 @@
 // Which scope each RPC needs: the one table. An RPC that is not in it is
-// refused to everybody, and a test compares it with the services' descriptors.
+// UNIMPLEMENTED to everybody, and a test compares it with the services'
+// descriptors.
 #ifndef DDGAN_SERVER_ACCESS_ACCESS_RULES_H_
 #define DDGAN_SERVER_ACCESS_ACCESS_RULES_H_
 
@@ -31,7 +32,7 @@ struct AccessRule {
 
 absl::Span<const AccessRule> AccessRules();
 
-// Null if there is none: nobody may call it. Thread-safe.
+// Null if there is none: for callers, there is no such RPC. Thread-safe.
 const AccessRule* RuleFor(absl::string_view path);
 
 }  // namespace ddgan

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "engine/base/monotonic_clock.h"
 #include "server/access/caller.h"
 #include "server/access/caller_name.h"
@@ -12,6 +11,16 @@
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
+namespace {
+
+// Not deadline(), which overflows with times after the year 2262.
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+  const gpr_timespec deadline = context.raw_deadline();
+  return ConvertDeadline(deadline, gpr_now(deadline.clock_type),
+                         RealMonotonicClock()->Now());
+}
+
+}  // namespace
 
 GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
                                bool previews,
@@ -19,9 +28,7 @@ GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
     : CallLifetime({.engine = parts.engine,
                     .encode_pool = parts.encode_pool,
                     .metrics = parts.metrics},
-                   RealMonotonicClock()->Now(),
-                   ConvertDeadline(context->deadline(), absl::Now(),
-                                   RealMonotonicClock()->Now())),
+                   RealMonotonicClock()->Now(), DeadlineOf(*context)),
       parts_(parts),
       method_(method),
       previews_(previews),

@@ -1,5 +1,7 @@
 #include "server/calls/guide_conversion.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <limits>
 
 #include "absl/status/status.h"
@@ -14,13 +16,20 @@ absl::Status OfPng(const absl::Status& status) {
                       absl::StrCat("guide.png: ", status.message()));
 }
 
+bool IsOneColor(const Picture& picture) {
+  const size_t channels = static_cast<size_t>(picture.shape.channels);
+  return picture.pixels.size() > channels &&
+         std::equal(picture.pixels.begin() + picture.shape.channels,
+                    picture.pixels.end(), picture.pixels.begin());
+}
+
 }  // namespace
 
 absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide) {
   if (guide.steps() < 1 || guide.steps() > std::numeric_limits<int>::max()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("guide.steps: ", guide.steps(),
-                     " is out of range [1, T], T being the model's"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "guide.steps: ", guide.steps(),
+        " is out of range [1, N], N being the model's evaluations"));
   }
   if (!v1::GuideFit_IsValid(guide.fit())) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -38,8 +47,15 @@ absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide) {
 }
 
 absl::StatusOr<Picture> DecodeGuide(const v1::Guide& guide) {
-  absl::StatusOr<Picture> picture = DecodePng(guide.png());
+  bool transparent = false;
+  absl::StatusOr<Picture> picture = DecodePng(guide.png(), {}, &transparent);
   if (!picture.ok()) return OfPng(picture.status());
+  // Such as black strokes on nothing. Nobody means that.
+  if (transparent && IsOneColor(*picture)) {
+    return absl::InvalidArgumentError(
+        "guide.png: the picture is one colour once its transparency is "
+        "composed over black");
+  }
   return picture;
 }
 

@@ -16,7 +16,8 @@ namespace ddgan {
 absl::StatusOr<Guide> ConvertGuide(const v1::Guide& guide);
 
 // The picture; 2048x2048 pixels take some 30 ms.
-//   InvalidArgument    names guide.png, and says what is wrong with it
+//   InvalidArgument    names guide.png, and says what is wrong with it: damage,
+//                      or transparency that leaves one colour over black
 //   ResourceExhausted  no memory for the picture
 absl::StatusOr<Picture> DecodeGuide(const v1::Guide& guide);
 

@@ -13,6 +13,9 @@
 namespace ddgan {
 namespace {
 
+// No call takes as long.
+constexpr absl::Duration kLongestTimeout = absl::Hours(24 * 3652);
+
 void ConvertDuration(absl::Duration duration, google::protobuf::Duration* out) {
   absl::Duration rest;
   out->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
@@ -162,12 +165,13 @@ void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
   ConvertDuration(encode, out->mutable_encode());
 }
 
-absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline,
-                           absl::Time system_now, absl::Time now) {
-  if (deadline == std::chrono::system_clock::time_point::max()) {
-    return absl::InfiniteFuture();
-  }
-  return now + (absl::FromChrono(deadline) - system_now);
+absl::Time ConvertDeadline(const gpr_timespec& deadline,
+                           const gpr_timespec& grpc_now, absl::Time now) {
+  // Seconds alone, which no timeout that HTTP/2 can carry overflows.
+  const absl::Duration left =
+      absl::Seconds(deadline.tv_sec) - absl::Seconds(grpc_now.tv_sec) +
+      absl::Nanoseconds(deadline.tv_nsec) - absl::Nanoseconds(grpc_now.tv_nsec);
+  return left > kLongestTimeout ? absl::InfiniteFuture() : now + left;
 }
 
 }  // namespace ddgan

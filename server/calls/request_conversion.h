@@ -3,7 +3,8 @@
 #ifndef DDGAN_SERVER_CALLS_REQUEST_CONVERSION_H_
 #define DDGAN_SERVER_CALLS_REQUEST_CONVERSION_H_
 
-#include <chrono>
+#include <grpc/support/time.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -64,11 +65,12 @@ void ConvertShape(const ImageShape& shape, v1::ImageShape* out);
 void ConvertTimings(const GenerationTimings& timings, absl::Duration encode,
                     v1::GenerateTimings* out);
 
-// A deadline as gRPC gives it, a time of the system's clock, becomes one of a
-// clock that reads `now` when the system's reads `system_now`; "none" becomes
-// InfiniteFuture.
-absl::Time ConvertDeadline(std::chrono::system_clock::time_point deadline,
-                           absl::Time system_now, absl::Time now);
+// A deadline as gRPC gives it, raw_deadline(), becomes one of a clock that
+// reads `now` when gRPC's clock of that kind reads `grpc_now`. None, and one
+// more than ten years away, is InfiniteFuture: clients whose language has no
+// word for "none" send their longest time, up to 99,999,999 hours.
+absl::Time ConvertDeadline(const gpr_timespec& deadline,
+                           const gpr_timespec& grpc_now, absl::Time now);
 
 }  // namespace ddgan
 

@@ -9,6 +9,12 @@ namespace ddgan {
 // What was ended because its peer took nothing (write_watch.h).
 enum class WriteTimeout { kCall, kConnection };
 
+// Why a request that had begun was not received (request_gate.h).
+enum class RequestLoss {
+  kNoRoom,   // Too many have begun.
+  kTimeout,  // It did not come in whole in time.
+};
+
 // Thread-safe; methods return quickly. Whoever does not care for an event
 // leaves its method alone.
 class ConnectionObserver {
@@ -20,6 +26,7 @@ class ConnectionObserver {
   // One that was closed as soon as it came in.
   virtual void OnConnectionRefused(ConnectionRefusal /*reason*/) {}
   virtual void OnWriteTimeout(WriteTimeout /*what*/) {}
+  virtual void OnRequestNotReceived(RequestLoss /*reason*/) {}
 };
 
 }  // namespace ddgan

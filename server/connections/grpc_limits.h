@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "server/connections/byte_ledger.h"
 #include "server/connections/connection_budget.h"
+#include "server/connections/request_gate.h"
 
 namespace grpc {
 class ServerBuilder;
@@ -29,6 +30,9 @@ struct GrpcLimits {
   // What the connections' incoming data may take, requests that are half sent
   // among them. At least 16 MiB.
   int64_t max_receive_bytes = int64_t{512} << 20;
+
+  // Requests that are half sent.
+  RequestGate::Limits requests;
 
   // [1, 1000000]
   ConnectionBudget::Limits connections = {.total = 4096, .per_peer = 1024};
@@ -56,7 +60,9 @@ struct GrpcLimits {
                                 .per_caller = int64_t{256} << 20};
 };
 
-// Sets all of them that gRPC itself enforces.
+// Sets all of them that gRPC itself enforces. Compressed requests are refused
+// (UNIMPLEMENTED) before they are unpacked: gRPC would look at their size only
+// afterwards. Replies say grpc-accept-encoding: identity.
 void ApplyTo(const GrpcLimits& limits, grpc::ServerBuilder* builder);
 
 }  // namespace ddgan

@@ -30,6 +30,9 @@ grpc::ServerUnaryReactor* ModelService::ListModels(
   UnaryCall call = Begin(context, "ListModels", "");
   grpc::ServerUnaryReactor* const reactor = call.reactor;
   *response = ConvertModelList(engine_->ListModels());
+  for (std::string& stray : engine_->ListStrays()) {
+    response->add_strays(std::move(stray));
+  }
   End(std::move(call), absl::OkStatus(), *response);
   return reactor;
 }

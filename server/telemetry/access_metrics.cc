@@ -42,7 +42,13 @@ AccessMetrics::AccessMetrics(MetricsRegistry* registry)
                       ->Counters("ddgan_access_log_lines_lost_total",
                                  "Access log lines that were dropped because "
                                  "whoever reads the log was too slow.")
-                      .Add({})) {
+                      .Add({})),
+      log_lines_lost_(
+          registry
+              ->Counters("ddgan_log_lines_lost_total",
+                         "Log lines that were dropped because whoever reads "
+                         "the log was too slow, or that stderr did not take.")
+              .Add({})) {
   for (int i = 0; i < kNumAccessDenials; ++i) {
     denied_.Add({{"reason", NameOf(static_cast<AccessDenial>(i))}});
   }
@@ -75,6 +81,12 @@ void AccessMetrics::OnCertificate(absl::Time expires) {
 
 void AccessMetrics::OnAccessLinesLost(int count) {
   lines_lost_.Increment(count);
+}
+
+void AccessMetrics::SetLogLinesLost(int64_t total) {
+  absl::MutexLock lock(&mu_);
+  log_lines_lost_.Increment(static_cast<double>(total) -
+                            log_lines_lost_.Value());
 }
 
 prometheus::Family<prometheus::Counter>& AccessMetrics::ReloadsOf(

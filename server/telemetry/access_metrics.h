@@ -1,8 +1,12 @@
 // Metrics of access: calls that may not be made, the files that say so, and the
-// access log.
+// logs.
 #ifndef DDGAN_SERVER_TELEMETRY_ACCESS_METRICS_H_
 #define DDGAN_SERVER_TELEMETRY_ACCESS_METRICS_H_
 
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/access/access_observer.h"
 #include "server/telemetry/metrics_registry.h"
@@ -22,6 +26,8 @@ class AccessMetrics : public virtual AccessObserver {
 
   // So many lines of the access log were lost.
   void OnAccessLinesLost(int count);
+  // So many lines of all logs are lost so far.
+  void SetLogLinesLost(int64_t total) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   prometheus::Family<prometheus::Counter>& ReloadsOf(SecurityFiles files);
@@ -32,6 +38,9 @@ class AccessMetrics : public virtual AccessObserver {
   prometheus::Family<prometheus::Gauge>& files_refused_;
   prometheus::Family<prometheus::Gauge>& certificate_expiry_;
   prometheus::Counter& lines_lost_;
+
+  absl::Mutex mu_;
+  prometheus::Counter& log_lines_lost_;  // Set by one at a time.
 };
 
 }  // namespace ddgan

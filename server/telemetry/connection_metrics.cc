@@ -25,6 +25,16 @@ const char* LabelOf(ConnectionRefusal reason) {
   return "unknown";
 }
 
+const char* LabelOf(RequestLoss reason) {
+  switch (reason) {
+    case RequestLoss::kNoRoom:
+      return "no_room";
+    case RequestLoss::kTimeout:
+      return "timeout";
+  }
+  return "unknown";
+}
+
 }  // namespace
 
 ConnectionMetrics::ConnectionMetrics(MetricsRegistry* registry)
@@ -39,6 +49,10 @@ ConnectionMetrics::ConnectionMetrics(MetricsRegistry* registry)
           "ddgan_write_timeouts_total",
           "Calls and connections that were ended because their peer did not "
           "read in time.")),
+      requests_lost_(registry->Counters(
+          "ddgan_requests_not_received_total",
+          "Requests that had begun and did not come in whole: too many at a "
+          "time, or too slow.")),
       reply_bytes_(registry
                        ->Gauges("ddgan_reply_bytes",
                                 "Memory booked for requests that are being "
@@ -53,6 +67,9 @@ ConnectionMetrics::ConnectionMetrics(MetricsRegistry* registry)
   for (WriteTimeout what : {WriteTimeout::kCall, WriteTimeout::kConnection}) {
     write_timeouts_.Add({{"what", LabelOf(what)}});
   }
+  for (RequestLoss reason : {RequestLoss::kNoRoom, RequestLoss::kTimeout}) {
+    requests_lost_.Add({{"reason", LabelOf(reason)}});
+  }
 }
 
 void ConnectionMetrics::OnConnections(int open) { open_.Set(open); }
@@ -63,6 +80,10 @@ void ConnectionMetrics::OnConnectionRefused(ConnectionRefusal reason) {
 
 void ConnectionMetrics::OnWriteTimeout(WriteTimeout what) {
   write_timeouts_.Add({{"what", LabelOf(what)}}).Increment();
+}
+
+void ConnectionMetrics::OnRequestNotReceived(RequestLoss reason) {
+  requests_lost_.Add({{"reason", LabelOf(reason)}}).Increment();
 }
 
 void ConnectionMetrics::OnReplyBytes(int64_t bytes) {

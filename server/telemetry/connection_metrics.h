@@ -17,6 +17,7 @@ class ConnectionMetrics : public virtual ConnectionObserver {
   void OnConnections(int open) override;
   void OnConnectionRefused(ConnectionRefusal reason) override;
   void OnWriteTimeout(WriteTimeout what) override;
+  void OnRequestNotReceived(RequestLoss reason) override;
 
   // What unfinished and unread replies hold now.
   void OnReplyBytes(int64_t bytes);
@@ -25,6 +26,7 @@ class ConnectionMetrics : public virtual ConnectionObserver {
   prometheus::Gauge& open_;
   prometheus::Family<prometheus::Counter>& refused_;
   prometheus::Family<prometheus::Counter>& write_timeouts_;
+  prometheus::Family<prometheus::Counter>& requests_lost_;
   prometheus::Gauge& reply_bytes_;
 };
 

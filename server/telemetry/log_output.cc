@@ -1,7 +1,10 @@
 #include "server/telemetry/log_output.h"
 
+#include <atomic>
 #include <cstddef>
+#include <cstdio>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -10,14 +13,28 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "spdlog/async.h"
+#include "spdlog/sinks/base_sink.h"
 #include "spdlog/sinks/sink.h"
-#include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
 namespace {
 
 constexpr size_t kMaxWaitingLines = 1024;
+
+std::atomic<int64_t> lines_not_taken = 0;
+
+// spdlog's own says nothing of a line that could not be written.
+class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (fwrite(line.data(), 1, line.size(), stderr) == line.size()) return;
+    clearerr(stderr);
+    ++lines_not_taken;
+  }
+  void flush_() override {}  // stderr keeps nothing back.
+};
 
 // Tells when the thread that writes has come to its message.
 class MarkerSink : public spdlog::sinks::sink {
@@ -52,7 +69,7 @@ Writer& TheWriter() {
 void SetUpLog(LogFormat format, const std::string& level) {
   auto thread =
       std::make_shared<spdlog::details::thread_pool>(kMaxWaitingLines, 1);
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  auto sink = std::make_shared<StderrSink>();
   sink->set_formatter(MakeLogFormatter(format));
   auto logger = std::make_shared<spdlog::async_logger>(
       "ddgan", std::move(sink), thread,
@@ -62,6 +79,14 @@ void SetUpLog(LogFormat format, const std::string& level) {
   Writer& writer = TheWriter();
   absl::MutexLock lock(&writer.mu);
   writer.thread = std::move(thread);
+}
+
+int64_t LogLinesLost() {
+  Writer& writer = TheWriter();
+  absl::MutexLock lock(&writer.mu);
+  const size_t overrun =
+      writer.thread == nullptr ? 0 : writer.thread->overrun_counter();
+  return lines_not_taken + static_cast<int64_t>(overrun);
 }
 
 bool EndLog(absl::Duration limit) {

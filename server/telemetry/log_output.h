@@ -4,6 +4,7 @@
 #ifndef DDGAN_SERVER_TELEMETRY_LOG_OUTPUT_H_
 #define DDGAN_SERVER_TELEMETRY_LOG_OUTPUT_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -19,6 +20,11 @@ inline constexpr absl::Duration kLogEndTimeout = absl::Seconds(1);
 // oldest is lost. Once, before other threads log. `level` is one of spdlog's
 // names.
 void SetUpLog(LogFormat format, const std::string& level);
+
+// How many lines are lost so far: overrun by newer ones, or not taken by
+// stderr, whose disk is full or whose reader is gone; of the latter those of
+// the access log, too. Thread-safe.
+int64_t LogLinesLost();
 
 // Writes what waits and ends the log that SetUpLog has begun, after which
 // nothing is logged; others may be logging meanwhile. Whether it took no longer

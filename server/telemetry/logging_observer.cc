@@ -53,6 +53,10 @@ void EngineLog::OnModelDirectory(const absl::Status& health) {
   }
 }
 
+void EngineLog::OnStrayVersion(const std::string& what) {
+  spdlog::warn("the model directory: {}", what);
+}
+
 void EngineLog::OnDeviceHealth(const std::string& device,
                                const absl::Status& health) {
   bool changed;

@@ -27,6 +27,7 @@ class EngineLog {
   void OnUnloaded(const ModelIdentity& model);
   void OnPin(const std::string& model, std::optional<int64_t> version);
   void OnModelDirectory(const absl::Status& health);
+  void OnStrayVersion(const std::string& what);
   // Logged when it differs from what was last reported.
   void OnDeviceHealth(const std::string& device, const absl::Status& health)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -69,6 +70,10 @@ class LoggingObserver final : public Observer {
   void OnModelDirectory(const absl::Status& health) override {
     log_.OnModelDirectory(health);
     Observer::OnModelDirectory(health);
+  }
+  void OnStrayVersion(const std::string& what) override {
+    log_.OnStrayVersion(what);
+    Observer::OnStrayVersion(what);
   }
   void OnDeviceHealth(const std::string& device,
                       const absl::Status& health) override {

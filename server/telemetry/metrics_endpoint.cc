@@ -21,11 +21,8 @@ HttpAnswer AnswerStatus(const absl::Status& status) {
 
 absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(
     const ListenAddress& address, Sources sources) {
-  if (absl::Status status = CheckCanListen(address); !status.ok()) {
-    return status;
-  }
-  std::unique_ptr<HttpPages> pages = HttpPages::Start(
-      address.host, address.port, kThreads,
+  absl::StatusOr<std::unique_ptr<HttpPages>> pages = HttpPages::Start(
+      address,
       {{"/metrics",
         [metrics = std::move(sources.metrics)] {
           return HttpAnswer{200, metrics(), kMetricsContentType};
@@ -33,13 +30,11 @@ absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(
        {"/livez",
         [live = std::move(sources.live)] { return AnswerStatus(live()); }},
        {"/readyz",
-        [ready = std::move(sources.ready)] { return AnswerStatus(ready()); }}});
-  if (pages == nullptr) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot listen on ", ToString(address)));
-  }
+        [ready = std::move(sources.ready)] { return AnswerStatus(ready()); }}},
+      {.threads = kThreads});
+  if (!pages.ok()) return pages.status();
   return std::unique_ptr<MetricsEndpoint>(
-      new MetricsEndpoint(std::move(pages)));
+      new MetricsEndpoint(*std::move(pages)));
 }
 
 }  // namespace ddgan

@@ -35,6 +35,38 @@ TEST(SecureChannelTest, KnowsThisMachineByItsUsualNames) {
   }
 }
 
+TEST(SecureChannelTest, NamesAServerWithoutAPort) {
+  for (const char* address :
+       {"", "127.0.0.1:", "127.0.0.1", "localhost", ":50051", "h:x", "h:0",
+        "h:65536", "h:-1", "[::1]", "[::1]:"}) {
+    ExpectRefused(CheckConnectionSecurity(address, {}),
+                  absl::StrCat("--server=", address,
+                               ": must be HOST:PORT with "
+                               "a port in [1, 65535]")
+                      .c_str());
+  }
+  for (const char* address : {"h:1", "h:65535", "[::1]:2", "unix:/run/ddgan",
+                              "dns:///h:1", "ipv4:10.0.0.1:1"}) {
+    EXPECT_TRUE(CheckServerAddress(address).ok()) << address;
+  }
+}
+
+// The environment's proxy is another machine, to which this one's loopback
+// means nothing.
+TEST(SecureChannelTest, ReachesTheLoopbackWithoutTheEnvironmentsProxy) {
+  ASSERT_EQ(setenv("grpc_proxy", "http://127.0.0.1:9", 1), 0);
+  unsetenv("no_grpc_proxy");
+  unsetenv("no_proxy");
+  FakeImageServer server;
+  const auto channel = OpenChannel(server.address(), {});
+  ASSERT_TRUE(channel.ok()) << channel.status();
+  const ImageClient client(*channel, {});
+  v1::GenerateRequest request;
+  request.set_count(1);
+  EXPECT_TRUE(client.Generate(request).ok());
+  unsetenv("grpc_proxy");
+}
+
 TEST(SecureChannelTest, SendsNoTokenInTheClearToAnotherMachine) {
   ConnectionSecurity security;
   security.token_file = "token";

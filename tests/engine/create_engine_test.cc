@@ -7,7 +7,9 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/api/engine.h"
@@ -128,8 +130,9 @@ TEST_F(CreateEngineTest, EveryModelIsSampledByItsOwnUpdateRule) {
   };
   EXPECT_NE(first("a"), first("b"));
   EXPECT_NE(first("a"), first("c"));
+  const RecordingObserver::Events events = observer_.events();
   size_t steps = 0;
-  for (const auto& step : observer_.events().steps) steps += step.steps.size();
+  for (const auto& step : events.steps) steps += step.steps.size();
   EXPECT_EQ(steps, 3u * (20 + 5 + 39));
 }
 

@@ -51,6 +51,7 @@ class RecordingObserver : public EngineObserver {
     std::vector<ModelIdentity> unloaded;
     std::vector<std::pair<std::string, std::optional<int64_t>>> pins;
     std::vector<absl::Status> model_directory;
+    std::vector<std::string> stray_versions;
     // The last ones.
     std::map<std::string, std::array<int, kNumReloadResults>> refused_versions;
     std::vector<std::pair<std::string, bool>> device_health;
@@ -123,6 +124,10 @@ class RecordingObserver : public EngineObserver {
   void OnModelDirectory(const absl::Status& health) override {
     absl::MutexLock lock(&mu_);
     events_.model_directory.push_back(health);
+  }
+  void OnStrayVersion(const std::string& what) override {
+    absl::MutexLock lock(&mu_);
+    events_.stray_versions.push_back(what);
   }
   void OnDeviceHealth(const std::string& device,
                       const absl::Status& health) override {

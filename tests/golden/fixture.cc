@@ -17,6 +17,8 @@ namespace {
 
 at::ScalarType ScalarType(DType dtype) {
   switch (dtype) {
+    case DType::kBFloat16:
+      return at::kBFloat16;
     case DType::kFloat16:
       return at::kHalf;
     case DType::kFloat32:

@@ -5,6 +5,8 @@ Run by CTest, or by hand:
 """
 
 import pathlib
+import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -106,6 +108,59 @@ class TrainCommandLineTest(unittest.TestCase):
     self.assertEqual(result.returncode, 0, result.stderr)
     self.assertIn('num_channels_dae was 8 and is 16', self.refused_data(
         *SMALL, '--data=.', '--num_channels_dae=16'))
+
+  def start(self, *flags):
+    self.write_digits()
+    # Log lines at each step, as fast as they come.
+    process = subprocess.Popen(
+        [train_program.path, '--out=out', *SMALL, '--data=.',
+         '--progress=lines', '--log_every=1', *flags],
+        cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True)
+    self.addCleanup(process.kill)
+    return process
+
+  def read_until(self, process, beginning):
+    for line in process.stdout:
+      if line.startswith(beginning):
+        return
+    self.fail(process.stderr.read())
+
+  def saved_steps(self):
+    return [int(path.stem.split('_')[1]) for path in self.folder.glob(
+        'out/.training-*/state_*.safetensors')]
+
+  def test_every_signal_to_stop_saves_first(self):
+    for name in ('SIGHUP', 'SIGTERM', 'SIGINT'):
+      with self.subTest(name):
+        process = self.start('--max_steps=1000000')
+        self.read_until(process, 'step ')
+        process.send_signal(getattr(signal, name))
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 128 + getattr(signal, name),
+                         errors)
+        self.assertTrue(self.saved_steps())
+        shutil.rmtree(self.folder / 'out')
+
+  def test_under_nohup_the_terminal_may_go(self):
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+      process = self.start('--max_steps=200')
+    finally:
+      signal.signal(signal.SIGHUP, previous)
+    self.read_until(process, 'step ')
+    process.send_signal(signal.SIGHUP)
+    _, errors = process.communicate(timeout=60)
+    self.assertEqual(process.returncode, 0, errors)
+
+  def test_a_reader_that_goes_away_ends_nothing(self):
+    process = self.start('--max_steps=200')
+    self.read_until(process, 'step ')
+    process.stdout.close()  # As `| head` does.
+    errors = process.stderr.read()
+    self.assertEqual(process.wait(timeout=60), 0, errors)
+    self.assertIn('stdout takes nothing any more', errors)
+    self.assertIn(200, self.saved_steps())
 
 
 if __name__ == '__main__':

@@ -25,11 +25,13 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A ddgan-server whose stdout and stderr the test reads as one stream.
 class Process {
  public:
-  explicit Process(std::vector<std::string> arguments) {
+  // `ignored` is a signal that it is started with the wish to ignore.
+  explicit Process(std::vector<std::string> arguments, int ignored = 0) {
     int ends[2];
     EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
     posix_spawn_file_actions_t actions;
@@ -39,10 +41,12 @@ class Process {
     std::vector<char*> argv = {const_cast<char*>("ddgan-server")};
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
+    if (ignored != 0) signal(ignored, SIG_IGN);  // Which it inherits.
     // Not fork: this process has gRPC's threads.
     EXPECT_EQ(posix_spawn(&pid_, DDGAN_SERVER_WITH_FAKE_ENGINE, &actions,
                           nullptr, argv.data(), environ),
               0);
+    if (ignored != 0) signal(ignored, SIG_DFL);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     output_ = fdopen(ends[0], "r");
@@ -99,8 +103,8 @@ class MainTest : public ::testing::Test {
   const TemporaryFolder folder_;
 };
 
-TEST_F(MainTest, ServesAndExitsWithZeroOnSigtermAndSigint) {
-  for (int signal : {SIGTERM, SIGINT}) {
+TEST_F(MainTest, ServesAndExitsWithZeroOnEverySignalToStop) {
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) {
     Process server(ServeFlags());
     server.ReadUntil("serving gRPC");
     const auto stub = v1::ImageGeneration::NewStub(
@@ -116,6 +120,17 @@ TEST_F(MainTest, ServesAndExitsWithZeroOnSigtermAndSigint) {
                 AllOf(HasSubstr("draining"), HasSubstr("stopped")));
     EXPECT_EQ(server.WaitForExit(), 0);
   }
+}
+
+TEST_F(MainTest, OutlivesTheTerminalUnderNohup) {
+  Process server(ServeFlags(), /*ignored=*/SIGHUP);
+  server.ReadUntil("serving gRPC");
+  kill(server.pid(), SIGHUP);
+  kill(server.pid(), SIGTERM);
+  EXPECT_THAT(server.ReadToEnd(),
+              AllOf(HasSubstr("Terminated: draining"), HasSubstr("stopped"),
+                    Not(HasSubstr("Hangup"))));
+  EXPECT_EQ(server.WaitForExit(), 0);
 }
 
 TEST_F(MainTest, ASecondSignalEndsADrainAtOnce) {

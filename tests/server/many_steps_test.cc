@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <httplib.h>
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "ddgan/v1/image_generation.grpc.pb.h"
 #include "ddgan/v1/model.grpc.pb.h"
+#include "engine/imaging/png_encoder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/server.h"
@@ -148,7 +150,10 @@ TEST_F(ManyStepsTest, ASamplerOfFewStepsIsShownAsThem) {
 TEST_F(ManyStepsTest, AGuideTakesAsManyStepsAsTheSamplerHas) {
   StartServer("ddim:20");
   v1::GenerateRequest request = Request(0, 1);
-  request.mutable_guide()->set_png("not a PNG");
+  request.mutable_guide()->set_png(
+      EncodePng(std::vector<uint8_t>(8 * 8, 200), {1, 8, 8}).value());
+  request.mutable_guide()->set_steps(20);
+  EXPECT_EQ(Generate(request).images_size(), 1);
   request.mutable_guide()->set_steps(21);
   grpc::ClientContext context;
   v1::GenerateResponse response;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ddgan/v1/image_generation.pb.h"
 #include "gtest/gtest.h"
@@ -22,8 +23,10 @@ namespace ddgan {
 class RawConnection {
  public:
   // `receive_bytes` is what the system keeps of what the test has not read; 0
-  // leaves that to the system.
-  explicit RawConnection(int port, int receive_bytes = 0)
+  // leaves that to the system. `source` is one of the loopback's many
+  // addresses.
+  explicit RawConnection(int port, int receive_bytes = 0,
+                         const char* source = "127.0.0.1")
       : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
     if (receive_bytes > 0) {
       setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_bytes,
@@ -31,6 +34,10 @@ class RawConnection {
     }
     sockaddr_in address = {};
     address.sin_family = AF_INET;
+    EXPECT_EQ(inet_pton(AF_INET, source, &address.sin_addr), 1);
+    EXPECT_EQ(
+        bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+        0);
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&address),
@@ -43,8 +50,9 @@ class RawConnection {
   }
   ~RawConnection() { close(socket_); }
 
-  static constexpr int kData = 0, kHeaders = 1, kSettings = 4, kPing = 6,
-                       kGoaway = 7, kWindowUpdate = 8;
+  static constexpr int kData = 0, kHeaders = 1, kRstStream = 3, kSettings = 4,
+                       kPing = 6, kGoaway = 7, kWindowUpdate = 8;
+  static constexpr int kEndStream = 1, kEndHeaders = 4;
   struct Frame {
     int type = -1;  // -1: the connection is closed.
     int flags = 0;
@@ -52,21 +60,27 @@ class RawConnection {
     std::string payload;
   };
 
+  Frame ReadFrame() {
+    const std::string header = Read(9);
+    Frame frame;
+    if (header.size() < 9) return frame;
+    auto byte = [&header](int i) {
+      return static_cast<uint32_t>(static_cast<uint8_t>(header[i]));
+    };
+    frame.type = static_cast<int>(byte(3));
+    frame.flags = static_cast<int>(byte(4));
+    frame.stream = byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8);
+    frame.payload = Read(byte(0) << 16 | byte(1) << 8 | byte(2));
+    return frame;
+  }
+
   // The next frame of `type`; what comes before is dropped.
   Frame ReadUntil(int type) {
-    while (true) {
-      const std::string header = Read(9);
-      Frame frame;
-      if (header.size() < 9) return frame;
-      auto byte = [&header](int i) {
-        return static_cast<uint32_t>(static_cast<uint8_t>(header[i]));
-      };
-      frame.type = static_cast<int>(byte(3));
-      frame.flags = static_cast<int>(byte(4));
-      frame.stream = byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8);
-      frame.payload = Read(byte(0) << 16 | byte(1) << 8 | byte(2));
-      if (frame.type == type) return frame;
-    }
+    Frame frame;
+    do {
+      frame = ReadFrame();
+    } while (frame.type != type && frame.type != -1);
+    return frame;
   }
 
   void SendFrame(int type, int flags, uint32_t stream,
@@ -89,16 +103,17 @@ class RawConnection {
     SendFrame(kWindowUpdate, 0, 0, std::string("\x7f\xff\0\0", 4));
   }
 
-  // A whole call of Generate.
-  void SendCall(uint32_t stream, const v1::GenerateRequest& request) {
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+
+  // The beginning of a call, without its message.
+  void BeginCall(uint32_t stream, const std::string& path,
+                 const Headers& more = {}) {
+    Headers all = {{":method", "POST"}, {":scheme", "http"},
+                   {":path", path},     {":authority", "test"},
+                   {"te", "trailers"},  {"content-type", "application/grpc"}};
+    all.insert(all.end(), more.begin(), more.end());
     std::string headers;
-    for (const auto& [name, value] :
-         {std::pair<std::string, std::string>{":method", "POST"},
-          {":scheme", "http"},
-          {":path", "/ddgan.v1.ImageGeneration/Generate"},
-          {":authority", "test"},
-          {"te", "trailers"},
-          {"content-type", "application/grpc"}}) {
+    for (const auto& [name, value] : all) {
       // A literal that is not indexed, in HPACK.
       headers += '\0';
       headers += static_cast<char>(name.size());
@@ -106,8 +121,13 @@ class RawConnection {
       headers += static_cast<char>(value.size());
       headers += value;
     }
-    constexpr int kEndStream = 1, kEndHeaders = 4;
     SendFrame(kHeaders, kEndHeaders, stream, headers);
+  }
+
+  // A whole call of Generate.
+  void SendCall(uint32_t stream, const v1::GenerateRequest& request,
+                const Headers& more = {}) {
+    BeginCall(stream, "/ddgan.v1.ImageGeneration/Generate", more);
     const std::string message = request.SerializeAsString();
     const std::string prefix = {0, 0, 0, 0, static_cast<char>(message.size())};
     SendFrame(kData, kEndStream, stream, prefix + message);

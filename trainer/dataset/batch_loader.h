@@ -29,11 +29,10 @@ namespace ddgan {
 // which is left out, and order = EpochOrder(seed, s / steps, size). Each value
 // v of [0, 255] becomes (v / 255 - 0.5) / 0.5.
 //
-// An image that the data set reports as damaged or of another number of
-// channels is replaced by the next by index that can be read, after the last
-// the first: whoever loads the row, now or after a resume, sees the same. Any
-// other error of the data set may pass, so no image is replaced: the batch
-// fails.
+// An image that the data set reports as damaged or not for this set is replaced
+// by the next by index that can be read, after the last the first: whoever
+// loads the row, now or after a resume, sees the same. Any other error of the
+// data set may pass, so no image is replaced: the batch fails.
 //
 // One thread asks; threads of the loader decode, beginning with the first call
 // of Batch, which says where. Buffers are made once and used again.
@@ -56,9 +55,9 @@ class BatchLoader : public BatchSource {
     int prefetch = 2;
   };
 
-  // Of a damaged image, once: its index and what the data set says, which names
-  // it. Called on a decoding thread, one call at a time; must not block for
-  // long nor use the loader.
+  // Of an image that was replaced, once: its index and what the data set says,
+  // which names it. Called on a decoding thread, one call at a time; must not
+  // block for long nor use the loader.
   using DamageReport = std::function<void(size_t, const absl::Status&)>;
 
   // `dataset` and `clock` must outlive the loader; `report` may be empty.

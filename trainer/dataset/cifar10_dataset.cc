@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "trainer/dataset/file_bytes.h"
+#include "trainer/dataset/encoded/file_bytes.h"
 
 namespace ddgan {
 namespace {

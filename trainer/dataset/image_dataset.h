@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -27,11 +28,16 @@ class ImageDataset {
   //   OutOfRange       index >= size()
   //   InvalidArgument  pixels.size() is not channels * height * width
   //   DataLoss         the image on disk is damaged; the others can be read
-  //   FailedPrecondition  the image is sound, but of another number of channels
-  //                    than shape(); the others can be read
+  //   FailedPrecondition  the image is sound, but not for this set: of other
+  //                    channels than shape(), too large, or of a format that
+  //                    is not read; the others can be read
   //   another code     reading failed, and may succeed another time
   virtual absl::Status Image(size_t index,
                              absl::Span<uint8_t> pixels) const = 0;
+
+  // What a person should know of the images that were read so far, such as how
+  // many were converted; empty if nothing.
+  virtual std::string Remarks() const { return ""; }
 };
 
 }  // namespace ddgan

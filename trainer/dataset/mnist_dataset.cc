@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "trainer/dataset/gzip_reader.h"
+#include "trainer/dataset/encoded/unpacked_file.h"
 
 namespace ddgan {
 namespace {
@@ -113,7 +113,8 @@ absl::StatusOr<std::vector<uint8_t>> ReadItems(
   const absl::StatusOr<std::filesystem::path> path =
       FindFile(folder, kind, split);
   if (!path.ok()) return path.status();
-  absl::StatusOr<std::unique_ptr<GzipReader>> reader = GzipReader::Open(*path);
+  absl::StatusOr<std::unique_ptr<UnpackedFile>> reader =
+      UnpackedFile::Open(*path);
   if (!reader.ok()) return reader.status();
   uint8_t header[kImagesHeaderBytes];
   absl::StatusOr<size_t> read =

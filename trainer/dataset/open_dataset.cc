@@ -1,6 +1,8 @@
 #include "trainer/dataset/open_dataset.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,9 +11,8 @@
 #include "absl/types/span.h"
 #include "engine/api/generation.h"
 #include "trainer/dataset/cifar10_dataset.h"
-#include "trainer/dataset/encoded_dataset.h"
-#include "trainer/dataset/encoded_images.h"
-#include "trainer/dataset/lmdb_images.h"
+#include "trainer/dataset/encoded/encoded_images.h"
+#include "trainer/dataset/encoded/lmdb_images.h"
 #include "trainer/dataset/mnist_dataset.h"
 #include "trainer/dataset/stacked_mnist_dataset.h"
 
@@ -19,9 +20,9 @@ namespace ddgan {
 namespace {
 
 constexpr int kMaxImageSize = 1024;  // The largest model's.
-// So many images of another number of channels, and none of the right one, are
-// a set of them.
-constexpr size_t kMaxProbesOfOtherChannels = 1000;
+// So many images that are sound and not for this model, and none that is, are a
+// set of them.
+constexpr size_t kMaxProbesOfOthers = 1000;
 
 // The first images of another set.
 class FirstImages : public ImageDataset {
@@ -39,6 +40,7 @@ class FirstImages : public ImageDataset {
     }
     return all_->Image(index, pixels);
   }
+  std::string Remarks() const override { return all_->Remarks(); }
 
  private:
   const std::unique_ptr<const ImageDataset> all_;
@@ -60,6 +62,10 @@ absl::Status Validate(const DatasetSpec& spec) {
         absl::StrCat("dataset_limit = ", spec.limit,
                      ", allowed are 0, which is no limit, and more"));
   }
+  if (spec.conversion == Conversion::kToRgb && spec.num_channels != 3) {
+    return absl::InvalidArgumentError(
+        "convert = rgb, but num_channels = 1: the model's images are gray");
+  }
   return absl::OkStatus();
 }
 
@@ -77,7 +83,7 @@ absl::StatusOr<std::unique_ptr<ImageDataset>> Decoded(
   return std::make_unique<EncodedDataset>(
       *std::move(images),
       ImageShape{spec.num_channels, spec.image_size, spec.image_size},
-      raw_values);
+      raw_values, spec.conversion);
 }
 
 absl::StatusOr<std::unique_ptr<ImageDataset>> OpenKind(
@@ -96,7 +102,12 @@ absl::StatusOr<std::unique_ptr<ImageDataset>> OpenKind(
                    EncodedDataset::RawValues::kDamaged);
   }
   if (spec.kind == "lmdb") {
-    return Decoded(OpenLmdb(spec.path), spec,
+    absl::StatusOr<std::unique_ptr<EncodedImages>> values = OpenLmdb(spec.path);
+    if (values.ok() && options.print) {
+      options.print(absl::StrCat(spec.path, ": ", (*values)->size(),
+                                 " values in the database"));
+    }
+    return Decoded(std::move(values), spec,
                    EncodedDataset::RawValues::kAllowed);
   }
   return absl::InvalidArgumentError(
@@ -121,23 +132,23 @@ absl::Status Probe(const DatasetSpec& spec, const ImageDataset& dataset) {
   const ImageShape& shape = dataset.shape();
   std::vector<uint8_t> pixels(shape.numel());
   absl::Status first;
-  bool all_of_other_channels = true;
+  bool all_sound = true;
   for (size_t i = 0; i < dataset.size(); ++i) {
-    if (all_of_other_channels && i == kMaxProbesOfOtherChannels) break;
+    if (all_sound && i == kMaxProbesOfOthers) break;
     absl::Status status = dataset.Image(i, absl::MakeSpan(pixels));
     if (status.ok()) return status;
     if (!absl::IsDataLoss(status) && !absl::IsFailedPrecondition(status)) {
       return status;
     }
     if (i == 0) first = status;
-    all_of_other_channels &= absl::IsFailedPrecondition(status);
+    all_sound &= absl::IsFailedPrecondition(status);
   }
-  if (all_of_other_channels) {
+  if (all_sound) {
     return absl::InvalidArgumentError(absl::StrCat(
-        spec.path, ": the images are ", spec.num_channels == 3 ? "gray" : "RGB",
-        ", and the model wants ", spec.num_channels,
-        " channels, of which 1 is "
-        "gray and 3 are RGB; convert the set or change num_channels"));
+        spec.path, ": none of the first ",
+        std::min(dataset.size(), kMaxProbesOfOthers),
+        " pictures is for this model of ", spec.num_channels,
+        " channels, of which 1 is gray and 3 are RGB; ", first.message()));
   }
   return absl::DataLossError(
       absl::StrCat(spec.path, ": none of the ", dataset.size(),

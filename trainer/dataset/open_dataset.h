@@ -7,8 +7,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "trainer/dataset/encoded/image_folder.h"
+#include "trainer/dataset/encoded_dataset.h"
 #include "trainer/dataset/image_dataset.h"
-#include "trainer/dataset/image_folder.h"
 
 namespace ddgan {
 
@@ -20,10 +21,11 @@ struct DatasetSpec {
   //                  (stacked_mnist_dataset.h)
   //   cifar10        CIFAR-10's binary version: 32x32, 3 channels
   //                  (cifar10_dataset.h)
-  //   image_folder   PNG and JPEG files in a folder, a .tar or a .tar.gz, any
-  //                  size of picture (image_folder.h, image_decoder.h)
-  //   lmdb           an LMDB database of PNG and JPEG files, or of raw rows
-  //                  (H, W, C) of just the model's size (lmdb_images.h)
+  //   image_folder   PNG, JPEG and WebP files in a folder, in an archive or in
+  //                  a folder of archives, any size of picture
+  //                  (image_folder.h, image_decoder.h)
+  //   lmdb           an LMDB database of such files, or of raw rows (H, W, C)
+  //                  of just the model's size (lmdb_images.h)
   std::string kind;
   std::string path;
   // What the model makes. [1, 1024]; 1 or 3. Sets of one shape must have this
@@ -35,13 +37,16 @@ struct DatasetSpec {
   int64_t limit = 0;
   // Of stacked_mnist's permutations; unused by the others.
   uint64_t seed = 0;
+  // Of image_folder and lmdb; kToRgb needs 3 channels.
+  Conversion conversion = Conversion::kRefuse;
 };
 
 // Opens the set and reads its first image, or the first of 1,000 that can be
-// read. `options` are for image_folder. Fails as the files named above say;
-// also:
+// read. `options` are for image_folder, but print, which also has lmdb's line.
+// Fails as the files named above say; also:
 //   InvalidArgument  an unknown kind, a value out of range, or images of
-//                    another shape than the model's: which, and what they are
+//                    another shape than the model's: which, and what they are;
+//                    the first 1,000 are sound, but none is for this model
 //   DataLoss         none of the first 1,000 images can be read, why the first
 //                    cannot
 absl::StatusOr<std::unique_ptr<ImageDataset>> OpenDataset(

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <signal.h>
 
 #include <exception>
 #include <torch/csrc/distributed/c10d/Types.hpp>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/process_signals.h"
 #include "trainer/distributed/c10d_backends.h"
 #include "trainer/distributed/c10d_errors.h"
 
@@ -125,7 +125,7 @@ absl::StatusOr<std::unique_ptr<ProcessGroup>> ProcessGroup::Join(
     return std::unique_ptr<ProcessGroup>(new ProcessGroup(std::move(state)));
   }
   // Gloo writes to connections that the other end may just have left.
-  signal(SIGPIPE, SIG_IGN);
+  IgnoreBrokenPipes();
   absl::StatusOr<Rendezvous> rendezvous = Meet(environment, timeout);
   if (!rendezvous.ok()) return rendezvous.status();
   state->store = rendezvous->store;

@@ -64,8 +64,7 @@ class ProcessGroup {
   // slowest process is behind the fastest, e.g. while rank 0 publishes a
   // version. With one process nothing is listened at or connected to, every
   // operation is a no-op, and `backend` is not looked at. With more than one
-  // the process ignores SIGPIPE from then on: who writes to somebody that is
-  // gone gets an error instead.
+  // SIGPIPE is ignored from then on, for whoever has not done so in main.
   //   DeadlineExceeded  who is missing, where, and for how long it was awaited
   //   InvalidArgument   `timeout` out of range, processes that were told
   //                     different sizes or the same rank, or no such GPU

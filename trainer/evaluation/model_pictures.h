@@ -41,12 +41,15 @@ class ModelPictures {
   static absl::StatusOr<std::unique_ptr<ModelPictures>> Create(
       const Checkpoint& checkpoint, const Options& options);
 
+  // The next image is number `index`: what an interrupted run goes on with.
+  void StartAt(uint32_t index) { next_index_ = index; }
+
   // The next `count` images, [count, S, S, C]: interleaved rows, 8 bits. count
   // is in [1, max_batch]. Blocks. Fails as BatchRunner::RunStep does, and
   // with Internal if an image is not finite.
   absl::StatusOr<std::vector<uint8_t>> Next(int64_t count);
 
-  // Made so far.
+  // Index of the next one.
   int64_t images() const { return next_index_; }
   // Of the network for each.
   int evaluations_per_image() const { return evaluations_; }

@@ -1,47 +1,31 @@
 #include "trainer/import/checkpoint_import.h"
 
-#include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/weights_check.h"
 #include "engine/model/generator_plan.h"
 #include "trainer/import/architecture.h"
-#include "trainer/import/pth_file.h"
+#include "trainer/import/name_prefix.h"
+#include "trainer/import/weights_source.h"
 #include "trainer/run/checkpoint_publisher.h"
 
 namespace ddgan {
 namespace {
 
-// What DistributedDataParallel puts before every name.
-constexpr char kWrapperPrefix[] = "module.";
-
-// The tensors under the generator's own names.
-std::vector<TensorShape> OwnNames(const std::vector<PickledTensor>& tensors) {
-  const bool is_wrapped = std::all_of(
-      tensors.begin(), tensors.end(), [](const PickledTensor& tensor) {
-        return absl::StartsWith(tensor.name, kWrapperPrefix);
-      });
-  const size_t skip = is_wrapped ? sizeof(kWrapperPrefix) - 1 : 0;
-  std::vector<TensorShape> shapes;
-  for (const PickledTensor& tensor : tensors)
-    shapes.push_back({tensor.name.substr(skip), tensor.shape});
-  return shapes;
-}
-
-absl::Status DescribeMismatch(const std::filesystem::path& pth_file,
+absl::Status DescribeMismatch(const std::filesystem::path& file,
                               const absl::Status& mismatch,
                               const std::vector<TensorShape>& tensors,
                               const ModelConfig& config) {
   const std::optional<ModelConfig> guess = GuessArchitecture(tensors, config);
   return absl::InvalidArgumentError(absl::StrCat(
-      pth_file.string(),
+      file.string(),
       ": does not fit the given architecture: ", mismatch.message(), ". ",
       guess.has_value()
           ? absl::StrCat("The file fits --config='", ArchitectureJson(*guess),
@@ -51,32 +35,43 @@ absl::Status DescribeMismatch(const std::filesystem::path& pth_file,
 
 }  // namespace
 
-absl::StatusOr<ModelIdentity> ImportCheckpoint(
-    const std::filesystem::path& pth_file,
-    const std::filesystem::path& model_root, int64_t version,
-    const CheckpointConfig& config) {
+absl::StatusOr<ImportedVersion> ImportCheckpoint(
+    const std::filesystem::path& file, const std::filesystem::path& model_root,
+    int64_t version, const CheckpointConfig& config) {
   if (auto status = ValidateModelConfig(config.model_config); !status.ok())
     return status;
-  const absl::StatusOr<PthFile> file = PthFile::Open(pth_file);
-  if (!file.ok()) return file.status();
+  const absl::StatusOr<std::unique_ptr<WeightsSource>> source =
+      WeightsSource::Open(file);
+  if (!source.ok()) return source.status();
 
-  const std::vector<TensorShape> shapes = OwnNames(file->tensors());
+  std::vector<TensorShape> shapes = (*source)->shapes();
+  const std::string prefix = CommonPrefix(shapes);
+  for (TensorShape& tensor : shapes) tensor.name.erase(0, prefix.size());
   const GeneratorPlan plan = PlanGenerator(config.model_config);
   if (auto status = CheckTensorShapes(shapes, plan); !status.ok())
-    return DescribeMismatch(pth_file, status, shapes, config.model_config);
+    return DescribeMismatch(file, status, shapes, config.model_config);
 
-  const absl::StatusOr<std::vector<std::string>> values = file->ReadTensors();
+  const absl::StatusOr<std::vector<std::string>> values =
+      (*source)->ReadFloats();
   if (!values.ok()) return values.status();
   std::vector<TensorView> tensors;
   for (size_t i = 0; i < shapes.size(); ++i) {
     tensors.push_back({.name = shapes[i].name,
-                       .dtype = file->dtype(file->tensors()[i]),
+                       .dtype = DType::kFloat32,
                        .shape = shapes[i].shape,
                        .data = (*values)[i]});
   }
   const absl::StatusOr<std::string> weights = SerializeSafetensors(tensors);
   if (!weights.ok()) return weights.status();
-  return PublishCheckpoint(model_root, version, config, *weights);
+  absl::StatusOr<ModelIdentity> identity =
+      PublishCheckpoint(model_root, version, config, *weights);
+  if (!identity.ok()) return identity.status();
+  ImportedVersion imported = {*std::move(identity), (*source)->remarks()};
+  if (!prefix.empty()) {
+    imported.remarks.push_back(
+        absl::StrCat("taken off the names: ", DescribePrefix(prefix)));
+  }
+  return imported;
 }
 
 }  // namespace ddgan

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine/api/generation.h"
@@ -12,15 +14,23 @@
 
 namespace ddgan {
 
-// Reads netG_<epoch>.pth (names with or without "module.") and publishes its
-// weights under `config` as <model_root>/<config.model>/<version>/.
+struct ImportedVersion {
+  ModelIdentity identity;
+  // A sentence on each thing that was taken off or changed: a wrapper, what
+  // stood before all names, types that were widened. For a person.
+  std::vector<std::string> remarks;
+};
+
+// Reads netG_<epoch>.pth, or a safetensors file of the same names
+// (weights_source.h), and publishes its weights as float32 under `config` as
+// <model_root>/<config.model>/<version>/. What all names begin with before the
+// generator's own is taken off, such as "module." or "_orig_mod.".
 // InvalidArgument if the file's tensors are not exactly those that `config`
 // describes: the message names the first that differ, and the architecture that
-// the file seems to have. Else fails as PthFile and PublishCheckpoint do.
-absl::StatusOr<ModelIdentity> ImportCheckpoint(
-    const std::filesystem::path& pth_file,
-    const std::filesystem::path& model_root, int64_t version,
-    const CheckpointConfig& config);
+// the file seems to have. Else fails as WeightsSource and PublishCheckpoint do.
+absl::StatusOr<ImportedVersion> ImportCheckpoint(
+    const std::filesystem::path& file, const std::filesystem::path& model_root,
+    int64_t version, const CheckpointConfig& config);
 
 }  // namespace ddgan
 

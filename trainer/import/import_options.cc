@@ -15,10 +15,15 @@ constexpr char kAbout[] =
     "that ddgan-server loads. OUT_DIR is a model root: the version appears as\n"
     "OUT_DIR/<model>/<version>/ in one step, so a running server may be "
     "watching\n"
-    "it. The .pth is a state_dict by torch.save (torch 1.6 or newer), with or\n"
-    "without \"module.\" before its names. Only tensors are read from it: a "
-    "pickle\n"
-    "that asks for anything else is refused and nothing of it runs.\n"
+    "it. FILE is a state_dict by torch.save (torch 1.6 or newer), alone or "
+    "under a\n"
+    "key such as \"state_dict\", or a safetensors file. What training tools "
+    "put\n"
+    "before all names is taken off: \"module.\", \"_orig_mod.\". Half and "
+    "bfloat16\n"
+    "become float32. Only tensors are read: a pickle that asks for anything "
+    "else is\n"
+    "refused and nothing of it runs.\n"
     "\n"
     "Shapes must agree with the architecture exactly. If they do not, the "
     "error\n"
@@ -41,7 +46,7 @@ absl::StatusOr<ImportOptions> ParseImportOptions(
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
       {.name = "ddgan-import",
        .environment = "DDGAN_IMPORT_",
-       .usage = {"--model=NAME [flags] FILE.pth OUT_DIR"},
+       .usage = {"--model=NAME [flags] FILE OUT_DIR"},
        .about = kAbout,
        .notes = kNotes,
        .max_operands = 2},
@@ -54,13 +59,14 @@ absl::StatusOr<ImportOptions> ParseImportOptions(
            "version to publish; larger is newer. Refused if it is there"},
           {"dataset", kVersion, "NAME", &options.dataset, kNotEmpty,
            "what the model was trained on, for the record",
-           "the preset's name"},
+           "that of --config, else the preset's name if one is named, else "
+           "unknown"},
           {"training_step", kVersion, "STEPS", &options.training_step,
            AtLeast(0),
            "generator updates behind these weights, for the record"},
           {"preset", kArchitecture, "",
            OneOf(&options.preset, {"cifar10", "celebahq256", "lsun256"}), kAny,
-           "published configuration to start from"},
+           "published configuration to start from", "cifar10"},
           {"config", kArchitecture, "FILE|JSON", &options.config, kNotEmpty,
            "what differs from the preset: a JSON file, or JSON itself, with "
            "the "
@@ -74,10 +80,10 @@ absl::StatusOr<ImportOptions> ParseImportOptions(
   if (!options.text.empty()) return options;
   if (parsed->operands.size() != 2) {
     return absl::InvalidArgumentError(
-        "wanted ddgan-import --model=NAME [flags] FILE.pth OUT_DIR; more with "
+        "wanted ddgan-import --model=NAME [flags] FILE OUT_DIR; more with "
         "--help");
   }
-  options.pth_file = parsed->operands[0];
+  options.file = parsed->operands[0];
   options.model_root = parsed->operands[1];
   return options;
 }

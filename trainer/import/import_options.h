@@ -15,14 +15,14 @@ namespace ddgan {
 struct ImportOptions {
   // Of --help or --version: print it and end. The rest then means nothing.
   std::string text;
-  std::string pth_file;
+  std::string file;
   std::string model_root;
   std::string model;
   int64_t version = 1;  // >= 1
-  std::string preset = "cifar10";
+  std::string preset;   // Empty: none was named.
   // What differs from the preset: a file, or JSON itself. Empty: nothing.
   std::string config;
-  std::string dataset;        // By default `preset`.
+  std::string dataset;        // Empty: not told.
   int64_t training_step = 0;  // >= 0
 };
 

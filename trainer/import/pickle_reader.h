@@ -34,11 +34,15 @@ struct PickledTensor {
 struct PickledStateDict {
   std::vector<PickledStorage> storages;
   std::vector<PickledTensor> tensors;  // In the pickle's order, names distinct.
+  // The key of the dict under which these lie; empty if they are the whole.
+  std::string wrapper;
 };
 
 // `pickle` is protocol 2, as torch.save writes it: a dict from strings to
-// float32 or float16 tensors, of any device, of which tensors may share
-// storages. InvalidArgument for everything else, in words that fit behind a
+// float32, float16 or bfloat16 tensors, of any device, of which tensors may
+// share storages; or a dict that holds one such dict under some key, or one
+// under "state_dict", beside numbers, strings and the like, which are passed
+// over. InvalidArgument for everything else, in words that fit behind a
 // file's name: a global outside the list by its name, a training state as what
 // it is. Memory is bounded by a small multiple of the pickle's size.
 // Thread-safe.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace ddgan::pickle {
 namespace {
@@ -20,11 +21,23 @@ constexpr char kOrderedDict[] = "collections OrderedDict";
 constexpr char kRebuildTensor[] = "torch._utils _rebuild_tensor_v2";
 constexpr char kFloatStorage[] = "torch FloatStorage";
 constexpr char kHalfStorage[] = "torch HalfStorage";
+constexpr char kBFloat16Storage[] = "torch BFloat16Storage";
 constexpr std::string_view kAllowedGlobals[] = {kOrderedDict, kRebuildTensor,
-                                                kFloatStorage, kHalfStorage};
+                                                kFloatStorage, kHalfStorage,
+                                                kBFloat16Storage};
+
+// Under which training scripts save a state_dict beside other things.
+constexpr char kWrapperKey[] = "state_dict";
 
 bool IsGlobal(const Value& value, const char* name) {
   return value.kind == Kind::kGlobal && value.text == name;
+}
+
+std::optional<DType> StorageType(const Value& type) {
+  if (IsGlobal(type, kFloatStorage)) return DType::kFloat32;
+  if (IsGlobal(type, kHalfStorage)) return DType::kFloat16;
+  if (IsGlobal(type, kBFloat16Storage)) return DType::kBFloat16;
+  return std::nullopt;
 }
 
 // The largest index that a tensor touches in its storage, plus one; 0 if it has
@@ -58,11 +71,11 @@ absl::Status TensorCalls::PushStorage(const Value& id) {
   const Value& key = stack_[id.items[2]];
   const Value& device = stack_[id.items[3]];
   const Value& count = stack_[id.items[4]];
-  const bool is_half = IsGlobal(type, kHalfStorage);
+  const std::optional<DType> dtype = StorageType(type);
   if (tag.kind != Kind::kString || tag.text != "storage" ||
-      (!is_half && !IsGlobal(type, kFloatStorage)) ||
-      key.kind != Kind::kString || device.kind != Kind::kString ||
-      count.kind != Kind::kInt || count.integer < 0)
+      !dtype.has_value() || key.kind != Kind::kString ||
+      device.kind != Kind::kString || count.kind != Kind::kInt ||
+      count.integer < 0)
     return Malformed("a persistent id is no storage");
   const bool is_plain_key =
       !key.text.empty() && key.text.size() <= kMaxStorageKeyBytes &&
@@ -73,14 +86,13 @@ absl::Status TensorCalls::PushStorage(const Value& id) {
     return Malformed(
         absl::StrCat("\"", Printable(key.text), "\" is no storage's name"));
   }
-  const DType dtype = is_half ? DType::kFloat16 : DType::kFloat32;
   const auto [found, is_new] =
       storage_index_.try_emplace(key.text, dict_.storages.size());
   if (is_new) {
     dict_.storages.push_back(
-        {.key = key.text, .dtype = dtype, .num_values = count.integer});
+        {.key = key.text, .dtype = *dtype, .num_values = count.integer});
   } else if (const PickledStorage& known = dict_.storages[found->second];
-             known.dtype != dtype || known.num_values != count.integer) {
+             known.dtype != *dtype || known.num_values != count.integer) {
     return Malformed(
         absl::StrCat("storage ", key.text, " is described in two ways"));
   }
@@ -150,15 +162,51 @@ absl::Status TensorCalls::PushTensor(const std::vector<Ref>& arguments) {
                          .integer = static_cast<int64_t>(tensors_.size() - 1)});
 }
 
-absl::StatusOr<PickledStateDict> TensorCalls::TakeStateDict(const Value& dict) {
-  if (dict.kind != Kind::kDict) return Refuse("is not a dict of tensors");
-  std::set<std::string_view> names;
+bool TensorCalls::IsTensorDict(const Value& value) const {
+  if (value.kind != Kind::kDict || value.items.empty()) return false;
+  for (size_t i = 0; i < value.items.size(); i += 2) {
+    if (stack_[value.items[i]].kind != Kind::kString ||
+        stack_[value.items[i + 1]].kind != Kind::kTensor) {
+      return false;
+    }
+  }
+  return true;
+}
+
+absl::StatusOr<const Value*> TensorCalls::Unwrap(const Value& dict) {
+  const Value* inner = nullptr;
+  std::vector<std::string> keys;
   for (size_t i = 0; i < dict.items.size(); i += 2) {
     const Value& key = stack_[dict.items[i]];
     const Value& value = stack_[dict.items[i + 1]];
+    if (key.kind != Kind::kString) continue;
+    if (key.text == kTrainingStateKey) return RefuseTrainingState();
+    if (!IsTensorDict(value)) continue;
+    keys.push_back(Printable(key.text));
+    if (keys.size() == 1 || key.text == kWrapperKey) {
+      inner = &value;
+      dict_.wrapper = key.text;
+    }
+  }
+  if (keys.size() > 1 && dict_.wrapper != kWrapperKey) {
+    return Refuse(absl::StrCat(
+        "holds several dicts of tensors (", absl::StrJoin(keys, ", "),
+        "); save the generator's alone and import that"));
+  }
+  if (inner == nullptr) dict_.wrapper.clear();
+  return inner == nullptr ? &dict : inner;
+}
+
+absl::StatusOr<PickledStateDict> TensorCalls::TakeStateDict(const Value& root) {
+  if (root.kind != Kind::kDict) return Refuse("is not a dict of tensors");
+  const absl::StatusOr<const Value*> dict = Unwrap(root);
+  if (!dict.ok()) return dict.status();
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < (*dict)->items.size(); i += 2) {
+    const Value& key = stack_[(*dict)->items[i]];
+    const Value& value = stack_[(*dict)->items[i + 1]];
     if (key.kind != Kind::kString)
       return Refuse("is a dict with a key that is no string");
-    if (key.text == kTrainingStateKey) return RefuseTrainingState();
     if (value.kind != Kind::kTensor) {
       return Refuse(absl::StrCat("holds \"", Printable(key.text),
                                  "\", which is no tensor"));
@@ -171,7 +219,24 @@ absl::StatusOr<PickledStateDict> TensorCalls::TakeStateDict(const Value& dict) {
     dict_.tensors.push_back(std::move(tensor));
   }
   if (dict_.tensors.empty()) return Refuse("holds no tensor");
+  DropUnusedStorages();
   return std::move(dict_);
+}
+
+// A wrapper's other tensors, an optimiser's for one, are not to be read.
+void TensorCalls::DropUnusedStorages() {
+  std::vector<size_t> index(dict_.storages.size(), 0);
+  for (const PickledTensor& tensor : dict_.tensors) index[tensor.storage] = 1;
+  std::vector<PickledStorage> used;
+  for (size_t i = 0; i < index.size(); ++i) {
+    if (index[i] == 0) continue;
+    index[i] = used.size();
+    used.push_back(std::move(dict_.storages[i]));
+  }
+  for (PickledTensor& tensor : dict_.tensors) {
+    tensor.storage = index[tensor.storage];
+  }
+  dict_.storages = std::move(used);
 }
 
 }  // namespace ddgan::pickle

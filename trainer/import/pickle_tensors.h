@@ -35,13 +35,17 @@ class TensorCalls {
   // What `callee` makes of the tuple `arguments`.
   absl::Status Call(const Value& callee, const Value& arguments);
 
-  // The dict from strings to tensors. At most once.
-  absl::StatusOr<PickledStateDict> TakeStateDict(const Value& dict);
+  // The dict from strings to tensors: `root`, or the one dict of tensors in it,
+  // or that under the key "state_dict". At most once.
+  absl::StatusOr<PickledStateDict> TakeStateDict(const Value& root);
 
  private:
   // (storage, offset, sizes, strides, requires_grad, hooks)
   absl::Status PushTensor(const std::vector<Ref>& arguments);
   absl::StatusOr<std::vector<int64_t>> Sizes(Ref ref) const;
+  bool IsTensorDict(const Value& value) const;
+  absl::StatusOr<const Value*> Unwrap(const Value& dict);
+  void DropUnusedStorages();
 
   Stack& stack_;
   std::vector<PickledTensor> tensors_;  // Nameless.

@@ -31,6 +31,9 @@ class PthFile {
   // Names are as in the file, with "module." where it has that.
   const std::vector<PickledTensor>& tensors() const { return dict_.tensors; }
 
+  // As PickledStateDict.
+  const std::string& wrapper() const { return dict_.wrapper; }
+
   DType dtype(const PickledTensor& tensor) const;
 
   // The values of each of tensors(), row-major, little-endian. Callers check

@@ -13,7 +13,7 @@ constexpr char kConfiguration[] = "Configuration";
 constexpr char kAbout[] =
     "Trains a denoising diffusion GAN and publishes versions of it into a "
     "model\n"
-    "directory. Interrupt a run at any time (Ctrl-C, SIGTERM): it saves its\n"
+    "directory. Interrupt a run at any time (Ctrl-C, SIGTERM, SIGHUP): it saves its\n"
     "state, publishes, and the same command goes on from there.\n"
     "\n"
     "A configuration is a set of options for one data set, by its name or in "

@@ -56,6 +56,9 @@ struct TrainerOptions {
   std::string networks = "ncsnpp";
   int toy_width = 512;  // Of toy_mlp's hidden layers. [4, 4096]
 
+  // "refuse" or "rgb": what becomes of gray pictures, and of those with alpha,
+  // in a set of RGB images.
+  std::string convert = "refuse";
   bool flip = false;          // Mirror every other image, at random.
   int64_t dataset_limit = 0;  // Only the first so many images; 0: all.
   int data_threads = 1;       // That decode images. [1, 64]

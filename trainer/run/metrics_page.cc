@@ -27,18 +27,15 @@ absl::StatusOr<std::unique_ptr<MetricsPage>> MetricsPage::Start(
     return absl::InvalidArgumentError(
         absl::StrCat("--metrics_listen: ", parsed.status().message()));
   }
-  if (absl::Status status = CheckCanListen(*parsed); !status.ok()) {
-    return CannotListen(address, status.message());
-  }
-  std::unique_ptr<HttpPages> pages = HttpPages::Start(
-      parsed->host, parsed->port, kThreads,
-      {{"/metrics", [metrics = std::move(metrics)] {
+  absl::StatusOr<std::unique_ptr<HttpPages>> pages = HttpPages::Start(
+      *parsed,
+      {{"/metrics",
+        [metrics = std::move(metrics)] {
           return HttpAnswer{200, metrics(), kMetricsContentType};
-        }}});
-  if (pages == nullptr) {
-    return CannotListen(address, "cannot listen there");
-  }
-  return std::unique_ptr<MetricsPage>(new MetricsPage(std::move(pages)));
+        }}},
+      {.threads = kThreads});
+  if (!pages.ok()) return CannotListen(address, pages.status().message());
+  return std::unique_ptr<MetricsPage>(new MetricsPage(*std::move(pages)));
 }
 
 }  // namespace ddgan

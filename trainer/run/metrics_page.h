@@ -13,8 +13,7 @@
 
 namespace ddgan {
 
-// Serves from Start to destruction, which ends what is being served first; a
-// client that is slow to read holds it up for some seconds at most.
+// Serves from Start to destruction, which waits for nobody but `metrics`.
 class MetricsPage {
  public:
   // `address` is as ParseListenAddress takes it; port 0 lets the system choose.

@@ -128,6 +128,30 @@ TEST_F(CliTest, WritesAGridAsOnePng) {
   EXPECT_EQ(server_.requests()[0].format(), v1::OUTPUT_FORMAT_RAW8);
 }
 
+TEST_F(CliTest, WritesOneImageOrAGridToStdout) {
+  const Result file = Run("generate --seed=7 --out=x.png");
+  EXPECT_EQ(file.exit_code, 0) << file.output;
+  const Result image =
+      Run("generate --seed=7 --out=- 2>report >y.png || exit 1; true");
+  EXPECT_EQ(image.exit_code, 0) << Read("report");
+  EXPECT_EQ(Read("y.png"), Read("x.png"));
+  EXPECT_THAT(Read("report"), HasSubstr("again: ddgan generate "));
+  const Result grid =
+      Run("generate --count=4 --grid --out=- 2>report >g.png || exit 1; true");
+  EXPECT_EQ(grid.exit_code, 0) << Read("report");
+  EXPECT_THAT(Read("g.png"), StartsWith("\x89PNG"));
+  EXPECT_EQ(Run("generate --out=- >/dev/full").exit_code, 1);
+}
+
+TEST_F(CliTest, RefusesANameThatSaysAnotherKindOfFileBeforeItAsks) {
+  for (const char* flags : {"--out=x.jpg", "--grid --out=x.jpg"}) {
+    const Result result = Run(absl::StrCat("generate ", flags));
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.output, HasSubstr("--out=x.jpg would hold PNG"));
+  }
+  EXPECT_THAT(server_.requests(), SizeIs(0));
+}
+
 TEST_F(CliTest, StreamsImagesIntoTheSameFiles) {
   const Result result =
       Run("generate --stream --count=130 --seed=7 --first_index=3 "

@@ -80,6 +80,20 @@ TEST(FormatModelsTest, ShowsWhatIsNotThere) {
             "cats: pinned to 7, which is not there\n");
 }
 
+TEST(FormatModelsTest, EndsWithWhatLooksLikeAVersion) {
+  v1::ListModelsResponse list;
+  list.add_strays("\"v7\" in \"cats\" is not taken for a version");
+  EXPECT_EQ(FormatModels(list),
+            "The server has no model.\n"
+            "\"v7\" in \"cats\" is not taken for a version\n");
+  list.add_models()->set_name("cats");
+  EXPECT_EQ(FormatModels(list),
+            "MODEL  VERSION  STATE  SIZE  T  TRAINED  DATASET  LOADED  DIGEST\n"
+            "cats   none\n"
+            "\n"
+            "\"v7\" in \"cats\" is not taken for a version\n");
+}
+
 TEST(DescribeChangesTest, TellsAllOfANewModel) {
   v1::Model now = Mnist();
   now.set_pinned_version(3);

@@ -31,6 +31,25 @@ TEST(OutputPatternTest, RefusesOneNameForSeveralImages) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("--out=x.png"));
 }
 
+TEST(OutputPatternTest, RefusesANameThatSaysAnotherKindOfFile) {
+  for (const char* name : {"x.jpg", "a/x.JPEG", "x-%d.webp", "x.raw8"}) {
+    const absl::Status status = OutputPattern(name, false, 1, "png").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(name));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("end in .png"));
+  }
+  EXPECT_FALSE(OutputPattern("x.png", false, 1, "raw8").ok());
+  for (const char* name : {"x.png", "x.PNG", "x", "x.1", "x.jpg/y", "-"}) {
+    EXPECT_EQ(OutputPattern(name, false, 1, "png").value(), name);
+  }
+  EXPECT_TRUE(OutputPattern("x.jpg", true, 1, "png").ok());
+  EXPECT_TRUE(OutputPattern("x.jpg/", false, 1, "png").ok());
+}
+
+TEST(OutputPatternTest, StdoutIsForOneImage) {
+  EXPECT_FALSE(OutputPattern("-", false, 2, "png").ok());
+}
+
 TEST(OutputPathTest, PutsTheIndexWhereverItIsAskedFor) {
   EXPECT_EQ(OutputPath("a/%d/%d.png", 4294967295),
             "a/4294967295/4294967295.png");

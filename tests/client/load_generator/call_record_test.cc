@@ -33,7 +33,7 @@ TEST(CallRecordLineTest, SaysWhenWhatAndWhichBytes) {
             R"({"due":1.5,"ended":1.75,"due_unix":1700000001.5,)"
             R"("ended_unix":1700000001.75,"latency":0.25,"fate":"ok",)"
             R"("code":"OK","model":"mnist","version":9,)"
-            R"("seed":18446744073709551615,"first_index":3,"count":4,)"
+            R"("seed":"18446744073709551615","first_index":3,"count":4,)"
             R"("sha256":"abc"})"
             "\n");
 }

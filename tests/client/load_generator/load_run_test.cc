@@ -258,7 +258,7 @@ TEST_F(LoadRunTest, RecordsEveryCallWhateverBecameOfIt) {
     EXPECT_TRUE((*recorder)->Close().ok());
   }
   std::map<std::string, int> fates;
-  std::map<uint64_t, std::set<std::string>> hashes;  // By seed.
+  std::map<std::string, std::set<std::string>> hashes;  // By seed.
   std::istringstream lines(ReadBytes(path));
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json call = nlohmann::json::parse(line);

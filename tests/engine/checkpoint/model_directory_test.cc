@@ -120,9 +120,12 @@ TEST_F(ModelRootTest, ListsModelsThatHaveAVersionFolder) {
        {"zebra/1", "ant/2", "empty", "Upper/1", ".hidden/1", "other/latest"})
     fs::create_directories(root_.path() / model);
   fs::create_directory_symlink("zebra", root_.path() / "link");
+  // Refused by name, which nobody would hear of were it not listed.
+  fs::create_directories(root_.path() / "bee");
+  fs::create_directory_symlink("../zebra/1", root_.path() / "bee" / "1");
   WriteBytes(root_.path() / "file", "");
   EXPECT_THAT(ListModelNames(root_.path()).value(),
-              ElementsAre("ant", "zebra"));
+              ElementsAre("ant", "bee", "zebra"));
 }
 
 TEST_F(ModelRootTest, MissingFoldersAreNotFound) {

@@ -1,5 +1,7 @@
 #include "server/calls/guide_conversion.h"
 
+#include <zlib.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -50,6 +52,50 @@ TEST(GuideConversionTest, DecodesThePictureAndRefusesOtherSizesUnlessAsked) {
   EXPECT_EQ(ConvertGuide(wire)->fit, GuideFit::kRefuse);
   wire.set_fit(v1::GUIDE_FIT_RESIZE);
   EXPECT_EQ(ConvertGuide(wire)->fit, GuideFit::kResize);
+}
+
+// A PNG of 2x1 pixels of gray and alpha, whose IDAT is stored, not compressed.
+std::string GrayAlphaPng(const std::string& pixels) {
+  const auto number = [](uint32_t n) {
+    return std::string{static_cast<char>(n >> 24), static_cast<char>(n >> 16),
+                       static_cast<char>(n >> 8), static_cast<char>(n)};
+  };
+  const auto chunk = [&number](const std::string& typed) {
+    const uint32_t sum = static_cast<uint32_t>(
+        crc32(0, reinterpret_cast<const Bytef*>(typed.data()),
+              static_cast<uInt>(typed.size())));
+    return number(static_cast<uint32_t>(typed.size() - 4)) + typed +
+           number(sum);
+  };
+  const std::string row = std::string(1, '\0') + pixels;
+  std::string packed(compressBound(row.size()), '\0');
+  uLongf size = packed.size();
+  EXPECT_EQ(compress(reinterpret_cast<Bytef*>(packed.data()), &size,
+                     reinterpret_cast<const Bytef*>(row.data()), row.size()),
+            Z_OK);
+  packed.resize(size);
+  return "\x89PNG\r\n\x1a\n" +
+         chunk("IHDR" + number(2) + number(1) +
+               std::string("\x08\x04\0\0\0", 5)) +
+         chunk("IDAT" + packed) + chunk("IEND");
+}
+
+TEST(GuideConversionTest, RefusesTransparencyThatLeavesOneColour) {
+  v1::Guide guide = SmallGuide();
+  // Black strokes on nothing: black on black.
+  guide.set_png(GrayAlphaPng(std::string("\0\xff\0\0", 4)));
+  const absl::Status status = DecodeGuide(guide).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("guide.png: "), HasSubstr("over black")));
+  // White strokes on nothing.
+  guide.set_png(GrayAlphaPng(std::string("\xff\xff\xff\0", 4)));
+  const absl::StatusOr<Picture> strokes = DecodeGuide(guide);
+  ASSERT_TRUE(strokes.ok()) << strokes.status();
+  EXPECT_THAT(strokes->pixels, ElementsAre(255, 0));
+  // Who sends one colour without transparency means it.
+  guide.set_png(*EncodePng(std::vector<uint8_t>{9, 9}, {1, 1, 2}));
+  EXPECT_TRUE(DecodeGuide(guide).ok());
 }
 
 TEST(GuideConversionTest, RefusesStepsThatNoModelHas) {

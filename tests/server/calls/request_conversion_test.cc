@@ -174,15 +174,28 @@ TEST(RequestConversionTest, RefusesToActOnNoModelOrNoVersion) {
   EXPECT_TRUE(CheckVersion(1).ok());
 }
 
-TEST(RequestConversionTest, ReadsGrpcsMissingDeadlineAsNone) {
-  using TimePoint = std::chrono::system_clock::time_point;
+TEST(RequestConversionTest, ReadsADeadlineThatIsFarAwayAsNone) {
   const absl::Time now = absl::FromUnixSeconds(1000);
-  EXPECT_EQ(ConvertDeadline(TimePoint::max(), now, now),
+  const gpr_timespec grpc_now = {
+      .tv_sec = 7, .tv_nsec = 900'000'000, .clock_type = GPR_CLOCK_MONOTONIC};
+  const auto deadline_in = [&](int64_t seconds) {
+    gpr_timespec deadline = grpc_now;
+    deadline.tv_sec += seconds;
+    return ConvertDeadline(deadline, grpc_now, now);
+  };
+  EXPECT_EQ(ConvertDeadline(gpr_inf_future(GPR_CLOCK_MONOTONIC), grpc_now, now),
             absl::InfiniteFuture());
   // The time that is left stays, whatever the two clocks read.
-  EXPECT_EQ(ConvertDeadline(TimePoint(std::chrono::seconds(9)),
-                            absl::FromUnixSeconds(7), now),
-            now + absl::Seconds(2));
+  EXPECT_EQ(deadline_in(2), now + absl::Seconds(2));
+  EXPECT_EQ(deadline_in(-2), now - absl::Seconds(2));
+  EXPECT_EQ(ConvertDeadline({8, 0, GPR_CLOCK_MONOTONIC}, grpc_now, now),
+            now + absl::Milliseconds(100));
+  EXPECT_EQ(deadline_in(3600 * 24 * 365), now + absl::Hours(24 * 365));
+  // 99,999,999 hours are the longest that HTTP/2 carries; 2,070,000 and more no
+  // longer fit into 64 bits of nanoseconds since 1970.
+  for (const int64_t hours : {2'070'000, 2'562'047, 5'124'094, 99'999'999}) {
+    EXPECT_EQ(deadline_in(3600 * hours), absl::InfiniteFuture()) << hours;
+  }
 }
 
 }  // namespace

@@ -6,12 +6,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/calls/grpc_status.h"
+#include "tests/server/raw_connection.h"
 #include "tests/server/server_fixture.h"
 
 namespace ddgan {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 v1::GenerateStreamRequest LargeStreamRequestFor(uint32_t count) {
   v1::GenerateStreamRequest request = StreamRequestFor(count, false);
@@ -73,6 +76,56 @@ TEST_F(ServerTest, AStreamThatNobodyReadsEndsAndGivesItsBytesBack) {
   EXPECT_FALSE(call.ReadRest().status.ok());
   // The connection is as good as before.
   EXPECT_TRUE(Generate(RequestFor(1)).ok());
+}
+
+// A message of 1 MB unpacks to 1 GB, and gRPC looks at the size afterwards.
+TEST_F(ServerTest, RefusesACompressedRequestBeforeItIsUnpacked) {
+  for (const char* algorithm : {"gzip", "deflate"}) {
+    RawConnection caller(server_->grpc_port());
+    caller.BeginCall(1, "/ddgan.v1.ImageGeneration/Generate",
+                     {{"grpc-encoding", algorithm}});
+    // A compressed message that is no gzip: it is not looked at.
+    caller.SendFrame(RawConnection::kData, RawConnection::kEndStream, 1,
+                     std::string("\1\0\0\0\4", 5) + "junk");
+    EXPECT_THAT(caller.ReadUntil(RawConnection::kHeaders).payload,
+                AllOf(HasSubstr("grpc-status"), HasSubstr("12")))
+        << algorithm;
+  }
+  // Whoever looks first is told.
+  RawConnection caller(server_->grpc_port());
+  caller.SendCall(1, RequestFor(1));
+  EXPECT_THAT(caller.ReadUntil(RawConnection::kHeaders).payload,
+              AllOf(HasSubstr("grpc-accept-encoding"), HasSubstr("identity"),
+                    Not(HasSubstr("gzip"))));
+  grpc::ClientContext context;
+  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  v1::GenerateRequest request = RequestFor(1);
+  request.set_model(std::string(5000, 'a'));
+  v1::GenerateResponse response;
+  EXPECT_EQ(images_->Generate(&context, request, &response).error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+}
+
+// As clients send them whose language has no word for "none".
+TEST_F(ServerTest, ServesCallsWithTheLongestDeadlines) {
+  uint32_t stream = 1;
+  RawConnection caller(server_->grpc_port());
+  for (const char* timeout :
+       {"2000000H", "2070000H", "2562047H", "5124094H", "9223372S", "99999999M",
+        "99999999H", "99999999S", "99999999m"}) {
+    caller.SendCall(stream, RequestFor(1), {{"grpc-timeout", timeout}});
+    // A refusal has no message.
+    bool has_message = false;
+    RawConnection::Frame frame;
+    do {
+      frame = caller.ReadFrame();
+      has_message |= frame.type == RawConnection::kData;
+    } while (frame.type >= 0 &&
+             !(frame.type == RawConnection::kHeaders &&
+               (frame.flags & RawConnection::kEndStream) != 0));
+    EXPECT_TRUE(has_message) << timeout;
+    stream += 2;
+  }
 }
 
 TEST_F(ServerTest, IsLiveAtItsConnectionCap) {

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -28,6 +27,7 @@
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "server/telemetry/health_service.h"
 #include "server/telemetry/metrics.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/temporary_folder.h"
@@ -93,8 +93,9 @@ class ConnectionAcceptorTest : public ::testing::Test {
                                                {.limits = limits}, &metrics_);
     ASSERT_TRUE(acceptor.ok()) << acceptor.status();
     acceptor_ = *std::move(acceptor);
-    grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
+    health_.SetServingStatus("", true);
+    builder.RegisterService(&health_);
     auto handler = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
         credentials);
@@ -139,6 +140,7 @@ class ConnectionAcceptorTest : public ::testing::Test {
   ManualClock clock_;
   Metrics metrics_{&clock_};
   std::unique_ptr<ConnectionAcceptor> acceptor_;
+  HealthService health_;  // Something to serve.
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -1,14 +1,13 @@
 // Health, reflection and the HTTP pages of the whole server.
-#include <google/protobuf/descriptor.h>
-#include <google/protobuf/dynamic_message.h>
-#include <grpcpp/generic/generic_stub.h>
-
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ddgan/v1/model.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1/reflection.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "tests/server/promtool.h"
 #include "tests/server/server_fixture.h"
@@ -61,61 +60,86 @@ TEST_F(ServerTest, HealthFollowsTheEngine) {
   context.TryCancel();
 }
 
-// The reflection service's messages live in gRPC's own library, which installs
-// no header for them, so the test speaks it through descriptors.
-TEST_F(ServerTest, ReflectionListsTheServices) {
-  using google::protobuf::Descriptor;
-  using google::protobuf::DescriptorPool;
-  using google::protobuf::Message;
-  using google::protobuf::MessageFactory;
-  const DescriptorPool* pool = DescriptorPool::generated_pool();
-  const Descriptor* request_type = pool->FindMessageTypeByName(
-      "grpc.reflection.v1alpha.ServerReflectionRequest");
-  const Descriptor* response_type = pool->FindMessageTypeByName(
-      "grpc.reflection.v1alpha.ServerReflectionResponse");
-  ASSERT_NE(request_type, nullptr);
-  ASSERT_NE(response_type, nullptr);
-  MessageFactory* factory = MessageFactory::generated_factory();
-  const std::unique_ptr<Message> request(
-      factory->GetPrototype(request_type)->New());
-  request->GetReflection()->SetString(
-      request.get(), request_type->FindFieldByName("list_services"), "*");
-  const std::unique_ptr<Message> response(
-      factory->GetPrototype(response_type)->New());
-
-  grpc::GenericStub stub(channel_);
+// One stream that asks all of `requests`; the answers as text. Both versions of
+// the protocol have the same messages.
+template <class Stub, class Request, class Response>
+std::vector<std::string> Reflect(Stub* stub,
+                                 const std::vector<Request>& requests) {
   grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  const std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call =
-      stub.PrepareCall(
-          &context,
-          "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-          &queue);
-  auto wait = [&queue] {
-    void* tag;
-    bool ok = false;
-    EXPECT_TRUE(queue.Next(&tag, &ok));
-    return ok;
-  };
-  grpc::Slice slice(request->SerializeAsString());
-  grpc::ByteBuffer sent(&slice, 1);
-  call->StartCall(nullptr);
-  ASSERT_TRUE(wait());
-  call->Write(sent, nullptr);
-  ASSERT_TRUE(wait());
-  grpc::ByteBuffer received;
-  call->Read(&received, nullptr);
-  ASSERT_TRUE(wait());
-  grpc::Slice answer;
-  ASSERT_TRUE(received.DumpToSingleSlice(&answer).ok());
-  ASSERT_TRUE(response->ParseFromArray(answer.begin(), answer.size()));
-  EXPECT_THAT(response->ShortDebugString(),
-              AllOf(HasSubstr("ddgan.v1.ImageGeneration"),
-                    HasSubstr("ddgan.v1.ModelService")));
-  context.TryCancel();
-  grpc::Status status;
-  call->Finish(&status, nullptr);
-  wait();
+  const auto stream = stub->ServerReflectionInfo(&context);
+  std::vector<std::string> answers;
+  for (const Request& request : requests) {
+    Response response;
+    EXPECT_TRUE(stream->Write(request));
+    EXPECT_TRUE(stream->Read(&response));
+    answers.push_back(response.ShortDebugString());
+  }
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+  return answers;
+}
+
+template <class Request>
+std::vector<Request> ReflectionQuestions() {
+  std::vector<Request> requests(6);
+  requests[0].set_list_services("*");
+  requests[1].set_file_containing_symbol("ddgan.v1.ImageGeneration.Generate");
+  requests[2].set_file_by_filename("ddgan/v1/model.proto");
+  requests[3].set_file_by_filename("/etc/passwd");
+  requests[4].set_all_extension_numbers_of_type("ddgan.v1.Guide");
+  return requests;
+}
+
+TEST_F(ServerTest, ReflectionAnswersUnderItsNewAndItsOldName) {
+  namespace v1 = grpc::reflection::v1;
+  namespace v1alpha = grpc::reflection::v1alpha;
+  const auto stub = v1::ServerReflection::NewStub(channel_);
+  const auto old_stub = v1alpha::ServerReflection::NewStub(channel_);
+  const std::vector<std::string> answers =
+      Reflect<v1::ServerReflection::Stub, v1::ServerReflectionRequest,
+              v1::ServerReflectionResponse>(
+          stub.get(), ReflectionQuestions<v1::ServerReflectionRequest>());
+  EXPECT_THAT(answers[0], AllOf(HasSubstr("\"ddgan.v1.ImageGeneration\""),
+                                HasSubstr("\"ddgan.v1.ModelService\""),
+                                HasSubstr("\"grpc.health.v1.Health\"")));
+  EXPECT_THAT(answers[1], AllOf(HasSubstr("ddgan/v1/image_generation.proto"),
+                                HasSubstr("google/protobuf/duration.proto")));
+  EXPECT_THAT(answers[2], HasSubstr("file_descriptor_proto"));
+  EXPECT_THAT(answers[3], HasSubstr("error_code: 5"));
+  EXPECT_THAT(answers[4], HasSubstr("base_type_name: \"ddgan.v1.Guide\""));
+  EXPECT_THAT(answers[5], HasSubstr("error_code: 3"));
+  EXPECT_EQ((Reflect<v1alpha::ServerReflection::Stub,
+                     v1alpha::ServerReflectionRequest,
+                     v1alpha::ServerReflectionResponse>(
+                old_stub.get(),
+                ReflectionQuestions<v1alpha::ServerReflectionRequest>())),
+            answers);
+}
+
+TEST_F(ServerTest, AReflectionStreamThatAsksNothingEnds) {
+  server_.reset();
+  options_.limits.requests.timeout = absl::Milliseconds(200);
+  StartServer();
+  grpc::ClientContext context;
+  const auto stub = grpc::reflection::v1::ServerReflection::NewStub(channel_);
+  const auto stream = stub->ServerReflectionInfo(&context);
+  grpc::reflection::v1::ServerReflectionResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ServerTest, AWatchOfHealthEndsWithTheServer) {
+  const std::unique_ptr<Health::Stub> health = Health::NewStub(channel_);
+  grpc::ClientContext context;
+  HealthCheckRequest request;
+  request.set_service("ddgan.v1.Unknown");
+  const auto watch = health->Watch(&context, request);
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVICE_UNKNOWN);
+  server_->Stop(absl::ZeroDuration());
+  EXPECT_FALSE(watch->Read(&response));
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(ServerTest, MetricsPassPrometheusLinterAfterCalls) {

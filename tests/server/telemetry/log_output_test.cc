@@ -1,6 +1,7 @@
 #include "server/telemetry/log_output.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -36,6 +37,23 @@ TEST(LogOutputTest, WhatWasLoggedBeforeTheEndIsWritten) {
   for (int trial = 0; trial < 20; ++trial) {
     EXPECT_EXIT(LogAndEnd(), testing::ExitedWithCode(3), "the last line");
   }
+}
+
+// Ends with the number of lines that stderr did not take.
+[[noreturn]] void LogToNobody() {
+  signal(SIGPIPE, SIG_IGN);
+  SetUpLog(LogFormat::kText, "info");
+  int ends[2];
+  if (pipe(ends) != 0) _exit(99);
+  dup2(ends[1], STDERR_FILENO);
+  close(ends[0]);
+  for (int line = 0; line < 7; ++line) spdlog::info("nobody reads this");
+  EndLog();
+  _exit(static_cast<int>(LogLinesLost()));
+}
+
+TEST(LogOutputTest, CountsLinesThatStderrDoesNotTake) {
+  EXPECT_EXIT(LogToNobody(), testing::ExitedWithCode(7), "");
 }
 
 TEST(LogOutputTest, EndsWithinTellsWhetherTheWorkEnded) {

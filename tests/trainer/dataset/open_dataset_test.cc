@@ -15,6 +15,7 @@
 #include "tests/trainer/dataset/jpeg_file.h"
 #include "tests/trainer/dataset/lmdb_file.h"
 #include "tests/trainer/dataset/tar_file.h"
+#include "tests/trainer/dataset/webp_file.h"
 
 namespace ddgan {
 namespace {
@@ -34,7 +35,12 @@ class OpenDatasetTest : public ::testing::Test {
  protected:
   DatasetSpec Spec(const std::string& kind, int image_size, int num_channels,
                    int64_t limit = 0) const {
-    return {kind, folder_.path().string(), image_size, num_channels, limit, 1};
+    return {.kind = kind,
+            .path = folder_.path().string(),
+            .image_size = image_size,
+            .num_channels = num_channels,
+            .limit = limit,
+            .seed = 1};
   }
 
   void Write(const std::string& name, const std::string& bytes) {
@@ -158,11 +164,37 @@ TEST_F(OpenDatasetTest, SaysThatTheSetIsGrayOrNot) {
   Write("a.png", PngOf(1, 8, 0));
   Write("b.png", PngOf(1, 8, 1));
   ExpectError(Spec("image_folder", 8, 3), absl::StatusCode::kInvalidArgument,
-              "the images are gray, and the model wants 3 channels");
+              "none of the first 2 pictures is for this model of 3 channels");
+  ExpectError(Spec("image_folder", 8, 3), absl::StatusCode::kInvalidArgument,
+              "a.png: the picture is gray, the model's images are RGB; "
+              "convert=rgb takes it");
   Write("a.png", PngOf(3, 8, 0));
   Write("b.png", PngOf(3, 8, 1));
   ExpectError(Spec("image_folder", 8, 1), absl::StatusCode::kInvalidArgument,
-              "the images are RGB, and the model wants 1 channels");
+              "the picture is RGB (3 channels), the model's images are gray");
+}
+
+TEST_F(OpenDatasetTest, ConvertsGrayToRgbIfAsked) {
+  Write("a.png", PngOf(1, 8, 7));
+  DatasetSpec spec = Spec("image_folder", 8, 3, 1);
+  spec.conversion = Conversion::kToRgb;
+  const auto dataset = OpenDataset(spec).value();
+  EXPECT_THAT(ImageOf(*dataset, 0), Each(7));
+  EXPECT_EQ(dataset->Remarks(), "1 gray so far of 1 pictures converted to RGB");
+  spec.num_channels = 1;
+  ExpectError(spec, absl::StatusCode::kInvalidArgument,
+              "convert = rgb, but num_channels = 1");
+}
+
+TEST_F(OpenDatasetTest, ReadsWebpFromLmdb) {
+  WriteLmdb(folder_.path(), {{"0", WebpFile(Gradient(3, 9, 9))}});
+  std::vector<std::string> lines;
+  ImageFolderOptions options;
+  options.print = [&](const std::string& line) { lines.push_back(line); };
+  const auto dataset = OpenDataset(Spec("lmdb", 9, 3), options).value();
+  EXPECT_EQ(ImageOf(*dataset, 0), Gradient(3, 9, 9).pixels);
+  EXPECT_THAT(lines,
+              ::testing::ElementsAre(HasSubstr("1 values in the database")));
 }
 
 TEST_F(OpenDatasetTest, NamesWhatIsOutOfRange) {

@@ -1,7 +1,9 @@
 #include "trainer/import/checkpoint_import.h"
 
+#include <functional>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/checkpoint/model_directory.h"
@@ -17,7 +19,9 @@ namespace ddgan {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 namespace fs = std::filesystem;
 
 fs::path GoldenPath(const std::string& name) {
@@ -51,8 +55,8 @@ ModelConfig TrainTinyConfig() {
 
 class CheckpointImportTest : public ::testing::Test {
  protected:
-  absl::StatusOr<ModelIdentity> Import(const fs::path& file,
-                                       const ModelConfig& model_config) {
+  absl::StatusOr<ImportedVersion> Import(const fs::path& file,
+                                         const ModelConfig& model_config) {
     CheckpointConfig config = TinyCheckpointConfig("imported");
     config.model_config = model_config;
     return ImportCheckpoint(file, root_.path(), 5, config);
@@ -63,11 +67,11 @@ class CheckpointImportTest : public ::testing::Test {
   void ExpectImportEquals(const std::string& pth, const ModelConfig& config,
                           const std::string& fixture,
                           const std::string& prefix) {
-    const auto identity = Import(GoldenPath(pth), config);
-    ASSERT_TRUE(identity.ok()) << identity.status();
+    const auto version = Import(GoldenPath(pth), config);
+    ASSERT_TRUE(version.ok()) << version.status();
     const auto checkpoint = ReadCheckpoint(root_.path(), "imported", 5);
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-    EXPECT_EQ(checkpoint->identity, *identity);
+    EXPECT_EQ(checkpoint->identity, version->identity);
     const SafetensorsView imported =
         ParseSafetensors(checkpoint->weights).value();
     const std::string expected_bytes = ReadBytes(GoldenPath(fixture));
@@ -122,7 +126,9 @@ TEST_F(CheckpointImportTest, OtherArchitectureIsRefusedWithTheOneThatFits) {
 }
 
 // A .pth for TinyModelConfig(): every tensor a window of one storage.
-std::string TinyPickle(const std::string& prefix, int64_t* num_values) {
+std::string TinyPickle(const std::string& prefix, int64_t* num_values,
+                       const std::string& type = "FloatStorage",
+                       const std::string& wrapper = "") {
   const GeneratorPlan plan = PlanGenerator(TinyModelConfig());
   const auto values_of = [](const ParameterPlan& parameter) {
     int64_t values = 1;
@@ -133,33 +139,95 @@ std::string TinyPickle(const std::string& prefix, int64_t* num_values) {
   for (const ParameterPlan& parameter : plan.parameters)
     *num_values += values_of(parameter);
   PickleWriter pickle;
-  pickle.Start().EmptyOrderedDict().Raw("(");
+  pickle.Start();
+  if (!wrapper.empty()) pickle.Raw("}").String(wrapper);
+  pickle.EmptyOrderedDict().Raw("(");
   int64_t offset = 0;
   for (const ParameterPlan& parameter : plan.parameters) {
     std::vector<int64_t> strides(parameter.shape.size(), 1);
     for (size_t d = strides.size(); d-- > 1;)
       strides[d - 1] = strides[d] * parameter.shape[d];
     pickle.String(prefix + parameter.name)
-        .Tensor("0", *num_values, offset, parameter.shape, strides);
+        .Tensor("0", *num_values, offset, parameter.shape, strides, type);
     offset += values_of(parameter);
   }
-  return pickle.Raw("u").Stop().bytes();
+  pickle.Raw("u");
+  if (!wrapper.empty()) pickle.Raw("s");
+  return pickle.Stop().bytes();
 }
 
-TEST_F(CheckpointImportTest, NamesMayLackTheModulePrefix) {
+TEST_F(CheckpointImportTest, TakesOffWhatTrainingToolsPutAround) {
   const TemporaryFolder folder;
-  for (const char* prefix : {"", "module."}) {
+  const auto import = [&](const std::string& prefix, const std::string& type,
+                          const std::string& wrapper,
+                          const std::function<std::string(int64_t)>& values) {
+    fs::remove_all(root_.path() / "imported");
     int64_t num_values = 0;
-    const std::string pickle = TinyPickle(prefix, &num_values);
+    const std::string pickle = TinyPickle(prefix, &num_values, type, wrapper);
     WriteZip(folder.path() / "x.pth",
-             {{"x/data.pkl", pickle},
-              {"x/data/0", FloatBytes(std::vector<float>(num_values, 0.5f))}});
-    const auto identity = Import(folder.path() / "x.pth", TinyModelConfig());
-    ASSERT_TRUE(identity.ok()) << identity.status();
+             {{"x/data.pkl", pickle}, {"x/data/0", values(num_values)}});
+    const auto version = Import(folder.path() / "x.pth", TinyModelConfig());
+    EXPECT_TRUE(version.ok()) << version.status();
     EXPECT_EQ(ReadCheckpoint(root_.path(), "imported", 5)->weights,
               TinyWeights(TinyModelConfig(), 0.5f));
-    fs::remove_all(root_.path() / "imported");
-  }
+    return version.ok() ? version->remarks : std::vector<std::string>();
+  };
+  const auto floats = [](int64_t count) {
+    return FloatBytes(std::vector<float>(count, 0.5f));
+  };
+  const auto repeated = [](std::string_view two_bytes) {
+    return [two_bytes](int64_t count) {
+      std::string bytes;
+      for (int64_t i = 0; i < count; ++i) bytes.append(two_bytes);
+      return bytes;
+    };
+  };
+  EXPECT_THAT(import("", "FloatStorage", "", floats), IsEmpty());
+  EXPECT_THAT(import("module.", "FloatStorage", "", floats),
+              ElementsAre("taken off the names: \"module.\" of "
+                          "DistributedDataParallel or DataParallel"));
+  EXPECT_THAT(import("_orig_mod.module.netG.", "FloatStorage", "", floats),
+              ElementsAre(AllOf(HasSubstr("\"_orig_mod.\" of torch.compile"),
+                                HasSubstr("\"netG.\" of a module"))));
+  EXPECT_THAT(
+      import("", "FloatStorage", "state_dict", floats),
+      ElementsAre(HasSubstr("the tensors lie under the key \"state_dict\"")));
+  EXPECT_THAT(import("", "HalfStorage", "", repeated({"\0\x38", 2})),
+              ElementsAre(HasSubstr("tensors of F16 are widened to F32")));
+  EXPECT_THAT(import("", "BFloat16Storage", "", repeated({"\0\x3f", 2})),
+              ElementsAre(HasSubstr("tensors of BF16 are widened to F32")));
+}
+
+TEST_F(CheckpointImportTest, TakesSafetensorsOfTheSameNames) {
+  const TemporaryFolder folder;
+  const std::string weights = TinyWeights(TinyModelConfig(), 0.5f);
+  std::vector<TensorView> tensors = ParseSafetensors(weights)->tensors;
+  for (TensorView& tensor : tensors) tensor.name.insert(0, "module.");
+  WriteBytes(folder.path() / "blob", SerializeSafetensors(tensors).value());
+  // As a download cache has it.
+  fs::create_symlink("blob", folder.path() / "x.safetensors");
+  const auto version =
+      Import(folder.path() / "x.safetensors", TinyModelConfig());
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(ReadCheckpoint(root_.path(), "imported", 5)->weights, weights);
+  EXPECT_THAT(version->remarks, ElementsAre(HasSubstr("\"module.\"")));
+}
+
+TEST_F(CheckpointImportTest, NamesASafetensorsTensorOfAnotherType) {
+  const TemporaryFolder folder;
+  const std::string weights = TinyWeights(TinyModelConfig(), 0.5f);
+  std::vector<TensorView> tensors = ParseSafetensors(weights)->tensors;
+  const std::string doubles(tensors[0].data.size() * 2, '\0');
+  tensors[0].dtype = DType::kFloat64;
+  tensors[0].data = doubles;
+  WriteBytes(folder.path() / "x", SerializeSafetensors(tensors).value());
+  EXPECT_THAT(Refusal(folder.path() / "x", TinyModelConfig()),
+              HasSubstr("\"" + tensors[0].name +
+                        "\" has dtype F64; F32, F16 and BF16 are taken"));
+  WriteBytes(folder.path() / "x",
+             SerializeSafetensors(tensors).value().substr(0, 200));
+  EXPECT_THAT(Refusal(folder.path() / "x", TinyModelConfig()),
+              HasSubstr("x: safetensors"));
 }
 
 TEST_F(CheckpointImportTest, NotANumberInTheFileIsRefused) {

@@ -25,9 +25,9 @@ TEST(ImportOptionsTest, TakesFlagsAndFilesInAnyOrder) {
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->model, "faces");
   EXPECT_EQ(options->version, 3);
-  EXPECT_EQ(options->pth_file, "a.pth");
+  EXPECT_EQ(options->file, "a.pth");
   EXPECT_EQ(options->model_root, "root");
-  EXPECT_EQ(options->preset, "cifar10");
+  EXPECT_EQ(options->preset, "");
   options = Parse({"--model=m", "--preset=lsun256", "--config={\"nz\": 7}",
                    "--dataset=d", "--training_step=9", "a.pth", "root"});
   ASSERT_TRUE(options.ok()) << options.status();
@@ -40,7 +40,7 @@ TEST(ImportOptionsTest, TakesFlagsAndFilesInAnyOrder) {
 
 TEST(ImportOptionsTest, NamesWhatIsMissingOrOutOfRange) {
   EXPECT_THAT(Refusal({"a.pth", "root"}), HasSubstr("--model is required"));
-  EXPECT_THAT(Refusal({"--model=m", "a.pth"}), HasSubstr("FILE.pth OUT_DIR"));
+  EXPECT_THAT(Refusal({"--model=m", "a.pth"}), HasSubstr("FILE OUT_DIR"));
   EXPECT_THAT(Refusal({"--model=m", "a.pth", "root", "more"}),
               HasSubstr("unexpected argument 'more'"));
   EXPECT_THAT(Refusal({"--model=m", "--version=0", "a.pth", "root"}),

@@ -71,6 +71,55 @@ TEST(PickleReaderTest, ReadsTensorsWithOffsetsAndStridesInOneStorage) {
   EXPECT_THAT(dict->tensors[1].shape, IsEmpty());
 }
 
+TEST(PickleReaderTest, TakesBFloat16) {
+  const auto dict =
+      ReadStateDictPickle(PickleWriter()
+                              .Start()
+                              .Raw("}")
+                              .String("w")
+                              .Tensor("0", 4, 0, {4}, {1}, "BFloat16Storage")
+                              .Raw("s")
+                              .Stop()
+                              .bytes());
+  ASSERT_TRUE(dict.ok()) << dict.status();
+  EXPECT_EQ(dict->storages[0].dtype, DType::kBFloat16);
+  EXPECT_EQ(dict->wrapper, "");
+}
+
+// {"epoch": 7, <key>: {"w": tensor}, "other": {"m": tensor}}
+std::string WrappedPickle(const std::string& key, bool with_other) {
+  PickleWriter pickle;
+  pickle.Start().Raw("}").String("epoch").Int(7).Raw("s");
+  if (with_other) {
+    pickle.String("other").Raw("}").String("m").Tensor("9", 4, 0, {4}, {1});
+    pickle.Raw("ss");
+  }
+  pickle.String(key).Raw("}").String("w").Tensor("0", 4, 0, {4}, {1});
+  return pickle.Raw("ss").Stop().bytes();
+}
+
+TEST(PickleReaderTest, TakesAWrappedDictAndNothingBesideIt) {
+  for (const char* key : {"state_dict", "ema"}) {
+    const auto dict = ReadStateDictPickle(WrappedPickle(key, false));
+    ASSERT_TRUE(dict.ok()) << dict.status();
+    EXPECT_EQ(dict->wrapper, key);
+    ASSERT_EQ(dict->tensors.size(), 1u);
+    EXPECT_EQ(dict->tensors[0].name, "w");
+  }
+  const auto dict = ReadStateDictPickle(WrappedPickle("state_dict", true));
+  ASSERT_TRUE(dict.ok()) << dict.status();
+  EXPECT_EQ(dict->wrapper, "state_dict");
+  ASSERT_EQ(dict->storages.size(), 1u);
+  EXPECT_EQ(dict->storages[0].key, "0");
+  EXPECT_EQ(dict->tensors[0].storage, 0u);
+}
+
+TEST(PickleReaderTest, NamesSeveralDictsOfWhichNoneIsMeant) {
+  const auto dict = ReadStateDictPickle(WrappedPickle("generator", true));
+  EXPECT_THAT(std::string(dict.status().message()),
+              HasSubstr("holds several dicts of tensors (other, generator)"));
+}
+
 TEST(PickleReaderTest, CudaTagsAndHalfPrecisionAreTaken) {
   const std::string pickle = Begin()
                                  .Raw("}")

@@ -66,10 +66,11 @@ PickleWriter& PickleWriter::Storage(const std::string& type,
 PickleWriter& PickleWriter::Tensor(const std::string& key, int64_t num_values,
                                    int64_t offset,
                                    const std::vector<int64_t>& shape,
-                                   const std::vector<int64_t>& strides) {
+                                   const std::vector<int64_t>& strides,
+                                   const std::string& type) {
   return Global("torch._utils", "_rebuild_tensor_v2")
       .Raw("(")
-      .Storage("FloatStorage", key, num_values)
+      .Storage(type, key, num_values)
       .Int(offset)
       .IntTuple(shape)
       .IntTuple(strides)

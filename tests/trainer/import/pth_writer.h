@@ -27,10 +27,11 @@ class PickleWriter {
   // A persistent id; `type` as in "FloatStorage".
   PickleWriter& Storage(const std::string& type, const std::string& key,
                         int64_t num_values, const std::string& device = "cpu");
-  // A float32 tensor in storage `key`.
+  // A tensor in storage `key`, of this type.
   PickleWriter& Tensor(const std::string& key, int64_t num_values,
                        int64_t offset, const std::vector<int64_t>& shape,
-                       const std::vector<int64_t>& strides);
+                       const std::vector<int64_t>& strides,
+                       const std::string& type = "FloatStorage");
   const std::string& bytes() const { return bytes_; }
 
  private:

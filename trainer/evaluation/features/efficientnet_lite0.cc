@@ -220,8 +220,9 @@ class EfficientNetFeatures : public PictureNetwork {
 
 std::filesystem::path EfficientNetLite0File(const Environment& environment) {
   const auto value = [&](const char* name) {
-    const char* const text = environment(name);
-    return std::filesystem::path(text == nullptr ? "" : text);
+    const auto found = environment.find(name);
+    return std::filesystem::path(found == environment.end() ? ""
+                                                            : found->second);
   };
   std::filesystem::path folder = value("DDGAN_EVALUATION_DIR");
   if (folder.empty()) {

@@ -1,7 +1,5 @@
 #include "trainer/evaluation/features/feature_network.h"
 
-#include <cstdlib>
-
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -39,7 +37,7 @@ absl::StatusOr<std::unique_ptr<FeatureNetwork>> OpenFeatureNetwork(
           "', must be efficientnet-lite0, digits, or a TorchScript file, which "
           "ends in .pt"));
   if (options.name == "efficientnet-lite0") {
-    network = OpenEfficientNetLite0(EfficientNetLite0File(std::getenv));
+    network = OpenEfficientNetLite0(EfficientNetLite0File(OwnEnvironment()));
   } else if (options.name == "digits") {
     network = OpenDigitFeatures(options.digits_file, options.channels);
   }

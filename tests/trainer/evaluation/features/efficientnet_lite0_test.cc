@@ -5,12 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/base/program_options.h"
 #include "engine/checkpoint/safetensors.h"
 #include "tests/fakes/temporary_folder.h"
 
@@ -31,7 +30,9 @@ std::vector<uint8_t> Bytes(size_t count) {
   return bytes;
 }
 
-std::string Weights() { return ReadBytes(EfficientNetLite0File(std::getenv)); }
+std::string Weights() {
+  return ReadBytes(EfficientNetLite0File(OwnEnvironment()));
+}
 
 EfficientNetLite0::Output OutputOf(int64_t side) {
   const std::vector<uint8_t> bytes = Bytes(side * side * 3);
@@ -90,14 +91,8 @@ TEST(EfficientNetLite0Test, NamesATensorThatIsMissing) {
 }
 
 TEST(EfficientNetLite0Test, ItsFileIsWhereTheInstallScriptPutsIt) {
-  std::map<std::string, std::string> variables;
-  const auto file = [&] {
-    return EfficientNetLite0File([&](const char* name) -> const char* {
-             const auto it = variables.find(name);
-             return it == variables.end() ? nullptr : it->second.c_str();
-           })
-        .string();
-  };
+  Environment variables;
+  const auto file = [&] { return EfficientNetLite0File(variables).string(); };
   variables["HOME"] = "/home/me";
   EXPECT_EQ(file(),
             "/home/me/.cache/ddgan/evaluation/efficientnet-lite0.safetensors");

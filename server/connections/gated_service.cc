@@ -1,0 +1,169 @@
+#include "server/connections/gated_service.h"
+
+#include <grpc/grpc.h>
+#include <grpc/support/alloc.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/rpc_service_method.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/connections/peer_address.h"
+
+namespace ddgan {
+namespace {
+
+using grpc::internal::MethodHandler;
+using grpc::internal::RpcMethod;
+using grpc::internal::RpcServiceMethod;
+
+std::string GroupOf(grpc_call* call) {
+  char* const peer = grpc_call_get_peer(call);
+  std::string group = PeerGroup(EndpointOf(absl::string_view(peer)).host);
+  gpr_free(peer);
+  return group;
+}
+
+// A call from its beginning until its request is here. gRPC's handler takes it
+// from then on.
+class ArrivingCall final : public RequestGate::Request,
+                           public std::enable_shared_from_this<ArrivingCall> {
+ public:
+  ArrivingCall(const MethodHandler::HandlerParameter& call,
+               MethodHandler* handler, RequestGate* gate)
+      : call_(call),
+        core_call_(call.call->call()),
+        handler_(handler),
+        gate_(gate) {
+    // The gate may give up a call that has been answered meanwhile.
+    grpc_call_ref(core_call_);
+    received_.functor.functor_run = &HandleReceived;
+    received_.functor.inlineable = false;
+    received_.call = this;
+  }
+  ~ArrivingCall() override { grpc_call_unref(core_call_); }
+
+  void Receive() override {
+    receiving_ = shared_from_this();
+    grpc_op op = {};
+    op.op = GRPC_OP_RECV_MESSAGE;
+    op.data.recv_message.recv_message = &message_;
+    // A null message is the end of a call that was cancelled, as an error is.
+    if (grpc_call_start_batch(core_call_, &op, 1, &received_.functor,
+                              nullptr) != GRPC_CALL_OK) {
+      HandleReceived(&received_.functor, 0);
+    }
+  }
+
+  void Refuse(const absl::Status& status) override {
+    GiveUp(status);
+    Deliver();
+  }
+
+  void GiveUp(const absl::Status& status) override {
+    // Both libraries number the codes alike.
+    grpc_call_cancel_with_status(
+        core_call_, static_cast<grpc_status_code>(status.code()),
+        std::string(status.message()).c_str(), nullptr);
+  }
+
+ private:
+  // What gRPC calls back with.
+  struct Received {
+    grpc_completion_queue_functor functor = {};
+    ArrivingCall* call = nullptr;
+  };
+
+  static void HandleReceived(grpc_completion_queue_functor* functor,
+                             int /*ok*/) {
+    ArrivingCall* const call = reinterpret_cast<Received*>(functor)->call;
+    const std::shared_ptr<ArrivingCall> self = std::move(call->receiving_);
+    self->gate_->Leave(*self);
+    self->Deliver();
+  }
+
+  // As gRPC does with a message that it has received by itself. The handler
+  // owns the call from then on, request or not.
+  void Deliver() {
+    grpc::Status status;
+    void* data = nullptr;
+    void* const request = handler_->Deserialize(
+        core_call_, std::exchange(message_, nullptr), &status, &data);
+    if (!status.ok()) {
+      // The handler would say UNIMPLEMENTED. No effect on a call that is over.
+      GiveUp(absl::InvalidArgumentError(
+          "the message is not one of this method's requests"));
+    }
+    handler_->RunHandler({call_.call, call_.server_context, request, status,
+                          data, call_.call_requester});
+  }
+
+  const MethodHandler::HandlerParameter call_;
+  grpc_call* const core_call_;
+  MethodHandler* const handler_;
+  RequestGate* const gate_;
+
+  grpc_byte_buffer* message_ = nullptr;
+  Received received_;
+  std::shared_ptr<ArrivingCall> receiving_;  // What gRPC holds.
+};
+
+class GatedHandler final : public MethodHandler {
+ public:
+  GatedHandler(MethodHandler* handler, RequestGate* gate)
+      : handler_(handler), gate_(gate) {}
+
+  void RunHandler(const HandlerParameter& call) override {
+    gate_->Enter(GroupOf(call.call->call()),
+                 std::make_shared<ArrivingCall>(call, handler_, gate_));
+  }
+
+ private:
+  MethodHandler* const handler_;
+  RequestGate* const gate_;
+};
+
+class PassingHandler final : public MethodHandler {
+ public:
+  explicit PassingHandler(MethodHandler* handler) : handler_(handler) {}
+  void RunHandler(const HandlerParameter& call) override {
+    handler_->RunHandler(call);
+  }
+
+ private:
+  MethodHandler* const handler_;
+};
+
+// The handler is what a service has for gRPC alone.
+class Opened : public grpc::Service {
+ public:
+  using grpc::Service::GetHandler;
+};
+
+MethodHandler* HandlerOf(grpc::Service* service, int index) {
+  return (service->*&Opened::GetHandler)(index);
+}
+
+}  // namespace
+
+GatedService::GatedService(
+    grpc::Service* service,
+    const google::protobuf::ServiceDescriptor& descriptor, RequestGate* gate) {
+  for (int i = 0; i < descriptor.method_count(); ++i) {
+    const google::protobuf::MethodDescriptor& method = *descriptor.method(i);
+    paths_.push_back(
+        absl::StrCat("/", descriptor.full_name(), "/", method.name()));
+    AddMethod(new RpcServiceMethod(paths_.back().c_str(),
+                                   RpcMethod::BIDI_STREAMING, nullptr));
+    MethodHandler* const handler = HandlerOf(service, i);
+    // gRPC owns it.
+    if (method.client_streaming()) {
+      MarkMethodCallback(i, new PassingHandler(handler));
+    } else {
+      MarkMethodCallback(i, new GatedHandler(handler, gate));
+    }
+  }
+}
+
+}  // namespace ddgan

@@ -1,0 +1,39 @@
+// A gRPC service whose requests pass a RequestGate before they are received.
+#ifndef DDGAN_SERVER_CONNECTIONS_GATED_SERVICE_H_
+#define DDGAN_SERVER_CONNECTIONS_GATED_SERVICE_H_
+
+#include <google/protobuf/descriptor.h>
+#include <grpcpp/impl/service_type.h>
+
+#include <list>
+#include <string>
+
+#include "server/connections/request_gate.h"
+
+namespace ddgan {
+
+// Serves what another service serves, which does not notice. gRPC by itself
+// receives the one message of a unary or server-streaming method before anybody
+// is asked. Here each method is registered as one that reads a stream, which on
+// the wire is the same thing, so that the message is read by us, when the gate
+// says so. A request that cannot be received or parsed ends the call with the
+// gate's status or InvalidArgument; the service never sees it. Methods that
+// read a stream are passed on as they are: they enter the gate themselves.
+//
+// It uses parts of gRPC that generated code uses, as they are in 1.51.
+class GatedService final : public grpc::Service {
+ public:
+  // `service` is a ...::CallbackService of `descriptor`. Both and `gate` must
+  // outlive the server that this one is registered with, and `service` is not
+  // registered itself.
+  GatedService(grpc::Service* service,
+               const google::protobuf::ServiceDescriptor& descriptor,
+               RequestGate* gate);
+
+ private:
+  std::list<std::string> paths_;  // gRPC keeps their addresses.
+};
+
+}  // namespace ddgan
+
+#endif  // DDGAN_SERVER_CONNECTIONS_GATED_SERVICE_H_

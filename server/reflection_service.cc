@@ -1,0 +1,202 @@
+#include "server/reflection_service.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/connections/peer_address.h"
+
+namespace ddgan {
+namespace {
+
+using google::protobuf::DescriptorPool;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::FileDescriptor;
+using google::protobuf::FileDescriptorProto;
+
+// Messages have no extensions in proto3, but the messages that describe
+// messages do.
+const FileDescriptor* FileOfExtension(const std::string& type, int number) {
+  const auto* const pool = DescriptorPool::generated_pool();
+  const auto* const message = pool->FindMessageTypeByName(type);
+  if (message == nullptr) return nullptr;
+  const FieldDescriptor* const field =
+      pool->FindExtensionByNumber(message, number);
+  return field == nullptr ? nullptr : field->file();
+}
+
+// `file` and all that it imports, each once.
+template <class Response>
+void FillFile(const FileDescriptor* file, std::set<const FileDescriptor*>* seen,
+              Response* response) {
+  if (!seen->insert(file).second) return;
+  FileDescriptorProto proto;
+  file->CopyTo(&proto);
+  *response->mutable_file_descriptor_response()->add_file_descriptor_proto() =
+      proto.SerializeAsString();
+  for (int i = 0; i < file->dependency_count(); ++i) {
+    FillFile(file->dependency(i), seen, response);
+  }
+}
+
+template <class Response>
+void FillNotFound(const std::string& what, Response* response) {
+  auto* const error = response->mutable_error_response();
+  error->set_error_code(static_cast<int>(grpc::StatusCode::NOT_FOUND));
+  error->set_error_message(absl::StrCat(what, " is not known here"));
+}
+
+template <class Request, class Response>
+void Answer(const ReflectionSource& source, const Request& request,
+            Response* response) {
+  const DescriptorPool* const pool = DescriptorPool::generated_pool();
+  response->set_valid_host(request.host());
+  *response->mutable_original_request() = request;
+  const FileDescriptor* file = nullptr;
+  switch (request.message_request_case()) {
+    case Request::kListServices:
+      for (const std::string& name : source.services) {
+        response->mutable_list_services_response()->add_service()->set_name(
+            name);
+      }
+      return;
+    case Request::kFileByFilename:
+      file = pool->FindFileByName(request.file_by_filename());
+      break;
+    case Request::kFileContainingSymbol:
+      file = pool->FindFileContainingSymbol(request.file_containing_symbol());
+      break;
+    case Request::kFileContainingExtension:
+      file = FileOfExtension(
+          request.file_containing_extension().containing_type(),
+          request.file_containing_extension().extension_number());
+      break;
+    case Request::kAllExtensionNumbersOfType: {
+      const std::string& type = request.all_extension_numbers_of_type();
+      const auto* const message = pool->FindMessageTypeByName(type);
+      if (message == nullptr) {
+        FillNotFound("the type", response);
+        return;
+      }
+      std::vector<const FieldDescriptor*> extensions;
+      pool->FindAllExtensions(message, &extensions);
+      auto* const numbers = response->mutable_all_extension_numbers_response();
+      numbers->set_base_type_name(type);
+      for (const FieldDescriptor* extension : extensions) {
+        numbers->add_extension_number(extension->number());
+      }
+      return;
+    }
+    case Request::MESSAGE_REQUEST_NOT_SET:
+      response->mutable_error_response()->set_error_code(
+          static_cast<int>(grpc::StatusCode::INVALID_ARGUMENT));
+      response->mutable_error_response()->set_error_message(
+          "message_request: unset");
+      return;
+  }
+  if (file == nullptr) {
+    FillNotFound("what was asked for", response);
+    return;
+  }
+  std::set<const FileDescriptor*> seen;
+  FillFile(file, &seen, response);
+}
+
+// Reads one request, writes its answer, and so on. The gate and gRPC hold it.
+template <class In, class Out>
+class ReflectionReactor final
+    : public grpc::ServerBidiReactor<In, Out>,
+      public RequestGate::Request,
+      public std::enable_shared_from_this<ReflectionReactor<In, Out>> {
+ public:
+  static ReflectionReactor* Start(const ReflectionSource* source,
+                                  grpc::CallbackServerContext* context) {
+    const auto reactor = std::make_shared<ReflectionReactor>(
+        source, PeerGroup(EndpointOf(context->peer()).host));
+    reactor->held_for_grpc_ = reactor;
+    source->gate->Enter(reactor->group_, reactor);
+    return reactor.get();
+  }
+
+  ReflectionReactor(const ReflectionSource* source, std::string group)
+      : source_(source), group_(std::move(group)) {}
+
+  void Receive() override {
+    state_ = State::kReading;
+    this->StartRead(&request_);
+  }
+
+  void Refuse(const absl::Status& status) override {
+    this->Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                              std::string(status.message())));
+  }
+
+  // Which also ends the read.
+  void GiveUp(const absl::Status& /*status*/) override {
+    State reading = State::kReading;
+    if (state_.compare_exchange_strong(reading, State::kFinished)) {
+      this->Finish(grpc::Status::OK);
+    }
+  }
+
+  void OnReadDone(bool ok) override {
+    source_->gate->Leave(*this);
+    State reading = State::kReading;
+    if (!state_.compare_exchange_strong(reading, State::kAnswering)) return;
+    if (!ok) {
+      this->Finish(grpc::Status::OK);
+      return;
+    }
+    response_.Clear();
+    Answer(*source_, request_, &response_);
+    this->StartWrite(&response_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      source_->gate->Enter(group_, this->shared_from_this());
+    } else {
+      this->Finish(grpc::Status::CANCELLED);
+    }
+  }
+
+  void OnDone() override { held_for_grpc_.reset(); }
+
+ private:
+  enum class State { kAnswering, kReading, kFinished };
+
+  const ReflectionSource* const source_;
+  const std::string group_;
+  std::atomic<State> state_ = State::kAnswering;
+  In request_;
+  Out response_;
+  std::shared_ptr<ReflectionReactor> held_for_grpc_;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<grpc::reflection::v1::ServerReflectionRequest,
+                        grpc::reflection::v1::ServerReflectionResponse>*
+ReflectionV1Service::ServerReflectionInfo(
+    grpc::CallbackServerContext* context) {
+  return ReflectionReactor<
+      grpc::reflection::v1::ServerReflectionRequest,
+      grpc::reflection::v1::ServerReflectionResponse>::Start(source_, context);
+}
+
+grpc::ServerBidiReactor<grpc::reflection::v1alpha::ServerReflectionRequest,
+                        grpc::reflection::v1alpha::ServerReflectionResponse>*
+ReflectionV1AlphaService::ServerReflectionInfo(
+    grpc::CallbackServerContext* context) {
+  return ReflectionReactor<
+      grpc::reflection::v1alpha::ServerReflectionRequest,
+      grpc::reflection::v1alpha::ServerReflectionResponse>::Start(source_,
+                                                                  context);
+}
+
+}  // namespace ddgan

@@ -1,0 +1,196 @@
+#include "trainer/dataset/encoded/image_folder.h"
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "trainer/dataset/encoded/file_bytes.h"
+#include "trainer/dataset/encoded/folder_walk.h"
+#include "trainer/dataset/encoded/image_decoder.h"
+#include "trainer/dataset/encoded/set_report.h"
+
+namespace ddgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Printable, whatever the file is called.
+std::string ShownName(const fs::path& set, const std::string& path) {
+  return absl::StrCat(set.string(), "/", absl::Utf8SafeCEscape(path));
+}
+
+class FolderImages : public EncodedImages {
+ public:
+  FolderImages(fs::path folder, std::vector<std::string> paths)
+      : folder_(std::move(folder)), paths_(std::move(paths)) {}
+
+  size_t size() const override { return paths_.size(); }
+
+  std::string Name(size_t index) const override {
+    return ShownName(folder_, paths_[index]);
+  }
+
+  absl::StatusOr<std::string_view> Read(size_t index,
+                                        std::string* scratch) const override {
+    const absl::StatusOr<FileBytes> file =
+        FileBytes::Open(folder_ / paths_[index]);
+    if (!file.ok()) return file.status();
+    if (file->size() > kMaxEncodedBytes) return TooLargeToRead(file->size());
+    if (absl::Status s = file->Read(0, file->size(), scratch); !s.ok()) {
+      return s;
+    }
+    return *scratch;
+  }
+
+ private:
+  const fs::path folder_;
+  const std::vector<std::string> paths_;
+};
+
+// Of one archive, or of several one after the other.
+class ArchivedImages : public EncodedImages {
+ public:
+  struct Archive {
+    fs::path path;
+    std::unique_ptr<ImageArchive> archive;
+  };
+  struct Entry {
+    size_t archive;  // Index.
+    ImageArchive::Image image;
+  };
+
+  ArchivedImages(std::vector<Archive> archives, std::vector<Entry> entries)
+      : archives_(std::move(archives)), entries_(std::move(entries)) {}
+
+  size_t size() const override { return entries_.size(); }
+
+  std::string Name(size_t index) const override {
+    const Entry& entry = entries_[index];
+    return ShownName(archives_[entry.archive].path, entry.image.path);
+  }
+
+  absl::StatusOr<std::string_view> Read(size_t index,
+                                        std::string* scratch) const override {
+    const Entry& entry = entries_[index];
+    return archives_[entry.archive].archive->Read(entry.image, scratch);
+  }
+
+ private:
+  const std::vector<Archive> archives_;
+  const std::vector<Entry> entries_;
+};
+
+// By path, and the last of each.
+void SortImages(std::vector<ImageArchive::Image>* images) {
+  using Image = ImageArchive::Image;
+  std::stable_sort(
+      images->begin(), images->end(),
+      [](const Image& a, const Image& b) { return a.path < b.path; });
+  // Of equal ones unique() keeps the first, which from behind is the last.
+  const auto kept = std::unique(
+      images->rbegin(), images->rend(),
+      [](const Image& a, const Image& b) { return a.path == b.path; });
+  images->erase(images->begin(), kept.base());
+}
+
+absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
+    const std::vector<fs::path>& paths, const ArchiveOptions& options) {
+  std::vector<ArchivedImages::Archive> archives;
+  std::vector<ArchivedImages::Entry> entries;
+  for (const fs::path& path : paths) {
+    ArchiveOptions counted = options;
+    if (options.progress) {
+      counted.progress = [&](ArchiveProgress progress) {
+        progress.images += static_cast<int64_t>(entries.size());
+        options.progress(progress);
+      };
+    }
+    absl::StatusOr<OpenedArchive> opened = OpenImageArchive(path, counted);
+    if (!opened.ok()) return opened.status();
+    SortImages(&opened->images);
+    for (ImageArchive::Image& image : opened->images) {
+      options.report->Count(image.path);
+      entries.push_back({archives.size(), std::move(image)});
+    }
+    archives.push_back({path, std::move(opened->archive)});
+  }
+  if (options.progress) {
+    options.progress(
+        {static_cast<int64_t>(entries.size()), options.budget->taken()});
+  }
+  return std::make_unique<ArchivedImages>(std::move(archives),
+                                          std::move(entries));
+}
+
+absl::StatusOr<std::unique_ptr<EncodedImages>> OpenFolder(
+    const fs::path& path, const ArchiveOptions& options) {
+  absl::StatusOr<FolderFiles> files =
+      WalkFolder(path, options.budget, options.report);
+  if (!files.ok()) return files.status();
+  if (files->pictures.empty() && !files->archives.empty()) {
+    std::vector<fs::path> paths;
+    for (const std::string& archive : files->archives) {
+      paths.push_back(path / archive);
+    }
+    return OpenArchives(paths, options);
+  }
+  for (const std::string& archive : files->archives) {
+    options.report->PassOver(SetReport::Reason::kArchive, archive);
+  }
+  for (const std::string& picture : files->pictures) {
+    options.report->Count(picture);
+  }
+  return std::make_unique<FolderImages>(path, std::move(files->pictures));
+}
+
+absl::Status NoImages(const fs::path& path, const SetReport& report) {
+  const std::vector<std::string> passed = report.PassedOver();
+  return absl::NotFoundError(absl::StrCat(
+      path.string(), ": holds no picture, which are ", PictureEndings(),
+      passed.empty() ? "" : "; ", absl::StrJoin(passed, "; ")));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EncodedImages>> OpenImageFolder(
+    const std::filesystem::path& path, const ImageFolderOptions& options) {
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (type == fs::file_type::not_found) {
+    return absl::NotFoundError(absl::StrCat(
+        path.string(), ": nothing is there; wanted a folder of pictures (",
+        PictureEndings(), "), a .tar, .tar.gz, .tar.xz, .tar.bz2, .tar.zst or ",
+        ".zip of one, or a folder of these"));
+  }
+  if (error && type == fs::file_type::none) {
+    return absl::ErrnoToStatus(error.value(), path.string());
+  }
+  if (type != fs::file_type::directory && type != fs::file_type::regular) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path.string(), ": neither a folder nor a file"));
+  }
+  MemoryBudget budget(options.max_memory_bytes);
+  SetReport report;
+  const ArchiveOptions archive_options = {
+      .budget = &budget, .report = &report, .progress = options.progress};
+  absl::StatusOr<std::unique_ptr<EncodedImages>> images =
+      type == fs::file_type::directory ? OpenFolder(path, archive_options)
+                                       : OpenArchives({path}, archive_options);
+  if (!images.ok()) return images.status();
+  if ((*images)->size() == 0) return NoImages(path, report);
+  if (options.print) {
+    options.print(absl::StrCat(path.string(), ": ", report.Found()));
+    for (const std::string& line : report.PassedOver()) {
+      options.print(absl::StrCat(path.string(), ": ", line));
+    }
+  }
+  return images;
+}
+
+}  // namespace ddgan

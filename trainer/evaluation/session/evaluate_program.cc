@@ -1,0 +1,254 @@
+#include "trainer/evaluation/session/evaluate_program.h"
+
+#include <algorithm>
+#include <iterator>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+
+namespace ddgan {
+namespace {
+
+constexpr char kPictures[] = "Pictures";
+constexpr char kData[] = "Real pictures";
+constexpr char kFeatures[] = "Features";
+constexpr char kReport[] = "Report";
+
+constexpr CommandSummary kCommands[] = {
+    {"quality",
+     "how far pictures are from real ones: FD, KID, IS, recall, ..."},
+    {"modes", "how many digits, triples of digits or Gaussians a model covers"},
+    {"nearest", "the real pictures that are nearest to a model's"},
+    {"speed", "how long a model takes for 100 pictures, and for one"},
+    {"trilemma", "quality, coverage and time of several models and samplers"},
+    {"figure_data", "numbers that figures are drawn from"},
+};
+
+// The environment is one for all commands. A test holds this against the flags
+// in their help.
+bool IsFlagOfACommand(absl::string_view name) {
+  constexpr const char* kFlags[] = {"batches",
+                                    "cache",
+                                    "classifier",
+                                    "columns",
+                                    "config",
+                                    "data",
+                                    "data_samples",
+                                    "dataset",
+                                    "device",
+                                    "features",
+                                    "features_digest",
+                                    "images",
+                                    "json",
+                                    "k",
+                                    "model",
+                                    "num_timesteps",
+                                    "out",
+                                    "picture",
+                                    "prdc",
+                                    "random_weights",
+                                    "real",
+                                    "repeats",
+                                    "sampler",
+                                    "samples",
+                                    "seed",
+                                    "server",
+                                    "shown",
+                                    "splits",
+                                    "test_data",
+                                    "threads",
+                                    "through",
+                                    "timed_evaluations",
+                                    "warm_up"};
+  return std::any_of(std::begin(kFlags), std::end(kFlags),
+                     [&](const char* flag) { return name == flag; });
+}
+
+}  // namespace
+
+absl::Span<const CommandSummary> EvaluateCommands() { return kCommands; }
+
+std::string EvaluateOverview() {
+  std::string text =
+      "Measures models: by their pictures, by how much they cover, and by how "
+      "long\nthey take.\n\nusage: ddgan-evaluate COMMAND [flags]\n\n";
+  for (const CommandSummary& command : kCommands) {
+    absl::StrAppendFormat(&text, "  %-12s %s\n", command.name, command.summary);
+  }
+  absl::StrAppend(&text,
+                  "\nddgan-evaluate COMMAND --help tells more about each, and "
+                  "ddgan-evaluate\n--version the version.\n\n"
+                  "Exit code: 0 done, 1 failed, 2 wrong usage.\n");
+  return text;
+}
+
+Program EvaluateProgram(const std::string& command,
+                        std::vector<std::string> usage, std::string about,
+                        size_t max_operands) {
+  Program program = {.name = absl::StrCat("ddgan-evaluate ", command),
+                     .environment = "DDGAN_EVALUATE_",
+                     .usage = std::move(usage),
+                     .about = std::move(about),
+                     .notes = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
+                     .max_operands = max_operands,
+                     .section = command,
+                     .is_known_elsewhere = IsFlagOfACommand};
+  for (const CommandSummary& known : kCommands) {
+    program.sections.push_back(known.name);
+  }
+  return program;
+}
+
+std::vector<Option> JoinedRows(std::vector<std::vector<Option>> parts) {
+  std::vector<Option> all;
+  for (std::vector<Option>& part : parts) {
+    std::move(part.begin(), part.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+std::vector<Option> ClassifierRows(std::string* classifier,
+                                   std::string* cache) {
+  return {
+      {"classifier", kFeatures, "FILE", classifier, kNotEmpty,
+       "weights of the classifier of digits; where there is no such file, it "
+       "is trained on the training images (a minute) and written there",
+       "digits-DIGEST.safetensors in --cache, by the digest of --data"},
+      {"cache", kFeatures, "DIR", cache, kNotEmpty,
+       "where features are kept, and classifiers: one file for each set of "
+       "pictures, with which an interrupted command goes on. It may be "
+       "removed",
+       "$XDG_CACHE_HOME/ddgan/evaluate, or that of ~/.cache"},
+  };
+}
+
+std::vector<Option> MeasureRows(MeasureOptions* options) {
+  return JoinedRows(
+      {{{"data", kData, "PATH", &options->data, kNotEmpty,
+         "where the real pictures are, as for ddgan-train", kRequired},
+        {"dataset", kData, "KIND", &options->dataset, kNotEmpty,
+         "what they are: mnist, stacked_mnist, cifar10, image_folder or lmdb",
+         "what the version was trained on"},
+        {"data_samples", kData, "PICTURES", &options->data_samples,
+         Between(2, 10'000'000),
+         "only so many of them, drawn at random but always the same", "all"}},
+       {{"features", kFeatures, "NAME", &options->features, kNotEmpty,
+         "the network that turns pictures into features: efficientnet-lite0, "
+         "digits, or a TorchScript FILE.pt by the convention of StyleGAN's "
+         "metrics, as inception-2015-12-05.pt",
+         "digits for mnist and stacked_mnist, else efficientnet-lite0"},
+        {"features_digest", kFeatures, "SHA256", &options->features_digest,
+         kNotEmpty,
+         "digest that FILE.pt must have, since such a file is a program",
+         "only known files are run"}},
+       ClassifierRows(&options->classifier, &options->cache),
+       {ThreadsRow(&options->threads)}});
+}
+
+std::vector<Option> ModelRows(PictureOptions* options) {
+  return {
+      {"model", kPictures, "DIR", &options->model, kNotEmpty,
+       "the version to measure, MODEL_ROOT/MODEL/VERSION", ""},
+      {"sampler", kPictures, "RULE", &options->sampler, kNotEmpty,
+       "how the version makes pictures: ancestral, ddim:K for K evaluations, "
+       "or pc",
+       "its own rule"},
+      {"seed", kPictures, "", &options->seed, kAny,
+       "of the pictures, which are the first ones of this seed, and of random "
+       "subsets"},
+  };
+}
+
+std::vector<Option> OtherPictureRows(PictureOptions* options) {
+  return {
+      {"images", kPictures, "PATH", &options->images, kNotEmpty,
+       "measure PNG and JPEG files instead, in a folder or a .tar; all must be "
+       "squares of one size, to which the real ones are brought",
+       ""},
+      {"server", kPictures, "HOST:PORT", &options->server, kNotEmpty,
+       "measure what a running server makes instead; --model is then "
+       "MODEL or MODEL/VERSION",
+       ""},
+  };
+}
+
+Option ThroughRow(PictureCoding* through) {
+  return {"through",
+          kPictures,
+          "",
+          OneOf<PictureCoding>(through, {{"png", PictureCoding::kPng},
+                                         {"jpeg75", PictureCoding::kJpeg75}}),
+          kAny,
+          "the file format that the measured pictures go through: png loses "
+          "nothing; jpeg75 is libjpeg's default quality with chroma halved, as "
+          "the paper's published code measured"};
+}
+
+Option ThreadsRow(int* threads) {
+  return {"threads",
+          kReport,
+          "",
+          threads,
+          Between(0, 256),
+          "processors to use; 0: all. Figures do not depend "
+          "on it"};
+}
+
+Option JsonRow(bool* json) {
+  return {"json", kReport, "",
+          json,   kAny,    "one line of JSON instead of a table"};
+}
+
+absl::Status CheckPictureOptions(const PictureOptions& options) {
+  const bool model = !options.model.empty();
+  const bool images = !options.images.empty();
+  const bool server = !options.server.empty();
+  if (images && (model || server)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--images excludes --", model ? "model" : "server",
+                     ": give either somebody else's pictures or a model"));
+  }
+  if (!images && !model) {
+    return absl::InvalidArgumentError(
+        server ? "--server needs --model=MODEL or --model=MODEL/VERSION"
+               : "--model is required, as --model=MODEL_ROOT/MODEL/VERSION (or "
+                 "give --images)");
+  }
+  if (!options.sampler.empty() && (images || server)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--sampler goes only with pictures that are made here, not with --",
+        images ? "images" : "server"));
+  }
+  return absl::OkStatus();
+}
+
+std::string DefaultFeatures(const std::string& dataset) {
+  return dataset == "mnist" || dataset == "stacked_mnist"
+             ? "digits"
+             : "efficientnet-lite0";
+}
+
+absl::StatusOr<std::string> DefaultCacheFolder(const Environment& environment) {
+  const auto value = [&](const char* name) {
+    const auto found = environment.find(name);
+    return found == environment.end() ? std::string() : found->second;
+  };
+  const std::string cache = value("XDG_CACHE_HOME");
+  if (!cache.empty()) return absl::StrCat(cache, "/ddgan/evaluate");
+  const std::string home = value("HOME");
+  if (!home.empty()) return absl::StrCat(home, "/.cache/ddgan/evaluate");
+  return absl::InvalidArgumentError(
+      "--cache is required where the environment has no HOME and no "
+      "XDG_CACHE_HOME");
+}
+
+int ThreadCount(int threads) {
+  if (threads > 0) return threads;
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
+                    256);
+}
+
+}  // namespace ddgan

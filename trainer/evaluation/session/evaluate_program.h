@@ -1,0 +1,93 @@
+// What the commands of ddgan-evaluate have in common: how they are called, and
+// the options that several of them take. No LibTorch.
+#ifndef DDGAN_TRAINER_EVALUATION_SESSION_EVALUATE_PROGRAM_H_
+#define DDGAN_TRAINER_EVALUATION_SESSION_EVALUATE_PROGRAM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engine/base/option_table.h"
+#include "engine/base/program_options.h"
+#include "trainer/evaluation/pictures/picture_source.h"
+
+namespace ddgan {
+
+// Which command `ddgan-evaluate ...` names, and what it is for.
+struct CommandSummary {
+  const char* name;
+  const char* summary;
+};
+absl::Span<const CommandSummary> EvaluateCommands();
+
+// Of ddgan-evaluate --help.
+std::string EvaluateOverview();
+
+// What a command is parsed from: the arguments after its name.
+struct CommandInput {
+  absl::Span<const std::string> arguments;
+  const Environment& environment;
+};
+
+// `usage` is what may follow "ddgan-evaluate COMMAND", a line each.
+Program EvaluateProgram(const std::string& command,
+                        std::vector<std::string> usage, std::string about,
+                        size_t max_operands = 0);
+
+std::vector<Option> JoinedRows(std::vector<std::vector<Option>> parts);
+
+// Which real pictures, and what is computed of pictures.
+struct MeasureOptions {
+  std::string data;
+  std::string dataset;       // Empty: what the version was trained on.
+  int64_t data_samples = 0;  // 0: all.
+  std::string features;      // Empty: DefaultFeatures.
+  std::string features_digest;
+  std::string classifier;  // Empty: in the cache.
+  std::string cache;       // Empty: DefaultCacheFolder.
+  int threads = 0;         // [0, 256]; 0: one per processor.
+};
+
+// Which pictures are measured: one of `model`, `images` and `server`.
+struct PictureOptions {
+  std::string model;    // Folder of a version; a model's name with `server`.
+  std::string images;   // Folder or archive.
+  std::string server;   // host:port
+  std::string sampler;  // Empty: the version's own.
+  uint64_t seed = 0;
+  PictureCoding through = PictureCoding::kPng;
+};
+
+// --data, --dataset and so on; --features and so on; --threads.
+std::vector<Option> MeasureRows(MeasureOptions* options);
+// --classifier and --cache alone, for commands that need no features.
+std::vector<Option> ClassifierRows(std::string* classifier, std::string* cache);
+// --model, --sampler, --seed; also --images and --server.
+std::vector<Option> ModelRows(PictureOptions* options);
+std::vector<Option> OtherPictureRows(PictureOptions* options);
+Option ThroughRow(PictureCoding* through);
+Option ThreadsRow(int* threads);
+Option JsonRow(bool* json);
+
+// InvalidArgument, with a sentence for the user, unless just one of the three
+// is given and the rest goes with it.
+absl::Status CheckPictureOptions(const PictureOptions& options);
+
+// "digits" for MNIST and Stacked-MNIST, which it knows, else
+// "efficientnet-lite0".
+std::string DefaultFeatures(const std::string& dataset);
+
+// $XDG_CACHE_HOME/ddgan/evaluate, or that of ~/.cache. InvalidArgument if the
+// environment has neither.
+absl::StatusOr<std::string> DefaultCacheFolder(const Environment& environment);
+
+// `threads`, or as many as there are processors for 0.
+int ThreadCount(int threads);
+
+}  // namespace ddgan
+
+#endif  // DDGAN_TRAINER_EVALUATION_SESSION_EVALUATE_PROGRAM_H_
