@@ -22,6 +22,7 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import signal
 import sys
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
@@ -119,6 +120,8 @@ def print_table(verdict):
 
 def main():
   options = parse_arguments()
+  # So that what ends the soak ends its server, too.
+  signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(2))
   programs = find_programs(options.build, options.sanitized)
   soak = run.Soak(programs, REPOSITORY / 'proto', options.minutes * 60,
                   options.rate, not options.sanitized, options.seed,
