@@ -206,8 +206,8 @@ class Callers:
     indices = [image.index for image in reply.images]
     wanted = list(range(plan.first_index, plan.first_index + plan.count))
     if indices != wanted:
-      self.broken.append(f'a reply brought the images {indices} in the place of '
-                         f'{wanted}')
+      self.broken.append(f'a reply brought the images {indices} in the place '
+                         f'of {wanted}')
     self.images += len(indices)
     for image in reply.images:
       self._see(plan, reply.version, image.index, image.data)
@@ -232,4 +232,5 @@ class Callers:
         if plan.kind == 'slow reader leaves' and len(events) > plan.count:
           self._leave(call, rpc)
     if await rpc.code() == grpc.StatusCode.OK:
-      self.broken += judgement.judge_stream(events, plan.first_index, plan.count)
+      self.broken += judgement.judge_stream(events, plan.first_index,
+                                            plan.count)

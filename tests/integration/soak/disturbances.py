@@ -1,4 +1,5 @@
-"""What a server has to live through in a soak: one thing at a time, in turns."""
+"""What a server has to live through in a soak: one thing at a time, in turns.
+"""
 
 import asyncio
 import itertools
@@ -26,8 +27,8 @@ class Versions:
   """Made before the soak in a hidden folder, then moved into sight by turns."""
 
   def __init__(self, publisher, root):
-    """`publisher` (hot_reload.Publisher) publishes into the hidden folder, which
-    is on the file system of the model root `root`."""
+    """`publisher` (hot_reload.Publisher) publishes into the hidden folder, on the
+    file system of the model root `root`."""
     self._publisher = publisher
     self._seen = pathlib.Path(root) / calls.MODEL
     self._seen.mkdir(parents=True)
@@ -78,8 +79,8 @@ class Disturbances:
   """Reloads, swaps of certificates, a failing lane; each waits until the server
   is over it, and is a violation if that takes longer than LIMIT_S.
 
-  `switch`: the file for whose time failing_allocations.cc lets a lane fail; None
-  to leave that out.
+  `switch`: the file for whose time failing_pictures.cc lets a lane fail;
+  None to leave that out.
   """
 
   def __init__(self, server, callers, versions, identity, switch):

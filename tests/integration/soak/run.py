@@ -23,7 +23,9 @@ from soak.disturbances import Versions
 from soak.quiet_bytes import Quiet
 from soak.resources import Samples
 
-FLAGS = ['--devices=cpu:2', '--warmup=ends', '--poll_interval=200ms',
+# Two lanes of one thread each, on any machine.
+FLAGS = ['--devices=cpu:2', '--cpu_threads=2', '--warmup=ends',
+         '--poll_interval=200ms',
          # The versions are sound, however far apart their images are.
          '--canary_max_mean_shift=2', '--canary_max_deviation_ratio=inf',
          '--log_format=json', '--log_level=warn']
@@ -49,7 +51,7 @@ class Verdict:
 
 class Soak:
   """`programs`: paths by the names server, publisher, source (the folder of a
-  version) and failing_allocations (None: no lane fails). `rate`: calls per
+  version) and failing_pictures (None: no lane fails). `rate`: calls per
   second; None: by the measured capacity. `say` takes lines of progress.
   """
 
@@ -64,7 +66,7 @@ class Soak:
     self._draw = random.Random(seed)
     self._say = say
     # In a short soak each disturbance still comes three times.
-    turns = 2 if programs['failing_allocations'] is None else 3
+    turns = 2 if programs['failing_pictures'] is None else 3
     self._every_s = max(seconds / (turns * MAX_VERSIONS), min(10, seconds / 10))
     self._versions_needed = int(seconds / self._every_s / turns) + 2
 
@@ -86,12 +88,11 @@ class Soak:
 
       identity = Identity(Authority(folder, 'servers'), folder)
       switch, environment = None, {}
-      if self._programs['failing_allocations'] is not None:
+      if self._programs['failing_pictures'] is not None:
         switch = folder / 'fail'
         environment = {
-            'LD_PRELOAD': str(self._programs['failing_allocations']),
-            'DDGAN_FAILING_ALLOCATIONS': str(switch),
-            'DDGAN_FAILING_THREADS': 'one'}
+            'LD_PRELOAD': str(self._programs['failing_pictures']),
+            'DDGAN_FAILING_PICTURES': str(switch)}
       with ServerProcess(self._programs['server'], root,
                          [*FLAGS, *identity.flags],
                          environment=environment) as server:
@@ -185,8 +186,8 @@ class Soak:
         return metrics
       await asyncio.sleep(0.2)
 
-  def _judge(self, rate, samples, callers, disturbances, metrics, exit_code, log,
-             violations):
+  def _judge(self, rate, samples, callers, disturbances, metrics, exit_code,
+             log, violations):
     lines = []
     for text in log.splitlines():
       with contextlib.suppress(json.JSONDecodeError):
