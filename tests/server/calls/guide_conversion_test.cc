@@ -101,10 +101,10 @@ TEST(GuideConversionTest, RefusesTransparencyThatLeavesOneColour) {
 TEST(GuideConversionTest, RefusesStepsThatNoModelHas) {
   v1::Guide guide = SmallGuide();
   guide.set_steps(0);
-  ExpectRefused(guide, "guide.steps", "0", "[1, T]");
+  ExpectRefused(guide, "guide.steps", "0", "[1, N]");
   // Would be negative as the engine's int.
   guide.set_steps(0x80000000);
-  ExpectRefused(guide, "guide.steps", "2147483648", "[1, T]");
+  ExpectRefused(guide, "guide.steps", "2147483648", "[1, N]");
   // How many the model has is the engine's to know.
   guide.set_steps(1000);
   EXPECT_EQ(ConvertGuide(guide)->steps, 1000);

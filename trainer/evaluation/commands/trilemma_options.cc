@@ -39,9 +39,8 @@ absl::StatusOr<TrilemmaOptions> ParseTrilemma(const CommandInput& input) {
   std::vector<Option> timing = TimingRows(&options.timing);
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
       EvaluateProgram("trilemma",
-                      {"MODEL_ROOT/MODEL/VERSION[:SAMPLER]... --data=PATH "
-                       "[flags]"},
-                      kAbout, kMaxModels),
+                      {"VERSION_DIR[:SAMPLER]... --data=PATH [flags]"}, kAbout,
+                      kMaxModels),
       JoinedRows({{{"seed", kPictures, "", &options.seed, kAny,
                     "of the pictures, which are the first ones of this seed"},
                    ThroughRow(&options.through)},

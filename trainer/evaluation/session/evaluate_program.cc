@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <iterator>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "engine/base/host_cpus.h"
 
 namespace ddgan {
 namespace {
@@ -193,8 +193,9 @@ Option ThreadsRow(int* threads) {
           "",
           threads,
           Between(0, 256),
-          "processors to use; 0: all. Figures do not depend "
-          "on it"};
+          "processors to use; 0: all that the process may, a container's quota "
+          "rounded up. Pictures and features do not depend on it, and figures "
+          "only by rounding"};
 }
 
 Option JsonRow(bool* json) {
@@ -246,9 +247,7 @@ absl::StatusOr<std::string> DefaultCacheFolder(const Environment& environment) {
 }
 
 int ThreadCount(int threads) {
-  if (threads > 0) return threads;
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
-                    256);
+  return threads > 0 ? threads : std::min(UsableCpus(), 256);
 }
 
 }  // namespace ddgan

@@ -214,9 +214,14 @@ TEST_F(EvaluateTest, QualityIsTheSameWithFeaturesFromTheCache) {
   EXPECT_EQ(json.at("constant"), false);
   EXPECT_EQ(FeatureFiles().size(), 2u);
 
-  const Result second = Run(command + " --threads=2");
+  const Result second = Run(command + " --threads=1");
   EXPECT_EQ(second.output, first.output);
   EXPECT_THAT(second.errors, Not(HasSubstr("training")));
+  // Threads add up in another order.
+  const nlohmann::json threads =
+      nlohmann::json::parse(Run(command + " --threads=2").output);
+  EXPECT_NEAR(threads.at("fd").get<double>(), json.at("fd").get<double>(),
+              1e-6 * json.at("fd").get<double>());
   // Nothing is computed of what is there; JPEG is another picture.
   EXPECT_EQ(FeatureFiles().size(), 2u);
   const nlohmann::json jpeg =

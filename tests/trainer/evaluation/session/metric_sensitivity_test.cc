@@ -218,7 +218,7 @@ TEST_F(MetricSensitivityTest, EachFigureMovesAsItMust) {
     const Pictures others = Draw(kSetSize, 10, 200 + seed);
     const std::vector<std::pair<const char*, Pictures>> sets = {
         {"real", others},
-        {"light noise", WithNoise(others, 12, seed)},
+        {"light noise", WithNoise(others, 25, seed)},
         {"strong noise", WithNoise(others, 60, seed)},
         {"light blur", Blurred(others, 0.8)},
         {"strong blur", Blurred(others, 2.5)},
