@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include "engine/api/engine_observer.h"
 #include "engine/base/cuda_devices.h"
 #include "engine/base/folder_events.h"
+#include "engine/base/host_cpus.h"
 #include "engine/base/host_memory.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/engine_core.h"
@@ -26,11 +26,8 @@
 namespace ddgan {
 namespace {
 
-int ThreadsOrOnePerCore(int threads) {
-  if (threads > 0) return threads;
-  // The cores that this process may use; 0 if nobody knows.
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
-                    256);
+int ThreadsOrOnePerCpu(int threads) {
+  return threads > 0 ? threads : std::min(UsableCpus(), 256);
 }
 
 // Values are one for all or one for each.
@@ -62,6 +59,7 @@ LanePool::LaneOptions LaneOf(const EngineOptions& options,
   if (device.device == "cpu") {
     CpuLaneRunnerOptions runner;
     runner.threads = device.cpu_threads;
+    runner.cpus = device.cpus;
     runner.max_batch_size = max_batch_size;
     runner.max_trajectories = max_trajectories;
     return {device.name, [runner](const LaneWorker::NoticeTaker&) {
@@ -88,8 +86,8 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   const absl::Status valid = ValidateEngineOptions(options);
   if (!valid.ok()) return valid;
 
-  const absl::StatusOr<std::vector<LaneDevice>> devices =
-      ParseDevices(options.devices, ThreadsOrOnePerCore(options.cpu_threads),
+  absl::StatusOr<std::vector<LaneDevice>> devices =
+      ParseDevices(options.devices, ThreadsOrOnePerCpu(options.cpu_threads),
                    CudaDeviceCount());
   if (!devices.ok()) return devices.status();
   const auto per_lane = [&](const char* option, size_t given) -> absl::Status {
@@ -101,6 +99,9 @@ absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(
   absl::Status status =
       per_lane("max_batch_size", options.max_batch_sizes.size());
   status.Update(per_lane("max_batch_wait", options.max_batch_waits.size()));
+  if (options.cpu_affinity) {
+    status.Update(BindThreads(AllowedCpus(), &*devices));
+  }
   if (!status.ok()) return status;
 
   EngineCore::Options core_options;

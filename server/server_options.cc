@@ -235,7 +235,12 @@ std::vector<Option> LaneRows(EngineOptions* engine) {
        "split the CPU threads; in a CUDA build cuda:0,cuda:1,...; auto for "
        "every GPU there is, else the CPU"},
       {"cpu_threads", kLanes, "", &engine->cpu_threads, Between(0, 256),
-       "CPU threads of all CPU lanes together; 0: one per core"},
+       "CPU threads of all CPU lanes together; 0: one for each CPU that the "
+       "process may use, a container's quota of CPU time rounded up"},
+      {"cpu_affinity", kLanes, "", &engine->cpu_affinity, kAny,
+       "binds each of these threads to a CPU of its own, lane by lane, in the "
+       "order of the CPUs that the process may use: for a machine, or CPUs, "
+       "that nobody else uses"},
       {"max_batch_size", kLanes, "", &engine->max_batch_sizes, Between(1, 256),
        "most images in one generator call, for every lane or one for each",
        absl::StrCat(EngineOptions::kDefaultCudaBatch, " on a GPU; on the CPU, ",

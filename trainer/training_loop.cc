@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "engine/base/host_cpus.h"
 #include "engine/base/libtorch_errors.h"
 #include "trainer/dataset/data_order.h"
 #include "trainer/distributed/agreement.h"
@@ -345,7 +346,9 @@ absl::Status CheckFits(const TrainerOptions& options, const BatchSource& data) {
 
 // Where a process computes; its settings are LibTorch's, for the whole process.
 at::Device PrepareDevice(const TrainerOptions& options, int local_rank) {
-  if (options.threads > 0) at::set_num_threads(options.threads);
+  // LibTorch's own default does not know a container's quota.
+  const int usable = std::min(UsableCpus(), at::get_num_threads());
+  at::set_num_threads(options.threads > 0 ? options.threads : usable);
   if (options.device == "cpu") return at::kCPU;
   auto& context = at::globalContext();
   const bool tf32 = options.precision == "tf32";

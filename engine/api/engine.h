@@ -173,8 +173,12 @@ struct EngineOptions {
   std::string model_root;
   // The lanes, as ParseDevices (device_list.h) takes them.
   std::string devices = "auto";
-  // CPU threads of all CPU lanes together; 0 means one per core. [0, 256]
+  // CPU threads of all CPU lanes together; 0 means as many as the process has
+  // CPUs (engine/base/host_cpus.h). [0, 256]
   int cpu_threads = 0;
+  // Binds each of these threads to a CPU of its own, lane by lane, in the order
+  // of the CPUs that the process may use.
+  bool cpu_affinity = false;
   // Trajectories in one generator call: one number for every lane, or one for
   // each. Empty: kDefaultCudaBatch on a GPU; on the CPU, where a larger batch
   // is no faster, kDefaultRowsPerCpuThread times the lane's threads. Each [1,

@@ -149,7 +149,9 @@ class HttpPages::Server::Connection
           error == http::error::partial_message) {
         Close();
       } else {
-        Reply(Refuse(http::status::bad_request, "cannot be read\n"));
+        Reply(error == http::error::body_limit
+                  ? Refuse(http::status::payload_too_large, "no body\n")
+                  : Refuse(http::status::bad_request, "cannot be read\n"));
       }
       return;
     }

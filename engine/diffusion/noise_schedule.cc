@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/diffusion/portable_math.h"
+
 namespace ddgan {
 namespace {
 
@@ -14,12 +16,12 @@ constexpr float kBetaZero = 1e-8f;
 double Variance(double tau, const DiffusionProcess& process) {
   if (process.use_geometric) {
     return process.beta_min *
-           std::pow(process.beta_max / process.beta_min, tau);
+           PortableExp(tau * PortableLog(process.beta_max / process.beta_min));
   }
   const double log_mean =
       -0.25 * tau * tau * (process.beta_max - process.beta_min) -
       0.5 * tau * process.beta_min;
-  return 1.0 - std::exp(2.0 * log_mean);
+  return 1.0 - PortableExp(2.0 * log_mean);
 }
 
 }  // namespace
@@ -55,8 +57,11 @@ NoiseSchedule ComputeNoiseSchedule(const DiffusionProcess& process) {
     cumulative *= static_cast<double>(alpha);
     const float alphas = static_cast<float>(cumulative);
     s.variance.push_back(beta * (1.0f - alphas_before) / (1.0f - alphas));
-    s.log_variance.push_back(std::log(std::max(s.variance.back(), 1e-20f)));
-    s.stddev.push_back(t == 0 ? 0.0f : std::exp(0.5f * s.log_variance.back()));
+    const double variance =
+        static_cast<double>(std::max(s.variance.back(), 1e-20f));
+    s.log_variance.push_back(static_cast<float>(PortableLog(variance)));
+    const double half = 0.5 * static_cast<double>(s.log_variance.back());
+    s.stddev.push_back(t == 0 ? 0.0f : static_cast<float>(PortableExp(half)));
     s.c1.push_back(beta * std::sqrt(alphas_before) / (1.0f - alphas));
     s.c2.push_back((1.0f - alphas_before) * std::sqrt(alpha) / (1.0f - alphas));
     alphas_before = alphas;

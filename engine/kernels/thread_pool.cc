@@ -1,5 +1,10 @@
 #include "engine/kernels/thread_pool.h"
 
+#include <pthread.h>
+#include <sched.h>
+
+#include <new>
+#include <string>
 #include <system_error>
 
 #if defined(__x86_64__)
@@ -55,16 +60,34 @@ void WaitForChange(const std::atomic<T>& value, T old) {
   value.wait(old, std::memory_order_acquire);
 }
 
+void Pin(pthread_t thread, int cpu) {
+  const size_t cpus = static_cast<size_t>(cpu) + 1;
+  const size_t size = CPU_ALLOC_SIZE(cpus);
+  cpu_set_t* const set = CPU_ALLOC(cpus);
+  if (set == nullptr) throw std::bad_alloc();
+  CPU_ZERO_S(size, set);
+  CPU_SET_S(static_cast<size_t>(cpu), size, set);
+  const int error = pthread_setaffinity_np(thread, size, set);
+  CPU_FREE(set);
+  if (error != 0) {
+    throw std::system_error(error, std::generic_category(),
+                            "a thread cannot be on CPU " + std::to_string(cpu));
+  }
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads, int64_t least_work)
+ThreadPool::ThreadPool(int threads, int64_t least_work,
+                       absl::Span<const int> cpus)
     : least_work_(least_work) {
   workers_.reserve(static_cast<size_t>(threads - 1));
   try {
-    for (int i = 1; i < threads; ++i) {
+    for (size_t i = 1; i < static_cast<size_t>(threads); ++i) {
       workers_.emplace_back([this] { Work(); });
+      if (!cpus.empty()) Pin(workers_.back().native_handle(), cpus[i]);
     }
-  } catch (const std::system_error&) {
+    if (!cpus.empty()) Pin(pthread_self(), cpus[0]);
+  } catch (...) {
     Stop();
     throw;
   }

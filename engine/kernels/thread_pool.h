@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
 
 namespace ddgan::kernels {
 
@@ -20,9 +21,12 @@ class ThreadPool {
   // some 30 microseconds.
   static constexpr int64_t kLeastWork = 64 * 1024;
 
-  // `threads` with the caller of Run. >= 1. Throws std::system_error if one
-  // cannot be started.
-  explicit ThreadPool(int threads, int64_t least_work = kLeastWork);
+  // `threads` with the caller of Run. >= 1. `cpus`: empty, or the number of the
+  // CPU that each thread is to stay on, first that of the constructor's caller,
+  // who then calls Run. Throws std::system_error if a thread cannot be started
+  // or may not be on its CPU.
+  explicit ThreadPool(int threads, int64_t least_work = kLeastWork,
+                      absl::Span<const int> cpus = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

@@ -34,6 +34,12 @@ std::vector<LaneDevice> CpuLanes(int count, int threads) {
 
 std::string CudaName(int index) { return absl::StrCat("cuda:", index); }
 
+LaneDevice CudaLane(int index) {
+  LaneDevice lane;
+  lane.name = lane.device = CudaName(index);
+  return lane;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<LaneDevice>> ParseDevices(absl::string_view devices,
@@ -42,7 +48,7 @@ absl::StatusOr<std::vector<LaneDevice>> ParseDevices(absl::string_view devices,
   std::vector<LaneDevice> lanes;
   if (devices == "auto" && num_cuda_devices > 0) {
     for (int i = 0; i < num_cuda_devices; ++i) {
-      lanes.push_back({CudaName(i), CudaName(i)});
+      lanes.push_back(CudaLane(i));
     }
     return lanes;
   }
@@ -73,9 +79,28 @@ absl::StatusOr<std::vector<LaneDevice>> ParseDevices(absl::string_view devices,
     if (!seen.insert(index).second) {
       return Malformed(devices, absl::StrCat(CudaName(index), " stands twice"));
     }
-    lanes.push_back({CudaName(index), CudaName(index)});
+    lanes.push_back(CudaLane(index));
   }
   return lanes;
+}
+
+absl::Status BindThreads(const std::vector<int>& cpus,
+                         std::vector<LaneDevice>* lanes) {
+  size_t threads = 0;
+  for (const LaneDevice& lane : *lanes) {
+    threads += static_cast<size_t>(lane.cpu_threads);
+  }
+  if (threads > cpus.size()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cpu_affinity asks for a CPU for each of the ", threads,
+        " CPU threads; the process may use ", cpus.size(), " CPUs"));
+  }
+  auto next = cpus.begin();
+  for (LaneDevice& lane : *lanes) {
+    lane.cpus.assign(next, next + lane.cpu_threads);
+    next += lane.cpu_threads;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace ddgan

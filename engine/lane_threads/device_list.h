@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -15,6 +16,8 @@ struct LaneDevice {
   std::string name;    // In metrics and logs; unique: "cpu", "cpu:1", "cuda:0".
   std::string device;  // For LibTorch: "cpu" or "cuda:N".
   int cpu_threads = 0;  // Of a CPU lane; at least 1.
+  // The CPU that each of its threads stays on; empty: none is bound to any.
+  std::vector<int> cpus;
 };
 
 // `devices` is "auto" (every CUDA device that is there, else one CPU lane),
@@ -25,6 +28,11 @@ struct LaneDevice {
 absl::StatusOr<std::vector<LaneDevice>> ParseDevices(absl::string_view devices,
                                                      int cpu_threads,
                                                      int num_cuda_devices);
+
+// Gives each thread of the CPU lanes a CPU of its own, in order.
+// FailedPrecondition if `cpus` are fewer than the threads.
+absl::Status BindThreads(const std::vector<int>& cpus,
+                         std::vector<LaneDevice>* lanes);
 
 }  // namespace ddgan
 

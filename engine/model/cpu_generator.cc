@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "engine/diffusion/portable_math.h"
 #include "engine/kernels/attention.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/kernels/group_norm.h"
@@ -88,14 +89,13 @@ kernels::FloatBuffer TimeFeatures(int64_t steps, int64_t width,
     float* const row = features.get() + t * width;
     std::fill_n(row, width, 0.0f);
     for (int64_t j = 0; j < half; ++j) {
-      // In double: rounded to float32, the C library's last bit is not seen.
       const float frequency = static_cast<float>(
-          std::exp(-std::log(10000.0) / static_cast<double>(half - 1) *
-                   static_cast<double>(j)));
+          PortableExp(-PortableLog(10000.0) / static_cast<double>(half - 1) *
+                      static_cast<double>(j)));
       const double angle =
           static_cast<double>(static_cast<float>(t) * frequency);
-      row[j] = static_cast<float>(std::sin(angle));
-      row[half + j] = static_cast<float>(std::cos(angle));
+      row[j] = static_cast<float>(PortableSin(angle));
+      row[half + j] = static_cast<float>(PortableCos(angle));
     }
   }
   for (size_t i = 0; i + 1 < weights.size(); i += 2) {

@@ -4,17 +4,16 @@
 // Run: build/release/tests/benchmark/bare_sampler MODEL_ROOT MODEL BATCH
 // SECONDS [DEVICE [PRECISION]], DEVICE cpu (all cores) or cuda:N, PRECISION as
 // ddgan-server's
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 #include "engine/api/precision.h"
+#include "engine/base/host_cpus.h"
 #include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/model_loader.h"
 #include "engine/lanes/cpu/cpu_lane_runner.h"
@@ -27,8 +26,7 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateRunner(
     const std::string& device, const std::string& precision, int batch_size) {
   if (device == "cpu") {
     CpuLaneRunnerOptions options;
-    options.threads =
-        std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    options.threads = UsableCpus();
     options.max_batch_size = batch_size;
     return CreateCpuLaneRunner(options);
   }

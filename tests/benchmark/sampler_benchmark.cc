@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/base/host_cpus.h"
 #include "engine/lanes/cpu/sampler.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
@@ -27,7 +28,7 @@
 namespace ddgan {
 namespace {
 
-int Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+int Cores() { return UsableCpus(); }
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)

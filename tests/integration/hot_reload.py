@@ -169,7 +169,7 @@ def bytes_by_call(calls):
   hashes = {}
   for call in calls:
     if call['fate'] == 'ok':
-      asked = (call['seed'], call['first_index'], call['count'])
+      asked = (int(call['seed']), call['first_index'], call['count'])
       hashes.setdefault(call['version'], {}).setdefault(asked, set()).add(
           call['sha256'])
   return hashes

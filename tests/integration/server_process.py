@@ -21,8 +21,11 @@ class ServerProcess:
   """
 
   def __init__(self, binary, model_root, flags=(), start_limit_s=120,
-               stderr=None):
-    """`stderr`: a descriptor in the place of the file that log() reads."""
+               stderr=None, environment=None):
+    """`stderr`: a descriptor in the place of the file that log() reads.
+
+    `environment`: variables besides those of this process.
+    """
     self._folder = tempfile.TemporaryDirectory(prefix='ddgan-server-')
     port_file = os.path.join(self._folder.name, 'ports.json')
     self._log_path = os.path.join(self._folder.name, 'log')
@@ -31,7 +34,8 @@ class ServerProcess:
           [binary, f'--model_root={model_root}', '--listen=127.0.0.1:0',
            '--http=127.0.0.1:0', f'--port_file={port_file}', *flags],
           stdin=subprocess.DEVNULL, stdout=log,
-          stderr=log if stderr is None else stderr)
+          stderr=log if stderr is None else stderr,
+          env={**os.environ, **(environment or {})})
     deadline = time.monotonic() + start_limit_s
     while not os.path.exists(port_file):
       code = self._process.poll()
@@ -59,6 +63,10 @@ class ServerProcess:
         if line.startswith(field + ':'):
           return int(line.split()[1]) / 1024
     raise RuntimeError(f'no {field}')
+
+  def exit_code(self):
+    """None while it runs."""
+    return self._process.poll()
 
   def terminate(self, limit_s=60):
     """Sends SIGTERM and returns the exit code."""

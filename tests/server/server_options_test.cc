@@ -61,6 +61,7 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
                               "--max_connection_age_grace=10s",
                               "--devices=cuda:1,cuda:0",
                               "--cpu_threads=8",
+                              "--cpu_affinity",
                               "--max_batch_size=256,8",
                               "--max_batch_wait=5ms",
                               "--max_queued_images",
@@ -116,6 +117,7 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   EXPECT_EQ(options.security.token_file, "/tls/tokens");
   EXPECT_FALSE(options.security.tokens_without_tls);
   EXPECT_EQ(options.engine.cpu_threads, 8);
+  EXPECT_TRUE(options.engine.cpu_affinity);
   EXPECT_EQ(options.engine.max_batch_sizes, (std::vector<int>{256, 8}));
   EXPECT_EQ(options.engine.max_batch_waits,
             std::vector<absl::Duration>{absl::Milliseconds(5)});
@@ -269,6 +271,7 @@ TEST(ServerOptionsTest, HelpNamesEveryFlagAndFitsATerminal) {
                            "--http",
                            "--devices",
                            "--cpu_threads",
+                           "--cpu_affinity",
                            "--max_batch_size",
                            "--max_batch_wait",
                            "--max_queued_images",

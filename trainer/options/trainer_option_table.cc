@@ -197,7 +197,7 @@ std::vector<Row> MachineRows(TrainerOptions* options) {
         "of the networks' arithmetic"},
        kResult},
       {{"threads", kMachine, "", &options->threads, Between(0, 256),
-        "CPU threads; 0: one per core"},
+        "CPU threads; 0: one per core, within a container's quota"},
        kNone},
       {{"distributed_timeout_s", kMachine, "SECONDS",
         &options->distributed_timeout_s, Between(1, 86400),

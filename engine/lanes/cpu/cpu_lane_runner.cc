@@ -18,7 +18,8 @@ namespace {
 
 // What the models of a lane share.
 struct CpuLane {
-  explicit CpuLane(int threads) : sampler(threads) {}
+  explicit CpuLane(const CpuLaneRunnerOptions& options)
+      : sampler(options.threads, options.cpus) {}
 
   Sampler sampler;
   // Images in flight, and pictures that leave the lane.
@@ -99,7 +100,8 @@ class CpuModel : public DeviceModel {
 
 class CpuStepBackend : public StepBackend {
  public:
-  explicit CpuStepBackend(int threads) : lane_(threads) {}
+  explicit CpuStepBackend(const CpuLaneRunnerOptions& options)
+      : lane_(options) {}
 
   absl::StatusOr<std::unique_ptr<DeviceModel>> Load(
       const Model& model) override {
@@ -132,10 +134,17 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateCpuLaneRunner(
                    options.max_batch_size, 1'000'000)}) {
     if (!status.ok()) return status;
   }
+  if (!options.cpus.empty() &&
+      options.cpus.size() != static_cast<size_t>(options.threads)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cpus has ", options.cpus.size(), " values for ", options.threads,
+        " threads; allowed are none or one for "
+        "each"));
+  }
   using Created = absl::StatusOr<std::unique_ptr<BatchRunner>>;
   return CatchingLibTorch("cpu", [&]() -> Created {
     return NewLaneRunner({options.max_batch_size, options.max_trajectories},
-                         std::make_unique<CpuStepBackend>(options.threads));
+                         std::make_unique<CpuStepBackend>(options));
   });
 }
 

@@ -5,6 +5,7 @@
 #define DDGAN_ENGINE_LANES_CPU_CPU_LANE_RUNNER_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine/lanes/batch_runner.h"
@@ -12,7 +13,10 @@
 namespace ddgan {
 
 struct CpuLaneRunnerOptions {
-  int threads = 1;          // Images that run side by side. [1, 256]
+  int threads = 1;  // Images that run side by side. [1, 256]
+  // The CPU that each thread stays on, the lane's own first; empty: none is
+  // bound to any.
+  std::vector<int> cpus;
   int max_batch_size = 32;  // Rows of one step. [1, 256]
   // Images in flight; a row that would start one more is refused. Each holds
   // one float32 image. [max_batch_size, 1e6]
@@ -22,7 +26,7 @@ struct CpuLaneRunnerOptions {
 // Models must have been loaded for CPU lanes (engine/model/model_use.h); others
 // are an Internal error of RunStep.
 //   InvalidArgument  an option out of its range
-//   Internal         a thread could not be started
+//   Internal         a thread could not be started, or may not be on its CPU
 absl::StatusOr<std::unique_ptr<BatchRunner>> CreateCpuLaneRunner(
     const CpuLaneRunnerOptions& options);
 

@@ -157,8 +157,9 @@ struct Sampler::Share {
   }
 };
 
-Sampler::Sampler(int num_threads)
-    : threads_(std::make_unique<kernels::ThreadPool>(num_threads)),
+Sampler::Sampler(int num_threads, absl::Span<const int> cpus)
+    : threads_(std::make_unique<kernels::ThreadPool>(
+          num_threads, kernels::ThreadPool::kLeastWork, cpus)),
       shares_(static_cast<size_t>(num_threads)) {}
 
 Sampler::~Sampler() = default;

@@ -46,9 +46,9 @@ struct SamplerRow {
 
 class Sampler {
  public:
-  // As many threads as the caller and `num_threads` - 1 others. >= 1. Throws
-  // std::system_error if they cannot be started.
-  explicit Sampler(int num_threads);
+  // As many threads as the caller and `num_threads` - 1 others. >= 1. `cpus`
+  // and what is thrown: kernels::ThreadPool.
+  explicit Sampler(int num_threads, absl::Span<const int> cpus = {});
   ~Sampler();
 
   // Blocks until every row is done. An image's bytes depend on (model, seed,

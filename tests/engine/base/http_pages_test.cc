@@ -120,7 +120,7 @@ TEST(HttpPagesTest, RefusesWhatItDoesNotServe) {
               StartsWith("HTTP/1.1 405 "));
   EXPECT_THAT(
       Ask(port, "GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"),
-      StartsWith("HTTP/1.1 400 "));
+      StartsWith("HTTP/1.1 413 "));
   EXPECT_THAT(Ask(port, "GET HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(
       Ask(port, absl::StrCat("GET /a HTTP/1.1\r\nX: ", std::string(9000, 'x'))),

@@ -85,6 +85,13 @@ TEST_P(Kernels, ConvolutionsAreTheReferences) {
   const Case cases[] = {
       {{.in = 3, .out = 5, .size = 5}, Method::kDirect},
       {{.in = 1, .out = 1, .size = 1}, Method::kDirect},
+      {{.in = 2, .out = 3, .size = 1}, Method::kDirect},
+      {{.in = 3, .out = 18, .size = 1, .kernel = 1, .padding = 0},
+       Method::kDirect},
+      {{.in = 1, .out = 2, .size = 3, .stride = 2, .padding = 0},
+       Method::kDirect},
+      {{.in = 1, .out = 1, .size = 2}, Method::kWinograd2x2},
+      {{.in = 1, .out = 3, .size = 4}, Method::kWinograd4x4},
       {{.in = 17, .out = 33, .size = 9}, Method::kDirect},
       {{.in = 2, .out = 19, .size = 9, .stride = 2, .padding = 0},
        Method::kDirect},
@@ -230,6 +237,70 @@ TEST_P(Kernels, ElementwiseAndPlanes) {
     wanted.push_back(value * reference::Sigmoid(value));
   }
   EXPECT_TRUE(SameBits(silu.data(), wanted));
+}
+
+TEST_P(Kernels, ApplyUpdateIsOneChainPerValue) {
+  for (const int64_t count : {1, 7, 16, 35}) {
+    const size_t size = static_cast<size_t>(count);
+    const FloatBuffer x = Exactly(RandomFloats(count, 14));
+    const FloatBuffer noise = Exactly(RandomFloats(count, 15));
+    const Floats x0 = RandomFloats(count, 16);
+    for (const float factor : {0.0f, 0.3f}) {
+      const LinearUpdate update = {.x0 = 0.7f, .x = -0.2f, .noise = factor};
+      Floats wanted;
+      for (size_t i = 0; i < size; ++i) {
+        float y = std::fma(x[i], update.x, x0[i] * update.x0);
+        if (factor != 0) y = std::fma(noise[i], factor, y);
+        wanted.push_back(y);
+      }
+      const FloatBuffer y = Exactly(x0);
+      EXPECT_TRUE(ApplyUpdate(update, x.get(),
+                              factor == 0 ? nullptr : noise.get(), count,
+                              y.get()));
+      EXPECT_TRUE(SameBits(y.get(), wanted)) << count << ' ' << factor;
+    }
+    // Every place is looked at.
+    for (size_t i = 0; i < size; ++i) {
+      for (const float bad : {NAN, INFINITY, -INFINITY}) {
+        const FloatBuffer y = Exactly(x0);
+        y[i] = bad;
+        EXPECT_FALSE(ApplyUpdate({.x0 = 1, .x = 0, .noise = 0}, x.get(),
+                                 nullptr, count, y.get()))
+            << bad << " at " << i;
+      }
+    }
+  }
+}
+
+TEST_P(Kernels, DiffuseIsOneChainPerValue) {
+  for (const int64_t count : {1, 7, 16, 35}) {
+    const FloatBuffer x = Exactly(RandomFloats(count, 17));
+    const Floats noise = RandomFloats(count, 18);
+    Floats wanted;
+    for (size_t i = 0; i < noise.size(); ++i) {
+      wanted.push_back(std::fma(x[i], 0.8f, noise[i] * 0.6f));
+    }
+    const FloatBuffer y = Exactly(noise);
+    Diffuse(0.8f, x.get(), 0.6f, count, y.get());
+    EXPECT_TRUE(SameBits(y.get(), wanted)) << count;
+  }
+}
+
+TEST_P(Kernels, SquaredSumsAreOneChainInDouble) {
+  for (const int64_t count : {1, 7, 16, 35}) {
+    const FloatBuffer x = Exactly(RandomFloats(count, 19));
+    const FloatBuffer y = Exactly(RandomFloats(count, 20));
+    double norm = 0, distance = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const double value = static_cast<double>(x[i]);
+      norm += value * value;
+      const float difference = x[i] - 0.9f * y[i];
+      distance +=
+          static_cast<double>(difference) * static_cast<double>(difference);
+    }
+    EXPECT_EQ(SquaredNorm(x.get(), count), norm);
+    EXPECT_EQ(SquaredDistance(x.get(), 0.9f, y.get(), count), distance);
+  }
 }
 
 DDGAN_ON_EVERY_TARGET(Kernels);

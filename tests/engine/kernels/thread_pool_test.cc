@@ -1,9 +1,13 @@
 #include "engine/kernels/thread_pool.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <array>
 #include <atomic>
 #include <limits>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -54,6 +58,31 @@ TEST(ThreadPool, SubnormalNumbersAreZeroOnEveryThread) {
     EXPECT_EQ(subnormal, 0);
   }
   EXPECT_NE(least * 0.5f, 0) << "the caller's own setting has changed";
+}
+
+TEST(ThreadPool, ThreadsStayOnTheirCpus) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+  std::vector<int> cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE && cpus.size() < 2; ++cpu) {
+    if (CPU_ISSET(static_cast<size_t>(cpu), &allowed)) cpus.push_back(cpu);
+  }
+  // One CPU may serve both, where there are no two.
+  cpus.resize(2, cpus[0]);
+  std::thread([&] {
+    ThreadPool pool(2, /*least_work=*/0, cpus);
+    std::atomic<int> inside{0};
+    std::array<int, 2> at;
+    pool.Run(2, 1, [&](int64_t i) {
+      ++inside;
+      while (inside < 2) std::this_thread::yield();
+      at[static_cast<size_t>(i)] = sched_getcpu();
+    });
+    EXPECT_THAT(at, testing::UnorderedElementsAreArray(cpus));
+    // Without a place for it, nothing is left behind.
+    cpus[1] = 100'000;
+    EXPECT_THROW(ThreadPool(2, 0, cpus), std::system_error);
+  }).join();
 }
 
 TEST(ThreadPool, WorkersWakeAfterTheyHaveSlept) {

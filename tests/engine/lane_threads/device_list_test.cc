@@ -37,6 +37,17 @@ TEST(DeviceListTest, GpusAreNamedOneByOne) {
   EXPECT_EQ(Parse("cuda:1,cuda:0", 4, 2), "cuda:1/cuda:1/0 cuda:0/cuda:0/0");
 }
 
+TEST(DeviceListTest, ThreadsAreBoundLaneByLane) {
+  std::vector<LaneDevice> lanes = *ParseDevices("cpu:2", 3, 0);
+  ASSERT_TRUE(BindThreads({1, 4, 5, 7}, &lanes).ok());
+  EXPECT_EQ(lanes[0].cpus, (std::vector<int>{1, 4}));
+  EXPECT_EQ(lanes[1].cpus, std::vector<int>{5});
+  EXPECT_EQ(BindThreads({0, 1}, &lanes),
+            absl::FailedPreconditionError(
+                "cpu_affinity asks for a CPU for each of the 3 CPU threads; "
+                "the process may use 2 CPUs"));
+}
+
 TEST(DeviceListTest, WhatIsNoDeviceIsNamed) {
   using ::testing::HasSubstr;
   for (const char* devices : {"", "gpu", "cuda", "cuda:", "cuda:x", "cuda:-1",

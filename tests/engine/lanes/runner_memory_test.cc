@@ -1,6 +1,6 @@
 // What a lane's own thread allocates for a step, and what becomes of a step for
-// which memory or threads are lacking. Takes the place of operator new and of
-// pthread_create in the process.
+// which memory or threads are lacking. Takes the place of operator new, of
+// aligned_alloc and of pthread_create in the process.
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,6 +31,9 @@ namespace {
 thread_local int64_t allocations = 0;
 thread_local int64_t allocations_until_failure = -1;  // Negative: never.
 
+// Of all threads.
+std::atomic<int64_t> all_allocations = 0;
+
 std::atomic<int> threads_until_failure = -1;
 
 // LibTorch is in libraries of its own, and does not survive it everywhere if
@@ -41,6 +44,7 @@ bool IsOurs(const void* code) {
 
 void* Allocate(std::size_t size, const void* caller) {
   ++allocations;
+  ++all_allocations;
   if (allocations_until_failure >= 0 && IsOurs(caller) &&
       allocations_until_failure-- == 0) {
     throw std::bad_alloc();
@@ -62,6 +66,14 @@ void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept {
   std::free(memory);
+}
+
+// What kernels::NewFloatBuffer calls.
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  ++allocations;
+  ++all_allocations;
+  void* memory = nullptr;
+  return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
 }
 
 extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attr,
@@ -181,6 +193,42 @@ TEST(RunnerMemoryTest, AWarmLaneOfTwoModelsAllocatesNothing) {
   for (int i = 0; i < 60; ++i) tick(i % 2);
   EXPECT_EQ(allocations - before, 0);
   EXPECT_GT(finished, 15);
+}
+
+TEST(RunnerMemoryTest, AWarmTickOfAnySizeAllocatesNothingOnAnyThread) {
+  const std::shared_ptr<const Model> model = TinyModel(16);
+  for (const int threads : {1, 2, 3}) {
+    CpuLaneRunnerOptions options;
+    options.threads = threads;
+    options.max_batch_size = 16;
+    options.max_trajectories = 16;
+    const std::unique_ptr<BatchRunner> runner =
+        CreateCpuLaneRunner(options).value();
+    for (const int batch : {1, 16}) {
+      std::vector<StepRow> rows(static_cast<size_t>(batch));
+      TrajectoryId next_id = 1;
+      // All steps of a batch of images; the callers let them go.
+      const auto draw = [&] {
+        for (StepRow& row : rows) row.id = next_id++;
+        for (int step = 3; step >= 0; --step) {
+          for (StepRow& row : rows) row.step = step;
+          const absl::StatusOr<StepOutcome*> outcome =
+              runner->RunStep(model, rows);
+          ASSERT_TRUE(outcome.ok()) << outcome.status();
+          EXPECT_EQ((*outcome)->finished.size(), step == 0 ? rows.size() : 0);
+          (*outcome)->finished.clear();
+        }
+      };
+      const int64_t cold = all_allocations;
+      draw();
+      EXPECT_GT(all_allocations - cold, 0);
+      draw();
+      const int64_t before = all_allocations;
+      draw();
+      EXPECT_EQ(all_allocations - before, 0)
+          << threads << " threads, batch " << batch;
+    }
+  }
 }
 
 // Lets the allocations of each step fail in turn, in the end not every one, and

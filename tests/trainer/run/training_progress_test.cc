@@ -55,7 +55,7 @@ TEST(TrainingLineTest, ADenoiserHasNoDiscriminator) {
             "step 1234/12060 (10%)  39488 images  61.2 images/s  G 0.835  "
             "|grad G| 12.3  data 2%  11 min so far  1 h 34 min left");
   EXPECT_EQ(FormatTrainingBar(progress, 32, 100),
-            "[===>                        ] 1234/12060  61.2 images/s  G 0.83  "
+            "[==>                      ] 1234/12060  61.2 images/s  G 0.83  "
             "|grad| G 12  data 2%  1 h 34 min left");
 }
 

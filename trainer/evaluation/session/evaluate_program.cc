@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <iterator>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "engine/base/host_cpus.h"
 
 namespace ddgan {
 namespace {
@@ -188,14 +188,14 @@ Option ThroughRow(PictureCoding* through) {
 }
 
 Option ThreadsRow(int* threads) {
-  return {
-      "threads",
-      kReport,
-      "",
-      threads,
-      Between(0, 256),
-      "processors to use; 0: all. Pictures and features do not depend on it, "
-      "and figures only by rounding"};
+  return {"threads",
+          kReport,
+          "",
+          threads,
+          Between(0, 256),
+          "processors to use; 0: all that the process may, a container's quota "
+          "rounded up. Pictures and features do not depend on it, and figures "
+          "only by rounding"};
 }
 
 Option JsonRow(bool* json) {
@@ -247,9 +247,7 @@ absl::StatusOr<std::string> DefaultCacheFolder(const Environment& environment) {
 }
 
 int ThreadCount(int threads) {
-  if (threads > 0) return threads;
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
-                    256);
+  return threads > 0 ? threads : std::min(UsableCpus(), 256);
 }
 
 }  // namespace ddgan

@@ -15,6 +15,7 @@
 
 #include "engine/diffusion/noise_schedule.h"
 #include "engine/diffusion/philox.h"
+#include "engine/kernels/elementwise.h"
 #include "engine/kernels/normal_noise.h"
 #include "engine/model/generator.h"
 #include "engine/model/model.h"
@@ -166,13 +167,17 @@ TEST(CpuLaneRunnerMemoryTest, CountsEveryModelThatItRanAndIsStillLoaded) {
     return runner->RunStep(model, {&row, 1}).value()->device_memory_bytes;
   };
   constexpr int64_t kSmall = 3 * 16 * 16 * 4, kLarge = 3 * 32 * 32 * 4;
-  EXPECT_EQ(memory_after(small, 1), small->bytes() + kSmall);
-  EXPECT_EQ(memory_after(large, 2),
-            small->bytes() + kSmall + large->bytes() + kLarge);
+  // The first step of each takes memory for intermediate results, too.
+  memory_after(small, 1);
+  memory_after(large, 2);
+  const int64_t both = memory_after(large, 3);
+  EXPECT_GT(both, small->bytes() + kSmall + large->bytes() + 2 * kLarge);
+  EXPECT_EQ(memory_after(small, 4) - both, kSmall);
+  const int64_t small_bytes = small->bytes();
   small.reset();
   // What was for its images serves for others.
-  runner->Forget({{TrajectoryId{1}}});
-  EXPECT_EQ(memory_after(large, 3), large->bytes() + kSmall + 2 * kLarge);
+  runner->Forget({{TrajectoryId{1}, TrajectoryId{4}}});
+  EXPECT_EQ(memory_after(large, 5) - both, kSmall + kLarge - small_bytes);
 }
 
 TEST(CpuLaneRunnerGuideTest, IsDiffusedByTheForwardProcess) {
@@ -193,23 +198,20 @@ TEST(CpuLaneRunnerGuideTest, IsDiffusedByTheForwardProcess) {
   std::vector<float> x2(guide.size()), z(SmallRgbConfig().nz);
   kernels::FillNormal({5, 2, 2, NoiseStream::kGuide}, x2.size(), x2.data());
   const NoiseSchedule& schedule = model->schedule();
-  for (size_t i = 0; i < x2.size(); ++i) {
-    x2[i] = schedule.ac[2] * guide[i] + schedule.sc[2] * x2[i];
-  }
+  kernels::Diffuse(schedule.ac[2], guide.data(), schedule.sc[2],
+                   static_cast<int64_t>(x2.size()), x2.data());
   kernels::FillNormal({5, 2, 1, NoiseStream::kLatent}, z.size(), z.data());
   std::vector<float> x0(guide.size());
-  const GeneratorRow input = {
+  const GeneratorRow by_hand = {
       .x = x2.data(), .t = 1, .z = z.data(), .x0 = x0.data()};
   kernels::Workspace workspace;
   kernels::ThreadPool threads(1);
-  model->generator().Run({&input, 1}, workspace, threads);
+  model->generator().Run({&by_hand, 1}, workspace, threads);
   std::vector<float> preview(guide.size());
   ASSERT_EQ((*outcome)->previews[0].pixels.size(), preview.size() * 4);
   std::memcpy(preview.data(), (*outcome)->previews[0].pixels.data(),
               preview.size() * 4);
-  for (size_t i = 0; i < x0.size(); ++i) {
-    ASSERT_NEAR(preview[i], x0[i], 1e-5) << i;
-  }
+  EXPECT_EQ(preview, x0);
 
   // And it goes on like any other.
   const StepRow last = Row(1, 5, 2, 0, PixelFormat::kFloat32);

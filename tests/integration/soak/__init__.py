@@ -1,0 +1,1 @@
+"""The parts of tests/soak.py: load, disturbances, and the judgement of both."""
