@@ -135,7 +135,7 @@ def poisson(bench, capacity):
       latency = report['latency'][0] if isinstance(
           report['latency'], list) else report['latency']['all']
       row(f'{share:.0%}', which, ms(latency['p50']), ms(latency['p99']),
-          latency['within_3x'], f'{report["images_per_second"]:.1f}',
+          f'{100 * latency["within_3x"]:.0f}%', f'{report["images_per_second"]:.1f}',
           report['errors'])
   print()
 
