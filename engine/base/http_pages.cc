@@ -1,5 +1,6 @@
 #include "engine/base/http_pages.h"
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -7,6 +8,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <optional>
@@ -24,6 +26,8 @@ using Error = boost::system::error_code;
 
 constexpr int kBacklog = 128;
 constexpr uint32_t kMaxHeadBytes = 8 << 10;
+// Of a body that was refused.
+constexpr size_t kMaxDrainedBytes = 4 << 20;
 constexpr std::chrono::milliseconds kAcceptPause(100);
 
 HttpAnswer Refuse(http::status status, const char* text) {
@@ -192,6 +196,8 @@ class HttpPages::Server::Connection
       if (!self->closed_ && !error) {
         Error ignored;
         self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+        self->Drain();
+        return;
       }
       self->Close();
     };
@@ -202,9 +208,28 @@ class HttpPages::Server::Connection
     }
   }
 
+  // Takes what the peer is still sending, a body that was refused: closing with
+  // that unread would reset the connection, and the reply with it. As long as a
+  // peer has time at all.
+  void Drain() {
+    stream_.async_read_some(
+        asio::buffer(drained_bytes_),
+        [self = shared_from_this()](const Error& error, size_t size) {
+          if (self->closed_) return;
+          self->drained_ += size;
+          if (error || self->drained_ > kMaxDrainedBytes) {
+            self->Close();
+          } else {
+            self->Drain();
+          }
+        });
+  }
+
   Server* const server_;
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_;
+  std::array<char, 4096> drained_bytes_;
+  size_t drained_ = 0;
   http::request_parser<http::empty_body> parser_;
   http::response<http::string_body> response_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
