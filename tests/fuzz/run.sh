@@ -23,6 +23,7 @@ mapfile -t targets < <(while read -r program seeds; do
 done <"$build/fuzz_targets.txt")
 seconds=$(awk "BEGIN { s = int($minutes * 60 * $jobs / ${#targets[@]}); print s < 1 ? 1 : s }")
 
+# shellcheck disable=SC2329  # xargs below calls it.
 fuzz() {
   local name=$1 program=$2 seeds=$3
   mkdir -p "$build/corpus/$name"
