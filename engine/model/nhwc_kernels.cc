@@ -368,9 +368,4 @@ void FirFilter(const float* x, int64_t height, int64_t width, int64_t channels,
   }
 }
 
-DDGAN_VECTORISED void AddScale(const float* a, const float* b, float factor,
-                               int64_t count, float* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = (a[i] + b[i]) * factor;
-}
-
 }  // namespace ddgan::nhwc

@@ -48,10 +48,6 @@ void FirUp(const float* x, int64_t height, int64_t width, int64_t channels,
 void FirFilter(const float* x, int64_t height, int64_t width, int64_t channels,
                const Taps& taps, int64_t pad, float* out);
 
-// out[i] = (a[i] + b[i]) * factor; out may be a or b.
-void AddScale(const float* a, const float* b, float factor, int64_t count,
-              float* out);
-
 }  // namespace ddgan::nhwc
 
 #endif  // DDGAN_ENGINE_MODEL_NHWC_KERNELS_H_
