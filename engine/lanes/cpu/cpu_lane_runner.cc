@@ -1,5 +1,7 @@
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 
+#include <ATen/Parallel.h>
+
 #include <utility>
 #include <vector>
 
@@ -143,6 +145,9 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateCpuLaneRunner(
   }
   using Created = absl::StatusOr<std::unique_ptr<BatchRunner>>;
   return CatchingLibTorch("cpu", [&]() -> Created {
+    // What LibTorch still does, folding a version's weights, takes no processor
+    // from the lanes.
+    at::set_num_threads(1);
     return NewLaneRunner({options.max_batch_size, options.max_trajectories},
                          std::make_unique<CpuStepBackend>(options));
   });

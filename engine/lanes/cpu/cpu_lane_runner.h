@@ -13,7 +13,7 @@
 namespace ddgan {
 
 struct CpuLaneRunnerOptions {
-  int threads = 1;  // Images that run side by side. [1, 256]
+  int threads = 1;  // Of the lane, which share out a batch. [1, 256]
   // The CPU that each thread stays on, the lane's own first; empty: none is
   // bound to any.
   std::vector<int> cpus;
@@ -23,8 +23,9 @@ struct CpuLaneRunnerOptions {
   int max_trajectories = 1024;
 };
 
-// Models must have been loaded for CPU lanes (engine/model/model_use.h); others
-// are an Internal error of RunStep.
+// Sets LibTorch to one thread in this process: the lane's own threads run the
+// steps. Models must have been loaded for CPU lanes (engine/model/model_use.h);
+// others are an Internal error of RunStep.
 //   InvalidArgument  an option out of its range
 //   Internal         a thread could not be started, or may not be on its CPU
 absl::StatusOr<std::unique_ptr<BatchRunner>> CreateCpuLaneRunner(

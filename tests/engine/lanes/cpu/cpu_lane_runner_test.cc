@@ -1,6 +1,7 @@
 // A real lane: images must not depend on who else is in a batch.
 #include "engine/lanes/cpu/cpu_lane_runner.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
@@ -218,6 +219,12 @@ TEST(CpuLaneRunnerGuideTest, IsDiffusedByTheForwardProcess) {
   outcome = runner->RunStep(model, {&last, 1});
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_EQ((*outcome)->finished.size(), 1u);
+}
+
+TEST(CpuLaneRunnerThreadsTest, LeavesLibTorchOneThread) {
+  at::set_num_threads(3);
+  const std::unique_ptr<BatchRunner> runner = Runner(2);
+  EXPECT_EQ(at::get_num_threads(), 1);
 }
 
 TEST(CpuLaneRunnerPreviewTest, ChangesNoByteOfTheImage) {
