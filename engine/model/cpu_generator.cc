@@ -122,6 +122,10 @@ std::vector<kernels::ConvolutionMethod> MethodsOf(
       others -= conv.weight.numel();
       shapes.push_back(ShapeOf(conv));
     }
+    if (module.style_offset >= 0) {  // The step biases of a ResBlock.
+      others +=
+          generator.config().num_timesteps * module.convs[0].weight.size(0);
+    }
   }
   const int64_t all =
       std::max(static_cast<int64_t>(kWeightsPerParameter *
@@ -189,8 +193,8 @@ CpuGenerator::CpuGenerator(const Generator& generator)
       bytes_ += made.weight_count() * static_cast<int64_t>(sizeof(float));
       scratch_count_ = std::max(scratch_count_, made.scratch_count());
     }
-    if (from.step_biases.defined()) {
-      // Dense_0 of the block, and the bias of the convolution that it is added
+    if (from.style_offset >= 0) {
+      // A ResBlock's Dense_0, and the bias of the convolution that it is added
       // to (generator.cc has the order of parameters).
       const at::Tensor* p = &parameters[generator.FirstParameter(i)];
       const at::Tensor bias = p[3] + p[5];

@@ -41,7 +41,6 @@ int64_t FoldedGenerator::bytes() const {
 
 FoldedGenerator FoldGenerator(const Generator& generator) {
   const c10::NoGradGuard no_grad;
-  const ModelConfig& config = generator.config();
   const GeneratorPlan& plan = generator.plan();
   Parameters parameters;
   for (const at::Tensor& parameter : generator.parameters()) {
@@ -49,8 +48,6 @@ FoldedGenerator FoldGenerator(const Generator& generator) {
   }
 
   FoldedGenerator folded;
-  const at::Tensor time = at::silu(generator.TimeFeatures(
-      at::arange(config.num_timesteps, at::TensorOptions(at::kLong))));
   std::vector<at::Tensor> style_weights, style_biases;
   int64_t style_size = 0;
   const auto add_style = [&](const at::Tensor& weight, const at::Tensor& bias) {
@@ -80,7 +77,6 @@ FoldedGenerator FoldGenerator(const Generator& generator) {
         module.style_offset = style_size;
         add_style(p(0), p(1));
         add_style(p(6), p(7));
-        module.step_biases = (at::linear(time, p(4), p(5)) + p(3)).contiguous();
         module.convs = {{p(2), at::Tensor(), resolution, /*padding=*/1},
                         {p(8), p(9), resolution, /*padding=*/1}};
         if (HasSkipConv(module_plan)) {
@@ -120,6 +116,18 @@ FoldedGenerator FoldGenerator(const Generator& generator) {
           static_cast<std::ptrdiff_t>(generator.FirstLatentParameter()),
       parameters.end());
   return folded;
+}
+
+void AddStepBiases(const Generator& generator, FoldedGenerator* folded) {
+  const c10::NoGradGuard no_grad;
+  const at::Tensor time = at::silu(generator.TimeFeatures(at::arange(
+      generator.config().num_timesteps, at::TensorOptions(at::kLong))));
+  for (size_t i = 0; i < folded->modules.size(); ++i) {
+    FoldedGenerator::Module& module = folded->modules[i];
+    if (module.style_offset < 0) continue;
+    const at::Tensor* p = &generator.parameters()[generator.FirstParameter(i)];
+    module.step_biases = (at::linear(time, p[4], p[5]) + p[3]).contiguous();
+  }
 }
 
 }  // namespace ddgan

@@ -1,7 +1,7 @@
 // A generator's parameters with everything that does not depend on the image
-// computed once, for the forms that serve: each block's time features become a
-// table of biases per step, all style layers one matrix, and an attention's q,
-// k and v one 1x1 convolution that holds the softmax's scale.
+// computed once, for the forms that serve: all style layers one matrix, an
+// attention's q, k and v one 1x1 convolution that holds the softmax's scale,
+// and each block's time features a table of biases per step.
 #ifndef DDGAN_ENGINE_MODEL_FOLDED_GENERATOR_H_
 #define DDGAN_ENGINE_MODEL_FOLDED_GENERATOR_H_
 
@@ -27,8 +27,9 @@ struct FoldedGenerator {
     // ResBlock: of h before its step bias, of h, and of the skip where
     // HasSkipConv. Attention: C to q, k, v, 3 C, and the output. Others: one.
     std::vector<Conv> convs;
-    at::Tensor step_biases;     // ResBlock: [T, out], of the first convolution
-    int64_t style_offset = -1;  // ResBlock: see style_weight
+    // ResBlock: [T, out], of the first convolution. AddStepBiases sets it.
+    at::Tensor step_biases;
+    int64_t style_offset = -1;  // ResBlock: see style_weight. Others: -1.
     at::Tensor norm_scale;      // [C], affine group norms
     at::Tensor norm_shift;
   };
@@ -48,6 +49,10 @@ struct FoldedGenerator {
 // with the generator's parameters, which are float32 on the CPU, too. A form
 // that serves goes on to put them into a format of its own. Throws c10::Error.
 FoldedGenerator FoldGenerator(const Generator& generator);
+
+// Sets the step biases, which FoldGenerator leaves undefined: by LibTorch, so
+// that their last bits are the processor's. Throws c10::Error.
+void AddStepBiases(const Generator& generator, FoldedGenerator* folded);
 
 }  // namespace ddgan
 

@@ -35,7 +35,9 @@ GpuGenerator::GpuGenerator(const Model& model, c10::Device device,
       fir_(config_.fir_kernel),
       dtype_(precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat) {
   const c10::NoGradGuard no_grad;
-  weights_ = FoldGenerator(Generator(config_, model.parameters()));
+  const Generator generator(config_, model.parameters());
+  weights_ = FoldGenerator(generator);
+  AddStepBiases(generator, &weights_);
   for (FoldedGenerator::Module& module : weights_.modules) {
     for (FoldedGenerator::Conv& conv : module.convs) {
       Move(conv.weight, device, dtype_);
