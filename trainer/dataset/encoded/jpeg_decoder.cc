@@ -1,39 +1,16 @@
 #include "trainer/dataset/encoded/jpeg_decoder.h"
 
-// jpeglib.h needs size_t and FILE.
-#include <cstddef>
-#include <cstdio>
-// clang-format off
-#include <jpeglib.h>
-#include <jerror.h>
-// clang-format on
-
 #include <csetjmp>
 #include <new>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "trainer/dataset/encoded/jpeg_error.h"
 
 namespace ddgan {
 namespace {
 
 constexpr std::string_view kStart = "\xff\xd8\xff";
-
-// Reached from libjpeg's callbacks by its first member. No member needs a
-// destructor: callbacks are left by longjmp.
-struct ErrorState {
-  jpeg_error_mgr manager;
-  std::jmp_buf jump;
-  bool out_of_memory;
-  char message[JMSG_LENGTH_MAX];
-};
-
-[[noreturn]] void OnError(j_common_ptr info) {
-  auto* state = reinterpret_cast<ErrorState*>(info->err);
-  state->out_of_memory = info->err->msg_code == JERR_OUT_OF_MEMORY;
-  info->err->format_message(info, state->message);
-  std::longjmp(state->jump, 1);
-}
 
 // Whether all pixels are there in spite of this warning.
 bool IsHarmless(j_common_ptr common) {
@@ -58,7 +35,7 @@ bool IsHarmless(j_common_ptr common) {
 
 // Below 0 is a warning of corrupt data; the others trace.
 void OnMessage(j_common_ptr info, int level) {
-  if (level < 0 && !IsHarmless(info)) OnError(info);
+  if (level < 0 && !IsHarmless(info)) JumpOnJpegError(info);
 }
 
 void OnOutput(j_common_ptr) {}
@@ -73,18 +50,18 @@ void OnProgress(j_common_ptr info) {
   if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number >
       limit->max_scans) {
     info->err->msg_code = JERR_BAD_PROGRESSION;
-    OnError(info);
+    JumpOnJpegError(info);
   }
 }
 
-// One decoder at rest or at work. OnError jumps back into the frame of the step
-// that runs, so nothing in Start() and Read(), or below them, may need a
-// destructor.
+// One decoder at rest or at work. JumpOnJpegError jumps back into the frame of
+// the step that runs, so nothing in Start() and Read(), or below them, may need
+// a destructor.
 class Decoder {
  public:
   explicit Decoder(const JpegLimits& limits) {
     info_.err = jpeg_std_error(&error_.manager);
-    error_.manager.error_exit = OnError;
+    error_.manager.error_exit = JumpOnJpegError;
     error_.manager.emit_message = OnMessage;
     error_.manager.output_message = OnOutput;
     scan_limit_.manager.progress_monitor = OnProgress;
@@ -148,7 +125,7 @@ class Decoder {
  private:
   // Zeroed: destroying one that was never created does nothing.
   jpeg_decompress_struct info_ = {};
-  ErrorState error_ = {};
+  JpegError error_ = {};
   ScanLimit scan_limit_ = {};
 };
 

@@ -1,46 +1,23 @@
 #include "trainer/evaluation/pictures/jpeg_encoder.h"
 
-// jpeglib.h needs size_t and FILE.
-#include <cstddef>
-#include <cstdio>
-// clang-format off
-#include <jpeglib.h>
-#include <jerror.h>
-// clang-format on
-
 #include <csetjmp>
 #include <cstdlib>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "trainer/dataset/encoded/jpeg_error.h"
 
 namespace ddgan {
 namespace {
 
 constexpr int kMaxSide = 16384;
 
-// Reached from libjpeg's callback by its first member. The callback is left by
-// longjmp, so no member needs a destructor.
-struct ErrorState {
-  jpeg_error_mgr manager;
-  std::jmp_buf jump;
-  bool out_of_memory;
-  char message[JMSG_LENGTH_MAX];
-};
-
-[[noreturn]] void OnError(j_common_ptr info) {
-  auto* state = reinterpret_cast<ErrorState*>(info->err);
-  state->out_of_memory = info->err->msg_code == JERR_OUT_OF_MEMORY;
-  info->err->format_message(info, state->message);
-  std::longjmp(state->jump, 1);
-}
-
 // libjpeg's objects, freed whichever way encoding ends.
 class Encoder {
  public:
   Encoder() {
     info_.err = jpeg_std_error(&error_.manager);
-    error_.manager.error_exit = OnError;
+    error_.manager.error_exit = JumpOnJpegError;
   }
   Encoder(const Encoder&) = delete;
   Encoder& operator=(const Encoder&) = delete;
@@ -49,7 +26,8 @@ class Encoder {
     std::free(buffer_);
   }
 
-  // OnError jumps back into this frame: nothing in it needs a destructor.
+  // JumpOnJpegError jumps back into this frame: nothing in it needs a
+  // destructor.
   bool Encode(const uint8_t* pixels, const ImageShape& shape, int quality) {
     if (setjmp(error_.jump) != 0) return false;
     jpeg_create_compress(&info_);
@@ -84,7 +62,7 @@ class Encoder {
   }
 
  private:
-  ErrorState error_ = {};
+  JpegError error_ = {};
   jpeg_compress_struct info_ = {};
   unsigned char* buffer_ = nullptr;
   unsigned long size_ = 0;  // NOLINT(google-runtime-int): libjpeg's.
