@@ -11,15 +11,15 @@
 namespace ddgan {
 
 absl::StatusOr<Checkpoint> ReadVersionFolder(
-    const std::filesystem::path& folder) {
+    const std::filesystem::path& folder, const CheckpointNetworks& networks) {
   const std::optional<VersionPath> path = ParseVersionPath(folder);
   if (!path.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--model is '", folder.string(),
                      "', must end in MODEL/VERSION, a name and a number"));
   }
-  absl::StatusOr<Checkpoint> checkpoint =
-      ReadCheckpoint(path->model_root, path->model, path->version);
+  absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(
+      path->model_root, path->model, path->version, NeverStop, networks);
   if (!checkpoint.ok()) {
     return absl::Status(checkpoint.status().code(),
                         absl::StrCat("--model is '", folder.string(),
@@ -48,8 +48,7 @@ absl::StatusOr<std::unique_ptr<ModelPictures>> ModelPictures::Create(
   absl::StatusOr<std::unique_ptr<BatchRunner>> runner =
       CreateCpuLaneRunner(runner_options);
   if (!runner.ok()) return runner.status();
-  // After the runner: LibTorch then packs the weights for the one thread on
-  // which a row runs.
+  // After the runner, which sets LibTorch to one thread.
   absl::StatusOr<LoadedModel> loaded =
       LoadModel(checkpoint, ModelUse::kCpuLanes);
   if (!loaded.ok()) return loaded.status();

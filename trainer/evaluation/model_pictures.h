@@ -21,7 +21,8 @@ namespace ddgan {
 //   InvalidArgument  the path does not end in a model's name and a version
 //   what ReadCheckpoint fails with
 absl::StatusOr<Checkpoint> ReadVersionFolder(
-    const std::filesystem::path& folder);
+    const std::filesystem::path& folder,
+    const CheckpointNetworks& networks = {});
 
 // Images 0, 1, ... of one seed, on the CPU. Thread-compatible.
 class ModelPictures {

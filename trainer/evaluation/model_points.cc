@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/libtorch_errors.h"
 #include "engine/base/monotonic_clock.h"
 #include "engine/checkpoint/parameter_loader.h"
-#include "engine/checkpoint/version_path.h"
+#include "trainer/evaluation/model_pictures.h"
 #include "trainer/networks/toy_networks.h"
 #include "trainer/step/denoising_chain.h"
 
@@ -76,20 +75,7 @@ struct ModelPoints::Sampler {
 
 absl::StatusOr<Checkpoint> ReadPointsVersion(
     const std::filesystem::path& folder) {
-  const std::optional<VersionPath> path = ParseVersionPath(folder);
-  if (!path.has_value()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--model is '", folder.string(),
-                     "', must end in MODEL/VERSION, a name and a number"));
-  }
-  absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(
-      path->model_root, path->model, path->version, NeverStop, kPointNetworks);
-  if (!checkpoint.ok()) {
-    return absl::Status(checkpoint.status().code(),
-                        absl::StrCat("--model is '", folder.string(),
-                                     "': ", checkpoint.status().message()));
-  }
-  return checkpoint;
+  return ReadVersionFolder(folder, kPointNetworks);
 }
 
 absl::StatusOr<std::unique_ptr<ModelPoints>> ModelPoints::Create(
