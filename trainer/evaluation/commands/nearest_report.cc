@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
 #include "trainer/evaluation/commands/nearest_command.h"
+#include "trainer/evaluation/commands/report_json.h"
 
 namespace ddgan {
 namespace {
@@ -102,17 +103,7 @@ std::string NearestTable(const NearestReport& report) {
 std::string NearestJson(const NearestReport& report) {
   nlohmann::ordered_json json;
   json["evaluation"] = "nearest";
-  for (const char* key : {"model", "version", "digest", "sampler"}) {
-    json[key] = nullptr;
-  }
-  if (report.version.has_value()) {
-    json["model"] = report.version->identity.model;
-    json["version"] = report.version->identity.version;
-    json["digest"] = report.version->identity.digest;
-    if (!report.version->sampler.empty()) {
-      json["sampler"] = report.version->sampler;
-    }
-  }
+  AddVersion(report.version, &json);
   json["pictures"] = report.pictures;
   json["seed"] = report.seed;
   json["data"] = report.dataset;
@@ -125,10 +116,7 @@ std::string NearestJson(const NearestReport& report) {
   json["copies"] = nullptr;
   if (copies.has_value()) json["copies"] = *copies;
   json["out"] = report.out;
-  // A path may hold bytes that are no UTF-8.
-  return json.dump(-1, ' ', false,
-                   nlohmann::ordered_json::error_handler_t::replace) +
-         "\n";
+  return JsonLine(json);
 }
 
 }  // namespace ddgan

@@ -2,6 +2,7 @@
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
 #include "trainer/evaluation/commands/quality_command.h"
+#include "trainer/evaluation/commands/report_json.h"
 
 namespace ddgan {
 namespace {
@@ -68,18 +69,10 @@ std::string QualityTable(const QualityReport& report) {
 std::string QualityJson(const QualityReport& report) {
   nlohmann::ordered_json json;
   json["evaluation"] = "quality";
-  for (const char* key :
-       {"model", "version", "digest", "sampler", "evaluations"}) {
-    json[key] = nullptr;
-  }
-  if (report.version.has_value()) {
-    json["model"] = report.version->identity.model;
-    json["version"] = report.version->identity.version;
-    json["digest"] = report.version->identity.digest;
-    if (!report.version->sampler.empty()) {
-      json["sampler"] = report.version->sampler;
-      json["evaluations"] = report.version->evaluations;
-    }
+  AddVersion(report.version, &json);
+  json["evaluations"] = nullptr;
+  if (report.version.has_value() && !report.version->sampler.empty()) {
+    json["evaluations"] = report.version->evaluations;
   }
   json["pictures"] = report.pictures;
   json["through"] = CodingName(report.through);
@@ -111,10 +104,7 @@ std::string QualityJson(const QualityReport& report) {
   json["density"] = report.neighbours.density;
   json["coverage"] = report.neighbours.coverage;
   json["constant"] = report.constant;
-  // A path may hold bytes that are no UTF-8.
-  return json.dump(-1, ' ', false,
-                   nlohmann::ordered_json::error_handler_t::replace) +
-         "\n";
+  return JsonLine(json);
 }
 
 }  // namespace ddgan
