@@ -9,6 +9,7 @@
 // Prints "VERSION DIGEST" when a version is there. Exit code 1 if one cannot be
 // published.
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -40,7 +41,8 @@ ABSL_FLAG(absl::Duration, interval, absl::ZeroDuration(),
           "time from one version to the next");
 ABSL_FLAG(double, scale, 1e-3,
           "version V's last convolution is that of the source times "
-          "1 + scale * (V % 256)");
+          "1 + 256 * scale * fraction(V * golden ratio), which repeats for no "
+          "two versions");
 ABSL_FLAG(int64_t, keep, 0, "as ddgan-train's --keep_published");
 ABSL_FLAG(int64_t, keep_every, 0, "as ddgan-train's --keep_published_every");
 
@@ -55,6 +57,13 @@ absl::StatusOr<Checkpoint> ReadSource() {
       folder.parent_path().parent_path(),
       folder.parent_path().filename().string(),
       ParseVersionName(folder.filename().string()).value_or(0));
+}
+
+// Far apart for neighbours, and never the same twice.
+double ScaleOf(int64_t version) {
+  constexpr double kGoldenRatio = 1.6180339887498949;
+  const double turns = static_cast<double>(version) * kGoldenRatio;
+  return 1 + 256 * absl::GetFlag(FLAGS_scale) * (turns - std::floor(turns));
 }
 
 // The source's weights with its last convolution times `factor`.
@@ -102,8 +111,7 @@ absl::Status PublishVersions() {
     if (done > 0) absl::SleepFor(absl::GetFlag(FLAGS_interval));
     config.training_step = version;
     const absl::StatusOr<std::string> weights =
-        ScaledWeights(*source, 1 + absl::GetFlag(FLAGS_scale) *
-                                       static_cast<double>(version % 256));
+        ScaledWeights(*source, ScaleOf(version));
     if (!weights.ok()) return weights.status();
     const absl::StatusOr<ModelIdentity> identity =
         PublishCheckpoint(root, version, config, *weights);
