@@ -40,6 +40,8 @@ class RetryPolicy:
   max_pushback: float = 60.0
 
   def __post_init__(self) -> None:
+    if not isinstance(self.max_attempts, int):
+      raise TypeError(f'max_attempts: {self.max_attempts!r}; must be an int')
     if self.max_attempts < 1:
       raise ValueError(
           f'max_attempts: {self.max_attempts}; must be 1 or more')
