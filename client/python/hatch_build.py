@@ -32,6 +32,10 @@ class ProtocolBuildHook(BuildHookInterface):
     protos = root / 'proto'
     if not protos.is_dir():
       protos = root.parents[1] / 'proto'
+    if not (protos / PROTOS[0]).is_file():
+      raise FileNotFoundError(
+          f'{protos / PROTOS[0]}: the package is built in a clone of the '
+          'project, or from its source distribution')
     if self.target_name == 'sdist':
       for name in PROTOS:
         build_data['force_include'][str(protos / name)] = f'proto/{name}'

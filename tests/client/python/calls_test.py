@@ -137,9 +137,13 @@ class CallsCases:
     self.server.failures.extend(1000 * [Failure(UNAVAILABLE, pushback='50')])
     client = self.client(self.server.address,
                          retry=ddgan.RetryPolicy(max_attempts=1000))
-    self.assert_error(UNAVAILABLE, lambda: client.generate(timeout=1))
+    with self.assertRaises(ddgan.Error) as caught:
+      client.generate(timeout=1)
+    # The latter if the time is up during an attempt.
+    self.assertIn(caught.exception.code,
+                  (UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED))
     # Each wait takes 50 ms at least.
-    self.assertTrue(2 <= len(self.server.requests()) <= 21)
+    self.assertLessEqual(len(self.server.requests()), 21)
 
   def test_all_parts_have_one_deadline_if_it_is_named(self):
     client = self.client(self.server.address, timeout=1000)
@@ -172,11 +176,11 @@ class CallsCases:
     self.server.hold()
     client = self.quick()
     self.assert_error(grpc.StatusCode.DEADLINE_EXCEEDED,
-                      lambda: client.generate(timeout=0.2))
+                      lambda: client.generate(timeout=1))
     self.server.await_callers_that_left(1)
     self.assertEqual(self.retries, [])
     self.assert_error(grpc.StatusCode.DEADLINE_EXCEEDED,
-                      lambda: list(client.stream(timeout=0.2)))
+                      lambda: list(client.stream(timeout=1)))
     self.server.release()
     self.assertEqual(len(client.generate()), 1)
 
@@ -368,7 +372,7 @@ class CallsCases:
       self.assert_error(code, lambda: models.pin(MODEL, 3), words)
     self.server.watch_events = []
     self.assert_error(grpc.StatusCode.DEADLINE_EXCEEDED,
-                      lambda: models.pin(MODEL, 3, timeout=0.3),
+                      lambda: models.pin(MODEL, 3, timeout=2),
                       'stays pinned')
 
   def test_never_rolls_back_twice(self):
