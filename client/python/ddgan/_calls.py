@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
 from types import TracebackType
@@ -107,11 +108,15 @@ class Calls:
   def _unary_once(self, method: Method, request: Any,
                   deadline: Deadline) -> Any:
     # A future rather than a blocking call, so that Ctrl-C also ends it in the
-    # server.
+    # server. It is waited for without a lock of gRPC's in the hands of the main
+    # thread: one that Ctrl-C leaves locked would stop gRPC's own thread.
+    done: queue.SimpleQueue[Any] = queue.SimpleQueue()
     call = self._callable(method, stream=False).future(
         request, timeout=deadline.for_grpc(),
         metadata=self._connection.metadata)
     try:
+      call.add_done_callback(done.put)
+      done.get()
       return call.result()
     except grpc.RpcError as failure:
       raise error_of(failure, self._connection.address) from None

@@ -7,10 +7,12 @@ import asyncio
 import functools
 import math
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import threading
+import time
 import unittest
 from unittest import mock
 
@@ -34,6 +36,15 @@ from fake_server import VERSION
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 QUICK = ddgan.RetryPolicy(initial_backoff=0.001)
+
+
+def wait_until_asleep(pid):
+  """Until a process's main thread waits, and for no time limit."""
+  before, now = None, 0
+  while before != now:
+    time.sleep(0.2)
+    status = pathlib.Path(f'/proc/{pid}/task/{pid}/status').read_text()
+    before, now = now, status[status.index('voluntary_ctxt_switches'):]
 
 
 class CallsCases:
@@ -484,12 +495,15 @@ class ClientTest(CallsCases, SyncCases, unittest.TestCase):
 
   def test_control_c_ends_the_call_in_the_server_too(self):
     self.server.hold()
-    program = ('import sys, ddgan\n'
+    # Even where this test runs in the background of a shell, which ignores it.
+    program = ('import signal, sys, ddgan\n'
+               'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
                'ddgan.Client(sys.argv[1]).generate()\n')
     process = subprocess.Popen(
         [sys.executable, '-c', program, self.server.address],
         stderr=subprocess.PIPE, text=True)
     self.server.await_requests(1)
+    wait_until_asleep(process.pid)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=LIMIT_S)
     self.assertIn('KeyboardInterrupt', errors)
