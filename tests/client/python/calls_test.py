@@ -498,16 +498,22 @@ class ClientTest(CallsCases, SyncCases, unittest.TestCase):
     # Even where this test runs in the background of a shell, which ignores it.
     program = ('import signal, sys, ddgan\n'
                'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
-               'ddgan.Client(sys.argv[1]).generate()\n')
+               'client = ddgan.Client(sys.argv[1])\n'
+               'try:\n'
+               '  client.generate()\n'
+               'except KeyboardInterrupt:\n'
+               '  sys.stdin.read()\n'
+               '  print("interrupted")\n')
     process = subprocess.Popen(
         [sys.executable, '-c', program, self.server.address],
-        stderr=subprocess.PIPE, text=True)
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     self.server.await_requests(1)
     wait_until_asleep(process.pid)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=LIMIT_S)
-    self.assertIn('KeyboardInterrupt', errors)
-    self.server.await_callers_that_left(1)
+    self.server.await_callers_that_left(1)  # While the program goes on.
+    self.assertIsNone(process.poll())
+    output, _ = process.communicate(timeout=LIMIT_S)
+    self.assertEqual(output, 'interrupted\n')
 
   def test_a_loop_that_is_left_ends_the_call(self):
     self.server.watch_events = [model_event(model())]
