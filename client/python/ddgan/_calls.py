@@ -86,7 +86,7 @@ class Calls:
       call.cancel()  # Of no effect on a call that has ended.
 
   def pause(self, attempts: Attempts, error: Error) -> None:
-    """Waits for the next attempt, or raises the error if there is to be none."""
+    """Waits for the next attempt; raises the error if there is to be none."""
     delay = attempts.delay_after(error)
     if delay is None:
       raise error

@@ -254,8 +254,8 @@ class Client(ClientBase):
 
   def _watch_part(self, part: Ask, deadline: Deadline, report: Report,
                   done_before: int) -> Reply:
-    """As a Generate call, but reports each image. Since nobody has seen an
-    image before all are there, a stream that fails is tried again as a whole."""
+    """As a Generate call, but reports each image. Since nobody sees an image
+    before all are there, a stream that fails is tried again as a whole."""
     attempts = Attempts(self._settings.retry, deadline)
     while True:
       reader = StreamReader(part)

@@ -31,16 +31,19 @@ _SCHEMES = ('unix:', 'unix-abstract:', 'vsock:', 'ipv4:', 'ipv6:', 'dns:',
 @dataclasses.dataclass(frozen=True)
 class Tls:
   """How to reach a server over TLS. Each file is a path, or its content as
-  bytes, in PEM, of at most 1 MiB."""
+  bytes, in PEM, of at most 1 MiB.
 
-  # The authorities that may vouch for the server; None: those that gRPC brings
-  # along.
+  Attributes:
+    ca: The authorities that may vouch for the server; None: those that gRPC
+      brings along.
+    cert, key: Who this client is, for servers that ask (mTLS); both or neither.
+    server_name: The name that the server's certificate must be for, where it is
+      not the one that the server is reached by.
+  """
+
   ca: Optional[PathOrPem] = None
-  # Both or neither: who this client is, for servers that ask.
   cert: Optional[PathOrPem] = None
   key: Optional[PathOrPem] = dataclasses.field(default=None, repr=False)
-  # The name that the server's certificate must be for, where it is not the one
-  # that the server is reached by.
   server_name: Optional[str] = None
 
 
@@ -104,8 +107,8 @@ def check_address(address: object) -> None:
   """ValueError unless it is 'HOST:PORT' or a target with one of gRPC's
   schemes, which are gRPC's to read."""
   if not isinstance(address, str):
-    raise TypeError(f'address: of type {type(address).__name__}; must be a str, '
-                    "'HOST:PORT'")
+    raise TypeError(f'address: of type {type(address).__name__}; must be a '
+                    "str, 'HOST:PORT'")
   if address.startswith(_SCHEMES):
     return
   host, _, port = address.rpartition(':')

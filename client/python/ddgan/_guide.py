@@ -89,7 +89,7 @@ def _from_array(array: npt.NDArray[Any]) -> PIL.Image.Image:
 
 def _encode(picture: PIL.Image.Image) -> bytes:
   _check_sides(*picture.size)
-  if picture.mode in ('1',):
+  if picture.mode == '1':
     picture = picture.convert('L')
   elif picture.mode in ('P', 'PA', 'LA', 'La', 'RGBa'):
     picture = picture.convert('RGBA')
@@ -106,9 +106,9 @@ def _encode(picture: PIL.Image.Image) -> bytes:
 def _checked(png: bytes) -> bytes:
   if len(png) > MAX_BYTES:
     raise ValueError(
-        f'guide: a PNG file of {len(png)} bytes; must have at most {MAX_BYTES}. '
-        'A smaller picture will do: guide.thumbnail((512, 512)) shrinks a PIL '
-        'image')
+        f'guide: a PNG file of {len(png)} bytes; must have at most '
+        f'{MAX_BYTES}. A smaller picture will do: guide.thumbnail((512, 512)) '
+        'shrinks a PIL image')
   if len(png) >= 24:
     _check_sides(int.from_bytes(png[16:20], 'big'),
                  int.from_bytes(png[20:24], 'big'))

@@ -20,9 +20,10 @@ _GRID_GRAY = 128
 
 
 class Shape(NamedTuple):
-  """Size of an image in pixels."""
+  """Size of an image in pixels; `channels` is 1 (gray) or 3 (red, green, blue).
+  """
 
-  channels: int  # 1 (gray) or 3 (red, green, blue).
+  channels: int
   height: int
   width: int
 
@@ -33,26 +34,30 @@ class Picture:
 
   The properties `image`, `array`, `float32` and `png` are made anew each time,
   so that what is done to one changes no other.
+
+  Attributes:
+    model: Name of the model that made it.
+    version: The model's version, 1 or more.
+    digest: SHA-256 of the version's manifest.json, 64 hexadecimal digits. Equal
+      digests mean equal weights.
+    seed: Seed of the noise, in [0, 2**64 - 1].
+    index: Number of the image among those of its seed, in [0, 2**32 - 1].
+    steps: Evaluations of the generator that the image takes; with a guide, the
+      guide's steps.
+    shape: Channels, height and width in pixels.
+    data: The picture as it came: a PNG file, or with output_type='np' float32,
+      little-endian, in planes (channels, height, width).
+    output_type: What was asked for: 'pil', 'np' or 'png'.
   """
 
-  # Name of the model that made it.
   model: str
-  # Its version, 1 or more.
   version: int
-  # SHA-256 of the version's manifest.json, 64 hexadecimal digits. Equal digests
-  # mean equal weights.
   digest: str
-  # Seed of the noise, in [0, 2**64 - 1].
   seed: int
-  # Number of the image among those of its seed, in [0, 2**32 - 1].
   index: int
-  # Evaluations of the generator that the image takes; with a guide, its steps.
   steps: int
   shape: Shape
-  # As it came: a PNG file, or with output_type='np' float32, little-endian, in
-  # planes (channels, height, width).
   data: bytes
-  # 'pil', 'np' or 'png': what was asked for.
   output_type: str
 
   @property
@@ -135,15 +140,21 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Image(Picture):
-  """A finished image."""
+  """A finished image: `.image` (PIL), `.array` (uint8, [height, width,
+  channels]), `.png`, and with output_type='np' `.float32` ([channels, height,
+  width]); `.seed`, `.index`, `.version` and the other attributes of Picture.
+  """
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Preview(Picture):
-  """What an unfinished image would be if it had to be ready now (x0')."""
+  """What an unfinished image would be if it had to be ready now (x0').
 
-  # Steps that the image has left, of `steps`: steps - 1 after the first, 1 for
-  # the last that gives a preview.
+  Attributes:
+    steps_left: Steps that the image has left, of `steps`: steps - 1 after the
+      first, 1 for the last that gives a preview. The others are Picture's.
+  """
+
   steps_left: int
 
   def _text(self) -> List[Tuple[str, str]]:
@@ -154,13 +165,17 @@ class Preview(Picture):
 
 
 class Timings(NamedTuple):
-  """Where the time went in the server, in seconds, summed over its calls."""
+  """Where the time went in the server, in seconds, summed over its calls.
 
-  # From acceptance to the start of the first denoising step.
+  Attributes:
+    queue: From acceptance to the start of the first denoising step.
+    steps: From there to the end of the last one.
+    encode: Processor time of encoding; 0 for output_type='np', which is not
+      encoded.
+  """
+
   queue: float
-  # From there to the end of the last one.
   steps: float
-  # Processor time of encoding; 0 for output_type='np', which is not encoded.
   encode: float
 
 
@@ -169,7 +184,16 @@ Pictures = TypeVar('Pictures')
 
 
 class Generation(Sequence[Image], Generic[Pictures]):
-  """The images of one `generate`, by ascending index; a sequence of `Image`."""
+  """The images of one `generate`, by ascending index; a sequence of `Image`.
+
+  Attributes:
+    model, version, digest, seed, shape, output_type: As of each image.
+    num_timesteps: Denoising steps of the model's diffusion process (T), 1 to
+      1000.
+    evaluations: Evaluations of the generator that an image of this model takes
+      without a guide, 1 to 1999.
+    timings: Where the time went in the server.
+  """
 
   def __init__(self, images: Sequence[Image], num_timesteps: int,
                evaluations: int, timings: Timings) -> None:
@@ -182,10 +206,7 @@ class Generation(Sequence[Image], Generic[Pictures]):
     self.seed = first.seed
     self.shape = first.shape
     self.output_type = first.output_type
-    # Denoising steps of the model's diffusion process (T), 1 to 1000.
     self.num_timesteps = num_timesteps
-    # Evaluations of the generator that an image of this model takes without a
-    # guide, 1 to 1999.
     self.evaluations = evaluations
     self.timings = timings
 

@@ -27,16 +27,18 @@ class RetryPolicy:
   after UNAVAILABLE, and after RESOURCE_EXHAUSTED if the server says for how
   long to wait: without that hint the reason is a limit, which stays. Waits vary
   by up to 20 %, to spread callers that failed together.
+
+  Attributes:
+    max_attempts: Attempts of one call, the first included; 1 never retries.
+    initial_backoff, max_backoff: Without a hint from the server, retry n waits
+      initial_backoff * 2**(n - 1), at most max_backoff.
+    max_pushback: Longest hint that is followed. A server that asks for more is
+      as good as down for this call.
   """
 
-  # Attempts of one call, the first included; 1 never retries.
   max_attempts: int = 5
-  # Without a hint from the server, retry n waits initial_backoff * 2**(n - 1),
-  # at most max_backoff.
   initial_backoff: float = 0.2
   max_backoff: float = 5.0
-  # Longest hint that is followed. A server that asks for more is as good as
-  # down for this call.
   max_pushback: float = 60.0
 
   def __post_init__(self) -> None:

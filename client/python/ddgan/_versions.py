@@ -14,21 +14,26 @@ from ddgan._pictures import Shape
 
 
 class VersionState(enum.Enum):
-  """What has become of a version."""
+  """What has become of a version.
 
-  # What a newer server says and this package does not know.
+  Attributes:
+    UNKNOWN: What a newer server says and this package does not know.
+    LIVE: Serves requests that name no version, and those that name it.
+    REFUSED: Broken or not fit to serve; `reason` says why.
+    ON_DISK: Not loaded: older than those that are kept loaded, or newer than
+      the pinned one.
+    LOADING: Being read, warmed up and tried out.
+    WAITING: Could not be loaded for a reason that may pass; tried again after a
+      while.
+    LOADED: Loaded, but not live; serves requests that name it.
+  """
+
   UNKNOWN = 0
-  # Serves requests that name no version, and those that name it.
   LIVE = 1
-  # Broken or not fit to serve; `reason` says why.
   REFUSED = 2
-  # Not loaded: older than those that are kept loaded, or newer than the pin.
   ON_DISK = 3
-  # Being read, warmed up and tried out.
   LOADING = 4
-  # Could not be loaded for a reason that may pass; tried again after a while.
   WAITING = 5
-  # Loaded, but not live; serves requests that name it.
   LOADED = 6
 
   @classmethod
@@ -50,43 +55,52 @@ class HealthStatus(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class ModelVersion:
-  """One version of a model."""
+  """One version of a model. From `shape` on, the attributes are None, 0 or
+  empty unless the version is LIVE or LOADED.
 
-  # 1 or more; larger is newer.
+  Attributes:
+    version: 1 or more; larger is newer.
+    state: What has become of it.
+    reason: Why it is REFUSED or WAITING; what is wrong with the files of one
+      that is LIVE or LOADED, if they have changed since. Otherwise empty.
+    digest: SHA-256 of its manifest.json, 64 hexadecimal digits. Empty if it is
+      not known.
+    shape: Channels, height and width of its images in pixels.
+    num_timesteps: Denoising steps of the diffusion process (T), 1 to 1000.
+    evaluations: Evaluations of the generator per image, 1 to 1999.
+    training_step: Optimiser steps after which the weights were taken.
+    dataset: What the model was trained on, as the trainer named it.
+    loaded_at: When the server had loaded the version, in UTC.
+  """
+
   version: int
   state: VersionState
-  # Why it is REFUSED or WAITING; what is wrong with the files of one that is
-  # LIVE or LOADED, if they have changed since. Otherwise empty.
   reason: str
-  # SHA-256 of its manifest.json, 64 hexadecimal digits. Empty if not known.
   digest: str
-  # The rest is None, 0 or empty unless the version is LIVE or LOADED.
-  # Of its images.
   shape: Optional[Shape]
-  # Denoising steps of the diffusion process (T), 1 to 1000.
   num_timesteps: int
-  # Evaluations of the generator per image, 1 to 1999.
   evaluations: int
-  # Optimiser steps after which the weights were taken.
   training_step: int
-  # What the model was trained on, as the trainer named it.
   dataset: str
-  # When the server had loaded the version, in UTC.
   loaded_at: Optional[datetime.datetime]
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-  """A model with every version that the server knows of."""
+  """A model with every version that the server knows of.
 
-  # What `generate` takes as `model`.
+  Attributes:
+    name: What `generate` takes as `model`.
+    versions: Newest, that is largest, version first.
+    live_version: The version that serves requests which name none. None if none
+      does.
+    pinned_version: The version that was pinned. While it is not the live one,
+      it is yet to be loaded, or refused, or gone. None if none is pinned.
+  """
+
   name: str
-  # Newest, that is largest, version first.
   versions: Tuple[ModelVersion, ...]
-  # The version that serves requests which name none. None if none does.
   live_version: Optional[int]
-  # The version that was pinned. While it is not the live one, it is yet to be
-  # loaded, or refused, or gone. None if none is pinned.
   pinned_version: Optional[int]
 
   @property
@@ -110,10 +124,13 @@ ModelEvent = Union[Model, ModelRemoved]
 
 
 class ModelList(List[Model]):
-  """The models of a server, by ascending name."""
+  """The models of a server, by ascending name.
 
-  # What in the model directory looks like a version and is not taken for one, a
-  # sentence each; at most 17.
+  Attributes:
+    strays: What in the model directory looks like a version and is not taken
+      for one, a sentence each; at most 17.
+  """
+
   strays: Tuple[str, ...] = ()
 
 

@@ -255,13 +255,34 @@ class CallsCases:
     def cut(message):
       if message.HasField('image'):
         message.image.data = b''
-    for change in (repeat, stray, accept, nothing, cut):
+    def begin(message):
+      if message.HasField('accepted'):
+        message.summary.images = 2
+    for change, words in (
+        (repeat, 'image 0, which was not asked for or has come before'),
+        (stray, 'image 3, which was not asked for'),
+        (accept, 'the event accepted out of order'),
+        (nothing, 'the event None out of order'),
+        (begin, 'the event summary out of order'),
+        (cut, 'image 1 has 0 bytes')):
       with self.subTest(change.__name__):
         self.server.tamper = change
         client = self.quick()
         self.assert_error(
             grpc.StatusCode.DATA_LOSS,
-            lambda: list(client.stream(2, output_type='np')))
+            lambda: list(client.stream(2, output_type='np')), words)
+
+  def test_refuses_what_comes_after_the_summary(self):
+    real = self.server._events
+
+    def twice(request):
+      events = list(real(request))
+      return iter(events + events[-1:])
+
+    with mock.patch.object(self.server, '_events', twice):
+      self.assert_error(grpc.StatusCode.DATA_LOSS,
+                        lambda: list(self.quick().stream(2)),
+                        'the event summary out of order')
 
   def test_refuses_a_stream_that_ends_too_early(self):
     with mock.patch.object(self.server, '_events',

@@ -45,7 +45,8 @@ def sync() -> None:
 
 async def asynchronous() -> None:
   async with ddgan.AsyncClient() as client:
-    image: ddgan.Image = (await client.generate(guide='a.png', guide_steps=1))[0]
+    images = await client.generate(guide='a.png', guide_steps=1)
+    image: ddgan.Image = images[0]
     async for event in client.stream(4):
       if isinstance(event, ddgan.Image):
         png: bytes = event.png

@@ -1,4 +1,4 @@
-"""Images, and the images of one request, as a program or a notebook uses them."""
+"""Images, and those of one request, as a program or a notebook uses them."""
 
 import builtins
 import copy

@@ -90,7 +90,8 @@ def main():
                       help='the ddgan-server binary')
   parser.add_argument('--repository', required=True,
                       type=lambda path: pathlib.Path(path).resolve())
-  parser.add_argument('--images', type=lambda path: pathlib.Path(path).resolve(),
+  parser.add_argument('--images',
+                      type=lambda path: pathlib.Path(path).resolve(),
                       help='write the pictures of the page into this folder')
   options, rest = parser.parse_known_args()
   unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
