@@ -441,6 +441,11 @@ class CallsCases:
   def test_what_a_newer_server_says_is_unknown(self):
     self.server.serving = 99
     self.assertEqual(self.quick().health(), ddgan.HealthStatus.UNKNOWN)
+    newer = model()
+    newer.versions[0].state = 99
+    self.server.watch_events = [model_event(newer)]
+    with self.quick().models.watch() as watch:
+      self.assertEqual(next(watch).live.state, ddgan.VersionState.UNKNOWN)
 
   def test_sends_the_token_and_the_clients_name_with_every_call(self):
     client = self.quick(token='secret', client_id='night job')
