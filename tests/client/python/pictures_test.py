@@ -14,7 +14,6 @@ import numpy as np
 import PIL.Image
 
 import ddgan
-from ddgan import _pictures
 from ddgan import _progress
 
 FLOATS = np.float32([[[-1.5, -1, -0.004], [0, 0.5, 1.2]]])  # [1, 2, 3]

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import pathlib
-import sys
 import tempfile
 import unittest
 
@@ -23,6 +22,7 @@ import ddgan
 from both_clients import AsyncCases
 from both_clients import SyncCases
 from certificates import Authority
+from real_server import run_tests
 from server_process import ServerProcess
 
 TOKENS = {name: f'{name}-token-{os.urandom(8).hex()}'
@@ -31,7 +31,7 @@ UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 # What the certificate is for, while the server is reached by its address.
 NAME = 'localhost'
 
-options = None  # Set by main().
+options = argparse.Namespace()  # Filled by run_tests.
 
 
 class SecurityCases:
@@ -122,14 +122,5 @@ class AsyncClientSecurityTest(SecurityCases, AsyncCases, unittest.TestCase):
   pass
 
 
-def main():
-  global options
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--server', required=True, help='the ddgan-server binary')
-  parser.add_argument('--model_root', required=True)
-  options, rest = parser.parse_known_args()
-  unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
-
-
 if __name__ == '__main__':
-  main()
+  run_tests(__doc__, options)
