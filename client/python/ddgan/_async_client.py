@@ -56,16 +56,17 @@ class AsyncClient(ClientBase):
   """
 
   def __init__(
-      self, address: Optional[str] = None, *, timeout: float = 300.0,
-      retry: Optional[RetryPolicy] = None, tls: Union[bool, Tls] = False,
-      token: Optional[str] = None,
+      self, address: Optional[str] = None, *, model: Optional[str] = None,
+      timeout: float = 300.0, retry: Optional[RetryPolicy] = None,
+      tls: Union[bool, Tls] = False, token: Optional[str] = None,
       token_file: Union[str, 'os.PathLike[str]', None] = None,
       token_without_tls: bool = False, client_id: Optional[str] = None,
       on_retry: Optional[OnRetry] = None) -> None:
     super().__init__(
-        address, timeout=timeout, retry=retry, tls=tls, token=token,
-        token_file=token_file, token_without_tls=token_without_tls,
-        client_id=client_id, on_retry=on_retry)
+        address, model=model, timeout=timeout, retry=retry, tls=tls,
+        token=token, token_file=token_file,
+        token_without_tls=token_without_tls, client_id=client_id,
+        on_retry=on_retry)
     self._calls = AsyncCalls(self._settings.connection, self._settings.retry,
                              self._settings.note_retry)
     # Which versions there are, and which of them serves.
@@ -113,8 +114,8 @@ class AsyncClient(ClientBase):
       request_class: RequestClass = 'interactive', progress: Progress = False,
       timeout: Optional[float] = None) -> Generation[Any]:
     ask = _arguments.check_ask(
-        count=count, model=model, version=version, seed=seed,
-        first_index=first_index, output_type=output_type,
+        count=count, model=self._settings.model(model), version=version,
+        seed=seed, first_index=first_index, output_type=output_type,
         request_class=request_class, guide=guide, guide_steps=guide_steps,
         guide_fit=guide_fit)
     whole = self._settings.whole_deadline(timeout)
@@ -143,8 +144,8 @@ class AsyncClient(ClientBase):
       request_class: RequestClass = 'interactive',
       timeout: Optional[float] = None) -> AsyncEventStream[StreamEvent]:
     ask = _arguments.check_ask(
-        count=count, model=model, version=version, seed=seed,
-        first_index=first_index, output_type=output_type,
+        count=count, model=self._settings.model(model), version=version,
+        seed=seed, first_index=first_index, output_type=output_type,
         request_class=request_class, guide=guide, guide_steps=guide_steps,
         guide_fit=guide_fit)
     whole = self._settings.whole_deadline(timeout)

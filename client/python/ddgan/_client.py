@@ -54,16 +54,17 @@ class Client(ClientBase):
   """
 
   def __init__(
-      self, address: Optional[str] = None, *, timeout: float = 300.0,
-      retry: Optional[RetryPolicy] = None, tls: Union[bool, Tls] = False,
-      token: Optional[str] = None,
+      self, address: Optional[str] = None, *, model: Optional[str] = None,
+      timeout: float = 300.0, retry: Optional[RetryPolicy] = None,
+      tls: Union[bool, Tls] = False, token: Optional[str] = None,
       token_file: Union[str, 'os.PathLike[str]', None] = None,
       token_without_tls: bool = False, client_id: Optional[str] = None,
       on_retry: Optional[OnRetry] = None) -> None:
     super().__init__(
-        address, timeout=timeout, retry=retry, tls=tls, token=token,
-        token_file=token_file, token_without_tls=token_without_tls,
-        client_id=client_id, on_retry=on_retry)
+        address, model=model, timeout=timeout, retry=retry, tls=tls,
+        token=token, token_file=token_file,
+        token_without_tls=token_without_tls, client_id=client_id,
+        on_retry=on_retry)
     self._calls = Calls(self._settings.connection, self._settings.retry,
                         self._settings.note_retry)
     # Which versions there are, and which of them serves.
@@ -118,8 +119,8 @@ class Client(ClientBase):
 
     Args:
       count: How many images, in [1, 2**32].
-      model: Name of the model, 1 to 64 bytes. None: the only one that the
-        server has.
+      model: Name of the model, 1 to 64 bytes. None: the client's, else the only
+        one that the server has.
       version: Version of the model, in [1, 2**63 - 1]. None: the live one.
       seed: Seed of the noise, in [0, 2**64 - 1]; the images of a seed differ by
         their index. None: the server draws one, which the images tell.
@@ -155,8 +156,8 @@ class Client(ClientBase):
         server's codes.
     """
     ask = _arguments.check_ask(
-        count=count, model=model, version=version, seed=seed,
-        first_index=first_index, output_type=output_type,
+        count=count, model=self._settings.model(model), version=version,
+        seed=seed, first_index=first_index, output_type=output_type,
         request_class=request_class, guide=guide, guide_steps=guide_steps,
         guide_fit=guide_fit)
     whole = self._settings.whole_deadline(timeout)
@@ -201,8 +202,8 @@ class Client(ClientBase):
       An iterator over `Accepted`, `Preview`, `Image` and `Summary`.
     """
     ask = _arguments.check_ask(
-        count=count, model=model, version=version, seed=seed,
-        first_index=first_index, output_type=output_type,
+        count=count, model=self._settings.model(model), version=version,
+        seed=seed, first_index=first_index, output_type=output_type,
         request_class=request_class, guide=guide, guide_steps=guide_steps,
         guide_fit=guide_fit)
     whole = self._settings.whole_deadline(timeout)

@@ -21,9 +21,10 @@ Function = TypeVar('Function', bound=Callable[..., Any])
 class Settings:
   """A client's arguments, checked."""
 
-  def __init__(self, connection: Connection, timeout: Any, retry: Any,
-               on_retry: Optional[OnRetry]) -> None:
+  def __init__(self, connection: Connection, model: Optional[str],
+               timeout: Any, retry: Any, on_retry: Optional[OnRetry]) -> None:
     self.connection = connection
+    self._model = None if model is None else _arguments.name('model', model)
     self._timeout = _arguments.seconds('timeout', timeout)
     if retry is not None and not isinstance(retry, RetryPolicy):
       raise TypeError(f'retry: of type {type(retry).__name__}; must be a '
@@ -33,6 +34,10 @@ class Settings:
       raise TypeError(f'on_retry: of type {type(on_retry).__name__}; must be a '
                       'function of the failure and the seconds to wait')
     self._on_retry = on_retry
+
+  def model(self, model: Any) -> Any:
+    """Of one call. `model`: what its caller passed; None: the client's."""
+    return self._model if model is None else model
 
   def deadline(self, timeout: Any = None) -> Deadline:
     """Of one call. `timeout`: what its caller passed; None: the client's."""
@@ -57,9 +62,9 @@ class ClientBase:
   """The constructor of both clients."""
 
   def __init__(
-      self, address: Optional[str] = None, *, timeout: float = 300.0,
-      retry: Optional[RetryPolicy] = None, tls: Union[bool, Tls] = False,
-      token: Optional[str] = None,
+      self, address: Optional[str] = None, *, model: Optional[str] = None,
+      timeout: float = 300.0, retry: Optional[RetryPolicy] = None,
+      tls: Union[bool, Tls] = False, token: Optional[str] = None,
       token_file: Union[str, 'os.PathLike[str]', None] = None,
       token_without_tls: bool = False, client_id: Optional[str] = None,
       on_retry: Optional[OnRetry] = None) -> None:
@@ -69,6 +74,8 @@ class ClientBase:
       address: 'HOST:PORT' or another gRPC target. None: what the environment
         variable DDGAN_SERVER says, else 'localhost:50051'. The loopback is
         never reached through a proxy that the environment names.
+      model: Name of the model for calls that name none, 1 to 64 bytes. None: the
+        only one that the server has.
       timeout: Seconds for each call to the server, its retries included, where
         a method is not told otherwise; above 0, math.inf for no limit.
         `generate` and `stream` make one call for every 64 images.
@@ -95,7 +102,7 @@ class ClientBase:
         _connection.check_connection(
             address, tls=tls, token=token, token_file=token_file,
             token_without_tls=token_without_tls, client_id=client_id),
-        timeout, retry, on_retry)
+        model, timeout, retry, on_retry)
 
   @property
   def address(self) -> str:

@@ -69,6 +69,12 @@ class CallsCases(ScriptedCases):
     self.assertFalse(request.HasField('seed'))
     self.assertEqual(request.format, 1)
     self.assertEqual((images.seed, len(images)), (DRAWN_SEED, 1))
+    named = self.quick(model='usual')
+    named.generate()
+    list(named.stream())
+    named.generate(model='other')
+    self.assertEqual([request.model for request in self.server.requests()[1:]],
+                     ['usual', 'usual', 'other'])
     self.quick().generate(seed=0, version=1, request_class='batch')
     request = self.server.requests()[-1]
     self.assertTrue(request.HasField('seed'))

@@ -129,6 +129,7 @@ class ConnectionTest(unittest.TestCase):
                                ({'timeout': '5'}, TypeError),
                                ({'retry': 5}, TypeError),
                                ({'on_retry': 5}, TypeError),
+                               ({'model': ''}, ValueError),
                                ({'address': 'host'}, ValueError)):
         with self.assertRaisesRegex(error, f'{list(arguments)[0]}: '):
           make(**arguments)
