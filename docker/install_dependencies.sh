@@ -13,8 +13,8 @@
 #             EfficientNet-Lite0 (19 MB), in evaluation/; and matplotlib, which
 #             draws its figures
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
-#             Alertmanager, nginx, HAProxy, grpcio, other people's metrics; and
-#             what --evaluation has
+#             Alertmanager, nginx, HAProxy, grpcio, mypy, other people's metrics;
+#             and what --evaluation has
 #   --images  also what builds and runs the images without a Docker engine, for
 #             the test of them: buildah, podman, runc, mmdebstrap
 #   --linters also what checks the files of deploy/ and docker/ (linters.txt)
@@ -356,6 +356,9 @@ if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
     grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
     pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1
+  # What builds client/python's package, checks its types and shows its progress.
+  install_python_packages package hatchling==1.27.0 mypy==1.18.2 tqdm==4.67.1 \
+    types-grpcio==1.0.0.20251009 types-protobuf==4.25.0.20240417
   install_metric_packages
   unpack_package prometheus bin/promtool 'prometheus=2.42.0*'
   unpack_package alertmanager bin/amtool 'prometheus-alertmanager=0.25.0*'
