@@ -337,16 +337,22 @@ TEST_F(SupervisorTest, TheFirstBatchOfItsSizeOnANewRunnerGetsTheTimeOfAProbe) {
     EXPECT_EQ(sink->Await(), absl::OkStatus());
     return activity.expected.has_value();
   };
+  const auto get_a_new_runner = [&] {
+    const size_t told = observer_.events().device_health.size();
+    script_->FailNext(absl::InternalError("broken"));
+    const auto sink = Submit();
+    Await([&] { return observer_.events().device_health.size() > told; });
+    Pass(kLookInterval);
+    EXPECT_EQ(sink->Await(), absl::OkStatus());
+  };
   EXPECT_TRUE(expected_in_step(2));
-  script_->FailNext(absl::InternalError("broken"));
-  const auto sink = Submit();
-  Await([&] { return observer_.events().device_health.size() > 1; });
-  Pass(kLookInterval);
-  EXPECT_EQ(sink->Await(), absl::OkStatus());
+  get_a_new_runner();
   EXPECT_TRUE(expected_in_step(1));  // It has run one by now.
   EXPECT_FALSE(expected_in_step(4));
   EXPECT_TRUE(expected_in_step(4));
   EXPECT_TRUE(expected_in_step(3));
+  EXPECT_FALSE(expected_in_step(5));
+  get_a_new_runner();
   EXPECT_FALSE(expected_in_step(5));
 }
 

@@ -207,6 +207,9 @@ TEST_F(ModelRegistryTest, WhatMayMendItselfIsTriedAgainLaterAndLater) {
     delay = std::min(2 * delay, ModelVersions::kLongestRetry);
     clock_.Advance(again - clock_.Now());
   }
+  // Other files are not to blame for it.
+  source_->AddBroken("digits", 1, absl::UnavailableError("every lane is out"));
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
   Add(1);
   clock_.Advance(ModelVersions::kFirstRetry);
   Reconcile();
