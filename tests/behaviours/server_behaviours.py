@@ -287,19 +287,14 @@ CONNECTIONS = [
         '''          std::pair(group.arriving, group.waiting.front()) <
               std::pair(next->second.arriving, next->second.waiting.front())) {''',
         '''          group.waiting.front() < next->second.waiting.front()) {''',
-        'server_unit_test', ('RequestGateTest.AGroupGetsHalfOfWhatIsLeftAndOthersFindAPlace',)),
+        'server_unit_test', ('RequestGateTest.AGroupGetsHalfOfWhatIsLeftAndOthersFindAPlace',
+                             'RequestGateTest.OneIsEnoughForEverybodyInTurn')),
     Behaviour(
         'a request that is being received keeps its place until it leaves',
         'server/connections/request_gate.cc',
         'if (!arriving) Forget(id);',
         'Forget(id);',
         'server_unit_test', ('RequestGateTest.EndsWhatDoesNotComeInTime',)),
-    Behaviour(
-        'a request that came in has no timeout any more',
-        'server/connections/request_gate.cc',
-        '    timer_->Remove(found->second.timeout);\n',
-        '',
-        'server_unit_test', ('RequestGateTest.WhoeverHasLeftIsNotGivenUp',)),
     Behaviour(
         'a low limit of descriptors leaves one peer half of the connections',
         'server/connections/connection_budget.cc',
@@ -384,7 +379,8 @@ TELEMETRY = [
         'server/telemetry/reload_metrics.cc',
         'if (series.info == nullptr || series.live != model) return;',
         'if (series.info == nullptr) return;',
-        'server_unit_test', ('MetricsTest.NamesTheLiveVersionAndNoOther',)),
+        'server_unit_test', ('MetricsTest.NamesTheLiveVersionAndNoOther',
+                             'MetricsTest.FollowsARollbackToAVersionThatWasLiveBefore')),
     Behaviour(
         'a version that fails the same way again is not logged again',
         'server/telemetry/logging_observer.cc',
@@ -440,12 +436,6 @@ TELEMETRY = [
         'if (told_ == status) return;',
         '',
         'server_test', ('HealthServiceTest.AWatchIsToldOfChangesAlone',)),
-    Behaviour(
-        'no image that waits has no age',
-        'server/telemetry/queue_metrics.cc',
-        'oldest_queued_since_ == absl::InfiniteFuture()',
-        'oldest_queued_since_ == absl::InfinitePast()',
-        'server_unit_test', ('MetricsTest.ComputesTheOldestAgeWhenScraped',)),
 ]
 
 BEHAVIOURS = ACCESS + CALLS + CONNECTIONS + MODELS + TELEMETRY
