@@ -319,7 +319,7 @@ VERSIONS = [
         'engine/versions/model_versions.cc',
         'now + (files_now == files ? RetryAfter(verdict.result, attempt.failures)',
         'now + (files_now == files || true ? RetryAfter(verdict.result, attempt.failures)',
-        'versions_test', ('ModelRegistryTest.FilesThatChangeWhileTheyAreReadAreReadAgain',)),
+        'versions_test', ('ModelRegistryTest.DamagedFilesThatChangeMeanwhileAreReadAgain',)),
     Behaviour(
         'a roll-back goes to what has served before what is only on disk',
         'engine/versions/model_versions.cc',

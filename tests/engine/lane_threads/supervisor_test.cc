@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/recording_observer.h"
 #include "tests/fakes/recording_sink.h"
@@ -468,6 +469,11 @@ TEST_F(SupervisorTest, WhatARunnerSaysWhenItsPoolIsGoneIsToldToNobody) {
   pool_.reset();
   shared->go_on.Notify();
   shared->said.WaitForNotification();
+  // Time in which the thread would tell it.
+  const absl::Time end = absl::Now() + absl::Milliseconds(100);
+  while (observer_.events().device_notices.empty() && absl::Now() < end) {
+    std::this_thread::yield();
+  }
   EXPECT_THAT(observer_.events().device_notices, IsEmpty());
   script_.release();  // Its runner is never destroyed.
 }

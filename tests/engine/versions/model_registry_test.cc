@@ -274,6 +274,18 @@ TEST_F(ModelRegistryTest, FilesThatChangeWhileTheyAreReadAreReadAgain) {
   EXPECT_EQ(Live(), 2);
 }
 
+// Such as those of a copy under way: what was found holds for them no more.
+TEST_F(ModelRegistryTest, DamagedFilesThatChangeMeanwhileAreReadAgain) {
+  Add(1);
+  AddBroken(2);
+  source_->OnLoad([this](int64_t version) {
+    source_->OnLoad(nullptr);
+    if (version == 2) AddBroken(2);
+  });
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
+  EXPECT_EQ(Live(), 1);
+}
+
 TEST_F(ModelRegistryTest, AVersionThatVanishesWhileItIsReadLeavesNoTrace) {
   Add(1);
   Add(2);
