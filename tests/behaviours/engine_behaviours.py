@@ -365,7 +365,7 @@ VERSIONS = [
         'engine/versions/version_loader.cc',
         'if (loaded.ok() && source_->Examine(model, version) != files) {',
         'if (loaded.ok() && false) {',
-        'versions_test', ('ModelRegistryTest.AVersionThatVanishesWhileItIsReadLeavesNoTrace',)),
+        'versions_test', ('ModelRegistryTest.FilesThatChangeWhileTheyAreReadAreReadAgain',)),
     Behaviour(
         'what a stop has ended speaks against no version',
         'engine/versions/version_loader.cc',
