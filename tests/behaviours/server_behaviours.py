@@ -123,7 +123,7 @@ CALLS = [
         'server/calls/grpc_status.cc',
         'RetryAfter(status).value_or(kRetryPushback);',
         'kRetryPushback;',
-        'server_test', ('ServerTest.TellsACallerOfAFullServerWhenToComeBack',)),
+        'secured_server_test', ('SecuredServerTest.AQuotaThatIsUsedUpSaysWhenToComeBack',)),
     Behaviour(
         'a long message is cut before it becomes a header',
         'server/calls/grpc_status.cc',
