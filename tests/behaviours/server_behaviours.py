@@ -287,8 +287,7 @@ CONNECTIONS = [
         '''          std::pair(group.arriving, group.waiting.front()) <
               std::pair(next->second.arriving, next->second.waiting.front())) {''',
         '''          group.waiting.front() < next->second.waiting.front()) {''',
-        'server_unit_test', ('RequestGateTest.AGroupGetsHalfOfWhatIsLeftAndOthersFindAPlace',
-                             'RequestGateTest.OneIsEnoughForEverybodyInTurn')),
+        'server_unit_test', ('RequestGateTest.WhicheverGroupReceivesLeastIsNext',)),
     Behaviour(
         'a request that is being received keeps its place until it leaves',
         'server/connections/request_gate.cc',
