@@ -13,7 +13,8 @@ ACCESS = [
         'server/access/tenant_quotas.cc',
         ': std::min(bucket, use.allowance + passed * per_second);',
         ': use.allowance + passed * per_second;',
-        'server_unit_test', ('DecideQuotaTest.AMinutesImagesMayBeAskedForAtOnceAndComeBackEvenly',)),
+        'server_unit_test',
+        ('DecideQuotaTest.AMinutesImagesMayBeAskedForAtOnceAndComeBackEvenly',)),
     Behaviour(
         'a clock that goes back fills no allowance twice',
         'server/access/tenant_quotas.cc',
@@ -96,7 +97,8 @@ ACCESS = [
         'server/access/listener_security.cc',
         'if (contents[2].empty()) {',
         'if (contents[2].empty() && false) {',
-        'server_unit_test', ('ListenerSecurityTest.AnEmptyFileOfAuthoritiesDoesNotLetEverybodyIn',)),
+        'server_unit_test',
+        ('ListenerSecurityTest.AnEmptyFileOfAuthoritiesDoesNotLetEverybodyIn',)),
     Behaviour(
         'a malformed trace state is not passed on',
         'server/access/trace_context.cc',
@@ -181,7 +183,8 @@ CALLS = [
         'server/calls/guide_queue.cc',
         'return own.images + wanted.images <=',
         'return wanted.images + 0 * own.images <=',
-        'server_unit_test', ('GuideQueueTest.ACallerAloneGetsHalfOfTheRoomAndMoreLeaveSomeForOthers',)),
+        'server_unit_test',
+        ('GuideQueueTest.ACallerAloneGetsHalfOfTheRoomAndMoreLeaveSomeForOthers',)),
     Behaviour(
         'guides of callers take turns',
         'server/calls/guide_queue.cc',
@@ -241,7 +244,8 @@ CALLS = [
         'server/calls/guide_decoder.cc',
         'for (auto& [id, guide] : waiting) guide.task(reason);',
         '',
-        'server_unit_test', ('GuideDecoderTest.WhatWaitsWhenItClosesIsToldWhyAndSoIsWhatComesLater',)),
+        'server_unit_test',
+        ('GuideDecoderTest.WhatWaitsWhenItClosesIsToldWhyAndSoIsWhatComesLater',)),
 ]
 
 CONNECTIONS = [
