@@ -4,14 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 
 namespace ddgan {
 namespace {
-
-// A line that appears and vanishes at once is only flicker.
-constexpr absl::Duration kDelay = absl::Milliseconds(500);
-constexpr absl::Duration kPeriod = absl::Milliseconds(100);
 
 std::string FormatTime(absl::Duration time) {
   const double seconds = absl::ToDoubleSeconds(time);
@@ -44,20 +39,26 @@ std::string FormatProgress(const Progress& progress, absl::Duration elapsed) {
       FormatTime(left), " left");
 }
 
-ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total_images)
-    : ProgressLine(terminal, [this](absl::Duration elapsed) {
-        mu_.AssertHeld();
-        return FormatProgress(progress_, elapsed);
-      }) {
+ProgressLine::ProgressLine(std::FILE* terminal, uint32_t total_images,
+                           MonotonicClock* clock)
+    : ProgressLine(
+          terminal,
+          [this](absl::Duration elapsed) {
+            mu_.AssertHeld();
+            return FormatProgress(progress_, elapsed);
+          },
+          clock) {
   absl::MutexLock lock(&mu_);
   progress_.total_images = total_images;
 }
 
 ProgressLine::ProgressLine(
     std::FILE* terminal,
-    std::function<std::string(absl::Duration elapsed)> text)
+    std::function<std::string(absl::Duration elapsed)> text,
+    MonotonicClock* clock)
     : text_(std::move(text)),
-      start_(absl::Now()),
+      clock_(clock),
+      start_(clock->Now()),
       line_(
           [terminal](const std::string& drawn) {
             std::fputs(drawn.c_str(), terminal);
@@ -72,6 +73,7 @@ ProgressLine::~ProgressLine() {
   {
     absl::MutexLock lock(&mu_);
     stop_ = true;
+    stopped_.Signal();
   }
   thread_.join();
 }
@@ -95,11 +97,16 @@ void ProgressLine::Print(std::ostream& out, const std::string& line) {
 
 void ProgressLine::Redraw() {
   absl::MutexLock lock(&mu_);
-  if (mu_.AwaitWithTimeout(absl::Condition(&stop_), kDelay)) return;
+  if (AwaitStop(start_ + kDelay)) return;
   do {
-    line_.Draw(text_(absl::Now() - start_));
-  } while (!mu_.AwaitWithTimeout(absl::Condition(&stop_), kPeriod));
+    line_.Draw(text_(clock_->Now() - start_));
+  } while (!AwaitStop(clock_->Now() + kPeriod));
   line_.Erase();
+}
+
+bool ProgressLine::AwaitStop(absl::Time deadline) {
+  while (!stop_ && !clock_->WaitUntil(&stopped_, &mu_, deadline)) continue;
+  return stop_;
 }
 
 }  // namespace ddgan

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "engine/base/monotonic_clock.h"
 #include "engine/base/progress_bar.h"
 
 namespace ddgan {
@@ -33,18 +34,24 @@ struct Progress {
 // yet: a single call without steps has no parts to show. Pure.
 std::string FormatProgress(const Progress& progress, absl::Duration elapsed);
 
-// Redraws the line ten times a second from a thread of its own, since the
-// calling thread is blocked in a call. Starts after half a second, so short
-// calls show nothing. Thread-safe.
+// Redraws the line every kPeriod from a thread of its own, since the calling
+// thread is blocked in a call. Starts after kDelay, so short calls show
+// nothing. Thread-safe.
 class ProgressLine {
  public:
-  // Draws on `terminal`, which must outlive it; nullptr draws nothing. What the
-  // terminal has no columns for is cut off.
-  ProgressLine(std::FILE* terminal, uint32_t total_images);
+  // A line that appears and vanishes at once is only flicker.
+  static constexpr absl::Duration kDelay = absl::Milliseconds(500);
+  static constexpr absl::Duration kPeriod = absl::Milliseconds(100);
+
+  // Draws on `terminal`; nullptr draws nothing. What the terminal has no
+  // columns for is cut off. `terminal` and `clock` must outlive the line.
+  ProgressLine(std::FILE* terminal, uint32_t total_images,
+               MonotonicClock* clock = RealMonotonicClock());
 
   // Shows what `text` returns, which is called from the thread that draws.
   ProgressLine(std::FILE* terminal,
-               std::function<std::string(absl::Duration elapsed)> text);
+               std::function<std::string(absl::Duration elapsed)> text,
+               MonotonicClock* clock = RealMonotonicClock());
 
   // Erases the line.
   ~ProgressLine();
@@ -64,12 +71,16 @@ class ProgressLine {
 
  private:
   void Redraw() ABSL_LOCKS_EXCLUDED(mu_);
+  // Blocks until `deadline` or the end of the line. True: the end.
+  bool AwaitStop(absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
   const std::function<std::string(absl::Duration elapsed)> text_;
+  MonotonicClock* const clock_;
   const absl::Time start_;
 
   absl::Mutex mu_;
+  absl::CondVar stopped_;  // stop_ was set.
   TerminalLine line_ ABSL_GUARDED_BY(mu_);
   Progress progress_ ABSL_GUARDED_BY(mu_);
   bool stop_ ABSL_GUARDED_BY(mu_) = false;

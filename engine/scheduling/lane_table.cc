@@ -35,7 +35,7 @@ void LaneTable::TakeOut(size_t lane, absl::Time now) {
   const bool any_up =
       std::any_of(lanes_.begin(), lanes_.end(),
                   [](const LaneState& other) { return other.up; });
-  if (!any_up) all_down_since_ = std::min(all_down_since_, now);
+  if (!any_up) all_down_since_ = now;
 }
 
 void LaneTable::Return(size_t lane) {

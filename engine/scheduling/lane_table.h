@@ -50,7 +50,8 @@ class LaneTable {
   // Since when every lane has been out; InfiniteFuture if one is not.
   absl::Time all_down_since() const { return all_down_since_; }
 
-  // The lane takes no work until its backoff has passed and Return.
+  // The lane, which is up, takes no work until its backoff has passed and
+  // Return.
   void TakeOut(size_t lane, absl::Time now);
   void Return(size_t lane);
   // A new runner could not be made; the lane's next backoff begins.

@@ -3,6 +3,7 @@
 #ifndef DDGAN_SERVER_CALLS_GUIDE_QUEUE_H_
 #define DDGAN_SERVER_CALLS_GUIDE_QUEUE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -53,6 +54,9 @@ class GuideQueue {
 
   // Gives back the guide's room. It does not wait.
   void Release(Id id);
+
+  // Callers that are remembered: those with room booked.
+  size_t callers() const { return callers_.size(); }
 
  private:
   struct Guide {

@@ -49,6 +49,11 @@ std::variant<ByteLedger::Reservation, ByteLedger::Refusal> ByteLedger::Reserve(
   return Reservation(this, caller, bytes);
 }
 
+size_t ByteLedger::callers() const {
+  absl::MutexLock lock(&mu_);
+  return reserved_by_caller_.size();
+}
+
 void ByteLedger::GiveBack(const std::string& caller, int64_t bytes) {
   absl::MutexLock lock(&mu_);
   reserved_ -= bytes;

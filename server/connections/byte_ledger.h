@@ -4,6 +4,7 @@
 #ifndef DDGAN_SERVER_CONNECTIONS_BYTE_LEDGER_H_
 #define DDGAN_SERVER_CONNECTIONS_BYTE_LEDGER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -64,6 +65,9 @@ class ByteLedger {
 
   const Limits& limits() const { return limits_; }
 
+  // Callers that are remembered: those with something reserved.
+  size_t callers() const ABSL_LOCKS_EXCLUDED(mu_);
+
  private:
   void GiveBack(const std::string& caller, int64_t bytes)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -72,7 +76,7 @@ class ByteLedger {
   const Limits limits_;
   const std::function<void(int64_t)> on_change_;
 
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   int64_t reserved_ ABSL_GUARDED_BY(mu_) = 0;
   // None of them is 0.
   std::map<std::string, int64_t> reserved_by_caller_ ABSL_GUARDED_BY(mu_);

@@ -48,11 +48,9 @@ void QueueMetrics::OnQueueState(int queued_images, int inflight_images,
 
 void QueueMetrics::SetOldestAge() {
   absl::MutexLock lock(&mu_);
+  // None waits: since a time that has not come.
   const absl::Duration age =
-      oldest_queued_since_ == absl::InfiniteFuture()
-          ? absl::ZeroDuration()
-          : std::max(clock_->Now() - oldest_queued_since_,
-                     absl::ZeroDuration());
+      std::max(clock_->Now() - oldest_queued_since_, absl::ZeroDuration());
   oldest_age_.Set(absl::ToDoubleSeconds(age));
 }
 

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace ddgan {
 namespace {
@@ -162,7 +163,6 @@ grpc::Status FakeImageServer::Generate(grpc::ServerContext* context,
       context->AddTrailingMetadata("grpc-retry-pushback-ms",
                                    *failure->pushback);
     }
-    absl::SleepFor(failure->delay);
     return failure->status;
   }
   if (request->count() < 1 || request->count() > 64) {

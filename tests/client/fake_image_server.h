@@ -17,7 +17,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "ddgan/v1/image_generation.grpc.pb.h"
 #include "ddgan/v1/model.grpc.pb.h"
 
@@ -31,7 +30,6 @@ class FakeImageServer final : public v1::ImageGeneration::Service,
   struct Failure {
     grpc::Status status;
     std::optional<std::string> pushback;  // Trailer grpc-retry-pushback-ms.
-    absl::Duration delay;                 // Waited out before answering.
   };
 
   static constexpr uint64_t kDrawnSeed = 4242;  // For requests without one.

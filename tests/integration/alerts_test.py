@@ -207,13 +207,14 @@ class ServingAlertsTest(AlertsTest):
     self.publisher.publish(1)
     server = self.start_server('--max_queued_images=64')
     # What is slow is a matter of the model and the machine, and this model is
-    # tiny.
+    # tiny: the least that a machine may take for as many images as there is
+    # room for.
     self.watch_servers(server, replacements={
         'recording_rules.yaml': {'le="5"': 'le="0.002"'},
         'alerts.yaml': {
-            'age_seconds > 30': 'age_seconds > 0.005',
-            '{method="Generate"} > 20': '{method="Generate"} > 0.01'}})
-    self.load(server, '--rate=1000', '--counts=16')
+            'age_seconds > 30': 'age_seconds > 0.0002',
+            '{method="Generate"} > 20': '{method="Generate"} > 0.002'}})
+    self.load(server, '--rate=1000', '--counts=64')
     self.expect('DdganOverloaded', 'page')
     self.expect('DdganLatencyBudgetBurnsFast', 'page', slo='latency')
     self.expect('DdganQueueOld', 'ticket', instance=server.http_address)

@@ -40,6 +40,9 @@ MOST_TIMES = 5
 # A quiet p99 below this is taken for this: the fake engine draws in no time,
 # and the processes of this test take turns on the same processors.
 LEAST_QUIET_S = 0.020
+# What the machine does besides may slow down one flood. A server that lets
+# guides hold up others does so in each.
+FLOODS = 3
 
 options = None  # Set by main(), like the two modules.
 pb = images_grpc = None
@@ -148,15 +151,21 @@ def measure(address):
 class GuideFloodTest(unittest.TestCase):
 
   def check(self, address):
-    flooded, calls, quiet_s, during_s = measure(address)
-    self.assertEqual(collections.Counter(code for _, _, code in calls),
-                     {'OK': len(calls)})
-    self.assertLessEqual(during_s, MOST_TIMES * max(quiet_s, LEAST_QUIET_S))
-    # Part of it is served, and the rest refused with a hint.
-    self.assertLessEqual(set(flooded['ended']), {'OK', 'RESOURCE_EXHAUSTED'})
-    self.assertGreater(flooded['ended'].get('OK', 0), 0)
-    self.assertEqual(flooded['without_hint'], 0)
-    return flooded
+    """Floods until the other caller has hardly noticed. How many calls were
+    refused."""
+    refused = 0
+    for _ in range(FLOODS):
+      flooded, calls, quiet_s, during_s = measure(address)
+      self.assertEqual(collections.Counter(code for _, _, code in calls),
+                       {'OK': len(calls)})
+      # Part of it is served, and the rest refused with a hint.
+      self.assertLessEqual(set(flooded['ended']), {'OK', 'RESOURCE_EXHAUSTED'})
+      self.assertGreater(flooded['ended'].get('OK', 0), 0)
+      self.assertEqual(flooded['without_hint'], 0)
+      refused += flooded['ended'].get('RESOURCE_EXHAUSTED', 0)
+      if during_s <= MOST_TIMES * max(quiet_s, LEAST_QUIET_S):
+        return refused
+    self.fail(f'each of {FLOODS} floods held up the other caller')
 
   def test_a_flood_of_guides_waits_in_its_own_line(self):
     if options.address:
@@ -165,10 +174,10 @@ class GuideFloodTest(unittest.TestCase):
     with tempfile.TemporaryDirectory(prefix='ddgan-models-') as models:
       (pathlib.Path(models) / 'shape').write_text('3 32 32')
       with ServerProcess(options.server, models) as server:
-        flooded = self.check(server.grpc_address)
+        refused = self.check(server.grpc_address)
         self.assertEqual(
             Metrics(server).sum('ddgan_rejected_total', reason='guides_full'),
-            flooded['ended'].get('RESOURCE_EXHAUSTED', 0))
+            refused)
 
 
 def main():

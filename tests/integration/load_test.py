@@ -29,6 +29,7 @@ from server_process import generate_stubs
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 LIMIT_S = 60  # For values that follow soon after the last reply.
+MOST_LOADS = 20  # Until something was seen in the middle of one.
 
 # What dashboards and alerts are promised, whatever else there is.
 PROMISED_METRICS = {
@@ -105,26 +106,37 @@ class LoadTest(unittest.TestCase):
   def test_metrics_agree_with_what_the_caller_counted(self):
     with ServerProcess(options.server, options.model_root,
                        ['--devices=cpu:2']) as server:
-      scrapes = []
-      report = bench(server, '--concurrency=8', '--calls=300', '--counts=1-16',
-                     '--classes=interactive:0.5,batch:0.5', '--client_ids=3',
-                     '--seed_pool=5', '--verify', '--standalone_calls=0',
-                     on_poll=lambda: scrapes.append(Metrics(server)))
-      # A scrape in the middle of it sees work, and counts that only grow.
-      self.assertGreater(
-          max(scrape.sum('ddgan_inflight_images') for scrape in scrapes), 0)
-      for name in ('ddgan_images_total', 'ddgan_requests_total',
-                   'ddgan_step_duration_seconds_count'):
-        values = [scrape.sum(name) for scrape in scrapes]
-        self.assertEqual(values, sorted(values))
-        self.assertTrue(any(0 < value < values[-1] for value in values), name)
-      self.assertEqual(report['calls']['ok'], 300)
-      self.assertEqual(report['errors'], {})
-      # Equal seeds gave equal bytes in any company.
-      self.assertGreater(report['verify']['compared'], 500)
-      self.assertEqual(report['verify']['mismatches'], 0)
-      metrics = wait_until_idle(server)
-      calls = 300
+      calls = 0
+      seen_amid = False
+      # A machine may be through with a load before anybody looks.
+      for _ in range(MOST_LOADS):
+        before = Metrics(server)
+        scrapes = []
+        report = bench(server, '--concurrency=8', '--calls=300',
+                       '--counts=1-16', '--classes=interactive:0.5,batch:0.5',
+                       '--client_ids=3', '--seed_pool=5', '--verify',
+                       '--standalone_calls=0',
+                       on_poll=lambda: scrapes.append(Metrics(server)))
+        calls += 300
+        self.assertEqual(report['calls']['ok'], 300)
+        self.assertEqual(report['errors'], {})
+        # Equal seeds gave equal bytes in any company.
+        self.assertGreater(report['verify']['compared'], 500)
+        self.assertEqual(report['verify']['mismatches'], 0)
+        metrics = wait_until_idle(server)
+        # A scrape in the middle of it sees work, and counts that only grow.
+        seen_amid = any(scrape.sum('ddgan_inflight_images') > 0
+                        for scrape in scrapes)
+        for name in ('ddgan_images_total', 'ddgan_requests_total',
+                     'ddgan_step_duration_seconds_count'):
+          first, last = before.sum(name), metrics.sum(name)
+          values = [scrape.sum(name) for scrape in scrapes]
+          self.assertEqual([first, *values, last],
+                           sorted([first, *values, last]))
+          seen_amid &= any(first < value < last for value in values)
+        if seen_amid:
+          break
+      self.assertTrue(seen_amid)
       self.assertEqual(metrics.sum('ddgan_requests_total', code='OK'), calls)
       self.assertEqual(
           metrics.sum('ddgan_request_duration_seconds_count', code='OK'), calls)
@@ -142,14 +154,14 @@ class LoadTest(unittest.TestCase):
     with ServerProcess(options.server, options.model_root) as server:
       # A call is cancelled within the time that it would take alone.
       report = bench(server, '--rate=400', '--calls=1000', '--counts=1-8',
-                     '--cancel=0.5', '--standalone_calls=1')
+                     '--cancel=0.5', '--standalone_calls=3')
       calls = report['calls']
       self.assertEqual(calls['scheduled'], 1000)
-      # About half of those that were not refused before; more where the server
-      # is slow, since calls that would have been done are cancelled, too.
+      # Up to half of those that were not refused before, as some are done before
+      # they would be cancelled.
       taken = calls['scheduled'] - calls['refused']
       self.assertGreater(taken, 200)
-      self.assertGreater(calls['cancelled'] / taken, 0.35)
+      self.assertGreater(calls['cancelled'] / taken, 0.2)
       self.assertEqual(calls['failed'] + calls['unanswered'], 0)
       self.assertEqual(cancel_streams(server, streams=64), 32)
       metrics = wait_until_idle(server)
@@ -165,7 +177,8 @@ class LoadTest(unittest.TestCase):
   def test_an_overloaded_server_refuses_and_keeps_what_it_promised(self):
     with ServerProcess(options.server, options.model_root,
                        ['--max_queued_images=64']) as server:
-      report = bench(server, '--rate=3000', '--calls=3000', '--counts=16',
+      # Sixty-four callers, and room for four.
+      report = bench(server, '--concurrency=64', '--calls=3000', '--counts=16',
                      '--deadlines=none:0.5,20s:0.5', '--standalone_calls=0')
       calls = report['calls']
       self.assertGreater(calls['refused'], 500)

@@ -1,17 +1,22 @@
 #include "client/command_line/progress_line.h"
 
+#include <sys/stat.h>
+
 #include <cstdio>
 #include <sstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/manual_clock.h"
 
 namespace ddgan {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
@@ -52,40 +57,65 @@ TEST(FormatProgressTest, GoesByStepsWhereTheyAreKnown) {
             "images/s, 0.0 s left");
 }
 
+// Blocks until something was drawn.
+void AwaitDrawing(std::FILE* terminal) {
+  struct stat about = {};
+  while (fstat(fileno(terminal), &about) == 0 && about.st_size == 0) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+}
+
 TEST(ProgressLineTest, DrawsWhatIsDoneAndLeavesNothingBehind) {
   std::FILE* terminal = std::tmpfile();
   ASSERT_NE(terminal, nullptr);
+  ManualClock clock;
   std::ostringstream err;
   {
-    ProgressLine progress(terminal, 10);
+    ProgressLine progress(terminal, 10, &clock);
     progress.Advance(5);
     progress.SetSteps(23, 40);
     progress.Print(err, "a note");
-    absl::SleepFor(absl::Milliseconds(800));
+    clock.Advance(ProgressLine::kDelay);
+    AwaitDrawing(terminal);
   }
   const std::string drawn = ContentOf(terminal);
-  EXPECT_THAT(drawn, HasSubstr("5/10 images, 23/40 steps"));
+  EXPECT_THAT(drawn, HasSubstr("5/10 images, 23/40 steps, 0.5 s"));
   EXPECT_THAT(drawn, EndsWith(" \r"));
   EXPECT_EQ(err.str(), "a note\n");
   std::fclose(terminal);
 }
 
-TEST(ProgressLineTest, DrawsAnyText) {
+TEST(ProgressLineTest, DrawsAnyTextAgainAndAgain) {
   std::FILE* terminal = std::tmpfile();
   ASSERT_NE(terminal, nullptr);
+  ManualClock clock;
   {
-    const ProgressLine progress(terminal,
-                                [](absl::Duration) { return "half done"; });
-    absl::SleepFor(absl::Milliseconds(800));
+    const absl::Time start = clock.Now();
+    const ProgressLine progress(
+        terminal,
+        [](absl::Duration elapsed) {
+          return absl::StrCat("at ", absl::FormatDuration(elapsed));
+        },
+        &clock);
+    clock.Advance(ProgressLine::kDelay);
+    clock.AwaitWaiterFor(start + ProgressLine::kDelay + ProgressLine::kPeriod);
+    clock.Advance(ProgressLine::kPeriod);
+    clock.AwaitWaiterFor(start + ProgressLine::kDelay +
+                         2 * ProgressLine::kPeriod);
   }
-  EXPECT_THAT(ContentOf(terminal), HasSubstr("half done"));
+  EXPECT_THAT(ContentOf(terminal),
+              AllOf(HasSubstr("at 500ms"), HasSubstr("at 600ms")));
   std::fclose(terminal);
 }
 
 TEST(ProgressLineTest, ShowsNothingForAShortCall) {
   std::FILE* terminal = std::tmpfile();
   ASSERT_NE(terminal, nullptr);
-  { ProgressLine progress(terminal, 10); }
+  ManualClock clock;
+  {
+    const ProgressLine progress(terminal, 10, &clock);
+    clock.Advance(ProgressLine::kDelay - absl::Milliseconds(1));
+  }
   EXPECT_EQ(ContentOf(terminal), "");
   std::fclose(terminal);
 }

@@ -92,6 +92,20 @@ TEST(AdmissionTest, RoomIsCountedInImagesAndInBytes) {
   EXPECT_EQ(RetryAfter(refusal->status), kTick * 4 * 41 / 8);
 }
 
+TEST(AdmissionTest, TheHintWhenToComeBackIsNeitherAtOnceNorNever) {
+  EngineLoad load = IdleEngine();
+  load.images = load.max_images;
+  const auto hint = [&load](int images) {
+    return RetryAfter(CheckRoom(load, Asks(images))->status);
+  };
+  EXPECT_EQ(hint(1), absl::Milliseconds(50));
+  EXPECT_EQ(hint(100'000), absl::Seconds(30));
+  Claim unmeasured = Asks(1);
+  unmeasured.version = SharedServableVersion("digits", 2);
+  EXPECT_EQ(RetryAfter(CheckRoom(load, unmeasured)->status),
+            absl::Milliseconds(500));
+}
+
 TEST(AdmissionTest, WithoutAMeasuredCostTheDeadlineIsTakenOnTrust) {
   Claim claim = Asks(1, kNow + absl::Milliseconds(1));
   claim.version = SharedServableVersion("digits", 2);

@@ -66,6 +66,9 @@ TEST(DeadlinePolicyTest, EverythingUpToTheLastTightDeadlineIsUrgent) {
   // 2 ticks and 50 ms with its margin of a quarter.
   EXPECT_EQ(CountUrgent({Work(82, 50)}, tick, kNow), 1);
   EXPECT_EQ(CountUrgent({Work(83, 50)}, tick, kNow), 0);
+  // Steps that must follow one another take as long, however little they are.
+  EXPECT_EQ(CountUrgent({Work(82, 10, 50)}, tick, kNow), 1);
+  EXPECT_EQ(CountUrgent({Work(83, 10, 50)}, tick, kNow), 0);
   EXPECT_EQ(
       CountUrgent({Work(400, 50), Work(410, 330), Work(9000, 5)}, tick, kNow),
       2);

@@ -125,6 +125,14 @@ TEST(BatchPolicyTest, WhatHasStartedIsNotHeldBack) {
       ElementsAre(0, 1));
 }
 
+TEST(BatchPolicyTest, WhatIsUrgentIsNotHeldBack) {
+  RunnableTrajectory urgent = Due(kStart + absl::Seconds(1), Queued(0));
+  urgent.urgent = true;
+  EXPECT_THAT(
+      Decide({Queued(0), urgent}, {0}, Limits(8, absl::Seconds(1))).rows,
+      ElementsAre(0, 1));
+}
+
 TEST(BatchPolicyTest, AVersionThatIsHeldBackLetsAnotherRun) {
   EXPECT_THAT(
       Decide({Queued(0), Started(1)}, {1, 2}, Limits(8, absl::Seconds(1))).rows,

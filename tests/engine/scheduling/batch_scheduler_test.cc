@@ -159,6 +159,36 @@ TEST_F(BatchSchedulerTest, QueueStateFollowsImagesFromQueueToDevice) {
   EXPECT_EQ(observer_.events().queue_state, RecordingObserver::QueueState{});
 }
 
+TEST_F(BatchSchedulerTest,
+       WhatChangesDuringAReportOfTheQueueIsReportedAfterIt) {
+  struct SlowObserver : RecordingObserver {
+    void OnQueueState(int queued, int inflight, absl::Time since) override {
+      RecordingObserver::OnQueueState(queued, inflight, since);
+      if (begun.HasBeenNotified()) return;
+      begun.Notify();
+      go_on.WaitForNotification();
+    }
+    absl::Notification begun;
+    absl::Notification go_on;
+  };
+  SlowObserver observer;
+  BatchScheduler scheduler({}, &observer, &clock_);
+  const auto submit = [&](uint32_t count) {
+    GenerationRequest request;
+    request.count = count;
+    EXPECT_TRUE(SubmitAtOnce(scheduler, version_, request,
+                             std::make_shared<RecordingSink>())
+                    .ok());
+  };
+  std::thread first([&] { submit(1); });
+  observer.begun.WaitForNotification();
+  submit(2);
+  EXPECT_EQ(observer.events().queue_state.queued_images, 1);
+  observer.go_on.Notify();
+  first.join();
+  EXPECT_EQ(observer.events().queue_state.queued_images, 3);
+}
+
 TEST_F(BatchSchedulerTest, AnIdleLaneRunsAPartialBatchAfterMaxWait) {
   Scheduler(8, 64, /*num_lanes=*/1, /*max_wait=*/absl::Milliseconds(5));
   const auto sink = Submit(1);

@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "tests/engine/scheduling/batch_scheduler_fixture.h"
 
 namespace ddgan {
@@ -159,6 +161,38 @@ TEST_F(BatchSchedulerTest, DrainEndsWhatIsLeftAtItsDeadline) {
   EXPECT_THAT(observer_.events().wasted_steps,
               ElementsAre(Pair(WasteReason::kShutdown, 1)));
   EXPECT_EQ(observer_.events().queue_state, RecordingObserver::QueueState{});
+}
+
+// Whoever drains destroys what sinks refer to.
+TEST_F(BatchSchedulerTest, DrainWaitsForAResultThatIsBeingDelivered) {
+  struct SlowSink : RecordingSink {
+    void OnFinished(const absl::Status& status,
+                    const GenerationTimings& timings) override {
+      begun.Notify();
+      go_on.WaitForNotification();
+      RecordingSink::OnFinished(status, timings);
+    }
+    absl::Notification begun;
+    absl::Notification go_on;
+  };
+  Scheduler();
+  const auto sink = std::make_shared<SlowSink>();
+  GenerationRequest request;
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
+  std::thread lane([this] {
+    for (int step = 0; step < 4; ++step) Tick();
+  });
+  sink->begun.WaitForNotification();
+  absl::Notification drained;
+  std::thread drain([&] {
+    scheduler_->Drain(absl::InfinitePast());
+    drained.Notify();
+  });
+  EXPECT_FALSE(drained.WaitForNotificationWithTimeout(absl::Milliseconds(100)));
+  sink->go_on.Notify();
+  drain.join();
+  lane.join();
+  EXPECT_EQ(sink->status(), absl::OkStatus());
 }
 
 TEST_F(BatchSchedulerTest, StopSendsLanesHome) {

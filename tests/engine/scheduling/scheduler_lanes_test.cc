@@ -232,8 +232,15 @@ TEST_F(BatchSchedulerTest, WhatAnAbandonedLaneHeldStartsAgainElsewhereAtOnce) {
   EXPECT_EQ(scheduler_->FinishBatch(0, &outcome), LaneHealth::Action::kTakeOut);
   EXPECT_THAT(observer_.events().wasted_steps,
               ElementsAre(Pair(WasteReason::kReplayed, 4)));
+  // It stays out for as long as after a step that failed.
+  absl::Notification may_try;
+  std::thread lane([&] {
+    EXPECT_TRUE(scheduler_->AwaitRetry(0));
+    may_try.Notify();
+  });
+  EXPECT_FALSE(may_try.WaitForNotificationWithTimeout(absl::Milliseconds(100)));
   clock_.Advance(LaneHealth::kFirstBackoff);
-  ASSERT_TRUE(scheduler_->AwaitRetry(0));
+  lane.join();
   scheduler_->ReturnLane(0);
   Submit(1);
   EXPECT_THAT(Tick(0), ElementsAre(3));

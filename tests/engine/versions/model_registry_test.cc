@@ -207,6 +207,9 @@ TEST_F(ModelRegistryTest, WhatMayMendItselfIsTriedAgainLaterAndLater) {
     delay = std::min(2 * delay, ModelVersions::kLongestRetry);
     clock_.Advance(again - clock_.Now());
   }
+  // Other files are not to blame for it.
+  source_->AddBroken("digits", 1, absl::UnavailableError("every lane is out"));
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
   Add(1);
   clock_.Advance(ModelVersions::kFirstRetry);
   Reconcile();
@@ -269,6 +272,18 @@ TEST_F(ModelRegistryTest, FilesThatChangeWhileTheyAreReadAreReadAgain) {
   clock_.Advance(ModelVersions::kFirstRetry);
   Reconcile();
   EXPECT_EQ(Live(), 2);
+}
+
+// Such as those of a copy under way: what was found holds for them no more.
+TEST_F(ModelRegistryTest, DamagedFilesThatChangeMeanwhileAreReadAgain) {
+  Add(1);
+  AddBroken(2);
+  source_->OnLoad([this](int64_t version) {
+    source_->OnLoad(nullptr);
+    if (version == 2) AddBroken(2);
+  });
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
+  EXPECT_EQ(Live(), 1);
 }
 
 TEST_F(ModelRegistryTest, AVersionThatVanishesWhileItIsReadLeavesNoTrace) {

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/fakes/scripted_batch_runner.h"
@@ -37,6 +39,33 @@ TEST(WarmUpTest, RunsTwoStepsOfEachSizeAndMeasuresThem) {
     EXPECT_EQ(batches[2 + i].rows[4].step, 2 - i);
   }
   EXPECT_EQ(script.kept_trajectories(), 0);
+}
+
+// Kernels are chosen in one of the steps, and the machine may stall in any.
+TEST(WarmUpTest, ASizeCostsWhatTheFasterOfItsStepsTakes) {
+  class TimedRunner : public ScriptedBatchRunner {
+   public:
+    TimedRunner(RunnerScript* script, std::vector<int> milliseconds)
+        : ScriptedBatchRunner(script), milliseconds_(std::move(milliseconds)) {}
+    absl::StatusOr<StepOutcome*> RunStep(
+        const std::shared_ptr<const Model>& model,
+        absl::Span<const StepRow> rows) override {
+      absl::StatusOr<StepOutcome*> outcome =
+          ScriptedBatchRunner::RunStep(model, rows);
+      (*outcome)->device_time = absl::Milliseconds(milliseconds_.at(steps_++));
+      return outcome;
+    }
+
+   private:
+    const std::vector<int> milliseconds_;
+    size_t steps_ = 0;
+  };
+  RunnerScript script;
+  TimedRunner runner(&script, {900, 4, 8, 700});
+  const ServableVersion version = MakeServableVersion("digits", 1, 3);
+  ASSERT_EQ(WarmUp(version, {1, 2}).RunAll(runner), absl::OkStatus());
+  EXPECT_EQ(version.costs->StepTime(1), absl::Milliseconds(4));
+  EXPECT_EQ(version.costs->StepTime(2), absl::Milliseconds(8));
 }
 
 TEST(WarmUpTest, AModelOfOneStepHasNoSecond) {

@@ -79,6 +79,18 @@ TEST(TokenTableTest, KnowsNoOtherToken) {
   }
 }
 
+TEST(TokenTableTest, ATokenHasAtMostItsLargestSize) {
+  const std::string longest(TokenTable::kMaxTokenSize, 'x');
+  const std::string longer = longest + "x";
+  const absl::StatusOr<TokenTable> table = TokenTable::Parse(absl::StrCat(
+      R"({"tenants": [{"name": "studio", "tokens": [)",
+      R"({"scopes": ["read"], "sha256": ")", Sha256Hex(longest), R"("},)",
+      R"({"scopes": ["read"], "sha256": ")", Sha256Hex(longer), R"("}]}]})"));
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_NE(table->Find(longest), nullptr);
+  EXPECT_EQ(table->Find(longer), nullptr);
+}
+
 TEST(TokenTableTest, AFileWithoutTenantsAdmitsNobody) {
   const absl::StatusOr<TokenTable> table = Parse(R"({"tenants": []})");
   ASSERT_TRUE(table.ok()) << table.status();

@@ -10,7 +10,8 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "engine/base/monotonic_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/fake_engine.h"
@@ -26,13 +27,17 @@ constexpr uint32_t kFirstIndex = 10;
 // Notes what comes of a call.
 class NotedCall : public CallLifetime {
  public:
-  explicit NotedCall(const Parts& parts)
-      : CallLifetime(parts, absl::Now(), absl::InfiniteFuture()) {}
+  // Came in `age` ago, and has `limit` from then on.
+  explicit NotedCall(const Parts& parts,
+                     absl::Duration age = absl::ZeroDuration(),
+                     absl::Duration limit = absl::InfiniteDuration())
+      : NotedCall(parts, RealMonotonicClock()->Now() - age, limit) {}
 
   using CallLifetime::Begin;
   using CallLifetime::Cancel;
   using CallLifetime::EndSubmission;
   using CallLifetime::Outcome;
+  using CallLifetime::RunOnEncoder;
   using CallLifetime::Settle;
   using CallLifetime::Submit;
 
@@ -47,6 +52,9 @@ class NotedCall : public CallLifetime {
   const absl::Notification& ended() const { return ended_; }
 
  private:
+  NotedCall(const Parts& parts, absl::Time arrived, absl::Duration limit)
+      : CallLifetime(parts, arrived, arrived + limit) {}
+
   void HandleAcceptance(const Acceptance& acceptance) override {
     absl::MutexLock lock(&mu_);
     acceptance_ = acceptance;
@@ -80,10 +88,9 @@ class CallLifetimeTest : public ::testing::Test {
   FakeEngine engine_;
   CallObserver metrics_;
   EncodePool encode_pool_{1, 100};
-  const std::shared_ptr<NotedCall> call_ = std::make_shared<NotedCall>(
-      CallLifetime::Parts{.engine = &engine_,
-                          .encode_pool = &encode_pool_,
-                          .metrics = &metrics_});
+  const CallLifetime::Parts parts_ = {
+      .engine = &engine_, .encode_pool = &encode_pool_, .metrics = &metrics_};
+  const std::shared_ptr<NotedCall> call_ = std::make_shared<NotedCall>(parts_);
 };
 
 TEST_F(CallLifetimeTest, EndsOnceWithEveryImageThatTheEngineMade) {
@@ -146,6 +153,46 @@ TEST_F(CallLifetimeTest, SaysWhyACallThatWasCancelledWas) {
             absl::DeadlineExceededError("the caller did not read in time"));
   EXPECT_EQ(call_->Outcome(/*unread=*/false),
             absl::CancelledError("the caller cancelled"));
+}
+
+// The caller's clock may end a call slightly before ours does.
+TEST_F(CallLifetimeTest, ACallCancelledCloseToItsDeadlineIsOutOfTime) {
+  engine_.HoldRequests();
+  constexpr absl::Duration kLimit = absl::Hours(10);
+  for (const auto& [age, code] :
+       {std::pair(0.97 * kLimit, absl::StatusCode::kCancelled),
+        std::pair(0.99 * kLimit, absl::StatusCode::kDeadlineExceeded)}) {
+    const auto call = std::make_shared<NotedCall>(parts_, age, kLimit);
+    call->EndSubmission(call->Submit(Begin(call.get()), nullptr));
+    call->Cancel();
+    call->ended().WaitForNotification();
+    EXPECT_EQ(call->Outcome(/*unread=*/false).code(), code) << age;
+  }
+}
+
+TEST_F(CallLifetimeTest, WhatIsOutOfTimeIsNotEncoded) {
+  engine_.HoldRequests();
+  absl::Notification go_on;
+  encode_pool_.Run([&go_on] { go_on.WaitForNotification(); });
+  call_->EndSubmission(call_->Submit(Begin(call_.get()), nullptr));
+  const RequestId id = engine_.WaitForHeld(1).front();
+  engine_.DeliverHeld(id, 0);
+  engine_.FinishHeld(id, absl::DeadlineExceededError("the deadline passed"));
+  go_on.Notify();
+  call_->ended().WaitForNotification();
+  EXPECT_THAT(call_->images(), IsEmpty());
+}
+
+TEST_F(CallLifetimeTest, OnceItHasEndedItTakesNoMoreWork) {
+  const absl::Status status = call_->Submit(Begin(call_.get()), nullptr);
+  call_->EndSubmission(status);
+  call_->ended().WaitForNotification();
+  bool ran = false;
+  call_->RunOnEncoder([&ran] { ran = true; });
+  absl::Notification after;  // The encoder's only thread takes turns.
+  encode_pool_.Run([&after] { after.Notify(); });
+  after.WaitForNotification();
+  EXPECT_FALSE(ran);
 }
 
 TEST_F(CallLifetimeTest, AnImageThatTheEngineLeavesOutIsAnError) {

@@ -190,9 +190,10 @@ TEST_F(ServerTest, AStreamWhoseConnectionIsLostIsCancelledInTheEngine) {
 }
 
 TEST_F(ServerTest, ADeadlineEndsAStream) {
+  // Connects, so that the call below reaches the engine within its deadline.
+  ASSERT_TRUE(Generate(RequestFor(1)).ok());
   engine_->HoldRequests();
-  StreamCall call(images_.get(), StreamRequestFor(1, false),
-                  absl::Milliseconds(200));
+  StreamCall call(images_.get(), StreamRequestFor(1, false), absl::Seconds(2));
   engine_->WaitForCancels(1);
   EXPECT_EQ(call.ReadRest().status.error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);

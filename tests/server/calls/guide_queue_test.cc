@@ -99,7 +99,9 @@ TEST(GuideQueueTest, RoomThatIsGivenBackIsFreeAgain) {
       queue.Book("first", {.images = 1, .bytes = 600});
   ASSERT_TRUE(id.has_value());
   EXPECT_FALSE(queue.Book("first", {.images = 1, .bytes = 600}).has_value());
+  EXPECT_EQ(queue.callers(), 1u);
   queue.Release(*id);
+  EXPECT_EQ(queue.callers(), 0u);
   EXPECT_TRUE(queue.Book("first", {.images = 1, .bytes = 600}).has_value());
 }
 

@@ -41,6 +41,7 @@ TEST_F(ByteLedgerTest, TakesUpToTheLastByteAndGivesBackWhatIsDestroyed) {
     EXPECT_EQ(Refused("c", 1), Refusal::kTotal);
   }
   EXPECT_THAT(changes_, ElementsAre(60, 100, 60, 0));
+  EXPECT_EQ(ledger_.callers(), 0u);
   Take("c", 60);
 }
 

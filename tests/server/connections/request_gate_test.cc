@@ -135,6 +135,18 @@ TEST_F(RequestGateTest, WithinAGroupTheOldestIsNext) {
   EXPECT_THAT(journal_.Take(), ElementsAre("3"));
 }
 
+TEST_F(RequestGateTest, WhicheverGroupReceivesLeastIsNext) {
+  RequestGate gate = MakeGate(3);
+  const auto first = Enter(&gate, "a", "a1");
+  Enter(&gate, "b", "b1");
+  Enter(&gate, "b", "b2");
+  Enter(&gate, "a", "a2");
+  EXPECT_THAT(journal_.Take(), ElementsAre("a1", "b1"));
+  gate.Leave(*first);
+  // Though b2 has waited for longer, b receives one already.
+  EXPECT_THAT(journal_.Take(), ElementsAre("a2"));
+}
+
 TEST_F(RequestGateTest, OneIsEnoughForEverybodyInTurn) {
   RequestGate gate = MakeGate(1);
   const auto first = Enter(&gate, "a", "a1");

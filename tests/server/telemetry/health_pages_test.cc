@@ -1,14 +1,18 @@
 // Health, reflection and the HTTP pages of the whole server.
+#include <grpcpp/grpcpp.h>
+
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "ddgan/v1/model.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpc/reflection/v1/reflection.grpc.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "server/telemetry/health_service.h"
 #include "tests/server/promtool.h"
 #include "tests/server/server_fixture.h"
 
@@ -58,6 +62,33 @@ TEST_F(ServerTest, HealthFollowsTheEngine) {
   ASSERT_TRUE(watch->Read(&response));
   EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
   context.TryCancel();
+}
+
+TEST(HealthServiceTest, AWatchIsToldOfChangesAlone) {
+  HealthService service;
+  service.SetServingStatus("images", true);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const auto health = Health::NewStub(grpc::CreateChannel(
+      absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  HealthCheckRequest request;
+  request.set_service("images");
+  const auto watch = health->Watch(&context, request);
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  service.SetServingStatus("images", true);
+  service.SetServingStatus("images", false);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  context.TryCancel();
+  watch->Finish();
+  server->Shutdown();
 }
 
 // One stream that asks all of `requests`; the answers as text. Both versions of

@@ -98,6 +98,18 @@ TEST_F(LoggingObserverTest, PassesOnHowManyVersionsAreRefused) {
   EXPECT_EQ(observer_.events().refused_versions["digits"][1], 2);
 }
 
+TEST_F(LoggingObserverTest, TellsOnceThatADeviceFailsAndThatItIsBack) {
+  observer_.OnDeviceHealth("cuda:1", absl::OkStatus());
+  EXPECT_EQ(Logged(), "info device cuda:1 is healthy\n");
+  observer_.OnDeviceHealth("cuda:1", absl::InternalError("lost"));
+  EXPECT_EQ(Logged(), "error device cuda:1 takes no work: INTERNAL: lost\n");
+  observer_.OnDeviceHealth("cuda:1", absl::InternalError("still lost"));
+  EXPECT_EQ(Logged(), "");
+  observer_.OnDeviceHealth("cuda:1", absl::OkStatus());
+  EXPECT_EQ(Logged(), "info device cuda:1 is healthy\n");
+  EXPECT_THAT(observer_.events().device_health, SizeIs(4));
+}
+
 TEST_F(LoggingObserverTest, TellsWhatIsOddAboutADevice) {
   observer_.OnDeviceNotice("cuda:1", "digits/3: batches of 4 run as others");
   EXPECT_EQ(Logged(),

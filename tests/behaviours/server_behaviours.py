@@ -1,0 +1,444 @@
+"""Behaviours of server/: who may call, calls, connections, models, telemetry."""
+from behaviour import Behaviour
+
+ACCESS = [
+    Behaviour(
+        'a call for more images than a minute has is admitted when the allowance is full',
+        'server/access/tenant_quotas.cc',
+        'const double needed = std::min<double>(count, bucket);',
+        'const double needed = static_cast<double>(count);',
+        'server_unit_test', ('DecideQuotaTest.ACallForMoreThanAMinuteHasIsPaidForAfterwards',)),
+    Behaviour(
+        'an allowance has a bound however long nobody called',
+        'server/access/tenant_quotas.cc',
+        ': std::min(bucket, use.allowance + passed * per_second);',
+        ': use.allowance + passed * per_second;',
+        'server_unit_test',
+        ('DecideQuotaTest.AMinutesImagesMayBeAskedForAtOnceAndComeBackEvenly',)),
+    Behaviour(
+        'a clock that goes back fills no allowance twice',
+        'server/access/tenant_quotas.cc',
+        'decision.use.counted_at = std::max(now, use.counted_at);',
+        'decision.use.counted_at = now;',
+        'server_unit_test', ('DecideQuotaTest.AClockThatGoesBackGivesNothingAway',)),
+    Behaviour(
+        'a caller that comes when it was told to is not refused for a rounding',
+        'server/access/tenant_quotas.cc',
+        'if (decision.use.allowance < needed - 1e-6) {',
+        'if (decision.use.allowance < needed) {',
+        'server_unit_test', ('DecideQuotaTest.WhoComesWhenToldToIsAdmitted',)),
+    Behaviour(
+        'images in flight are given back with their lease',
+        'server/access/tenant_quotas.cc',
+        '  use_[tenant].in_flight -= count;\n',
+        '  use_[tenant].in_flight -= count * 0;\n',
+        'server_unit_test', ('TenantQuotasTest.ALeaseGivesItsPlacesBack',)),
+    Behaviour(
+        'a call that the engine did not take costs nothing of the minute',
+        'server/calls/call_lifetime.cc',
+        'if (quota.has_value() && !acceptance_.has_value()) quota->Refund();',
+        '',
+        'secured_server_test', ('SecuredServerTest.WhatTheEngineRefusesCostsNoQuota',)),
+    Behaviour(
+        'an expired token is refused at its moment',
+        'server/access/access_control.cc',
+        'if (token->expires <= now) {',
+        'if (token->expires < now) {',
+        'server_unit_test', ('DecideAccessTest.ATokenEndsAtItsTime',)),
+    Behaviour(
+        'schemes of authorization know no case',
+        'server/access/access_control.cc',
+        '''  if (authorization.size() != 1 ||
+      !absl::StartsWithIgnoreCase(authorization[0], kScheme)) {''',
+        '''  if (authorization.size() != 1 ||
+      !absl::StartsWith(authorization[0], kScheme)) {''',
+        'server_unit_test', ('DecideAccessTest.SchemesKnowNoCaseButTokensDo',)),
+    Behaviour(
+        'what is wrong with a token file does not quote it',
+        'server/access/token_table.cc',
+        'if (!file.ok()) return Wrong("the file", "one JSON value, no key twice");',
+        'if (!file.ok()) return file.status();',
+        'server_unit_test', ('TokenTableTest.NeverShowsWhatMayBeATokenInTheWrongPlace',)),
+    Behaviour(
+        'an unknown key of a token file is not shown',
+        'server/access/token_table.cc',
+        'return Wrong(where, absl::StrCat(wanted, ", and no other key"));',
+        'return Wrong(where, absl::StrCat(wanted, ", not ", item.key()));',
+        'server_unit_test', ('TokenTableTest.NeverShowsWhatMayBeATokenInTheWrongPlace',)),
+    Behaviour(
+        'a token of any size is not hashed',
+        'server/access/token_table.cc',
+        'if (token.empty() || token.size() > kMaxTokenSize) return nullptr;',
+        'if (token.empty()) return nullptr;',
+        'server_unit_test', ('TokenTableTest.ATokenHasAtMostItsLargestSize',)),
+    Behaviour(
+        'files that are being written are not refused at the first look',
+        'server/access/file_reload.cc',
+        'const bool seen_before = bad_.has_value() && *bad_ == found;',
+        'const bool seen_before = true;',
+        'server_unit_test', ('FileReloadTest.WhatIsBadForAMomentIsNobodysBusiness',)),
+    Behaviour(
+        'files that went back to what is in force are not refused any more',
+        'server/access/file_reload.cc',
+        '''    if (*found == in_force_) {
+      bad_.reset();
+      refused_ = false;''',
+        '''    if (*found == in_force_) {
+      bad_.reset();''',
+        'server_unit_test', ('FileReloadTest.IsRefusedUntilSomethingGoodIsFound',)),
+    Behaviour(
+        'the same bad files are refused once',
+        'server/access/file_reload.cc',
+        'if (std::exchange(bad_was_reported_, true)) return {};',
+        'bad_was_reported_ = true;',
+        'server_unit_test', ('FileReloadTest.BadContentIsReportedOnceWhenItStaysAndTheOldIsKept',)),
+    Behaviour(
+        'an empty file of client authorities lets nobody in',
+        'server/access/listener_security.cc',
+        'if (contents[2].empty()) {',
+        'if (contents[2].empty() && false) {',
+        'server_unit_test',
+        ('ListenerSecurityTest.AnEmptyFileOfAuthoritiesDoesNotLetEverybodyIn',)),
+    Behaviour(
+        'a malformed trace state is not passed on',
+        'server/access/trace_context.cc',
+        'if (IsTraceState(state)) trace.state = std::move(state);',
+        'trace.state = std::move(state);',
+        'server_unit_test', ('TraceContextTest.DropsAStateThatIsNone',)),
+    Behaviour(
+        'only later versions of a traceparent may say more',
+        'server/access/trace_context.cc',
+        '''      (version == "00" || text[kTraceParentSize] != '-')) {''',
+        '''      text[kTraceParentSize] != '-') {''',
+        'server_unit_test', ('TraceContextTest.RefusesWhatIsNoTraceParent',)),
+    Behaviour(
+        'the addresses of one network share what a caller may have',
+        'server/access/caller_name.cc',
+        'return absl::StrCat("address ", PeerGroup(peer.host));',
+        'return absl::StrCat("address ", peer.host);',
+        'server_unit_test', ('CallerNameTest.BooksMemoryOnNoNameThatACallerMayChoose',)),
+]
+
+CALLS = [
+    Behaviour(
+        'who is refused for want of room is told when to come back',
+        'server/calls/grpc_status.cc',
+        'RetryAfter(status).value_or(kRetryPushback);',
+        'kRetryPushback;',
+        'secured_server_test', ('SecuredServerTest.AQuotaThatIsUsedUpSaysWhenToComeBack',)),
+    Behaviour(
+        'a long message is cut before it becomes a header',
+        'server/calls/grpc_status.cc',
+        'std::string(status.message().substr(0, kMaxMessageSize)));',
+        'std::string(status.message()));',
+        'server_test', ('ServerTest.CutsAnErrorMessageToWhatATrailerHolds',)),
+    Behaviour(
+        'a call that is cancelled during Submit is cancelled in the engine',
+        'server/calls/call_lifetime.cc',
+        'if (abandoned_meanwhile) parts_.engine->Cancel(acceptance->id);',
+        'if (abandoned_meanwhile) static_cast<void>(acceptance->id);',
+        'server_unit_test', ('CallLifetimeTest.ACallCancelledDuringItsSubmissionIsCancelledByIt',)),
+    Behaviour(
+        'an image that was written gives back its bytes',
+        'server/calls/generate_stream_reactor.cc',
+        'if (ok && writing_.has_image()) ForgetImage();',
+        '',
+        'server_test', ('GenerationCallTest.AnImageOfAStreamThatIsReadGivesItsBytesBack',)),
+    Behaviour(
+        'a reply that is smaller than was booked gives back the rest',
+        'server/calls/generate_reactor.cc',
+        '''    // The message, and what gRPC makes of it.
+    ShrinkReply(reply_size().fixed +
+                2 * static_cast<int64_t>(response_->ByteSizeLong()));
+''',
+        '',
+        'server_test', ('GenerationCallTest.AReplyThatTurnsOutSmallerHoldsNoMoreThanItIs',)),
+    Behaviour(
+        'a call that was cancelled as its deadline came ends by the deadline',
+        'server/calls/call_lifetime.cc',
+        'return age >= 0.98 * limit - kTransit;',
+        'return age >= limit + 0 * kTransit;',
+        'server_unit_test', ('CallLifetimeTest.ACallCancelledCloseToItsDeadlineIsOutOfTime',)),
+    Behaviour(
+        'images of a call whose deadline has passed are not encoded',
+        'server/calls/call_lifetime.cc',
+        'if (absl::IsDeadlineExceeded(status)) abandoned_ = true;',
+        '',
+        'server_unit_test', ('CallLifetimeTest.WhatIsOutOfTimeIsNotEncoded',)),
+    Behaviour(
+        'an encoder takes no work of a call that is through',
+        'server/calls/call_lifetime.cc',
+        '''    if (pending_ == 0) return;
+    ++pending_;
+  }
+  parts_.encode_pool->Run(
+''',
+        '''    ++pending_;
+  }
+  parts_.encode_pool->Run(
+''',
+        'server_unit_test', ('CallLifetimeTest.OnceItHasEndedItTakesNoMoreWork',)),
+    Behaviour(
+        'one caller leaves as much room for guides as it takes',
+        'server/calls/guide_queue.cc',
+        'return own.images + wanted.images <=',
+        'return wanted.images + 0 * own.images <=',
+        'server_unit_test',
+        ('GuideQueueTest.ACallerAloneGetsHalfOfTheRoomAndMoreLeaveSomeForOthers',)),
+    Behaviour(
+        'guides of callers take turns',
+        'server/calls/guide_queue.cc',
+        'if (!waiting.empty()) turns_.push_back(std::move(name));',
+        'if (!waiting.empty()) turns_.push_front(std::move(name));',
+        'server_unit_test', ('GuideQueueTest.CallersTakeTurnsAndEachKeepsItsOrder',)),
+    Behaviour(
+        'a caller whose last guide is withdrawn has no turn any more',
+        'server/calls/guide_queue.cc',
+        '''  if (waiting.empty()) {
+    turns_.erase(std::find(turns_.begin(), turns_.end(), name));
+  }
+''',
+        '',
+        'server_unit_test', ('GuideQueueTest.AGuideThatLeavesItsLineLeavesTheOthersTheirTurns',)),
+    Behaviour(
+        'callers without guides are forgotten',
+        'server/calls/guide_queue.cc',
+        'if (caller->second.booked.images == 0) callers_.erase(caller);',
+        '',
+        'server_unit_test', ('GuideQueueTest.RoomThatIsGivenBackIsFreeAgain',)),
+    Behaviour(
+        'an image overtakes a preview of it that is encoded already',
+        'server/calls/stream_queue.cc',
+        '''  added_images_.insert(index);
+  DropEncoded(index);
+''',
+        '''  added_images_.insert(index);
+''',
+        'server_unit_test', ('StreamQueueTest.AnImageIsNeverFollowedByAPreviewOfIt',)),
+    Behaviour(
+        'a preview that is encoded after its image is dropped',
+        'server/calls/stream_queue.cc',
+        'if (added_images_.count(preview.index()) > 0 || (writing_ && newer_waits)) {',
+        'if (writing_ && newer_waits) {',
+        'server_unit_test', ('StreamQueueTest.AnImageIsNeverFollowedByAPreviewOfIt',)),
+    Behaviour(
+        'a timeout of centuries is none',
+        'server/calls/request_conversion.cc',
+        'return left > kLongestTimeout ? absl::InfiniteFuture() : now + left;',
+        'return now + left;',
+        'server_unit_test', ('RequestConversionTest.ReadsADeadlineThatIsFarAwayAsNone',)),
+    Behaviour(
+        'a request that fits no caller is refused for good',
+        'server/calls/call_admission.cc',
+        'std::min(ledger.limits().total, ledger.limits().per_caller));',
+        'ledger.limits().total);',
+        'server_unit_test', ('CallAdmissionTest.RefusesRepliesThatHaveNoRoomOrNeverCould',)),
+    Behaviour(
+        'a guide that waits is withdrawn with its call',
+        'server/calls/generation_call.cc',
+        'if (guide_.has_value() && parts_.guide_decoder->Withdraw(*guide_)) {',
+        'if (guide_.has_value() && false) {',
+        'server_test', ('GenerationCallTest.AGuideWhoseCallerLeavesIsGoneBeforeItsTurn',)),
+    Behaviour(
+        'guides that wait when the server closes end with its reason',
+        'server/calls/guide_decoder.cc',
+        'for (auto& [id, guide] : waiting) guide.task(reason);',
+        '',
+        'server_unit_test',
+        ('GuideDecoderTest.WhatWaitsWhenItClosesIsToldWhyAndSoIsWhatComesLater',)),
+]
+
+CONNECTIONS = [
+    Behaviour(
+        'a connection that takes no bytes is cut',
+        'server/connections/write_watch.cc',
+        'parts_.cut(peer_);',
+        '',
+        'server_test', ('WriteWatchTest.CutsAConnectionThatTakesNoBytes',)),
+    Behaviour(
+        'the last 16 descriptors are not for connections',
+        'server/connections/connection_acceptor.cc',
+        '(!is_probe && IsAmongTheLast(connection.duplicate))) {',
+        '(!is_probe && IsAmongTheLast(0))) {',
+        'server_test', ('ConnectionAcceptorTest.LeavesTheLastDescriptorsToOthers',)),
+    Behaviour(
+        'without descriptors a connection is closed by the spare one',
+        'server/connections/connection_acceptor.cc',
+        'if (ShedOne(listener)) continue;',
+        '',
+        'server_test', ('ConnectionAcceptorTest.GoesOnAfterDescriptorsRanOut',)),
+    Behaviour(
+        "the server's own probe takes no caller's place",
+        'server/connections/connection_acceptor.cc',
+        'const bool is_probe = probe_ports_.contains(connection.peer.port) &&',
+        'const bool is_probe = probe_ports_.contains(-1) &&',
+        'server_test', ('ConnectionAcceptorTest.AProbeIsTakenAboveTheCapsAndNotCounted',)),
+    Behaviour(
+        'connections that the kernel took before the end are served',
+        'server/connections/connection_acceptor.cc',
+        'for (const int listener : listeners_) TakeBacklog(listener);',
+        '',
+        'server_test', ('ConnectionAcceptorTest.AStopTakesAllThatWaits',)),
+    Behaviour(
+        'a group whose requests come in leaves as much room as it takes',
+        'server/connections/request_gate.cc',
+        'return own < limit - taken;',
+        'return own * 0 < limit - taken;',
+        'server_unit_test', ('RequestGateTest.AGroupGetsHalfOfWhatIsLeftAndOthersFindAPlace',)),
+    Behaviour(
+        'the group that receives least has the next turn',
+        'server/connections/request_gate.cc',
+        '''          std::pair(group.arriving, group.waiting.front()) <
+              std::pair(next->second.arriving, next->second.waiting.front())) {''',
+        '''          group.waiting.front() < next->second.waiting.front()) {''',
+        'server_unit_test', ('RequestGateTest.WhicheverGroupReceivesLeastIsNext',)),
+    Behaviour(
+        'a request that is being received keeps its place until it leaves',
+        'server/connections/request_gate.cc',
+        'if (!arriving) Forget(id);',
+        'Forget(id);',
+        'server_unit_test', ('RequestGateTest.EndsWhatDoesNotComeInTime',)),
+    Behaviour(
+        'a low limit of descriptors leaves one peer half of the connections',
+        'server/connections/connection_budget.cc',
+        'lowered.per_peer = std::min(wanted.per_peer, std::max(1, lowered.total / 2));',
+        'lowered.per_peer = wanted.per_peer;',
+        'server_unit_test', ('ConnectionBudgetTest.KeepsWhatDescriptorsAllow',)),
+    Behaviour(
+        'addresses of IPv4 within IPv6 are those of IPv4',
+        'server/connections/peer_address.cc',
+        'if (IN6_IS_ADDR_V4MAPPED(&address)) return ToText(address);',
+        '',
+        'server_unit_test', ('PeerAddressTest.AnIpv4AddressIsOneOnAnIpv6SocketToo',)),
+    Behaviour(
+        'a drain waits until no call came for a while',
+        'server/connections/drain_policy.cc',
+        'std::max(told, view.last_call_ended);',
+        'told;',
+        'server_unit_test', ('DrainPolicyTest.CountsTheQuietTimeFromTheLastCall',)),
+    Behaviour(
+        'callers that have nothing booked are forgotten',
+        'server/connections/byte_ledger.cc',
+        'if (found->second == 0) reserved_by_caller_.erase(found);',
+        '',
+        'server_unit_test', ('ByteLedgerTest.TakesUpToTheLastByteAndGivesBackWhatIsDestroyed',)),
+    Behaviour(
+        'a reservation never grows',
+        'server/connections/byte_ledger.cc',
+        'if (bytes >= bytes_) return;',
+        '',
+        'server_unit_test', ('ByteLedgerTest.ShrinksAndNeverGrows',)),
+]
+
+MODELS = [
+    Behaviour(
+        'models that change often do not keep others from being told',
+        'server/models/watch_queue.cc',
+        'auto next = to_tell_.upper_bound(last_);',
+        'auto next = to_tell_.begin();',
+        'server_unit_test', ('WatchQueueTest.AModelThatAlwaysChangesKeepsNoOtherWaiting',)),
+    Behaviour(
+        'who watches is told of a model that has gone',
+        'server/models/watch_queue.cc',
+        'if (!now_.contains(name)) to_tell_.insert(name);',
+        '',
+        'server_unit_test', ('WatchQueueTest.TellsThatAModelIsGoneIfItWasTold',)),
+    Behaviour(
+        'a model that changed back before it was told is not told',
+        'server/models/watch_queue.cc',
+        '  to_tell_.clear();\n',
+        '',
+        'server_unit_test', ('WatchQueueTest.SkipsWhatAModelWasInBetween',)),
+]
+
+TELEMETRY = [
+    Behaviour(
+        'steps of a model with many share labels',
+        'server/telemetry/step_metrics.cc',
+        ': static_cast<int>(std::bit_floor(static_cast<unsigned>(step)));',
+        ': step;',
+        'server_unit_test', ('MetricsTest.StepsOfAModelWithManyShareLabels',)),
+    Behaviour(
+        'series of old versions are dropped',
+        'server/telemetry/step_metrics.cc',
+        '''    DropSeries(versions.front());
+''',
+        '',
+        'server_unit_test', ('MetricsTest.DropsTheSeriesOfTheVersionUsedLeastRecently',)),
+    Behaviour(
+        'a version that is used stays among those with series',
+        'server/telemetry/step_metrics.cc',
+        '    std::rotate(found, found + 1, versions.end());\n    return versions.back();',
+        '    return *found;',
+        'server_unit_test', ('MetricsTest.DropsTheSeriesOfTheVersionUsedLeastRecently',)),
+    Behaviour(
+        'a model that is gone has no live version in the metrics',
+        'server/telemetry/reload_metrics.cc',
+        '  info_.Remove(std::exchange(series.info, nullptr));\n',
+        '',
+        'server_unit_test', ('MetricsTest.ForgetsTheLiveVersionOfAModelThatIsGone',)),
+    Behaviour(
+        'an old version that is unloaded leaves the series of the live one',
+        'server/telemetry/reload_metrics.cc',
+        'if (series.info == nullptr || series.live != model) return;',
+        'if (series.info == nullptr) return;',
+        'server_unit_test', ('MetricsTest.NamesTheLiveVersionAndNoOther',
+                             'MetricsTest.FollowsARollbackToAVersionThatWasLiveBefore')),
+    Behaviour(
+        'a version that fails the same way again is not logged again',
+        'server/telemetry/logging_observer.cc',
+        'if (is_new) spdlog::warn("{}", line);',
+        'if (is_new || !line.empty()) spdlog::warn("{}", line);',
+        'server_unit_test', ('LoggingObserverTest.SaysOnceThatAVersionWaits',)),
+    Behaviour(
+        'a device that stays ill is logged once',
+        'server/telemetry/logging_observer.cc',
+        'changed = is_new || entry->second != health.ok();',
+        'changed = is_new || true;',
+        'server_unit_test', ('LoggingObserverTest.TellsOnceThatADeviceFailsAndThatItIsBack',)),
+    Behaviour(
+        'a server that stops is not ready any more',
+        'server/telemetry/health_reporter.cc',
+        '''  thread_.join();
+  Report(false);''',
+        '''  thread_.join();''',
+        'server_unit_test', ('HealthReporterTest.ServesNoMoreOnceStoppedWhateverTheEngineSays',)),
+    Behaviour(
+        'the reason why a server is not ready tells devices from models',
+        'server/telemetry/health_reporter.cc',
+        'return absl::UnavailableError("no device works");',
+        '',
+        'server_test', ('ServerTest.HealthFollowsTheEngine',)),
+    Behaviour(
+        'long texts of callers are cut in the access log',
+        'server/telemetry/access_log.cc',
+        'const std::string quoted = QuoteForJson(value.substr(0, kMaxTextSize));',
+        'const std::string quoted = QuoteForJson(value);',
+        'server_unit_test', ('AccessLogTest.CutsNamesAndMessages',)),
+    Behaviour(
+        'a text with an equals sign is quoted in the access log',
+        'server/telemetry/access_log.cc',
+        '''c != '"' && c != '\\\\' && c != '=';''',
+        '''c != '"' && c != '\\\\';''',
+        'server_unit_test', ('AccessLogTest.NoValueCanPassForAnotherField',)),
+    Behaviour(
+        'lines that stderr did not take are counted',
+        'server/telemetry/log_output.cc',
+        '    ++lines_not_taken;\n',
+        '',
+        'server_unit_test', ('LogOutputTest.CountsLinesThatStderrDoesNotTake',)),
+    Behaviour(
+        'a name that nobody serves is unknown to health checks',
+        'server/telemetry/health_service.cc',
+        'if (found == serving_.end()) return HealthCheckResponse::SERVICE_UNKNOWN;',
+        'if (found == serving_.end()) return HealthCheckResponse::NOT_SERVING;',
+        'server_test', ('ServerTest.HealthServesTheServerAndEachServiceByName',)),
+    Behaviour(
+        'who watches health is told each state once',
+        'server/telemetry/health_service.cc',
+        'if (told_ == status) return;',
+        '',
+        'server_test', ('HealthServiceTest.AWatchIsToldOfChangesAlone',)),
+]
+
+BEHAVIOURS = ACCESS + CALLS + CONNECTIONS + MODELS + TELEMETRY
