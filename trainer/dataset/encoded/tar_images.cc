@@ -107,7 +107,10 @@ class TarScan {
     // Of others the place is kept, since links may lead there.
     if (!is_image && tar_->packed()) {
       PassOverFile(member.path, options_.report);
-      return absl::OkStatus();
+      absl::Status room = options_.budget->Take(
+          sizeof(std::string) + member.path.size(), path_);
+      if (room.ok()) unread_.insert(Normal(member.path));
+      return room;
     }
     const bool kept = tar_->packed() && member.size <= kMaxEncodedBytes;
     if (absl::Status s = options_.budget->Take(
@@ -177,10 +180,13 @@ class TarScan {
 
   void FollowLinks() {
     for (auto& [_, link] : links_) {
-      if (!IsImagePath(link.path)) continue;
-      if (const std::optional<Place> place = Find(link.target)) {
+      const std::optional<Place> place = Find(link.target);
+      if (IsImagePath(link.path) && place.has_value()) {
         AddImage(link.path, *place);
-      } else {
+      } else if (IsImagePath(link.path) ||
+                 // One to a folder, in which there may be pictures.
+                 (!place.has_value() && !IsHidden(link.path) &&
+                  !unread_.contains(link.target))) {
         options_.report->PassOver(SetReport::Reason::kLinkInArchive, link.path);
       }
     }
@@ -219,6 +225,8 @@ class TarScan {
   // By path from the archive's root.
   std::map<std::string, Place> places_;
   std::map<std::string, Link> links_;
+  // Files of a compressed archive that are not kept.
+  std::set<std::string> unread_;
 };
 
 }  // namespace

@@ -157,6 +157,23 @@ TEST_F(ImageArchiveTest, FollowsLinksToFilesOfOtherNamesOnDisk) {
                           HasSubstr("2 links in archives")));
 }
 
+TEST_F(ImageArchiveTest, TellsOfLinksToFolders) {
+  const std::string tar =
+      TarFile("set/a.png", "one") + TarFile("readme.txt", "text") +
+      TarLink("notes", "readme.txt", '2') +
+      TarLink("classes/1", "../set", '2') +
+      TarLink("classes/.new", "../set", '2') +
+      TarLink("classes/2", "../../elsewhere", '2') + TarEnd();
+  for (const std::string& bytes : {tar, Gzip(tar)}) {
+    report_ = SetReport();
+    EXPECT_THAT(Contents(bytes), ElementsAre(Pair("set/a.png", "one")));
+    EXPECT_THAT(report_.PassedOver(),
+                ElementsAre(HasSubstr("1 .txt"),
+                            AllOf(HasSubstr("2 links in archives"),
+                                  HasSubstr("the first is classes/1"))));
+  }
+}
+
 TEST_F(ImageArchiveTest, SaysThatATarHasChanged) {
   WriteBytes(path_, TarFile("a.png", "one") + TarEnd());
   const OpenedArchive opened = Open().value();
