@@ -9,7 +9,7 @@ Run by CTest, or by hand:
       --client=build/release/client/ddgan --model_root=deploy/models \
       --trainer=build/release/trainer/ddgan-train \
       --publisher=build/release/tests/integration/publish_versions \
-      --failing_pictures=build/release/tests/integration/libfailing_pictures.so \
+      --failing_lane=build/release/tests/integration/libfailing_lane.so \
       --prometheus=prometheus --alertmanager=prometheus-alertmanager
 """
 
@@ -183,8 +183,8 @@ class ServingAlertsTest(AlertsTest):
     self.publisher.publish(1)
     switch = self.folder / 'fail'
     good = self.start_server()
-    environment = {'LD_PRELOAD': options.failing_pictures,
-                   'DDGAN_FAILING_PICTURES': str(switch)}
+    environment = {'LD_PRELOAD': options.failing_lane,
+                   'DDGAN_FAILING_LANE': str(switch)}
     with changed_environment(environment):
       bad = self.start_server()
     self.watch_servers(good, bad)
@@ -418,8 +418,8 @@ class RunbooksTest(unittest.TestCase):
 def main():
   global options
   parser = monitoring.argument_parser(__doc__)
-  parser.add_argument('--failing_pictures', required=True,
-                      help='the library of failing_pictures.cc')
+  parser.add_argument('--failing_lane', required=True,
+                      help='the library of failing_lane.cc')
   parser.add_argument('--alertmanager', required=True)
   parser.add_argument('--sanitized', action='store_true',
                       help='the server allocates by the sanitizer')
