@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "client/file_start.h"
 #include "client/image_client.h"
 
@@ -117,12 +118,22 @@ class TokenInterceptorFactory
 
 bool IsLoopbackTarget(absl::string_view address) {
   if (absl::StartsWith(address, "unix:")) return true;
+  if (!absl::ConsumePrefix(&address, "ipv4:")) {
+    absl::ConsumePrefix(&address, "ipv6:");
+  }
   const size_t colon = address.rfind(':');
   if (colon == absl::string_view::npos) return false;
-  std::string host(address.substr(0, colon));
-  if (absl::EqualsIgnoreCase(host, "localhost") || host == "[::1]") return true;
+  absl::string_view host = address.substr(0, colon);
+  if (absl::EqualsIgnoreCase(host, "localhost")) return true;
+  if (absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]")) {
+    in6_addr v6;
+    return inet_pton(AF_INET6, std::string(host).c_str(), &v6) == 1 &&
+           (IN6_IS_ADDR_LOOPBACK(&v6) ||
+            // Of IPv4, as IPv6 writes it: ::ffff:127.0.0.1.
+            (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == IN_LOOPBACKNET));
+  }
   in_addr v4;
-  return inet_pton(AF_INET, host.c_str(), &v4) == 1 &&
+  return inet_pton(AF_INET, std::string(host).c_str(), &v4) == 1 &&
          ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 

@@ -46,7 +46,7 @@ absl::Status CheckConnectionSecurity(const std::string& address,
                                      const ConnectionSecurity& security);
 
 // Whether "host:port" or another gRPC target certainly is this machine:
-// localhost, 127.0.0.0/8, ::1 or a Unix socket.
+// localhost, 127.0.0.0/8 (also as IPv6 writes it), ::1 or a Unix socket.
 bool IsLoopbackTarget(absl::string_view address);
 
 // Reads the files and returns at once: the first call connects, and to this

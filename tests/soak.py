@@ -79,14 +79,14 @@ def find_programs(build, sanitized):
   programs = {'server': build / 'server' / 'ddgan-server',
               'publisher': integration / 'publish_versions',
               'source': integration / 'tiny_models' / 'tiny' / '1',
-              'failing_pictures': integration / 'libfailing_pictures.so'}
+              'failing_lane': integration / 'libfailing_lane.so'}
   for path in programs.values():
     if not path.exists():
       print(f'soak.py: --build={build}: {path} is missing; build it with its '
             'tests and run `ctest -R import_tiny_model`', file=sys.stderr)
       sys.exit(2)
   if sanitized:
-    programs['failing_pictures'] = None
+    programs['failing_lane'] = None
   return {name: path and path.resolve() for name, path in programs.items()}
 
 

@@ -374,10 +374,18 @@ def serving():
                 (rate('ddgan_write_timeouts_total', 'what'), '{{what}}'),
                 width=6, description='Calls that are ended, and connections '
                 'that are cut, since their peer does not read.'),
-          lines('Access log lines that are lost', 'suffix: /s',
+          lines('Log lines that are lost', 'suffix: /s',
+                (rate('ddgan_log_lines_lost_total', 'instance'),
+                 '{{instance}}'),
                 (rate('ddgan_access_log_lines_lost_total', 'instance'),
-                 '{{instance}}'), width=6,
-                description='Whoever reads the log is too slow.'),
+                 'access log, too many at a time: {{instance}}'), width=6,
+                description='Whoever reads the log is gone or too slow, or '
+                'its disk is full.'),
+          lines('Requests that do not come in whole, by reason', 'suffix: /s',
+                (rate('ddgan_requests_not_received_total', 'reason'),
+                 '{{reason}}'), width=6,
+                description='Their senders are too slow, or too many at a '
+                'time.'),
       ])
 
 
@@ -434,9 +442,13 @@ def training():
           lines('Time of a step', 's',
                 *quantiles(steps, 'instance', '{{instance}}'),
                 logarithmic=True),
-          lines('Share of the time spent waiting for data', 'percentunit',
+          lines('Share of the time spent waiting', 'percentunit',
                 (rate('ddgan_training_data_wait_seconds_total', 'instance'),
-                 '{{instance}}'), largest=1),
+                 'for data: {{instance}}'),
+                (rate('ddgan_training_gradient_wait_seconds_total', 'instance'),
+                 'for other processes: {{instance}}'), largest=1,
+                description='For other processes: for the sums of gradients, '
+                'after backward.'),
           lines('Damaged images', 'none',
                 of('ddgan_training_damaged_images_total')),
           lines('Mean time to save the state', 's',

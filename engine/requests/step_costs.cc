@@ -13,10 +13,16 @@ void StepCosts::Record(int rows, absl::Duration time) {
   int64_t row_ns = std::max<int64_t>(absl::ToInt64Nanoseconds(time) / rows, 1);
   // One step that stalled must not refuse all the work by which the average
   // would recover.
-  if (old > 0) row_ns = std::min(row_ns, 2 * old);
-  average.store(
-      old == 0 ? row_ns : std::max<int64_t>(old + (row_ns - old) / 8, 1),
-      std::memory_order_relaxed);
+  if (const std::optional<absl::Duration> expected = StepTime(rows)) {
+    row_ns = std::min(
+        row_ns,
+        std::max<int64_t>(2 * absl::ToInt64Nanoseconds(*expected) / rows, 1));
+  }
+  if (old > 0) {
+    const int64_t next = old + (row_ns - old) / 8;
+    row_ns = std::max<int64_t>(std::min(next, 2 * row_ns), 1);
+  }
+  average.store(row_ns, std::memory_order_relaxed);
 }
 
 std::optional<absl::Duration> StepCosts::StepTime(int rows) const {
@@ -30,6 +36,16 @@ std::optional<absl::Duration> StepCosts::StepTime(int rows) const {
     if (row_ns > 0) return absl::Nanoseconds(row_ns) * (1 << b);
   }
   return std::nullopt;
+}
+
+bool StepCosts::TakeTrial(absl::Time now) {
+  const int64_t now_ns = absl::ToUnixNanos(now);
+  int64_t last_ns = 0;
+  // The first call starts the interval.
+  if (trial_unix_ns_.compare_exchange_strong(last_ns, now_ns)) return false;
+  // Of concurrent callers one.
+  return now_ns - last_ns >= absl::ToInt64Nanoseconds(kTrialInterval) &&
+         trial_unix_ns_.compare_exchange_strong(last_ns, now_ns);
 }
 
 }  // namespace ddgan

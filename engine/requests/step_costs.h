@@ -19,8 +19,13 @@ class StepCosts {
  public:
   static constexpr int kNumBuckets = 9;
 
-  // A step of `rows` rows, [1, 256], took `time`; of more than twice the
-  // average only that much counts.
+  // Callers whose deadlines an estimate cannot meet are let in to measure anew
+  // no more often than this.
+  static constexpr absl::Duration kTrialInterval = absl::Seconds(10);
+
+  // A step of `rows` rows, [1, 256], took `time`. Of more than twice what was
+  // expected only that much counts: a step may stall. The average is at most
+  // twice the newest time: no step is faster than it can be.
   void Record(int rows, absl::Duration time);
 
   // The expected time of a step of `rows` rows. A bucket that was never
@@ -29,9 +34,17 @@ class StepCosts {
   // no longer than a larger one. Nothing if there is no measurement at all.
   std::optional<absl::Duration> StepTime(int rows) const;
 
+  // Somebody is to be refused at `now` by these costs alone, although no other
+  // request is there. True if he should be let in all the same: costs that
+  // refuse everybody would never be measured again. Once in kTrialInterval,
+  // counted from the first call.
+  bool TakeTrial(absl::Time now);
+
  private:
   // Nanoseconds per row; 0: not measured.
   std::array<std::atomic<int64_t>, kNumBuckets> row_ns_ = {};
+  // When the last trial was; 0: TakeTrial was never called.
+  std::atomic<int64_t> trial_unix_ns_ = 0;
 };
 
 }  // namespace ddgan

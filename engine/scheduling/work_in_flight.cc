@@ -34,7 +34,12 @@ std::optional<Refusal> WorkInFlight::CheckDeadlineOf(const EngineLoad& load,
                                                      const Claim& claim,
                                                      absl::Time now) {
   deadlines_.Collect(queue_, turns_, load.capacity);
-  return CheckDeadline(load, claim, deadlines_.busy(), now, &deadlines_.work());
+  std::optional<Refusal> refusal =
+      CheckDeadline(load, claim, deadlines_.busy(), now, &deadlines_.work());
+  if (refusal && load.images == 0 && claim.version->costs->TakeTrial(now)) {
+    return std::nullopt;
+  }
+  return refusal;
 }
 
 QueuedRequest& WorkInFlight::Add(QueuedRequest request,

@@ -36,7 +36,9 @@ class WorkInFlight {
                std::map<std::string, double> caller_weights)
       : flows_(std::move(caller_weights)), lanes_(lane_limits) {}
 
-  // CheckDeadline of admission.h against all that is in flight.
+  // CheckDeadline of admission.h against all that is in flight. When nothing
+  // is, the costs of the claim's version may let it in all the same
+  // (TakeTrial).
   std::optional<Refusal> CheckDeadlineOf(const EngineLoad& load,
                                          const Claim& claim, absl::Time now);
 

@@ -23,13 +23,16 @@ void ExpectRefused(const absl::Status& status, const char* words) {
 TEST(SecureChannelTest, KnowsThisMachineByItsUsualNames) {
   for (const char* address :
        {"localhost:1", "LOCALHOST:1", "127.0.0.1:1", "127.9.9.9:1", "[::1]:1",
-        "unix:/run/ddgan", "unix:///run/ddgan"}) {
+        "[0:0::1]:1", "[::ffff:127.0.0.1]:1", "[::ffff:127.9.9.9]:1",
+        "ipv4:127.0.0.1:1", "ipv6:[::1]:1", "unix:/run/ddgan",
+        "unix:///run/ddgan"}) {
     EXPECT_TRUE(IsLoopbackTarget(address)) << address;
   }
   // Whatever is not certain is not.
   for (const char* address :
        {"", "localhost", "localhost.example.org:1", "127.0.0.1.example.org:1",
-        "10.0.0.1:1", "128.0.0.1:1", "[::2]:1", "0.0.0.0:1", "server:1",
+        "10.0.0.1:1", "128.0.0.1:1", "[::2]:1", "[::ffff:10.0.0.1]:1", "[::1:1",
+        "[127.0.0.1]:1", "ipv4:10.0.0.1:1", "0.0.0.0:1", "server:1",
         "dns:///localhost:1", "127.1:1"}) {
     EXPECT_FALSE(IsLoopbackTarget(address)) << address;
   }

@@ -9,7 +9,7 @@ Run by CTest, or by hand:
       --client=build/release/client/ddgan --model_root=deploy/models \
       --trainer=build/release/trainer/ddgan-train \
       --publisher=build/release/tests/integration/publish_versions \
-      --failing_steps=build/release/tests/integration/libfailing_steps.so \
+      --failing_lane=build/release/tests/integration/libfailing_lane.so \
       --prometheus=prometheus --alertmanager=prometheus-alertmanager
 """
 
@@ -30,6 +30,7 @@ from certificates import Authority
 import hot_reload
 import monitoring
 import version_damage
+from raw_http2 import RawHttp2
 from server_process import generate_stubs
 from server_process import ServerProcess
 from training_run import TrainingRun
@@ -113,9 +114,10 @@ class AlertsTest(unittest.TestCase):
     self.watch('ddgan-server', [server.http_address for server in servers],
                SERVING_RULES, **arguments)
 
-  def start_server(self, *flags, root=None):
+  def start_server(self, *flags, root=None, **arguments):
     return self.enterContext(ServerProcess(
-        options.server, root or self.root, [*SERVER_FLAGS, *flags]))
+        options.server, root or self.root, [*SERVER_FLAGS, *flags],
+        **arguments))
 
   def load(self, server, *flags):
     return self.enterContext(hot_reload.Load(options.client, server, *flags))
@@ -181,8 +183,8 @@ class ServingAlertsTest(AlertsTest):
     self.publisher.publish(1)
     switch = self.folder / 'fail'
     good = self.start_server()
-    environment = {'LD_PRELOAD': options.failing_steps,
-                   'DDGAN_FAILING_STEPS': str(switch)}
+    environment = {'LD_PRELOAD': options.failing_lane,
+                   'DDGAN_FAILING_LANE': str(switch)}
     with changed_environment(environment):
       bad = self.start_server()
     self.watch_servers(good, bad)
@@ -298,6 +300,33 @@ class SecurityAlertsTest(AlertsTest):
     self.assertNotIn('page', {told for _, told in self.receiver.names()})
 
 
+  def test_requests_do_not_come_in_whole(self):
+    server = self.start_server('--request_timeout=1s')
+    self.watch_servers(server)
+    over = threading.Event()
+    flood = threading.Thread(target=keep_beginning_calls,
+                             args=(server.grpc_address, over))
+    flood.start()
+    try:
+      self.expect('DdganRequestsNotReceived', 'ticket', reason='timeout',
+                  instance=server.http_address)
+    finally:
+      over.set()
+      flood.join()
+    self.expect_resolved('DdganRequestsNotReceived')
+    self.assertNotIn('page', {told for _, told in self.receiver.names()})
+
+  def test_log_lines_are_lost(self):
+    with open('/dev/full', 'wb') as full_disk:
+      bad = self.start_server(stderr=full_disk)
+    good = self.start_server()
+    self.watch_servers(good, bad)
+    for server in (good, bad):
+      self.load(server, '--rate=20', '--counts=1')
+    self.expect('DdganLogLinesLost', 'ticket', instance=bad.http_address)
+    self.assertEqual(self.receiver.names(), {('DdganLogLinesLost', 'ticket')})
+
+
 class TrainingAlertsTest(AlertsTest):
 
   def test_training_stalls_cannot_publish_and_is_killed(self):
@@ -337,6 +366,15 @@ def keep_connecting(address, over):
         silent.enter_context(socket.create_connection((host, int(port)),
                                                       monitoring.LIMIT_S))
       over.wait(0.5)
+
+
+def keep_beginning_calls(address, over):
+  """Ten calls without their message at a time, again and again, until `over`."""
+  while not over.is_set():
+    with contextlib.closing(RawHttp2(address)) as caller:
+      for _ in range(10):
+        caller.begin('/ddgan.v1.ImageGeneration/Generate')
+      over.wait(2)
 
 
 @contextlib.contextmanager
@@ -381,8 +419,8 @@ class RunbooksTest(unittest.TestCase):
 def main():
   global options
   parser = monitoring.argument_parser(__doc__)
-  parser.add_argument('--failing_steps', required=True,
-                      help='the library of failing_steps.cc')
+  parser.add_argument('--failing_lane', required=True,
+                      help='the library of failing_lane.cc')
   parser.add_argument('--alertmanager', required=True)
   parser.add_argument('--sanitized', action='store_true',
                       help='the server allocates by the sanitizer')

@@ -8,14 +8,14 @@ import struct
 
 PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = (
-    0, 1, 3, 4, 6, 7, 8)
+(DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE,
+ CONTINUATION) = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 
 INITIAL_WINDOW_SIZE = 4  # A setting.
 LARGEST_WINDOW = 2**31 - 1
 
-ENHANCE_YOUR_CALM = 11  # An error code.
+CANCEL, ENHANCE_YOUR_CALM = 8, 11  # Error codes.
 
 
 def frame(kind, flags, stream, payload=b''):
@@ -23,14 +23,30 @@ def frame(kind, flags, stream, payload=b''):
           + struct.pack('>BBI', kind, flags, stream) + payload)
 
 
+def integer(value, prefix_bits=7):
+  """As HPACK writes it behind bits that are 0."""
+  largest = (1 << prefix_bits) - 1
+  if value < largest:
+    return bytes([value])
+  result = bytes([largest])
+  value -= largest
+  while value > 127:
+    result += bytes([value & 127 | 128])
+    value >>= 7
+  return result + bytes([value])
+
+
 def header_block(headers):
   """HPACK without its tables: each field as a literal."""
-  block = b''
-  for name, value in headers:
-    assert len(name) < 127 and len(value) < 127
-    block += (b'\0' + bytes([len(name)]) + name.encode()
-              + bytes([len(value)]) + value.encode())
-  return block
+  return b''.join(
+      b'\0' + integer(len(name)) + name.encode()
+      + integer(len(value)) + value.encode() for name, value in headers)
+
+
+def call_headers(method, metadata=()):
+  return [(':method', 'POST'), (':scheme', 'http'), (':path', method),
+          (':authority', 'test'), ('te', 'trailers'),
+          ('content-type', 'application/grpc'), *metadata]
 
 
 def connect(address, source='127.0.0.1', receive_buffer=None):
@@ -70,11 +86,8 @@ class RawHttp2:
     """Starts a call without a message; returns its stream."""
     stream = self._next_stream
     self._next_stream += 2
-    headers = [(':method', 'POST'), (':scheme', 'http'), (':path', method),
-               (':authority', 'test'), ('te', 'trailers'),
-               ('content-type', 'application/grpc'), *metadata]
-    self.socket.sendall(
-        frame(HEADERS, END_HEADERS, stream, header_block(headers)))
+    self.socket.sendall(frame(HEADERS, END_HEADERS, stream,
+                              header_block(call_headers(method, metadata))))
     return stream
 
   def ping(self, times=1):

@@ -16,13 +16,9 @@ import argparse
 import collections
 import contextlib
 import json
-import os
 import pathlib
-import re
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -30,6 +26,7 @@ import urllib.request
 
 import grpc
 
+import proxy_process
 from monitoring import free_port
 from server_metrics import Metrics
 from server_process import generate_stubs
@@ -83,81 +80,6 @@ class Replica:
     if code != 0:
       raise RuntimeError(f'exit code {code}:\n{self.logs[-1]}')
     self.process.close()
-
-
-class Proxy:
-  """nginx or HAProxy in a process of its own."""
-
-  def __init__(self, name):
-    self.name = name
-    self.port = free_port()
-    self._folder = tempfile.TemporaryDirectory(prefix=f'ddgan-{name}-')
-    self.folder = pathlib.Path(self._folder.name)
-
-  def start(self, command, environment=None):
-    with open(self.folder / 'log', 'wb') as log:
-      self._process = subprocess.Popen(
-          command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-          env={**os.environ, **(environment or {})})
-    deadline = time.monotonic() + 30
-    while True:
-      try:
-        socket.create_connection(('127.0.0.1', self.port), 1).close()
-        return self
-      except OSError:
-        if self._process.poll() is not None or time.monotonic() > deadline:
-          raise RuntimeError(f'{self.name} did not start:\n{self.log()}')
-        time.sleep(0.05)
-
-  def log(self):
-    return (self.folder / 'log').read_text(errors='replace')
-
-  def close(self):
-    self._process.terminate()
-    self._process.wait(30)
-    self._folder.cleanup()
-
-
-def example(name, ports):
-  """The file of deploy/proxy with each of its ports replaced."""
-  text = (REPOSITORY / 'deploy/proxy' / name).read_text()
-  found = set(re.findall(r'\b50\d\d\d\b', re.sub(r'#.*', '', text)))
-  if found != set(ports):
-    raise RuntimeError(f'{name} has the ports {sorted(found)}')
-  return re.sub(r'\b50\d\d\d\b', lambda match: str(ports[match[0]]), text)
-
-
-def start_nginx(options, replicas):
-  proxy = Proxy('nginx')
-  folder = proxy.folder
-  (folder / 'ddgan.conf').write_text(example('nginx.conf', {
-      '50050': proxy.port, '50051': replicas[0].grpc_port,
-      '50061': replicas[1].grpc_port}))
-  temporary = '\n'.join(
-      f'  {name}_temp_path {folder}/{name};'
-      for name in ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
-  # What Debian's own nginx.conf does, in one folder.
-  (folder / 'nginx.conf').write_text(
-      f'pid {folder}/pid;\ndaemon off;\nerror_log stderr warn;\nevents {{}}\n'
-      f'http {{\n  access_log off;\n{temporary}\n'
-      f'  include {folder}/ddgan.conf;\n}}\n')
-  return proxy.start([f'{options.proxies}/usr/sbin/nginx', '-p', folder, '-c',
-                      folder / 'nginx.conf', '-e', 'stderr'])
-
-
-def start_haproxy(options, replicas):
-  proxy = Proxy('haproxy')
-  (proxy.folder / 'haproxy.cfg').write_text(example('haproxy.cfg', {
-      '50050': proxy.port, '50051': replicas[0].grpc_port,
-      '50052': replicas[0].http_port, '50061': replicas[1].grpc_port,
-      '50062': replicas[1].http_port}))
-  # Beside it, a socket on which the test asks what HAProxy thinks.
-  (proxy.folder / 'control.cfg').write_text(
-      f'global\n  stats socket {proxy.folder}/control\n')
-  return proxy.start(
-      [f'{options.proxies}/usr/sbin/haproxy', '-db', '-f',
-       proxy.folder / 'haproxy.cfg', '-f', proxy.folder / 'control.cfg'],
-      {'LD_LIBRARY_PATH': f'{options.proxies}/usr/lib/x86_64-linux-gnu'})
 
 
 def wait_until_haproxy_has_all(proxy, limit_s=60):
@@ -258,8 +180,8 @@ def main():
     for _ in range(2):
       replicas.append(Replica(options))
       cleanup.callback(lambda replica=replicas[-1]: replica.process.close())
-    for start_proxy in (start_nginx, start_haproxy):
-      proxies.append(start_proxy(options, replicas))
+    for start_proxy in (proxy_process.start_nginx, proxy_process.start_haproxy):
+      proxies.append(start_proxy(options.proxies, replicas))
       cleanup.callback(proxies[-1].close)
     start = time.monotonic()
     callers = [Callers(proxy, stubs, options.threads) for proxy in proxies]

@@ -44,6 +44,33 @@ TEST(StepCostsTest, OneStepThatStalledHardlyMovesTheAverage) {
   EXPECT_GT(costs.StepTime(1), absl::Milliseconds(75));
 }
 
+TEST(StepCostsTest, AFirstStepOfItsSizeThatStalledIsHeldToItsNeighbours) {
+  StepCosts costs;
+  costs.Record(1, absl::Milliseconds(8));
+  costs.Record(4, absl::Hours(1));
+  EXPECT_EQ(costs.StepTime(4), absl::Milliseconds(64));
+}
+
+TEST(StepCostsTest, AVeryFirstStepThatStalledIsForgottenWithTheNext) {
+  StepCosts costs;
+  costs.Record(1, absl::Hours(1));
+  EXPECT_EQ(costs.StepTime(1), absl::Hours(1));
+  costs.Record(1, absl::Milliseconds(8));
+  EXPECT_EQ(costs.StepTime(1), absl::Milliseconds(16));
+}
+
+TEST(StepCostsTest, CostsThatRefuseEverybodyAreTriedOnceInAnInterval) {
+  StepCosts costs;
+  absl::Time now = absl::FromUnixSeconds(1000);
+  EXPECT_FALSE(costs.TakeTrial(now));
+  now += StepCosts::kTrialInterval - absl::Nanoseconds(1);
+  EXPECT_FALSE(costs.TakeTrial(now));
+  now += absl::Nanoseconds(1);
+  EXPECT_TRUE(costs.TakeTrial(now));
+  EXPECT_FALSE(costs.TakeTrial(now));
+  EXPECT_TRUE(costs.TakeTrial(now + StepCosts::kTrialInterval));
+}
+
 TEST(StepCostsTest, TheAverageFollowsWhatChanges) {
   StepCosts costs;
   costs.Record(1, absl::Milliseconds(10));

@@ -14,6 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 TEST_F(BatchSchedulerTest, AFullQueueRefusesAtOnceAndTakesTheNextWhenFree) {
   Scheduler(/*max_batch_size=*/8, /*max_queued_images=*/4);
@@ -69,6 +70,26 @@ TEST_F(BatchSchedulerTest, ADeadlineThatCannotBeMetIsRefusedOnArrival) {
   EXPECT_THAT(std::string(refused.status().message()),
               HasSubstr("1 images take about"));
   Submit(1, clock_.Now() + absl::Milliseconds(150));
+}
+
+// All callers have deadlines, and the only step that was measured had stalled.
+TEST_F(BatchSchedulerTest, CostsThatRefuseEverybodyAreMeasuredAnew) {
+  Scheduler(/*max_batch_size=*/1);
+  version_->costs->Record(1, absl::Minutes(1));
+  const auto ask = [this] {
+    return TrySubmit(1, version_, clock_.Now() + absl::Seconds(1)).status();
+  };
+  EXPECT_EQ(ask().code(), absl::StatusCode::kDeadlineExceeded);
+  clock_.Advance(StepCosts::kTrialInterval);
+  EXPECT_TRUE(ask().ok());
+  // Nobody is let in beside it.
+  EXPECT_EQ(ask().code(), absl::StatusCode::kDeadlineExceeded);
+  const LaneBatch batch = Next();
+  ASSERT_THAT(batch.rows, SizeIs(1));
+  StepOutcome outcome;
+  outcome.device_time = absl::Milliseconds(10);
+  scheduler_->FinishBatch(0, &outcome);
+  EXPECT_TRUE(ask().ok());
 }
 
 TEST_F(BatchSchedulerTest, ADeadlineBehindASlowTickOfAnotherModelIsRefused) {

@@ -79,7 +79,7 @@ class Disturbances:
   """Reloads, swaps of certificates, a failing lane; each waits until the server
   is over it, and is a violation if that takes longer than LIMIT_S.
 
-  `switch`: the file for whose time failing_pictures.cc lets a lane fail;
+  `switch`: the file for whose time failing_lane.cc lets a lane fail;
   None to leave that out.
   """
 

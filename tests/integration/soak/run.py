@@ -51,7 +51,7 @@ class Verdict:
 
 class Soak:
   """`programs`: paths by the names server, publisher, source (the folder of a
-  version) and failing_pictures (None: no lane fails). `rate`: calls per
+  version) and failing_lane (None: no lane fails). `rate`: calls per
   second; None: by the measured capacity. `say` takes lines of progress.
   """
 
@@ -66,7 +66,7 @@ class Soak:
     self._draw = random.Random(seed)
     self._say = say
     # In a short soak each disturbance still comes three times.
-    turns = 2 if programs['failing_pictures'] is None else 3
+    turns = 2 if programs['failing_lane'] is None else 3
     self._every_s = max(seconds / (turns * MAX_VERSIONS), min(10, seconds / 10))
     self._versions_needed = int(seconds / self._every_s / turns) + 2
 
@@ -88,11 +88,11 @@ class Soak:
 
       identity = Identity(Authority(folder, 'servers'), folder)
       switch, environment = None, {}
-      if self._programs['failing_pictures'] is not None:
+      if self._programs['failing_lane'] is not None:
         switch = folder / 'fail'
         environment = {
-            'LD_PRELOAD': str(self._programs['failing_pictures']),
-            'DDGAN_FAILING_PICTURES': str(switch)}
+            'LD_PRELOAD': str(self._programs['failing_lane']),
+            'DDGAN_FAILING_LANE': str(switch)}
       with ServerProcess(self._programs['server'], root,
                          [*FLAGS, *identity.flags],
                          environment=environment) as server:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -55,6 +56,7 @@ class FolderWalk {
         if (absl::Status s = Enter(link.first, link.second); !s.ok()) return s;
       }
     }
+    PassOverOthers();
     std::sort(files_.pictures.begin(), files_.pictures.end());
     std::sort(files_.archives.begin(), files_.archives.end());
     return std::move(files_);
@@ -71,11 +73,30 @@ class FolderWalk {
         absl::StrCat((root_ / relative).string(), ": cannot read the folder"));
   }
 
+  // Which file or folder a path leads to; nothing if it cannot be looked at.
+  using Identity = std::pair<dev_t, ino_t>;
+  static std::optional<Identity> Identify(const fs::path& path) {
+    struct stat info;
+    if (stat(path.c_str(), &info) != 0) return std::nullopt;
+    return Identity(info.st_dev, info.st_ino);
+  }
+
   // Whether this folder was not entered before.
   bool IsNew(const fs::path& folder) {
-    struct stat info;
-    return stat(folder.c_str(), &info) != 0 ||  // Opening it says why.
-           entered_.emplace(info.st_dev, info.st_ino).second;
+    const std::optional<Identity> identity = Identify(folder);
+    return !identity.has_value() ||  // Opening it says why.
+           entered_.insert(*identity).second;
+  }
+
+  // A picture that is read by a link's name is not passed over.
+  void PassOverOthers() {
+    for (const std::string& path : others_) {
+      if (!linked_.empty()) {
+        const std::optional<Identity> identity = Identify(root_ / path);
+        if (identity.has_value() && linked_.contains(*identity)) continue;
+      }
+      PassOverFile(path, report_);
+    }
   }
 
   // `relative` ends in a slash or is empty.
@@ -166,6 +187,9 @@ class FolderWalk {
     } else if (type != fs::file_type::regular) {
       report_->PassOver(Reason::kSpecialFile, path);
     } else {
+      if (!IsImagePath(target.string())) {
+        if (const auto identity = Identify(target)) linked_.insert(*identity);
+      }
       return Add(path);
     }
     return absl::OkStatus();
@@ -173,11 +197,9 @@ class FolderWalk {
 
   absl::Status Add(const std::string& path) {
     const bool is_picture = IsImagePath(path);
-    if (!is_picture && !IsArchivePath(path)) {
-      PassOverFile(path, report_);
-      return absl::OkStatus();
-    }
-    (is_picture ? files_.pictures : files_.archives).push_back(path);
+    std::vector<std::string>& others =
+        IsArchivePath(path) ? files_.archives : others_;
+    (is_picture ? files_.pictures : others).push_back(path);
     return budget_->Take(sizeof(std::string) + path.size(), root_);
   }
 
@@ -187,7 +209,9 @@ class FolderWalk {
   fs::path real_root_;
   fs::path reach_;  // Links lead to it or below.
   std::vector<Link> links_;
-  std::set<std::pair<dev_t, ino_t>> entered_;
+  std::set<Identity> entered_;
+  std::vector<std::string> others_;  // Files that are no pictures by name.
+  std::set<Identity> linked_;  // Of them, those that pictures' links lead to.
   FolderFiles files_;
 };
 

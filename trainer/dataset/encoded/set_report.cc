@@ -30,16 +30,6 @@ bool Holds(const char* const (&endings)[N], const std::string& ending) {
                      [&](const char* one) { return ending == one; });
 }
 
-bool IsHidden(std::string_view path) {
-  for (size_t begin = 0; begin < path.size();) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    const std::string_view part = path.substr(begin, end - begin);
-    if (part.starts_with('.') && part != "." && part != "..") return true;
-    begin = end + 1;
-  }
-  return false;
-}
-
 // "1 link that leads ...", "12 links that lead ...".
 std::string Sentence(SetReport::Reason reason, int64_t count) {
   using Reason = SetReport::Reason;
@@ -150,6 +140,16 @@ std::string EndingOf(std::string_view path) {
   const std::string_view ending = path.substr(dot);
   return absl::Utf8SafeCEscape(
       absl::AsciiStrToLower(absl::string_view(ending.data(), ending.size())));
+}
+
+bool IsHidden(std::string_view path) {
+  for (size_t begin = 0; begin < path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part.starts_with('.') && part != "." && part != "..") return true;
+    begin = end + 1;
+  }
+  return false;
 }
 
 bool IsImagePath(std::string_view path) {

@@ -63,9 +63,11 @@ class SetReport {
 // none or it is longer than 8 bytes.
 std::string EndingOf(std::string_view path);
 
+// Whether a part of this path begins with a dot, as hidden files do and those
+// that macOS adds to archives. "." and ".." do not count.
+bool IsHidden(std::string_view path);
 // Whether a file of this relative path belongs to the set: its ending is one of
-// PictureEndings(), and no part of it begins with a dot, as hidden files do and
-// those that macOS adds to archives. "." and ".." do not count.
+// PictureEndings(), and it is not hidden.
 bool IsImagePath(std::string_view path);
 // ".png, .jpg, ..." of pictures that are read, for a message.
 std::string PictureEndings();

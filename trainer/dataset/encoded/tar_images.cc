@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -88,6 +89,7 @@ class TarScan {
       if (!status.ok()) return status;
     }
     FollowLinks();
+    PassOverOthers();
     return absl::OkStatus();
   }
 
@@ -102,9 +104,14 @@ class TarScan {
 
   absl::Status AddFile(TarMember member) {
     const bool is_image = IsImagePath(member.path);
-    if (!is_image) PassOverFile(member.path, options_.report);
     // Of others the place is kept, since links may lead there.
-    if (!is_image && tar_->packed()) return absl::OkStatus();
+    if (!is_image && tar_->packed()) {
+      PassOverFile(member.path, options_.report);
+      absl::Status room = options_.budget->Take(
+          sizeof(std::string) + member.path.size(), path_);
+      if (room.ok()) unread_.insert(Normal(member.path));
+      return room;
+    }
     const bool kept = tar_->packed() && member.size <= kMaxEncodedBytes;
     if (absl::Status s = options_.budget->Take(
             2 * (sizeof(Image) + member.path.size()) + (kept ? member.size : 0),
@@ -125,7 +132,11 @@ class TarScan {
     std::string path = Normal(member.path);
     links_.erase(path);  // Of members with one path the last counts.
     places_[std::move(path)] = place;
-    if (is_image) AddImage(std::move(member.path), place);
+    if (is_image) {
+      AddImage(std::move(member.path), place);
+    } else {
+      others_.emplace_back(std::move(member.path), place.place);
+    }
     return absl::OkStatus();
   }
 
@@ -169,12 +180,25 @@ class TarScan {
 
   void FollowLinks() {
     for (auto& [_, link] : links_) {
-      if (!IsImagePath(link.path)) continue;
-      if (const std::optional<Place> place = Find(link.target)) {
+      const std::optional<Place> place = Find(link.target);
+      if (IsImagePath(link.path) && place.has_value()) {
         AddImage(link.path, *place);
-      } else {
+      } else if (IsImagePath(link.path) ||
+                 // One to a folder, in which there may be pictures.
+                 (!place.has_value() && !IsHidden(link.path) &&
+                  !unread_.contains(link.target))) {
         options_.report->PassOver(SetReport::Reason::kLinkInArchive, link.path);
       }
+    }
+  }
+
+  // A picture that is read by a link's name is not passed over.
+  void PassOverOthers() {
+    if (others_.empty()) return;
+    std::set<uint64_t> read;
+    for (const Image& image : images_) read.insert(image.place);
+    for (const auto& [path, place] : others_) {
+      if (!read.contains(place)) PassOverFile(path, options_.report);
     }
   }
 
@@ -196,9 +220,13 @@ class TarScan {
   TarReader* const tar_;
   std::vector<Image> images_;
   std::vector<std::string> contents_;  // Of a compressed archive.
+  // Files that are no pictures by their names, and where they are.
+  std::vector<std::pair<std::string, uint64_t>> others_;
   // By path from the archive's root.
   std::map<std::string, Place> places_;
   std::map<std::string, Link> links_;
+  // Files of a compressed archive that are not kept.
+  std::set<std::string> unread_;
 };
 
 }  // namespace

@@ -15,6 +15,7 @@ namespace ddgan {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -64,6 +65,17 @@ TEST_F(FolderWalkTest, FollowsLinksToFilesWithinTheThirdFolderAbove) {
                                     "followed, which is within the third "
                                     "folder above the set; the first is 3.png"),
                           HasSubstr("3 links that lead nowhere")));
+}
+
+// As a download cache is when it is the set itself.
+TEST_F(FolderWalkTest, DoesNotPassOverWhatItReadsByALink) {
+  Write(set_ / "blobs" / "b1");
+  Write(set_ / "blobs" / "b2");
+  Link("../blobs/b1", set_ / "snap" / "1.png");
+  EXPECT_THAT(Walk().pictures, ElementsAre("snap/1.png"));
+  EXPECT_THAT(report_.PassedOver(),
+              ElementsAre(AllOf(HasSubstr("1 file that is no picture"),
+                                HasSubstr("the first is blobs/b2"))));
 }
 
 TEST_F(FolderWalkTest, EntersLinkedFoldersOnceAndNoneThatHoldsTheSet) {

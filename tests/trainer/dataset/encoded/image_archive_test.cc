@@ -21,10 +21,12 @@ namespace ddgan {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
+using ::testing::SizeIs;
 
 std::string TarLink(const std::string& name, const std::string& target,
                     char type) {
@@ -143,10 +145,33 @@ TEST_F(ImageArchiveTest, FollowsLinksToFilesOfOtherNamesOnDisk) {
                           TarLink("b.png", "blobs/b1", '1') + TarEnd();
   EXPECT_THAT(Contents(tar),
               ElementsAre(Pair("a.png", "one"), Pair("b.png", "one")));
+  EXPECT_THAT(report_.PassedOver(), IsEmpty());  // It was read.
+  EXPECT_THAT(Contents(TarFile("blobs/b2", "two") + tar), SizeIs(2));
+  EXPECT_THAT(report_.PassedOver(),
+              ElementsAre(AllOf(HasSubstr("1 file that is no picture"),
+                                HasSubstr("the first is blobs/b2"))));
+  report_ = SetReport();
   EXPECT_THAT(Contents(Gzip(tar)), IsEmpty());
   EXPECT_THAT(report_.PassedOver(),
               ElementsAre(HasSubstr("without an ending"),
                           HasSubstr("2 links in archives")));
+}
+
+TEST_F(ImageArchiveTest, TellsOfLinksToFolders) {
+  const std::string tar =
+      TarFile("set/a.png", "one") + TarFile("readme.txt", "text") +
+      TarLink("notes", "readme.txt", '2') +
+      TarLink("classes/1", "../set", '2') +
+      TarLink("classes/.new", "../set", '2') +
+      TarLink("classes/2", "../../elsewhere", '2') + TarEnd();
+  for (const std::string& bytes : {tar, Gzip(tar)}) {
+    report_ = SetReport();
+    EXPECT_THAT(Contents(bytes), ElementsAre(Pair("set/a.png", "one")));
+    EXPECT_THAT(report_.PassedOver(),
+                ElementsAre(HasSubstr("1 .txt"),
+                            AllOf(HasSubstr("2 links in archives"),
+                                  HasSubstr("the first is classes/1"))));
+  }
 }
 
 TEST_F(ImageArchiveTest, SaysThatATarHasChanged) {
