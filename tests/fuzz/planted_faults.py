@@ -118,7 +118,7 @@ def copy_checkout():
 
 
 def build(target):
-    subprocess.run(['ninja', '-C', 'build/fuzz', target], cwd=COPY, check=True,
+    subprocess.run(['ninja', '-C', 'build/fuzz', '-j2', target], cwd=COPY, check=True,
                    stdout=subprocess.DEVNULL)
 
 
