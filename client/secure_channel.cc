@@ -144,11 +144,14 @@ absl::Status CheckServerAddress(absl::string_view address) {
     if (absl::StartsWith(address, scheme)) return absl::OkStatus();
   }
   const size_t colon = address.rfind(':');
-  int port = 0;
-  if (colon != absl::string_view::npos && colon > 0 &&
-      absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 1 &&
-      port <= 65535) {
-    return absl::OkStatus();
+  if (colon != absl::string_view::npos && colon > 0) {
+    const absl::string_view digits = address.substr(colon + 1);
+    int port = 0;
+    // A number may also have blanks and a sign, which gRPC takes for a name.
+    if (digits.find_first_not_of("0123456789") == absl::string_view::npos &&
+        absl::SimpleAtoi(digits, &port) && port >= 1 && port <= 65535) {
+      return absl::OkStatus();
+    }
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "--server=", address, ": must be HOST:PORT with a port in [1, 65535]"));

@@ -69,7 +69,7 @@ packages=(
 if $tests; then
   packages+=(
     'libcpp-httplib-dev=0.11.4*' 'libgtest-dev=1.12.1*' 'libgmock-dev=1.12.1*' 'libbenchmark-dev=1.7.1*'
-    clang-14 clang-format-14 clang-tidy-14 curl
+    clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 curl
   )
 fi
 if $images; then

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "engine/base/tcp_socket.h"
 
 namespace ddgan {
@@ -74,12 +75,11 @@ absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
       absl::SimpleAtoi(text.substr(colon + 1), &address.port) &&
       address.port >= 0 && address.port <= kMaxPort) {
     absl::string_view host = text.substr(0, colon);
-    const bool bracketed =
-        host.size() > 2 && host.front() == '[' && host.back() == ']';
-    if (bracketed) host = host.substr(1, host.size() - 2);
+    if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+    address.host = std::string(host);
+    // Brackets that are not in their place, or a port as " 80" or "+80".
     if (!host.empty() && host.find_first_of("[]") == absl::string_view::npos &&
-        (bracketed || host.find(':') == absl::string_view::npos)) {
-      address.host = std::string(host);
+        ToString(address) == text) {
       return address;
     }
   }

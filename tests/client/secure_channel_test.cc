@@ -41,7 +41,7 @@ TEST(SecureChannelTest, KnowsThisMachineByItsUsualNames) {
 TEST(SecureChannelTest, NamesAServerWithoutAPort) {
   for (const char* address :
        {"", "127.0.0.1:", "127.0.0.1", "localhost", ":50051", "h:x", "h:0",
-        "h:65536", "h:-1", "[::1]", "[::1]:"}) {
+        "h:65536", "h:-1", "[::1]", "[::1]:", "h: 80", "h:+80", "h:80 "}) {
     ExpectRefused(CheckConnectionSecurity(address, {}),
                   absl::StrCat("--server=", address,
                                ": must be HOST:PORT with "

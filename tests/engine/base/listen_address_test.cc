@@ -26,7 +26,8 @@ TEST(ListenAddressTest, NamesWhatIsNoAddress) {
   for (const char* text :
        {"", "9090", ":9090", "localhost", "localhost:", "localhost:x",
         "localhost:65536", "localhost:-1", "::1:9090", "[]:9090", "[::1:9090",
-        "::1]:9090", "[[::1]]:9090"}) {
+        "::1]:9090", "[[::1]]:9090", "localhost: 80", "localhost:80 ",
+        "localhost:+80", "localhost:080", "[localhost]:80"}) {
     EXPECT_EQ(ParseListenAddress(text).status(),
               absl::InvalidArgumentError(absl::StrCat(
                   "'", text,
