@@ -13,8 +13,8 @@
 #             EfficientNet-Lite0 (19 MB), in evaluation/; and matplotlib, which
 #             draws its figures
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
-#             Alertmanager, nginx, HAProxy, grpcio, other people's metrics; and
-#             what --evaluation has
+#             Alertmanager, nginx, HAProxy, grpcio, Chromium and Selenium, other
+#             people's metrics; and what --evaluation has
 #   --images  also what builds and runs the images without a Docker engine, for
 #             the test of them: buildah, podman, runc, mmdebstrap
 #   --linters also what checks the files of deploy/ and docker/ (linters.txt)
@@ -70,6 +70,9 @@ if $tests; then
   packages+=(
     'libcpp-httplib-dev=0.11.4*' 'libgtest-dev=1.12.1*' 'libgmock-dev=1.12.1*' 'libbenchmark-dev=1.7.1*'
     clang-14 clang-format-14 clang-tidy-14 curl
+    # The browser that the playground is tried in, and its font. Debian has one
+    # version of it, which its security updates move on.
+    chromium chromium-driver fonts-inter
   )
 fi
 if $images; then
@@ -355,7 +358,7 @@ fi
 if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
     grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
-    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1
+    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1 selenium==4.34.2
   install_metric_packages
   unpack_package prometheus bin/promtool 'prometheus=2.42.0*'
   unpack_package alertmanager bin/amtool 'prometheus-alertmanager=0.25.0*'
