@@ -14,7 +14,8 @@ namespace ddgan {
 
 // Given to a client (ImageClient::Options), whose calls it can then end: one
 // that waits for the server, one that waits for a retry, and each that begins
-// afterwards. They return Cancelled, and the server stops the work. Thread-safe.
+// afterwards. They return Cancelled, and the server stops the work.
+// Thread-safe.
 class CallCancellation {
  public:
   CallCancellation() = default;

@@ -5,11 +5,9 @@
 #include <cstddef>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "engine/base/entropy.h"
 #include "engine/base/sha256.h"
 
@@ -28,8 +26,7 @@ std::string HashesOf(absl::string_view html, absl::string_view tag) {
   for (size_t at = html.find(open); at != absl::string_view::npos;
        at = html.find(open, at)) {
     at += open.size();
-    const absl::string_view text =
-        html.substr(at, html.find(close, at) - at);
+    const absl::string_view text = html.substr(at, html.find(close, at) - at);
     const std::string digest = absl::HexStringToBytes(
         Sha256Hex(std::string_view(text.data(), text.size())));
     absl::StrAppend(&hashes, " 'sha256-", absl::Base64Escape(digest), "'");
@@ -48,7 +45,8 @@ std::string DrawToken() {
 }
 
 bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+  return a.size() == b.size() &&
+         CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 absl::StatusOr<std::string> CheckAccess(const RequestHead& head,
@@ -76,8 +74,7 @@ absl::StatusOr<std::string> CheckAccess(const RequestHead& head,
         "`ddgan playground` printed when it was started.");
   }
   if (head.is_post && head.content_type != "application/json") {
-    return absl::InvalidArgumentError(
-        "Content-Type must be application/json");
+    return absl::InvalidArgumentError("Content-Type must be application/json");
   }
   return std::string(path.substr(end));
 }

@@ -29,9 +29,8 @@ std::string Digits(uint64_t number) { return absl::StrCat(number); }
 
 // "mnist-12060-seed7-0.png": without what a file system may not like.
 std::string FileName(const ImageSource& source, uint32_t index) {
-  std::string name =
-      absl::StrCat(source.model, "-", source.version, "-seed", source.seed, "-",
-                   index, ".png");
+  std::string name = absl::StrCat(source.model, "-", source.version, "-seed",
+                                  source.seed, "-", index, ".png");
   for (char& c : name) {
     if (!absl::ascii_isalnum(c) && c != '-' && c != '_' && c != '.') c = '_';
   }
@@ -92,10 +91,10 @@ Json VersionJson(const v1::ModelVersion& version) {
 }  // namespace
 
 std::string GuideFileName(absl::string_view png) {
-  return absl::StrCat(
-      "strokes-",
-      Sha256Hex(std::string_view(png.data(), png.size())).substr(0, kGuideDigits),
-      ".png");
+  return absl::StrCat("strokes-",
+                      Sha256Hex(std::string_view(png.data(), png.size()))
+                          .substr(0, kGuideDigits),
+                      ".png");
 }
 
 ImageSource SourceOf(const v1::GenerateRequest& request,
@@ -190,8 +189,8 @@ std::string ServerEvent(const ServerState& state, const std::string& address) {
     }
     models.push_back(
         {{"name", name},
-         {"live", model.has_live_version() ? absl::StrCat(model.live_version())
-                                           : ""},
+         {"live",
+          model.has_live_version() ? absl::StrCat(model.live_version()) : ""},
          {"versions", std::move(versions)}});
   }
   return Event("server", {{"address", address},

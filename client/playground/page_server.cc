@@ -224,18 +224,18 @@ class PageServer::Server::Connection
     response_.body() = std::move(answer.text);
     response_.prepare_payload();
     stream_.expires_after(kPatience);
-    http::async_write(
-        stream_, response_,
-        [self = shared_from_this()](const Error& error, size_t) {
-          if (self->closed_ || error) {
-            self->Close();
-            return;
-          }
-          Error ignored;
-          self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-          self->stream_.expires_after(kPatience);
-          self->Drain();
-        });
+    http::async_write(stream_, response_,
+                      [self = shared_from_this()](const Error& error, size_t) {
+                        if (self->closed_ || error) {
+                          self->Close();
+                          return;
+                        }
+                        Error ignored;
+                        self->stream_.socket().shutdown(
+                            tcp::socket::shutdown_send, ignored);
+                        self->stream_.expires_after(kPatience);
+                        self->Drain();
+                      });
   }
 
   // Takes what the peer is still sending, a body that was refused: closing with
@@ -315,7 +315,7 @@ class PageServer::Server::Connection
   std::array<char, 4096> drained_bytes_;
   size_t drained_ = 0;
   std::shared_ptr<EventOutbox> outbox_;  // Of an event stream.
-  std::string writing_;             // Not empty: a write is under way.
+  std::string writing_;                  // Not empty: a write is under way.
   Connections::iterator place_;
   bool closed_ = false;
 };
@@ -358,10 +358,9 @@ absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(
   absl::StatusOr<std::vector<int>> listeners =
       ListenOn({.host = "127.0.0.1", .port = options.port}, kBacklog, &port);
   if (!listeners.ok()) return listeners.status();
-  return std::unique_ptr<PageServer>(
-      new PageServer(std::make_unique<Server>(*listeners, options, port,
-                                              std::move(answer)),
-                     port));
+  return std::unique_ptr<PageServer>(new PageServer(
+      std::make_unique<Server>(*listeners, options, port, std::move(answer)),
+      port));
 }
 
 PageServer::PageServer(std::unique_ptr<Server> server, int port)

@@ -111,13 +111,14 @@ class Playground::Service {
   PageAnswer AnswerOrder(const std::string& body) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::StatusOr<v1::GenerateStreamRequest> order = ParseImageOrder(body);
     if (!order.ok()) {
-      return {.status = 400, .text = absl::StrCat(order.status().message(), "\n")};
+      return {.status = 400,
+              .text = absl::StrCat(order.status().message(), "\n")};
     }
     absl::MutexLock lock(&mu_);
     if (calls_ >= options_.max_calls) return TooMany("calls at a time");
     ++calls_;
-    return {.begin_events = [this, order = *std::move(order)](
-                                const Writer& events) {
+    return {.begin_events = [this,
+                             order = *std::move(order)](const Writer& events) {
       auto cancellation = std::make_shared<CallCancellation>();
       events->OnGone([cancellation] { cancellation->Cancel(); });
       boost::asio::post(callers_, [this, order, events, cancellation] {

@@ -33,8 +33,8 @@ void TakeFailure(const absl::Status& failure, ServerState* state) {
   const bool refused = absl::IsPermissionDenied(failure) ||
                        absl::IsUnauthenticated(failure) ||
                        absl::IsUnimplemented(failure);
-  state->contact = refused ? ServerState::Contact::kRefused
-                           : ServerState::Contact::kLost;
+  state->contact =
+      refused ? ServerState::Contact::kRefused : ServerState::Contact::kLost;
   state->failure = absl::StrCat(absl::StatusCodeToString(failure.code()), ": ",
                                 failure.message());
 }

@@ -6,7 +6,6 @@ words for what a person does there.
 
 import os
 import subprocess
-import tempfile
 import time
 
 from selenium import webdriver
@@ -57,13 +56,9 @@ def open_browser(width=1280, height=900, dark=False, scale=1):
     options.add_argument('--no-sandbox')  # Chromium refuses root with it.
   options.set_capability('goog:loggingPrefs',
                          {'browser': 'ALL', 'performance': 'ALL'})
-  # A home of its own: a crash reporter and caches write there.
-  home = tempfile.TemporaryDirectory(prefix='playground-browser-')
-  options.add_argument(f'--user-data-dir={home.name}')
   driver = webdriver.Chrome(
       options=options,
       service=webdriver.ChromeService('/usr/bin/chromedriver'))
-  driver.home = home  # Lives as long as the driver.
   driver.set_page_load_timeout(LIMIT_S)
   driver.set_script_timeout(LIMIT_S)
   resize(driver, width, height)
@@ -124,12 +119,16 @@ class PlaygroundPage:
     """To whatever has the focus."""
     ActionChains(self.driver).send_keys(*keys).perform()
 
+  def press_with_control(self, key):
+    ActionChains(self.driver).key_down(Keys.CONTROL).send_keys(key).key_up(
+        Keys.CONTROL).perform()
+
   def make(self):
     self.wait(lambda: self.find('#make').is_enabled(), 'can make')
     self.find('#make').click()
 
   def await_images(self, count):
-    """Waits until so many are done and no more are made; returns their files."""
+    """Waits until as many are done and none is made; returns their files."""
     self.wait(lambda: len(self.find_all('.tile.done')) == count and
               self.find_all('#sides.ended'), f'{count} images')
     return self.script(

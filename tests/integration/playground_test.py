@@ -212,8 +212,9 @@ class PlaygroundTest(PlaygroundCase):
     self.assertEqual(len(self.page.find_all('#strip li')), 1)
     # And it goes on.
     self.page.draw([(.3, .6), (.7, .6)])
-    self.page.wait(lambda: list(map(png_of, self.page.await_images(4))) != shown,
-                   'pictures of the new stroke')
+    self.page.wait(
+        lambda: list(map(png_of, self.page.await_images(4))) != shown,
+        'pictures of the new stroke')
 
   def test_recent_work_can_be_gone_back_to(self):
     self.page.type_into('#seed', '7')
@@ -318,7 +319,7 @@ class PlaygroundTest(PlaygroundCase):
     # The pen is up: it moves and leaves nothing.
     page.press(Keys.ARROW_LEFT)
     self.assertEqual(self.drawing(), drawn)
-    page.press(Keys.CONTROL, 'z')
+    page.press_with_control('z')
     self.assertEqual(self.drawing(), blank)
 
   def test_says_what_is_wrong_with_a_field(self):
@@ -353,12 +354,80 @@ class PlaygroundTest(PlaygroundCase):
     asked = []
     for entry in self.browser.get_log('performance'):
       message = json.loads(entry['message'])['message']
-      if message['method'] == 'Network.requestWillBeSent':
+      if (message['method'] == 'Network.requestWillBeSent' and
+          message['params']['documentURL'] == self.program.url):
         asked.append(message['params']['request']['url'])
-    mine = self.program.url
-    self.assertIn(mine + 'images', asked)
-    self.assertEqual([url for url in asked if not url.startswith('data:') and
-                      url not in (mine, mine + 'server', mine + 'images')], [])
+    mine = {self.program.url + path for path in ('', 'server', 'images')}
+    self.assertEqual(
+        {url for url in asked if not url.startswith('data:')}, mine)
+
+
+class PureFunctionsTest(unittest.TestCase):
+  """Decisions of the page, called one by one."""
+
+  @classmethod
+  def setUpClass(cls):
+    cls.browser = open_browser()
+    cls.addClassCleanup(cls.browser.quit)
+    cls.browser.get('about:blank')
+
+  def call(self, file, expression, *arguments):
+    source = REPOSITORY / 'client/playground/page' / file
+    return self.browser.execute_script(
+        f'{source.read_text()}\nreturn {expression};', *arguments)
+
+  def wait_before_sending(self, now, **state):
+    state = {'unsentSince': None, 'penDown': False, 'sentAt': None,
+             'hasShown': False, **state}
+    return self.call('schedule.js', 'waitBeforeSending(...arguments)', state,
+                     now)
+
+  def test_nothing_is_sent_without_a_change(self):
+    self.assertIsNone(self.wait_before_sending(1000))
+    self.assertIsNone(self.wait_before_sending(1000, penDown=True, sentAt=0))
+
+  def test_a_stroke_that_has_ended_is_sent_at_once(self):
+    self.assertEqual(self.wait_before_sending(1000, unsentSince=1000), 0)
+    self.assertEqual(
+        self.wait_before_sending(1000, unsentSince=1000, sentAt=990), 0)
+
+  def test_points_that_come_close_together_go_together(self):
+    self.assertEqual(
+        self.wait_before_sending(1000, unsentSince=1000, penDown=True), 40)
+    self.assertEqual(
+        self.wait_before_sending(1030, unsentSince=1000, penDown=True), 10)
+    self.assertEqual(
+        self.wait_before_sending(1100, unsentSince=1000, penDown=True), 0)
+
+  def test_a_call_that_has_shown_nothing_is_let_show_something(self):
+    state = {'unsentSince': 1000, 'penDown': True, 'sentAt': 950}
+    self.assertEqual(self.wait_before_sending(1000, **state), 350)
+    self.assertEqual(self.wait_before_sending(1400, **state), 0)
+    self.assertEqual(
+        self.wait_before_sending(1000, hasShown=True, **state), 40)
+
+  def test_events_are_taken_out_of_what_has_come(self):
+    parse = lambda text: self.call('events.js', 'parseEvents(arguments[0])',
+                                   text)
+    self.assertEqual(parse(''), {'events': [], 'rest': ''})
+    self.assertEqual(parse('event: a\nda'), {'events': [], 'rest':
+                                             'event: a\nda'})
+    self.assertEqual(
+        parse('event: a\ndata: {"x":1}\n\nevent: b\ndata: "y"\n\nev'),
+        {'events': [{'name': 'a', 'data': {'x': 1}},
+                    {'name': 'b', 'data': 'y'}], 'rest': 'ev'})
+
+  def test_counts_and_seeds_are_checked_before_they_are_sent(self):
+    error = lambda kind, text: self.call('settings.js',
+                                         f'{kind}Error(arguments[0])', text)
+    for text in ('1', '64', '07'):
+      self.assertEqual(error('count', text), '', text)
+    for text in ('', '0', '65', '-1', '1.5', 'x', '1e1', ' 1'):
+      self.assertNotEqual(error('count', text), '', text)
+    for text in ('0', str(2**64 - 1)):
+      self.assertEqual(error('seed', text), '', text)
+    for text in ('', '-1', str(2**64), '1.5', '0x7', '1n'):
+      self.assertNotEqual(error('seed', text), '', text)
 
 
 class LostServerTest(PlaygroundCase):
@@ -396,6 +465,7 @@ class LostServerTest(PlaygroundCase):
     page.await_contact('gone')
     self.assertIn('Start ddgan playground again', page.text('#banner'))
     # Here the browser itself writes that a connection was refused.
+    self.browser.get('about:blank')
     for line in page.console():
       self.assertIn('net::ERR_', line)
 
@@ -458,7 +528,8 @@ class StrangerTest(PlaygroundCase):
       document.body.append(frame);
     ''', self.program.url)
     statuses = set()
-    wait_until(lambda: statuses.update(self.statuses()) or statuses, 'an answer')
+    wait_until(lambda: statuses.update(self.statuses()) or statuses,
+               'an answer')
     self.assertEqual(statuses, {403})
     self.page.console()
 

@@ -91,7 +91,8 @@ class Details {
     ];
     byId("details-facts").replaceChildren(...facts.flatMap(([name, value]) => [
       element("dt", {textContent: name}), element("dd", {textContent: value})]));
-    byId("details-command").textContent = image.command;
+    byId("details-command").replaceChildren(...image.command.split(" ").flatMap(
+        (word, number) => [number ? " " : "", element("span", {textContent: word})]));
     byId("details-note").hidden = !source.guide_file;
     byId("details-note").textContent =
         `It reads the drawing from ${source.guide_file}: download the strokes into the folder in which you run it.`;

@@ -20,7 +20,7 @@ class Drawing {
 
   begin(colour, size, point) {
     this.strokes.push({colour, size, points: [point]});
-    this.paintFrom(this.strokes.at(-1), 0);
+    this.paintTo(this.strokes.at(-1), 0);
   }
 
   extend(point) {
@@ -28,7 +28,7 @@ class Drawing {
     const last = stroke.points.at(-1);
     if (Math.hypot(point[0] - last[0], point[1] - last[1]) < 1) return false;
     stroke.points.push(point);
-    this.paintFrom(stroke, stroke.points.length - 2);
+    this.paintTo(stroke, stroke.points.length - 1);
     return true;
   }
 
@@ -45,20 +45,22 @@ class Drawing {
   paint() {
     this.context.fillStyle = "#000";
     this.context.fillRect(0, 0, SIDE, SIDE);
-    for (const stroke of this.strokes) this.paintFrom(stroke, 0);
+    for (const stroke of this.strokes) {
+      stroke.points.forEach((_, number) => this.paintTo(stroke, number));
+    }
   }
 
-  // The lines of a stroke from its point number `first` on.
-  paintFrom(stroke, first) {
+  // The line to a stroke's point from the one before, or a dot. One at a time
+  // also where there are several, so that a drawing has the same pixels, which
+  // its pictures depend on, while it is drawn and ever after.
+  paintTo(stroke, number) {
     const {context} = this;
     context.strokeStyle = stroke.colour;
     context.lineWidth = stroke.size;
-    context.lineCap = context.lineJoin = "round";
+    context.lineCap = "round";
     context.beginPath();
-    context.moveTo(...stroke.points[first]);
-    // Also of a single point there is a dot.
-    context.lineTo(...stroke.points[first]);
-    for (const point of stroke.points.slice(first + 1)) context.lineTo(...point);
+    context.moveTo(...stroke.points[Math.max(0, number - 1)]);
+    context.lineTo(...stroke.points[number]);
     context.stroke();
   }
 

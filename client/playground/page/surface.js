@@ -45,7 +45,7 @@ class Surface {
   }
 
   showBrush() {
-    byId("brush-text").textContent = `${this.brush} of ${SIDE}`;
+    byId("brush-text").textContent = this.brush;
   }
 
   setChannels(channels) {

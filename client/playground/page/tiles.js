@@ -23,6 +23,7 @@ class SideView {
     this.head = element("header");
     this.grid = element("div", {className: "grid"});
     this.grid.dataset.size = tileSize(work.order.count);
+    this.grid.style.setProperty("--count", work.order.count);
     this.tiles = Array.from({length: work.order.count}, (_, position) => {
       const tile = element("button", {type: "button", className: "tile waiting", disabled: true});
       tile.append(element("img", {alt: "", hidden: true}), element("progress", {max: 1, value: 0}));
@@ -154,8 +155,8 @@ class Results {
                    `${steps} ${steps === 1 ? "step" : "steps"}`];
     const first = work.sides.map((s) => s.firstMs).filter((ms) => ms !== null);
     const took = work.sides.map((s) => s.tookMs).filter((ms) => ms !== null);
-    if (first.length) parts.push(`first picture ${Math.round(Math.min(...first))} ms`);
-    if (took.length === work.sides.length) parts.push(`all ${Math.round(Math.max(...took))} ms`);
+    if (first.length) parts.push(`first picture ${Math.round(Math.min(...first))}\u00a0ms`);
+    if (took.length === work.sides.length) parts.push(`all ${Math.round(Math.max(...took))}\u00a0ms`);
     return parts.join(" \u00b7 ");
   }
 }

@@ -49,8 +49,9 @@ TEST(ImageOrderTest, KeepsEveryBitOfSeedAndVersion) {
 }
 
 TEST(ImageOrderTest, AGuideIsResizedToTheModel) {
-  const auto order = ParseImageOrder(With(absl::StrCat(
-      R"("guide": {"png": ")", absl::Base64Escape("\x89PNG"), R"(", "steps": 2})")));
+  const auto order = ParseImageOrder(
+      With(absl::StrCat(R"("guide": {"png": ")", absl::Base64Escape("\x89PNG"),
+                        R"(", "steps": 2})")));
   ASSERT_TRUE(order.ok()) << order.status();
   EXPECT_EQ(order->request().guide().png(), "\x89PNG");
   EXPECT_EQ(order->request().guide().steps(), 2u);
@@ -72,14 +73,14 @@ TEST(ImageOrderTest, RefusesByName) {
                 "1 to 64 bytes");
   for (const char* seed : {"7", R"("")", R"("-1")", R"(" 7")", R"("7 ")",
                            R"("0x7")", R"("18446744073709551616")", "null"}) {
-    ExpectRefused(absl::StrCat(R"({"model": "m", "count": 1, "seed": )", seed,
-                               "}"),
-                  "seed: wanted a string of digits, 0 to 18446744073709551615");
+    ExpectRefused(
+        absl::StrCat(R"({"model": "m", "count": 1, "seed": )", seed, "}"),
+        "seed: wanted a string of digits, 0 to 18446744073709551615");
   }
   for (const char* count : {"0", "65", "-1", "1.5", R"("4")", "1e1"}) {
-    ExpectRefused(absl::StrCat(R"({"model": "m", "seed": "1", "count": )",
-                               count, "}"),
-                  "count: wanted a whole number from 1 to 64");
+    ExpectRefused(
+        absl::StrCat(R"({"model": "m", "seed": "1", "count": )", count, "}"),
+        "count: wanted a whole number from 1 to 64");
   }
   for (const char* version : {R"("0")", R"("9223372036854775808")", "3"}) {
     ExpectRefused(With(absl::StrCat(R"("version": )", version)),
@@ -93,8 +94,9 @@ TEST(ImageOrderTest, RefusesAGuideByName) {
   ExpectRefused(With(R"("guide": {"png": "AAAA", "steps": 1, "fit": 1})"),
                 "guide: wanted");
   for (const char* png : {R"("")", R"("*")", "7"}) {
-    ExpectRefused(With(absl::StrCat(R"("guide": {"steps": 1, "png": )", png, "}")),
-                  "guide.png: wanted base64");
+    ExpectRefused(
+        With(absl::StrCat(R"("guide": {"steps": 1, "png": )", png, "}")),
+        "guide.png: wanted base64");
   }
   ExpectRefused(With(R"("guide": {"png": "AAAA", "steps": 0})"),
                 "guide.steps: wanted a whole number from 1");

@@ -143,13 +143,12 @@ TEST(PageAccessTest, TokensHave256BitsAndDiffer) {
 
 TEST(PageAccessTest, ThePolicyAllowsThePagesOwnScriptAndStyleAlone) {
   // openssl dgst -sha256 -binary | base64, of "let a;" and of "b{}".
-  EXPECT_EQ(
-      ContentSecurityPolicy("<style>b{}</style><script>let a;</script>"),
-      "default-src 'none'; "
-      "script-src 'sha256-81WALLbUROF1pWdYjuQYKuIcGgY/+TqVJr8UsV6Tkvo='; "
-      "style-src 'sha256-7yqHVAesot11p6HczDsgKRipvI5UPgs97z80zNXlans='; "
-      "img-src data:; connect-src 'self'; base-uri 'none'; "
-      "form-action 'none'; frame-ancestors 'none'");
+  EXPECT_EQ(ContentSecurityPolicy("<style>b{}</style><script>let a;</script>"),
+            "default-src 'none'; "
+            "script-src 'sha256-81WALLbUROF1pWdYjuQYKuIcGgY/+TqVJr8UsV6Tkvo='; "
+            "style-src 'sha256-7yqHVAesot11p6HczDsgKRipvI5UPgs97z80zNXlans='; "
+            "img-src data:; connect-src 'self'; base-uri 'none'; "
+            "form-action 'none'; frame-ancestors 'none'");
 }
 
 }  // namespace

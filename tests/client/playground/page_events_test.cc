@@ -81,7 +81,8 @@ TEST(PageEventsTest, APreviewSaysHowManyStepsAreDone) {
   preview.set_index(3);
   preview.set_step(1);
   preview.set_data("abc");
-  const nlohmann::json data = DataOf(PreviewEvent(Source(), preview), "preview");
+  const nlohmann::json data =
+      DataOf(PreviewEvent(Source(), preview), "preview");
   EXPECT_EQ(data["index"], 3);
   EXPECT_EQ(data["done"], 3);
   EXPECT_EQ(data["png"], "YWJj");
@@ -109,7 +110,8 @@ TEST(PageEventsTest, AnImageComesWithTheCommandThatMakesItAgain) {
 
 TEST(PageEventsTest, TheCommandNamesGuideAndConnection) {
   v1::GeneratedImage image;
-  const nlohmann::json data = DataOf(ImageEvent(GuidedSource(), image), "image");
+  const nlohmann::json data =
+      DataOf(ImageEvent(GuidedSource(), image), "image");
   EXPECT_THAT(data["command"].get<std::string>(),
               HasSubstr("--server=host:1 --tls --token_file='my token' "));
   EXPECT_THAT(data["command"].get<std::string>(),

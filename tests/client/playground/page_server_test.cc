@@ -94,14 +94,17 @@ class PageServerTest : public ::testing::Test {
   std::shared_ptr<EventWriter> AwaitEvents() {
     absl::MutexLock lock(&mu_);
     mu_.Await(absl::Condition(
-        +[](std::shared_ptr<EventWriter>* events) { return *events != nullptr; },
+        +[](std::shared_ptr<EventWriter>* events) {
+          return *events != nullptr;
+        },
         &events_));
     return events_;
   }
 
   std::string GetHead(const std::string& path) const {
-    return absl::StrCat("GET /secret", path, " HTTP/1.1\r\nHost: 127.0.0.1:",
-                        server_->port(), "\r\n\r\n");
+    return absl::StrCat("GET /secret", path,
+                        " HTTP/1.1\r\nHost: 127.0.0.1:", server_->port(),
+                        "\r\n\r\n");
   }
 
   httplib::Headers OwnOrigin() const {
@@ -141,8 +144,8 @@ TEST_F(PageServerTest, AnswersWithHeadersThatKeepThePageToItself) {
 TEST_F(PageServerTest, HandsOnPathAndBody) {
   Start();
   const std::string body(PageServer::kMaxBodyBytes, 'x');
-  const auto reply = client_->Post("/secret/images", OwnOrigin(), body,
-                                   "application/json");
+  const auto reply =
+      client_->Post("/secret/images", OwnOrigin(), body, "application/json");
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->status, 200);
   ASSERT_EQ(requests().size(), 1u);
@@ -155,10 +158,12 @@ TEST_F(PageServerTest, NobodyHearsOfARequestThatIsRefused) {
   Start();
   EXPECT_EQ(client_->Get("/wrong/")->status, 403);
   EXPECT_EQ(client_->Get("/secret/", {{"Host", "evil.example"}})->status, 403);
-  EXPECT_EQ(client_->Get("/secret/", {{"Origin", "http://evil.example"}})->status,
-            403);
   EXPECT_EQ(
-      client_->Get("/secret/", {{"Sec-Fetch-Site", "cross-site"}})->status, 403);
+      client_->Get("/secret/", {{"Origin", "http://evil.example"}})->status,
+      403);
+  EXPECT_EQ(
+      client_->Get("/secret/", {{"Sec-Fetch-Site", "cross-site"}})->status,
+      403);
   EXPECT_EQ(client_->Post("/secret/images", "{}", "application/json")->status,
             403);
   EXPECT_EQ(

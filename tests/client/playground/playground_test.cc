@@ -69,7 +69,8 @@ class PlaygroundTest : public ::testing::Test {
             absl::StrSplit(rest.substr(0, end), '\n');
         rest.erase(0, end + 2);
         EXPECT_EQ(lines.size(), 2u);
-        if (!take({lines[0].substr(7), nlohmann::json::parse(lines[1].substr(6))}))
+        if (!take({lines[0].substr(7),
+                   nlohmann::json::parse(lines[1].substr(6))}))
           return false;
       }
       return true;
@@ -115,7 +116,8 @@ class PlaygroundTest : public ::testing::Test {
 
   static std::function<bool(const nlohmann::json&)> Contact(
       const std::string& contact) {
-    return [contact](const nlohmann::json& s) { return s["contact"] == contact; };
+    return
+        [contact](const nlohmann::json& s) { return s["contact"] == contact; };
   }
 
   std::unique_ptr<FakeImageServer> server_ =
@@ -130,7 +132,8 @@ TEST_F(PlaygroundTest, ServesOnePageThatNeedsNothingElse) {
   const auto reply = Client()->Get(path_ + "/");
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->status, 200);
-  EXPECT_EQ(reply->get_header_value("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(reply->get_header_value("Content-Type"),
+            "text/html; charset=utf-8");
   EXPECT_THAT(reply->body, HasSubstr("<title>ddgan playground</title>"));
   EXPECT_THAT(reply->body, HasSubstr("new Page();"));
   const std::string policy = reply->get_header_value("Content-Security-Policy");
@@ -145,9 +148,9 @@ TEST_F(PlaygroundTest, StreamsAnOrderFromTheServer) {
   const std::vector<PageEvent> events = Order(kOrder);
   std::vector<std::string> names;
   for (const PageEvent& event : events) names.push_back(event.name);
-  EXPECT_THAT(names, ElementsAre("accepted", "preview", "preview", "preview",
-                                 "preview", "preview", "preview", "image",
-                                 "image", "done"));
+  EXPECT_THAT(
+      names, ElementsAre("accepted", "preview", "preview", "preview", "preview",
+                         "preview", "preview", "image", "image", "done"));
   EXPECT_EQ(events[0].data["seed"], "7");
   EXPECT_EQ(events[1].data["done"], 1);
   EXPECT_THAT(events[8].data["command"].get<std::string>(),
@@ -168,8 +171,7 @@ TEST_F(PlaygroundTest, SaysWhyAnOrderFails) {
 
 TEST_F(PlaygroundTest, SaysThatAFullServerIsAskedAgain) {
   Start();
-  server_->FailNext(
-      {grpc::Status(grpc::RESOURCE_EXHAUSTED, "full"), "1", {}});
+  server_->FailNext({grpc::Status(grpc::RESOURCE_EXHAUSTED, "full"), "1", {}});
   const std::vector<PageEvent> events = Order(kOrder);
   ASSERT_FALSE(events.empty());
   EXPECT_EQ(events[0].name, "waiting");
@@ -195,8 +197,8 @@ TEST_F(PlaygroundTest, ATabThatLeavesGivesItsPlaceToTheNext) {
     leaving.send(order);
   });
   server_->AwaitRequests(1);
-  const auto refused = Client()->Post(
-      path_ + "/images", {{"Origin", origin_}}, kOrder, "application/json");
+  const auto refused = Client()->Post(path_ + "/images", {{"Origin", origin_}},
+                                      kOrder, "application/json");
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->status, 503);
 
