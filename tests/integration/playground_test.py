@@ -333,8 +333,10 @@ class PlaygroundTest(PlaygroundCase):
     self.assertFalse(self.page.find_all('.tile'))
 
   def test_fits_narrow_and_wide_pages(self):
-    self.page.make()
-    self.page.await_images(4)
+    for number in range(1, 8):
+      self.page.make()
+      self.page.wait(
+          lambda: len(self.page.find_all('#strip li')) == number, 'work')
     for mode in ('noise', 'strokes', 'versions'):
       self.page.choose(mode)
       for width in (400, 1600):

@@ -132,7 +132,8 @@ class Results {
     const wanted = work.order.count * work.sides.length;
     const plural = (n) => (n === 1 ? "1 image" : `${n} images`);
     byId("results-title").textContent =
-        running ? `Making ${plural(wanted)}` : plural(made);
+        running ? `Making ${plural(wanted)}`
+            : made < wanted ? `${made} of ${plural(wanted)}` : plural(made);
     byId("results-meta").textContent = this.describe();
     byId("sides").classList.toggle("ended", !running);
     if (work.sides.length > 1) {
