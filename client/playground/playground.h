@@ -13,8 +13,8 @@ namespace ddgan::playground {
 
 struct PlaygroundOptions {
   // The server that makes the images.
-  std::string address;
-  ConnectionSecurity security;
+  std::string address = "";
+  ConnectionSecurity security = {};
   // Port of the page, on 127.0.0.1; 0 lets the system choose.
   int port = 0;
   // Calls for images at a time; one more is refused with 503. At least 1.

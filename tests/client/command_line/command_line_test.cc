@@ -51,7 +51,8 @@ TEST(CommandLineTest, EveryCommandTakesTlsAndATokenTheSameWay) {
     EXPECT_EQ(security.token_file, "secret");
     EXPECT_TRUE(security.token_without_tls);
   };
-  for (const char* name : {"generate", "models", "health", "bench", "playground"}) {
+  for (const char* name :
+       {"generate", "models", "health", "bench", "playground"}) {
     std::vector<std::string> arguments = {name};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     if (arguments[0] == "bench") arguments.push_back("--concurrency=1");
@@ -361,7 +362,8 @@ TEST(CommandLineTest, EveryCommandPrintsTheVersionInOneForm) {
     return std::get<HelpCommand>(*Parse(arguments)).text;
   };
   EXPECT_THAT(text({"--version"}), ::testing::StartsWith("ddgan "));
-  for (const char* name : {"generate", "models", "health", "bench"}) {
+  for (const char* name :
+       {"generate", "models", "health", "bench", "playground"}) {
     EXPECT_EQ(text({name, "--version"}), text({"--version"}));
   }
 }
