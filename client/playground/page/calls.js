@@ -65,7 +65,8 @@ class Calls {
     if (name === "accepted") {
       side.source = data;
     } else if (name === "waiting") {
-      side.waiting = `${failureText(data).split(".")[0]}; trying again in ${(data.delay_ms / 1000).toFixed(1)} s`;
+      const seconds = (data.delay_ms / 1000).toFixed(1);
+      side.waiting = `${failureText(data).split(".")[0]}; trying again in ${seconds}\u00a0s`;
     } else if (name === "preview" || name === "image") {
       this.hasShown = true;
       side.firstMs ??= ms;

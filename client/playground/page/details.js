@@ -95,7 +95,8 @@ class Details {
         (word, number) => [number ? " " : "", element("span", {textContent: word})]));
     byId("details-note").hidden = !source.guide_file;
     byId("details-note").textContent =
-        `It reads the drawing from ${source.guide_file}: download the strokes into the folder in which you run it.`;
+        `It reads the drawing from ${source.guide_file}: download the strokes ` +
+        "into the folder in which you run it.";
     byId("details-strokes").hidden = !source.guide_file;
     byId("details-before").disabled = !this.side.images.slice(0, this.position).some(Boolean);
     byId("details-after").disabled = !this.side.images.slice(this.position + 1).some(Boolean);

@@ -164,7 +164,7 @@ class Page {
   // --- What happened.
 
   settingsChanged() {
-    this.settings.showModel();
+    this.showModel();
     if (this.mode === "strokes" && !this.surface.drawing.isBlank) {
       this.unsentSince ??= performance.now();
       this.scheduleDrawing();
@@ -195,7 +195,7 @@ class Page {
       this.drawingId = work.id;
       this.unsentSince = null;
     }
-    this.settings.showModel();
+    this.showModel();
     this.results.show(work, false);
     this.recent.mark(work);
     this.showState();
@@ -215,8 +215,7 @@ class Page {
     this.failure = failure;
     this.address = address || this.address;
     if (models) this.settings.takeModels(models);
-    const version = this.settings.version("version");
-    if (version?.channels) this.surface.setChannels(version.channels);
+    this.showModel();
     const wasLost = before === "lost" || before === "gone" || before === "refused";
     if (contact === "found" && wasLost) {
       this.showBanner("good", "The server is back.", "Everything works again.");
@@ -231,6 +230,12 @@ class Page {
     this.scheduleDrawing();
   }
 
+  showModel() {
+    this.settings.showModel();
+    const version = this.settings.version("version");
+    if (version?.channels) this.surface.setChannels(version.channels);
+  }
+
   showBanner(kind, title, text) {
     clearTimeout(this.bannerTimer);
     byId("banner").hidden = false;
@@ -240,7 +245,8 @@ class Page {
   }
 
   showContact() {
-    const names = {connecting: "Connecting", found: "Connected", lost: "Lost", refused: "Refused", gone: "Ended"};
+    const names = {
+      connecting: "Connecting", found: "Connected", lost: "Lost", refused: "Refused", gone: "Ended"};
     byId("server").dataset.contact = this.contact;
     byId("server-text").textContent = names[this.contact];
     byId("server-address").textContent = this.address;
@@ -267,19 +273,26 @@ class Page {
   emptyText() {
     const {settings} = this;
     if (this.contact === "connecting") return ["Connecting to the server", this.address];
-    if (this.contact !== "found") return ["No server", "This page goes on by itself once there is one."];
-    if (settings.models.length === 0) {
-      return ["The server has no model", "One that is put into its model folder shows up here by itself."];
+    if (this.contact !== "found") {
+      return ["No server", "This page goes on by itself once there is one."];
     }
-    if (!settings.canMake) return ["No version is ready", "One that is being loaded shows up here by itself."];
+    if (settings.models.length === 0) {
+      return ["The server has no model",
+              "One that is put into its model folder shows up here by itself."];
+    }
+    if (!settings.canMake) {
+      return ["No version is ready", "One that is being loaded shows up here by itself."];
+    }
     if (this.mode === "strokes") {
-      return ["Draw something", "Pictures appear while you draw. More guide steps leave the drawing further behind."];
+      return ["Draw something",
+              "Pictures appear while you draw. More guide steps leave the drawing further behind."];
     }
     if (this.mode === "versions") {
       const ready = settings.model.versions.filter(canServe);
       return ready.length > 1
           ? ["Two versions, one seed", "Each image of the one beside the same image of the other."]
-          : ["There is only one version to serve", `A second one of ${settings.model.name} shows up here once the server has loaded it.`];
+          : ["There is only one version to serve",
+             `A second one of ${settings.model.name} shows up here once the server has loaded it.`];
     }
     return ["Nothing made yet", "Each image starts as noise and is done after a few steps."];
   }

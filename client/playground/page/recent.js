@@ -59,7 +59,8 @@ class Recent {
     byId("recent").hidden = this.works.length === 0;
     byId("strip").replaceChildren(...this.works.map((work) => {
       const [side] = work.sides;
-      const pictures = work.sides.flatMap((s) => s.images.filter(Boolean).slice(0, 4 / work.sides.length));
+      const pictures = work.sides.flatMap(
+          (s) => s.images.filter(Boolean).slice(0, 4 / work.sides.length));
       const thumb = element("span", {className: "thumb"});
       thumb.dataset.count = Math.min(4, pictures.length);
       thumb.append(...pictures.map((image) => element("img", {

@@ -27,19 +27,21 @@ function canServe(version) {
   return version.state === "live" || version.state === "loaded";
 }
 
-// Puts options into a <select>, and keeps what was chosen where it is still
-// there. Each is [value, text, disabled].
+// Puts options, each [value, text, disabled], into a <select>, and chooses
+// `wanted` or else the first that can be chosen. One that is open stays so while
+// nothing changes.
 function fill(select, options, wanted) {
-  const value = wanted ?? select.value;
   const same = select.options.length === options.length &&
-      options.every(([v, text, disabled], i) => select.options[i].value === v &&
+      options.every(([value, text, disabled], i) => select.options[i].value === value &&
           select.options[i].text === text && select.options[i].disabled === disabled);
-  if (same && wanted === undefined) return;
-  select.replaceChildren(...options.map(
-      ([v, text, disabled]) => element("option", {value: v, textContent: text, disabled})));
-  const chosen = options.find(([v, , disabled]) => v === value && !disabled) ??
+  if (!same) {
+    select.replaceChildren(...options.map(
+        ([value, text, disabled]) => element("option", {value, textContent: text, disabled})));
+  }
+  const chosen = options.find(([value, , disabled]) => value === wanted && !disabled) ??
       options.find(([, , disabled]) => !disabled);
-  select.value = chosen ? chosen[0] : "";
+  const value = chosen ? chosen[0] : "";
+  if (select.value !== value) select.value = value;
 }
 
 class Settings {
@@ -50,6 +52,8 @@ class Settings {
     byId("count").value = saved.count ?? "4";
     byId("seed").value = saved.seed ?? this.anotherSeed();
     byId("fresh").checked = saved.fresh ?? true;
+    // What a model allows is known later.
+    byId("guide").max = Math.max(byId("guide").max, saved.guide ?? 0);
     byId("guide").value = saved.guide ?? 2;
     byId("brush").value = saved.brush ?? 24;
     this.wanted = saved;
@@ -73,8 +77,9 @@ class Settings {
   save() {
     const value = (id) => byId(id).value;
     store("settings", {
-      model: value("model"), version: value("version"), other: value("other"), guide: value("guide"),
-      count: value("count"), seed: value("seed"), brush: value("brush"), fresh: byId("fresh").checked});
+      model: value("model"), version: value("version"), other: value("other"),
+      guide: value("guide"), count: value("count"), seed: value("seed"), brush: value("brush"),
+      fresh: byId("fresh").checked});
   }
 
   // Below 10^8: easy to read out to somebody.
@@ -126,11 +131,13 @@ class Settings {
     const {model} = this;
     const versions = model?.versions ?? [];
     const options = versions.map((v) => [
-      v.version, v.state === "live" || v.state === "loaded" ? v.version : `${v.version} (${v.state})`, !canServe(v)]);
+      v.version, canServe(v) ? v.version : `${v.version} (${v.state})`, !canServe(v)]);
     const live = model?.live ? [["", `Live (${model.live})`, false]] : [];
-    fill(byId("version"), [...live, ...options], byId("version").value || this.wanted.version || "");
+    fill(byId("version"), [...live, ...options],
+         byId("version").value || this.wanted.version || "");
     const second = versions.find((v) => canServe(v) && v.version !== model.live);
-    fill(byId("other"), options, byId("other").value || this.wanted.other || second?.version || "");
+    fill(byId("other"), options,
+         byId("other").value || this.wanted.other || second?.version || "");
     this.wanted = {};
     this.showModel();
   }
@@ -140,8 +147,9 @@ class Settings {
     const version = this.version("version");
     let note = "";
     if (version?.width) {
-      note = `${version.width} \u00d7 ${version.height} ${version.channels === 1 ? "gray" : "colour"}, ` +
-          `${version.steps} steps` + (version.dataset ? `, trained on ${version.dataset}` : "");
+      const kind = version.channels === 1 ? "gray" : "colour";
+      note = `${version.width} \u00d7 ${version.height} ${kind}, ${version.steps} steps` +
+          (version.dataset ? `, trained on ${version.dataset}` : "");
       byId("guide").max = version.steps;
     } else if (this.model) {
       note = "No version of this model is ready to serve.";

@@ -4,7 +4,8 @@ const GRAYS = [["#ffffff", "White"], ["#909090", "Gray"], ["#000000", "Black, to
 const COLOURS = [
   ["#ffffff", "White"], ["#f2c230", "Yellow"], ["#e8702a", "Orange"], ["#c8322b", "Red"],
   ["#4a9e46", "Green"], ["#3f8ed0", "Sky blue"], ["#24407c", "Dark blue"], ["#8a5a36", "Brown"],
-  ["#e0b48c", "Skin"], ["#909090", "Gray"], ["#303030", "Dark gray"], ["#000000", "Black, to erase"],
+  ["#e0b48c", "Skin"], ["#909090", "Gray"], ["#303030", "Dark gray"],
+  ["#000000", "Black, to erase"],
 ];
 
 class Surface {
@@ -54,7 +55,8 @@ class Surface {
     const list = channels === 3 ? COLOURS : GRAYS;
     if (!list.some(([colour]) => colour === this.colour)) this.colour = "#ffffff";
     byId("swatches").replaceChildren(...list.map(([colour, name]) => {
-      const swatch = element("input", {type: "radio", name: "colour", ariaLabel: name, title: name});
+      const swatch = element(
+          "input", {type: "radio", name: "colour", ariaLabel: name, title: name});
       swatch.checked = colour === this.colour;
       swatch.style.setProperty("--swatch", colour);
       swatch.addEventListener("change", () => { this.colour = colour; });
@@ -103,7 +105,8 @@ class Surface {
 
   takeKey(event) {
     const far = event.shiftKey ? 32 : 8;
-    const moves = {ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, -far], ArrowDown: [0, far]};
+    const moves = {
+      ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, -far], ArrowDown: [0, far]};
     if (event.key === " ") {
       if (this.penDown) this.lift();
       else this.put(this.keyPoint);

@@ -134,11 +134,13 @@ class Results {
     byId("results-title").textContent =
         running ? `Making ${plural(wanted)}`
             : made < wanted ? `${made} of ${plural(wanted)}` : plural(made);
-    byId("results-meta").textContent = this.describe();
+    byId("results-meta").textContent =
+        work.sides.find((side) => side.waiting)?.waiting ?? this.describe();
     byId("sides").classList.toggle("ended", !running);
     if (work.sides.length > 1) {
       this.views.forEach((view, number) => {
-        view.showHead(`Version ${work.sides[number].source?.version ?? work.order.versions[number]}`);
+        const {source} = work.sides[number];
+        view.showHead(`Version ${source?.version ?? work.order.versions[number]}`);
       });
     }
     const failure = work.sides.find((side) => side.failure)?.failure;
@@ -157,7 +159,9 @@ class Results {
     const first = work.sides.map((s) => s.firstMs).filter((ms) => ms !== null);
     const took = work.sides.map((s) => s.tookMs).filter((ms) => ms !== null);
     if (first.length) parts.push(`first picture ${Math.round(Math.min(...first))}\u00a0ms`);
-    if (took.length === work.sides.length) parts.push(`all ${Math.round(Math.max(...took))}\u00a0ms`);
+    if (took.length === work.sides.length) {
+      parts.push(`all ${Math.round(Math.max(...took))}\u00a0ms`);
+    }
     return parts.join(" \u00b7 ");
   }
 }
