@@ -17,6 +17,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -186,6 +187,26 @@ class PlaygroundTest(PlaygroundCase):
     self.page.find('#clear').click()
     self.page.await_visible('#empty')
     self.assertFalse(self.page.find_all('.tile'))
+
+  def test_a_stale_call_is_ended(self):
+    self.page.choose('strokes')
+    # Nothing is done before the second stroke is there.
+    os.kill(self.server.pid, signal.SIGSTOP)
+    try:
+      self.page.draw(SEVEN[:2])
+      self.page.draw(SEVEN[1:])
+      ended = 0
+      def cancelled():
+        nonlocal ended
+        for entry in self.browser.get_log('performance'):
+          message = json.loads(entry['message'])['message']
+          ended += (message['method'] == 'Network.loadingFailed' and
+                    message['params'].get('canceled', False))
+        return ended
+      self.page.wait(cancelled, 'a call that was given up')
+    finally:
+      os.kill(self.server.pid, signal.SIGCONT)
+    self.await_final_drawing()
 
   def test_first_picture_of_a_stroke(self):
     self.page.choose('strokes')

@@ -149,7 +149,7 @@ class Settings {
     if (version?.width) {
       const kind = version.channels === 1 ? "gray" : "colour";
       note = `${version.width} \u00d7 ${version.height} ${kind}, ${version.steps} steps` +
-          (version.dataset ? `, trained on ${version.dataset}` : "");
+          (["", "unknown"].includes(version.dataset) ? "" : `, trained on ${version.dataset}`);
       byId("guide").max = version.steps;
     } else if (this.model) {
       note = "No version of this model is ready to serve.";
