@@ -2,6 +2,9 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <string>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace ddgan::playground {
@@ -28,15 +31,19 @@ bool TakeChange(const v1::WatchModelsResponse& change, ServerState* state) {
   return true;
 }
 
-void TakeFailure(const absl::Status& failure, ServerState* state) {
+bool TakeFailure(const absl::Status& failure, ServerState* state) {
   // Whoever says one of these has been reached.
   const bool refused = absl::IsPermissionDenied(failure) ||
                        absl::IsUnauthenticated(failure) ||
                        absl::IsUnimplemented(failure);
-  state->contact =
+  const auto contact =
       refused ? ServerState::Contact::kRefused : ServerState::Contact::kLost;
-  state->failure = absl::StrCat(absl::StatusCodeToString(failure.code()), ": ",
-                                failure.message());
+  std::string text = absl::StrCat(absl::StatusCodeToString(failure.code()),
+                                  ": ", failure.message());
+  if (state->contact == contact && state->failure == text) return false;
+  state->contact = contact;
+  state->failure = std::move(text);
+  return true;
 }
 
 }  // namespace ddgan::playground

@@ -32,8 +32,8 @@ void TakeModels(const v1::ListModelsResponse& models, ServerState* state);
 // each watch. Whether it is news.
 bool TakeChange(const v1::WatchModelsResponse& change, ServerState* state);
 
-// After a call has failed.
-void TakeFailure(const absl::Status& failure, ServerState* state);
+// After a call has failed. Whether it is news.
+bool TakeFailure(const absl::Status& failure, ServerState* state);
 
 }  // namespace ddgan::playground
 

@@ -55,8 +55,7 @@ void ServerWatch::Run() {
   while (!cancellation_->cancelled()) {
     const absl::Status failure = Follow(&state);
     if (cancellation_->cancelled()) return;
-    TakeFailure(failure, &state);
-    on_change_(state);
+    if (TakeFailure(failure, &state)) on_change_(state);
     cancellation_->SleepUnlessCancelled(pause_);
   }
 }

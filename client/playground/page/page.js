@@ -211,6 +211,7 @@ class Page {
 
   takeServer({contact, failure, models, address}) {
     const before = this.contact;
+    const isNews = contact !== before || failure !== this.failure;
     this.contact = contact;
     this.failure = failure;
     this.address = address || this.address;
@@ -225,7 +226,8 @@ class Page {
         this.unsentSince ??= performance.now();
       }
     }
-    this.showContact();
+    // Said once: a screen reader reads out whatever is said.
+    if (isNews) this.showContact();
     this.showState();
     this.scheduleDrawing();
   }

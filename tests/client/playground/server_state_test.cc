@@ -1,5 +1,8 @@
 #include "client/playground/server_state.h"
 
+#include <string>
+#include <vector>
+
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
 
@@ -24,10 +27,21 @@ TEST(ServerStateTest, IsFoundAlsoWithoutAModel) {
 TEST(ServerStateTest, KeepsWhatWasKnownWhileTheServerIsLost) {
   ServerState state;
   TakeModels(Models({"a", "b"}), &state);
-  TakeFailure(absl::UnavailableError("connection refused"), &state);
+  EXPECT_TRUE(
+      TakeFailure(absl::UnavailableError("connection refused"), &state));
   EXPECT_EQ(state.contact, Contact::kLost);
   EXPECT_EQ(state.failure, "UNAVAILABLE: connection refused");
   EXPECT_EQ(state.models.size(), 2u);
+}
+
+TEST(ServerStateTest, TheSameFailureAgainIsNoNews) {
+  ServerState state;
+  EXPECT_TRUE(TakeFailure(absl::UnavailableError("refused"), &state));
+  EXPECT_FALSE(TakeFailure(absl::UnavailableError("refused"), &state));
+  EXPECT_TRUE(TakeFailure(absl::UnavailableError("reset"), &state));
+  EXPECT_TRUE(TakeFailure(absl::UnauthenticatedError("reset"), &state));
+  TakeModels({}, &state);
+  EXPECT_TRUE(TakeFailure(absl::UnauthenticatedError("reset"), &state));
 }
 
 TEST(ServerStateTest, ForgetsWhatIsGoneWhenTheServerIsFoundAgain) {
