@@ -43,14 +43,14 @@ class PlaygroundProcess:
     self._process.stdout.close()
 
 
-def open_browser(width=1280, height=900, dark=False, scale=1):
+def open_browser(width=1280, height=900, dark=False, flags=()):
   """Debian's Chromium without a display; it keeps the log of its console."""
   options = webdriver.ChromeOptions()
   options.binary_location = '/usr/bin/chromium'
   for flag in ('--headless=new', '--disable-gpu', '--hide-scrollbars',
                '--no-first-run', '--disable-background-networking',
                '--disable-component-update', '--disable-default-apps',
-               '--disable-sync', f'--force-device-scale-factor={scale}'):
+               '--disable-sync', *flags):
     options.add_argument(flag)
   if os.geteuid() == 0:
     options.add_argument('--no-sandbox')  # Chromium refuses root with it.

@@ -556,6 +556,15 @@ class StrangerTest(PlaygroundCase):
     self.assertEqual(statuses, {403})
     self.page.console()
 
+  def test_a_name_that_leads_here_gets_nothing(self):
+    browser = open_browser(
+        flags=['--host-resolver-rules=MAP stranger.example 127.0.0.1'])
+    self.addCleanup(browser.quit)
+    browser.get(self.program.url.replace('127.0.0.1', 'stranger.example'))
+    self.assertIn('for this machine alone', browser.page_source)
+    browser.get(self.program.url.replace('127.0.0.1', 'localhost'))
+    self.assertIn('Make images', browser.page_source)
+
   def statuses(self):
     """Of the program's answers since the last call."""
     found = set()
