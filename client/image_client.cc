@@ -61,6 +61,8 @@ absl::Status CallWithRetries(
     if (deadline != absl::InfiniteFuture()) {
       context.set_deadline(absl::ToChronoTime(deadline));
     }
+    const CallCancellation::Attached attached(options.cancellation.get(),
+                                              &context);
     const absl::Status status = FromGrpc(attempt(&context));
     if (status.ok() || !may_retry()) return status;
     FailedAttempt failed;
@@ -73,7 +75,11 @@ absl::Status CallWithRetries(
         DelayBeforeRetry(options.retry, failed);
     if (!delay.has_value()) return status;
     if (options.on_retry) options.on_retry(status, *delay);
-    absl::SleepFor(*delay);
+    if (options.cancellation == nullptr) {
+      absl::SleepFor(*delay);
+    } else if (options.cancellation->SleepUnlessCancelled(*delay)) {
+      return absl::CancelledError("cancelled before the next attempt");
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/call_cancellation.h"
 #include "client/retry_policy.h"
 #include "ddgan/v1/image_generation.grpc.pb.h"
 #include "ddgan/v1/model.grpc.pb.h"
@@ -34,6 +35,8 @@ class ImageClient {
     // Called before each wait for a retry, on the thread that made the call.
     std::function<void(const absl::Status& failure, absl::Duration delay)>
         on_retry;
+    // Ends this client's calls when told to; null: nothing does.
+    std::shared_ptr<CallCancellation> cancellation;
   };
 
   // Most images that one Generate call may ask for.

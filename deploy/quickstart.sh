@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # From a clone to pictures: installs what is missing, builds, starts
-# ddgan-server on the bundled model and asks it for 64 digits.
+# ddgan-server on the bundled model, asks it for 64 digits, and serves a page to
+# make more of them in a browser.
 #
 # usage: deploy/quickstart.sh [--once]
-#   --once   exit after the picture; otherwise the server stays up until Ctrl-C
+#   --once   exit after the picture; otherwise server and page stay up until Ctrl-C
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +12,7 @@ once=false
 case "${1:-}" in
   "") ;;
   --once) once=true ;;
-  -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
   *) echo "quickstart.sh: unknown argument '$1' (try --help)" >&2; exit 2 ;;
 esac
 
@@ -21,10 +22,12 @@ cmake --build build/quickstart --target ddgan-server ddgan
 
 run=$(mktemp -d)
 server=
+page=
 finish() {
-  if [ -n "$server" ] && kill -TERM "$server" 2>/dev/null; then
-    wait "$server" || true
-  fi
+  local process
+  for process in $page $server; do
+    kill -TERM "$process" 2>/dev/null && wait "$process" || true
+  done
   rm -rf "$run"
 }
 trap finish EXIT
@@ -49,9 +52,23 @@ build/quickstart/client/ddgan generate --server="$address" --count=64 --seed=7 -
 echo "The picture: $PWD/digits.png"
 $once && exit 0
 
+build/quickstart/client/ddgan playground --server="$address" >"$run/page" &
+page=$!
+for _ in $(seq 100); do
+  grep -q http "$run/page" && break
+  kill -0 "$page" 2>/dev/null || { echo "quickstart.sh: the playground did not start" >&2; exit 1; }
+  sleep 0.1
+done
+url=$(sed -n 's/^ *\(http.*\)/\1/p' "$run/page")
+
 cat <<TEXT
 
-The server is up; Ctrl-C stops it. Ask it for more from another terminal:
+Open this page in a browser of this machine, to make images and to draw what
+they start from:
+
+  $url
+
+Page and server are up until Ctrl-C. From another terminal:
   build/quickstart/client/ddgan generate --server=$address --count=16 --grid --out=more.png
   build/quickstart/client/ddgan models --server=$address
   curl http://$http/metrics

@@ -13,8 +13,8 @@
 #             EfficientNet-Lite0 (19 MB), in evaluation/; and matplotlib, which
 #             draws its figures
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
-#             Alertmanager, nginx, HAProxy, grpcio, mypy, other people's metrics;
-#             and what --evaluation has
+#             Alertmanager, nginx, HAProxy, grpcio, mypy, Chromium and Selenium,
+#             other people's metrics; and what --evaluation has
 #   --images  also what builds and runs the images without a Docker engine, for
 #             the test of them: buildah, podman, runc, mmdebstrap
 #   --linters also what checks the files of deploy/ and docker/ (linters.txt)
@@ -70,6 +70,9 @@ if $tests; then
   packages+=(
     'libcpp-httplib-dev=0.11.4*' 'libgtest-dev=1.12.1*' 'libgmock-dev=1.12.1*' 'libbenchmark-dev=1.7.1*'
     clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 curl
+    # The browser that the playground is tried in, and its font. Debian has one
+    # version of it, which its security updates move on.
+    chromium chromium-driver fonts-inter
   )
 fi
 if $images; then
@@ -355,7 +358,7 @@ fi
 if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
     grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
-    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1
+    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1 selenium==4.34.2
   # What builds client/python's package, checks its types and shows its progress.
   install_python_packages package hatchling==1.27.0 mypy==1.18.2 tqdm==4.67.1 \
     types-grpcio==1.0.0.20251009 types-protobuf==4.25.0.20240417

@@ -122,7 +122,8 @@ room(trainer USES engine/api engine/base trainer/dataset trainer/distributed tra
      trainer/options trainer/pictures trainer/run trainer/step)
 
 room(client/load_generator USES client engine/base)
-room(client/command_line USES client client/load_generator engine/base)
+room(client/playground USES client engine/base)
+room(client/command_line USES client client/load_generator client/playground engine/base)
 
 # A folder with sources and without a line above would be checked by nothing.
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/engine/*.cc ${ROOT}/engine/*.h

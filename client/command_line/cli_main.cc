@@ -14,6 +14,7 @@
 #include "client/command_line/generate_command.h"
 #include "client/command_line/health_command.h"
 #include "client/command_line/models_command.h"
+#include "client/command_line/playground_command.h"
 #include "engine/base/process_signals.h"
 
 namespace {
@@ -32,6 +33,9 @@ struct CommandRunner {
   int operator()(const ddgan::BenchCommand& command) const {
     return ddgan::RunBench(command, std::cout, std::cerr,
                            isatty(STDERR_FILENO) ? stderr : nullptr);
+  }
+  int operator()(const ddgan::PlaygroundCommand& command) const {
+    return ddgan::RunPlayground(command, std::cout, std::cerr);
   }
   int operator()(const ddgan::HelpCommand& command) const {
     std::cout << command.text;

@@ -24,6 +24,7 @@ usage: ddgan COMMAND [flags]
   generate   make images and write them to files
   models     list the models that the server has, and say which version serves
   health     ask whether the server is ready
+  playground a page to make images in a browser, and to draw what they start from
   bench      send calls for a while and report latencies, rates and errors
 
 ddgan COMMAND --help tells more about each, and ddgan --version the version. The
@@ -67,6 +68,7 @@ struct CommandName {
 constexpr CommandName kCommands[] = {{"generate", ParseGenerate},
                                      {"models", ParseModels},
                                      {"health", ParseHealth},
+                                     {"playground", ParsePlayground},
                                      {"bench", ParseBench}};
 
 // What `ddgan models` does, by its operands: an action and what it is about.

@@ -69,13 +69,19 @@ struct BenchCommand {
   std::string record;
 };
 
+struct PlaygroundCommand {
+  std::string address = kDefaultServer;
+  ConnectionSecurity security;
+  int port = 0;  // Of the page; 0: the system chooses.
+};
+
 // To be printed: of --help or --version.
 struct HelpCommand {
   std::string text;
 };
 
 using Command = std::variant<GenerateCommand, ModelsCommand, HealthCommand,
-                             BenchCommand, HelpCommand>;
+                             BenchCommand, PlaygroundCommand, HelpCommand>;
 
 // `arguments` are those after the program's name; program_options.h says how
 // they, the environment (DDGAN_CLIENT_SERVER, for which DDGAN_SERVER does, too)

@@ -27,6 +27,7 @@ absl::StatusOr<Command> ParseGenerate(const CommandInput& input);
 absl::StatusOr<Command> ParseModels(const CommandInput& input);
 absl::StatusOr<Command> ParseHealth(const CommandInput& input);
 absl::StatusOr<Command> ParseBench(const CommandInput& input);
+absl::StatusOr<Command> ParsePlayground(const CommandInput& input);
 
 // `usage` is what may follow "ddgan COMMAND", a line each.
 Program CommandProgram(const std::string& command,

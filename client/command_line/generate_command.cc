@@ -12,7 +12,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/command_line/failure_report.h"
@@ -22,6 +21,7 @@
 #include "client/command_line/progress_line.h"
 #include "client/format_name.h"
 #include "client/image_client.h"
+#include "client/repeat_command.h"
 #include "client/secure_channel.h"
 
 namespace ddgan {
@@ -72,63 +72,23 @@ struct Summary {
   }
 };
 
-// For a POSIX shell.
-std::string Quote(const std::string& word) {
-  constexpr char kSafe[] =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-      "_-./%+,:@";
-  if (!word.empty() && word.find_first_not_of(kSafe) == std::string::npos) {
-    return word;
-  }
-  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
-}
-
-// Each with a blank before it.
-std::string SecurityFlagsOf(const ConnectionSecurity& security) {
-  std::string flags = security.tls ? " --tls" : "";
-  const std::pair<const char*, const std::string&> fields[] = {
-      {" --tls_ca=", security.ca_file},
-      {" --tls_cert=", security.cert_file},
-      {" --tls_key=", security.key_file},
-      {" --tls_server_name=", security.server_name},
-      {" --token_file=", security.token_file},
-  };
-  for (const auto& [flag, value] : fields) {
-    if (!value.empty()) absl::StrAppend(&flags, flag, Quote(value));
-  }
-  if (security.token_without_tls) {
-    absl::StrAppend(&flags, " --token_without_tls");
-  }
-  return flags;
-}
-
 std::string CommandToRepeat(const GenerateCommand& command,
                             const Summary& summary) {
-  std::string line = absl::StrCat(
-      "ddgan generate --server=", Quote(command.server.address),
-      SecurityFlagsOf(command.server.security),
-      " --model=", Quote(summary.model), " --version=", summary.version,
-      " --seed=", summary.seed, " --count=", command.count);
-  if (command.request.first_index() != 0) {
-    absl::StrAppend(&line, " --first_index=", command.request.first_index());
-  }
-  if (!command.guide_file.empty()) {
-    const v1::Guide& guide = command.request.guide();
-    absl::StrAppend(&line, " --guide=", Quote(command.guide_file),
-                    " --guide_steps=", guide.steps());
-    if (guide.fit() == v1::GUIDE_FIT_RESIZE) {
-      absl::StrAppend(&line, " --guide_fit=resize");
-    }
-  }
-  if (command.grid) {
-    absl::StrAppend(&line, " --grid");
-  } else {
-    absl::StrAppend(&line, " --format=", FormatName(command.request.format()));
-  }
-  if (!command.out.empty()) {
-    absl::StrAppend(&line, " --out=", Quote(command.out));
-  }
-  return line;
+  const v1::GenerateRequest& request = command.request;
+  return CommandToRepeat(RepeatedImages{
+      .address = command.server.address,
+      .security = command.server.security,
+      .model = summary.model,
+      .version = summary.version,
+      .seed = summary.seed,
+      .count = command.count,
+      .first_index = request.first_index(),
+      .guide_file = command.guide_file,
+      .guide_steps = request.guide().steps(),
+      .resize_guide = request.guide().fit() == v1::GUIDE_FIT_RESIZE,
+      .grid = command.grid,
+      .format = FormatName(request.format()),
+      .out = command.out});
 }
 
 // One run of the command: where images go, and what is known so far.

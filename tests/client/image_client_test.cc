@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -509,6 +511,42 @@ TEST(ImageClientTest, ListsModelsAndChecksHealth) {
   EXPECT_EQ(client.CheckHealth("").value(), HealthResponse::NOT_SERVING);
   EXPECT_EQ(client.CheckHealth("no.such.Service").status().code(),
             absl::StatusCode::kNotFound);
+}
+
+TEST(ImageClientTest, ACallThatWaitsForTheServerCanBeCancelled) {
+  FakeImageServer server;
+  server.HoldReplies();
+  ImageClient::Options options = QuickRetries();
+  options.timeout = absl::InfiniteDuration();
+  options.cancellation = std::make_shared<CallCancellation>();
+  std::thread canceller([&] {
+    server.AwaitRequests(1);
+    options.cancellation->Cancel();
+  });
+  const ImageClient client(server.address(), options);
+  EXPECT_EQ(client.Generate(Raw8Request(1)).status().code(),
+            absl::StatusCode::kCancelled);
+  canceller.join();
+  // And so do those that come later.
+  EXPECT_EQ(client.Generate(Raw8Request(1)).status().code(),
+            absl::StatusCode::kCancelled);
+}
+
+TEST(ImageClientTest, ACallThatWaitsForARetryCanBeCancelled) {
+  FakeImageServer server;
+  server.FailNext(
+      {grpc::Status(grpc::RESOURCE_EXHAUSTED, "full"), "50000", {}});
+  ImageClient::Options options;
+  options.timeout = absl::InfiniteDuration();
+  options.cancellation = std::make_shared<CallCancellation>();
+  options.on_retry = [&](const absl::Status&, absl::Duration delay) {
+    EXPECT_GE(delay, absl::Seconds(50));
+    options.cancellation->Cancel();
+  };
+  const ImageClient client(server.address(), options);
+  EXPECT_EQ(client.Generate(Raw8Request(1)).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(server.requests().size(), 1u);
 }
 
 }  // namespace

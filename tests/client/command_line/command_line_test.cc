@@ -51,7 +51,8 @@ TEST(CommandLineTest, EveryCommandTakesTlsAndATokenTheSameWay) {
     EXPECT_EQ(security.token_file, "secret");
     EXPECT_TRUE(security.token_without_tls);
   };
-  for (const char* name : {"generate", "models", "health", "bench"}) {
+  for (const char* name :
+       {"generate", "models", "health", "bench", "playground"}) {
     std::vector<std::string> arguments = {name};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     if (arguments[0] == "bench") arguments.push_back("--concurrency=1");
@@ -63,6 +64,8 @@ TEST(CommandLineTest, EveryCommandTakesTlsAndATokenTheSameWay) {
       expect_all(models->server.security);
     } else if (const auto* health = std::get_if<HealthCommand>(&*command)) {
       expect_all(health->server.security);
+    } else if (const auto* page = std::get_if<PlaygroundCommand>(&*command)) {
+      expect_all(page->security);
     } else {
       expect_all(std::get<BenchCommand>(*command).security);
     }
@@ -72,6 +75,15 @@ TEST(CommandLineTest, EveryCommandTakesTlsAndATokenTheSameWay) {
     if (in_the_clear[0] == "bench") in_the_clear.push_back("--concurrency=1");
     ExpectRefused(in_the_clear, "could read the token");
   }
+}
+
+TEST(CommandLineTest, TheSystemChoosesThePlaygroundsPortUnlessItIsSaid) {
+  EXPECT_EQ(std::get<PlaygroundCommand>(*Parse({"playground"})).port, 0);
+  EXPECT_EQ(
+      std::get<PlaygroundCommand>(*Parse({"playground", "--port=8080"})).port,
+      8080);
+  ExpectRefused({"playground", "--port=65536"}, "[0, 65535]");
+  ExpectRefused({"playground", "here"}, "here");
 }
 
 TEST(CommandLineTest, LeavesUnsetWhatTheServerDecides) {
@@ -350,7 +362,8 @@ TEST(CommandLineTest, EveryCommandPrintsTheVersionInOneForm) {
     return std::get<HelpCommand>(*Parse(arguments)).text;
   };
   EXPECT_THAT(text({"--version"}), ::testing::StartsWith("ddgan "));
-  for (const char* name : {"generate", "models", "health", "bench"}) {
+  for (const char* name :
+       {"generate", "models", "health", "bench", "playground"}) {
     EXPECT_EQ(text({name, "--version"}), text({"--version"}));
   }
 }
