@@ -355,7 +355,7 @@ fi
 if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
     grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
-    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1
+    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1 'tritonclient[grpc]==2.44.0'
   install_metric_packages
   unpack_package prometheus bin/promtool 'prometheus=2.42.0*'
   unpack_package alertmanager bin/amtool 'prometheus-alertmanager=0.25.0*'

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "inference/v2.grpc.pb.h"
 #include "tests/fakes/fake_engine.h"
 #include "tests/server/raw_connection.h"
 #include "tests/server/server_fixture.h"
@@ -111,6 +112,12 @@ TEST_F(ServerTest, ServesAsBeforeWhileItOnlySaysThatItWillDrain) {
   EXPECT_EQ(Get("/readyz")->status, 503);
   EXPECT_EQ(Get("/readyz")->body, "draining\n");
   EXPECT_EQ(Get("/livez")->status, 200);
+  grpc::ClientContext ready_context;
+  inference::ServerReadyResponse ready;
+  EXPECT_TRUE(inference::GRPCInferenceService::NewStub(channel_)
+                  ->ServerReady(&ready_context, {}, &ready)
+                  .ok());
+  EXPECT_FALSE(ready.ready());
   EXPECT_TRUE(Generate(RequestFor(1)).ok());
   const auto newcomer = v1::ImageGeneration::NewStub(
       grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->grpc_port()),
