@@ -81,7 +81,7 @@ room(server/connections USES engine/base)
 room(server/access USES engine/api engine/base server/connections)
 room(server/calls USES engine/api engine/base engine/imaging server/access server/connections)
 room(server/models USES engine/api engine/base server/access server/calls server/connections)
-room(server/kserve USES engine/api server/access server/calls server/connections)
+room(server/kserve USES engine/api server/calls)
 room(server/telemetry USES engine/api engine/base server/access server/calls
      server/connections server/models)
 room(server USES engine/api engine/base engine/imaging server/access server/calls

@@ -13,14 +13,16 @@ grpc::ServerUnaryReactor* ModelInferReactor::Start(
     const inference::ModelInferRequest* request,
     inference::ModelInferResponse* response) {
   absl::StatusOr<ConvertedInfer> converted = ConvertInfer(*request);
-  absl::StatusOr<ConvertedRequest> asked = converted.status();
-  absl::Duration timeout = absl::InfiniteDuration();
+  const std::shared_ptr<ModelInferReactor> reactor(new ModelInferReactor(
+      parts, context,
+      converted.ok() ? converted->timeout : absl::InfiniteDuration(), request,
+      response));
+  absl::StatusOr<ConvertedRequest> asked;
   if (converted.ok()) {
     asked = std::move(converted->request);
-    timeout = converted->timeout;
+  } else {
+    asked = converted.status();
   }
-  const std::shared_ptr<ModelInferReactor> reactor(
-      new ModelInferReactor(parts, context, timeout, request, response));
   reactor->GenerationCall::Start(request->model_name(), std::move(asked),
                                  static_cast<int64_t>(request->ByteSizeLong()));
   return reactor.get();

@@ -18,6 +18,7 @@ import queue
 import re
 import sys
 import tempfile
+import time
 import unittest
 import urllib.request
 
@@ -54,6 +55,21 @@ def index_input(indices):
 
 def outputs(*names):
   return [triton.InferRequestedOutput(name) for name in names]
+
+
+def eventually(look, good):
+  """What `look` returns once it is good.
+
+  A call ends for its caller slightly before it is counted.
+  """
+  give_up = time.monotonic() + 60
+  while True:
+    now = look()
+    if good(now):
+      return now
+    if time.monotonic() > give_up:
+      raise AssertionError(f'not within a minute: {now}')
+    time.sleep(0.05)
 
 
 class TritonClientTest(unittest.TestCase):
@@ -298,10 +314,10 @@ class TritonClientTest(unittest.TestCase):
       self.assertEqual(tensor.name, described.name)
       self.assertEqual(tensor.datatype, described.datatype)
       self.assertEqual(list(tensor.shape), [1, *described.shape[1:]])
-    after = self.statistics()
-    self.assertGreaterEqual(
-        after.inference_stats.success.count,
-        before.inference_stats.success.count + 2)
+    after = eventually(
+        self.statistics,
+        lambda now: now.inference_stats.success.count >=
+        before.inference_stats.success.count + 3)
     self.assertGreater(after.inference_stats.compute_infer.ns,
                        before.inference_stats.compute_infer.ns)
 
@@ -319,12 +335,15 @@ class TritonClientTest(unittest.TestCase):
 
   def test_metrics_name_the_method(self):
     self.infer(seed_input([1]), outputs=outputs('png'))
-    with urllib.request.urlopen(
-        f'http://{self.server.http_address}/metrics', timeout=10) as reply:
-      text = reply.read().decode()
-    self.assertRegex(text, r'ddgan_requests_total\{[^}]*method="ModelInfer"')
+    text = eventually(self.metrics, lambda now: re.search(
+        r'ddgan_requests_total\{[^}]*method="ModelInfer"', now))
     self.assertRegex(
         text, r'ddgan_request_duration_seconds_count\{[^}]*"ModelInfer"')
+
+  def metrics(self):
+    with urllib.request.urlopen(
+        f'http://{self.server.http_address}/metrics', timeout=10) as reply:
+      return reply.read().decode()
 
   def test_the_readme_does_what_it_says(self):
     blocks = re.findall(r'^```python\n(.*?)^```', options.readme.read_text(),
