@@ -358,7 +358,8 @@ fi
 if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
     grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
-    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1 selenium==4.34.2
+    pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1 selenium==4.34.2 \
+    'tritonclient[grpc]==2.44.0'
   # What builds client/python's package, checks its types and shows its progress.
   install_python_packages package hatchling==1.27.0 mypy==1.18.2 tqdm==4.67.1 \
     types-grpcio==1.0.0.20251009 types-protobuf==4.25.0.20240417

@@ -80,9 +80,14 @@ absl::Status ValidateRequest(const GenerationRequest& request,
         absl::StrCat("count is ", request.count, "; allowed are 1 to ",
                      GenerationRequest::kMaxCount));
   }
+  if (!request.noise.empty() && request.noise.size() != request.count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("noise is of ", request.noise.size(),
+                     " images; allowed are none or count, ", request.count));
+  }
   const uint32_t last_allowed =
       std::numeric_limits<uint32_t>::max() - (request.count - 1);
-  if (request.first_index > last_allowed) {
+  if (request.noise.empty() && request.first_index > last_allowed) {
     return absl::InvalidArgumentError(
         absl::StrCat("first_index is ", request.first_index, "; with count ",
                      request.count, " allowed are 0 to ", last_allowed));

@@ -5,13 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <climits>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <string>
 #include <system_error>
@@ -24,10 +20,12 @@
 #include "engine/base/listen_address.h"
 #include "engine/base/monotonic_clock.h"
 #include "engine/imaging/png_decoder.h"
-#include "nlohmann/json.hpp"
+#include "inference/v2.grpc.pb.h"
 #include "server/access/order_access.h"
+#include "server/build_version.h"
 #include "server/connections/connection_budget.h"
 #include "server/connections/grpc_limits.h"
+#include "server/port_file.h"
 #include "server/shutdown_watchdog.h"
 #include "server/telemetry/log_output.h"
 #include "spdlog/spdlog.h"
@@ -157,13 +155,19 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   }
   server->health_ = std::make_unique<HealthReporter>(
       std::move(health),
-      std::vector<std::string>{"", v1::ImageGeneration::service_full_name(),
-                               v1::ModelService::service_full_name()},
+      std::vector<std::string>{
+          "", v1::ImageGeneration::service_full_name(),
+          v1::ModelService::service_full_name(),
+          inference::GRPCInferenceService::service_full_name()},
       [engine = server->engine_.get()] { return engine->Ready(); },
       kHealthPollInterval, RealMonotonicClock());
   server->SetPhase(Phase::kServing);
   if (!options.port_file.empty()) {
-    if (absl::Status status = server->WritePortFile(); !status.ok()) {
+    if (absl::Status status = WritePortFile(
+            options.port_file, {.grpc = server->grpc_port(),
+                                .http = server->http_port(),
+                                .admin = server->admin_port()});
+        !status.ok()) {
       return WithPrefix(absl::StrCat("--port_file=", options.port_file),
                         status);
     }
@@ -239,6 +243,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   grpc_.reset();
   model_service_.reset();
   image_service_.reset();
+  inference_service_.reset();
   guide_decoder_.reset();
   encode_pool_.reset();
   engine_.reset();
@@ -269,24 +274,31 @@ absl::Status Server::StartGrpc() {
       options_.admin_listen.has_value() ? kAdminConnections.total : 0);
   absl::StatusOr<std::unique_ptr<GrpcPort>> port = OpenPort(options);
   if (!port.ok()) return port.status();
-  image_service_ = std::make_unique<ImageService>(
-      GenerationCall::Parts{.engine = engine_.get(),
-                            .encode_pool = encode_pool_.get(),
-                            .guide_decoder = guide_decoder_.get(),
-                            .ledger = &ledger_,
-                            .writes = (*port)->writes(),
-                            .metrics = &metrics_,
-                            .access_metrics = &metrics_,
-                            .access = security_->access(),
-                            .access_log = access_log_.get(),
-                            .calls = &calls_});
+  const GenerationCall::Parts calls = {.engine = engine_.get(),
+                                       .encode_pool = encode_pool_.get(),
+                                       .guide_decoder = guide_decoder_.get(),
+                                       .ledger = &ledger_,
+                                       .writes = (*port)->writes(),
+                                       .metrics = &metrics_,
+                                       .access_metrics = &metrics_,
+                                       .access = security_->access(),
+                                       .access_log = access_log_.get(),
+                                       .calls = &calls_,
+                                       .statistics = &statistics_};
+  image_service_ = std::make_unique<ImageService>(calls);
+  inference_service_ = std::make_unique<InferenceService>(
+      InferenceService::Parts{.calls = calls,
+                              .ready = [this] { return Ready().ok(); },
+                              .server_version = kBuildVersion});
   model_service_ = MakeModelService(
       **port, DecideOrderAccess(IsLoopback(options_.listen),
                                 options_.admin_listen.has_value(),
                                 security_->access() != nullptr));
   if (absl::Status status = (*port)->Serve(
           {{v1::ImageGeneration::service_full_name(), image_service_.get()},
-           {v1::ModelService::service_full_name(), model_service_.get()}});
+           {v1::ModelService::service_full_name(), model_service_.get()},
+           {inference::GRPCInferenceService::service_full_name(),
+            inference_service_.get()}});
       !status.ok()) {
     return status;
   }
@@ -330,24 +342,6 @@ std::unique_ptr<ModelService> Server::MakeModelService(const GrpcPort& port,
                           .access_log = access_log_.get(),
                           .access = security_->access()},
       orders);
-}
-
-absl::Status Server::WritePortFile() const {
-  const std::string staging =
-      absl::StrCat(options_.port_file, ".", getpid(), ".partial");
-  nlohmann::ordered_json ports = {{"grpc_port", grpc_port()},
-                                  {"http_port", http_port()}};
-  if (admin_ != nullptr) ports["admin_port"] = admin_port();
-  std::ofstream file(staging);
-  file << ports.dump() << '\n';
-  file.close();
-  if (!file || rename(staging.c_str(), options_.port_file.c_str()) != 0) {
-    const int error = errno;
-    unlink(staging.c_str());
-    return absl::UnavailableError(
-        absl::StrCat("cannot be written: ", strerror(error)));
-  }
-  return absl::OkStatus();
 }
 
 void Server::SetPhase(Phase phase) {

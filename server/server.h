@@ -15,6 +15,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/monotonic_clock.h"
 #include "server/access/listener_security.h"
+#include "server/calls/call_statistics.h"
 #include "server/calls/encode_pool.h"
 #include "server/calls/guide_decoder.h"
 #include "server/calls/image_service.h"
@@ -22,6 +23,7 @@
 #include "server/connections/calls_in_flight.h"
 #include "server/connections/deadline_timer.h"
 #include "server/grpc_port.h"
+#include "server/kserve/inference_service.h"
 #include "server/models/model_service.h"
 #include "server/server_options.h"
 #include "server/telemetry/access_log.h"
@@ -81,7 +83,6 @@ class Server {
   // For `port`, of which it must not outlive the calls.
   std::unique_ptr<ModelService> MakeModelService(const GrpcPort& port,
                                                  OrderAccess orders);
-  absl::Status WritePortFile() const;
   void SetPhase(Phase phase) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Live() const ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Ready() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -104,7 +105,9 @@ class Server {
   std::unique_ptr<GuideDecoder> guide_decoder_;
   ByteLedger ledger_;
   std::unique_ptr<DeadlineTimer> write_timer_;
+  CallStatistics statistics_;
   std::unique_ptr<ImageService> image_service_;
+  std::unique_ptr<InferenceService> inference_service_;
   std::unique_ptr<ModelService> model_service_;
   std::unique_ptr<GrpcPort> grpc_;  // Null unless it serves.
   int grpc_port_ = 0;

@@ -68,6 +68,14 @@ struct Guide {
   ImageShape picture;
 };
 
+// The noise that an image is drawn from.
+struct ImageNoise {
+  uint64_t seed = 0;   // Any value.
+  uint32_t index = 0;  // Any value.
+
+  friend bool operator==(const ImageNoise&, const ImageNoise&) = default;
+};
+
 struct GenerationRequest {
   // Largest `count` of one request.
   static constexpr uint32_t kMaxCount = 64;
@@ -79,6 +87,10 @@ struct GenerationRequest {
   uint32_t count = 1;        // [1, kMaxCount]
   uint64_t seed = 0;         // Any value.
   uint32_t first_index = 0;  // first_index + count - 1 must fit 32 bits.
+  // The noise of each image, `count` of them; `seed` and `first_index` are then
+  // not looked at. Empty: the image at position i is that of `seed` and
+  // first_index + i.
+  std::vector<ImageNoise> noise;
   PixelFormat pixel_format = PixelFormat::kUint8;
   // After this moment nobody waits for the result.
   absl::Time deadline = absl::InfiniteFuture();
@@ -93,10 +105,17 @@ struct GenerationRequest {
   std::optional<Guide> guide;
   // Whether the sink wants OnPreview.
   bool previews = false;
+
+  // Of the image at `position`, which is less than `count`.
+  ImageNoise NoiseOf(uint32_t position) const {
+    return noise.empty() ? ImageNoise{seed, first_index + position}
+                         : noise[position];
+  }
 };
 
 struct GeneratedImage {
-  uint32_t index = 0;  // first_index + position in the request
+  uint32_t position = 0;  // In the request, from 0 on.
+  uint32_t index = 0;     // Of its noise.
   ImageShape shape;
   PixelFormat pixel_format = PixelFormat::kUint8;
   PixelBuffer pixels;
@@ -138,8 +157,8 @@ class GenerationSink {
   virtual void OnImage(GeneratedImage image) = 0;
   // If GenerationRequest::previews: after each step but the last of each image,
   // its x0' in the request's pixel format, and how many steps are left. A
-  // trajectory that is replayed after a lane was taken out previews again, from its
-  // first step on.
+  // trajectory that is replayed after a lane was taken out previews again, from
+  // its first step on.
   virtual void OnPreview(GeneratedImage /*x0*/, int /*steps_left*/) {}
   // Exactly once, last. OK if every image was delivered; Cancelled after
   // Engine::Cancel; DeadlineExceeded; Unavailable if the engine shut down or

@@ -33,6 +33,8 @@ struct Trajectory {
 
   // Steps that were run since it started, and are lost with it.
   int steps_run() const;
+  // Of its image in the request.
+  uint32_t position() const;
   // Whether no other row may share its next batch: this step failed with it
   // before, or it has one attempt left.
   bool RunsAlone() const {
@@ -41,7 +43,7 @@ struct Trajectory {
 
   QueuedRequest* request = nullptr;
   TrajectoryId id = 0;
-  uint32_t image_index = 0;
+  ImageNoise noise;
   int step = 0;          // Steps after the one that runs next or now.
   size_t lane = 0;       // Meaningful once it has started.
   int attempts = 0;      // Steps of it that failed.
@@ -59,7 +61,6 @@ struct QueuedRequest {
   // Planes of the guide's picture; null without one.
   std::shared_ptr<const std::vector<float>> guide;
   bool previews = false;
-  uint64_t seed = 0;
   PixelFormat pixel_format = PixelFormat::kUint8;
   absl::Time accepted_at;
   absl::Time deadline;
@@ -79,6 +80,10 @@ struct QueuedRequest {
 };
 
 inline int Trajectory::steps_run() const { return request->first_step - step; }
+
+inline uint32_t Trajectory::position() const {
+  return static_cast<uint32_t>(this - request->trajectories.data());
+}
 
 }  // namespace ddgan
 

@@ -16,23 +16,23 @@ void RequestQueue::GiveBack(const Claim* claim) {
   bytes_ -= claim->bytes;
 }
 
-QueuedRequest& RequestQueue::Add(QueuedRequest request, uint32_t first_index,
-                                 uint32_t count) {
+QueuedRequest& RequestQueue::Add(QueuedRequest request,
+                                 const GenerationRequest& asked) {
   const RequestId id = next_request_id_++;
   QueuedRequest& added =
       requests_.emplace(id, std::move(request)).first->second;
   added.id = id;
-  added.unfinished = count;
-  added.steps_left = int64_t{count} * (added.first_step + 1);
-  added.trajectories.resize(count);
-  for (uint32_t i = 0; i < count; ++i) {
+  added.unfinished = asked.count;
+  added.steps_left = int64_t{asked.count} * (added.first_step + 1);
+  added.trajectories.resize(asked.count);
+  for (uint32_t i = 0; i < asked.count; ++i) {
     Trajectory& trajectory = added.trajectories[i];
     trajectory.request = &added;
     trajectory.id = next_trajectory_id_++;
-    trajectory.image_index = first_index + i;
+    trajectory.noise = asked.NoiseOf(i);
     trajectory.step = added.first_step;
   }
-  queued_images_ += static_cast<int>(count);
+  queued_images_ += static_cast<int>(asked.count);
   bytes_ += added.bytes;
   return added;
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "absl/time/time.h"
+#include "engine/api/generation.h"
 #include "engine/requests/admission.h"
 #include "engine/requests/queued_request.h"
 
@@ -26,9 +27,8 @@ class RequestQueue {
   void GiveBack(const Claim* claim);
 
   // Takes a request whose id, trajectories and counts are not set yet; sets
-  // them for `count` images from `first_index` on.
-  QueuedRequest& Add(QueuedRequest request, uint32_t first_index,
-                     uint32_t count);
+  // them for the images that were asked for.
+  QueuedRequest& Add(QueuedRequest request, const GenerationRequest& asked);
   // Removes a request that has no unfinished trajectory. Returns the next.
   Requests::iterator Erase(Requests::iterator it);
 

@@ -70,7 +70,6 @@ absl::StatusOr<Acceptance> BatchScheduler::Submit(
                          : 0);
   added.guide = std::move(guide);
   added.previews = request.previews;
-  added.seed = request.seed;
   added.pixel_format = request.pixel_format;
   added.deadline = claim.deadline;
   added.steps_deadline = claim.steps_deadline;

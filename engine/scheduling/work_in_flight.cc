@@ -24,8 +24,8 @@ absl::Status NotFinite(const Trajectory& row) {
   const ModelIdentity& identity = request.version->identity;
   return absl::InternalError(
       absl::StrCat("the images of model ", identity.model, " version ",
-                   identity.version, " are not finite at seed ", request.seed,
-                   ", index ", row.image_index, ", step ", row.step));
+                   identity.version, " are not finite at seed ", row.noise.seed,
+                   ", index ", row.noise.index, ", step ", row.step));
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ QueuedRequest& WorkInFlight::Add(QueuedRequest request,
                                  const GenerationRequest& asked) {
   request.version_number = turns_.Enter(request.version);
   request.flow = flows_.Enter(asked);
-  return queue_.Add(std::move(request), asked.first_index, asked.count);
+  return queue_.Add(std::move(request), asked);
 }
 
 bool WorkInFlight::Cancel(RequestId id) {
@@ -123,8 +123,8 @@ absl::Time WorkInFlight::ChooseRows(size_t lane, absl::Time now,
     const bool guided = row->steps_run() == 0 && request.guide != nullptr;
     if (guided) batch->guides.push_back(request.guide);
     batch->rows.push_back({.id = row->id,
-                           .seed = request.seed,
-                           .image_index = row->image_index,
+                           .seed = row->noise.seed,
+                           .image_index = row->noise.index,
                            .step = row->step,
                            .pixel_format = request.pixel_format,
                            .guide = guided ? request.guide->data() : nullptr,
@@ -202,8 +202,8 @@ void WorkInFlight::AdvanceRows(const std::vector<Trajectory*>& rows,
     QueuedRequest& request = *row.request;
     if (request.ended) continue;
     request.outbox->PostPreview(
-        {row.image_index, request.version->shape, request.pixel_format,
-         std::move(preview.pixels)},
+        {row.position(), row.noise.index, request.version->shape,
+         request.pixel_format, std::move(preview.pixels)},
         row.step);
     report->AddOutbox(request.outbox);
   }
@@ -226,8 +226,8 @@ void WorkInFlight::AdvanceRows(const std::vector<Trajectory*>& rows,
       if (request.ended) {
         report->AddWaste(request.waste_reason, row.steps_run() + 1);
       } else {
-        request.outbox->PostImage({row.image_index, request.version->shape,
-                                   request.pixel_format,
+        request.outbox->PostImage({row.position(), row.noise.index,
+                                   request.version->shape, request.pixel_format,
                                    std::move(image->pixels)});
         report->AddOutbox(request.outbox);
         ++delivered;

@@ -5,18 +5,14 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "engine/base/entropy.h"
 #include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
 
-absl::Status CallAdmission::Admit(const Applicant& applicant,
-                                  SizeReply size_reply,
+absl::Status CallAdmission::Admit(Applicant applicant, SizeReply size_reply,
                                   Admission* admission) const {
-  absl::StatusOr<ConvertedRequest> converted =
-      ConvertRequest(applicant.request, applicant.deadline, DrawEntropy);
-  if (!converted.ok()) return converted.status();
-  admission->request = *std::move(converted);
+  if (!applicant.request.ok()) return applicant.request.status();
+  admission->request = *std::move(applicant.request);
   GenerationRequest& generation = admission->request.generation;
   generation.previews = applicant.previews;
   generation.caller = applicant.caller.name;
@@ -24,12 +20,11 @@ absl::Status CallAdmission::Admit(const Applicant& applicant,
   const absl::StatusOr<ResolvedModel> model =
       parts_.engine->Resolve(generation.model, generation.version);
   if (!model.ok()) return model.status();
-  admission->provenance.emplace(model->identity, generation.seed,
-                                generation.guide.has_value()
-                                    ? generation.guide->steps
-                                    : model->evaluations);
+  admission->provenance.emplace(model->identity, generation.guide.has_value()
+                                                     ? generation.guide->steps
+                                                     : model->evaluations);
 
-  absl::Status status = TakeQuota(applicant, admission);
+  absl::Status status = TakeQuota(applicant.caller, admission);
   if (status.ok()) {
     status = BookReply(applicant, model->shape, size_reply, admission);
   }
@@ -43,9 +38,9 @@ absl::Status CallAdmission::Admit(const Applicant& applicant,
   return absl::OkStatus();
 }
 
-absl::Status CallAdmission::TakeQuota(const Applicant& applicant,
+absl::Status CallAdmission::TakeQuota(const Caller& caller,
                                       Admission* admission) const {
-  const Tenant* const tenant = applicant.caller.tenant.get();
+  const Tenant* const tenant = caller.tenant.get();
   if (tenant == nullptr) return absl::OkStatus();
   GenerationRequest& generation = admission->request.generation;
   generation.caller_weight = tenant->weight;
@@ -62,8 +57,8 @@ absl::Status CallAdmission::BookReply(const Applicant& applicant,
                                       SizeReply size_reply,
                                       Admission* admission) const {
   const ConvertedRequest& request = admission->request;
-  const absl::StatusOr<ReplySize> size = size_reply(
-      request, shape, static_cast<int64_t>(applicant.request.ByteSizeLong()));
+  const absl::StatusOr<ReplySize> size =
+      size_reply(request, shape, applicant.request_bytes);
   if (!size.ok()) return size.status();
   ByteLedger& ledger = *parts_.ledger;
   if (absl::Status status = CheckFits(

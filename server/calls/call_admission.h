@@ -48,9 +48,10 @@ struct Admission {
 
 // A call that wants to be admitted.
 struct Applicant {
-  const v1::GenerateRequest& request;
+  // As its message was converted; its error refuses the call.
+  absl::StatusOr<ConvertedRequest> request;
+  int64_t request_bytes = 0;  // On the wire.
   Caller caller;
-  absl::Time deadline;
   bool previews = false;
 };
 
@@ -75,19 +76,18 @@ class CallAdmission {
 
   explicit CallAdmission(const Parts& parts) : parts_(parts) {}
 
-  // Converts the request and finds the version that it will run on, whatever
-  // goes live meanwhile; then takes of the tenant's quota, books the reply by
+  // Finds the version that the request will run on, whatever goes live
+  // meanwhile; then takes of the tenant's quota, books the reply by
   // that version's images, room at the encoders and at the guide decoder, and
   // the place in the engine. Never waits, and decodes nothing.
   //   InvalidArgument    names the field, the value and the range
   //   ResourceExhausted  there is no room now; may say when to come back
   //   otherwise          as Engine::Resolve and Engine::Reserve
-  absl::Status Admit(const Applicant& applicant, SizeReply size_reply,
+  absl::Status Admit(Applicant applicant, SizeReply size_reply,
                      Admission* admission) const;
 
  private:
-  absl::Status TakeQuota(const Applicant& applicant,
-                         Admission* admission) const;
+  absl::Status TakeQuota(const Caller& caller, Admission* admission) const;
   absl::Status BookReply(const Applicant& applicant, const ImageShape& shape,
                          SizeReply size_reply, Admission* admission) const;
   absl::Status BookEncoder(Admission* admission) const;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/monotonic_clock.h"
 #include "engine/imaging/png_encoder.h"
+#include "engine/imaging/to_rgb8_cpu.h"
 
 namespace ddgan {
 namespace {
@@ -116,52 +117,78 @@ void CallLifetime::RunOnEncoder(EncodePool::Task work) {
       });
 }
 
-absl::StatusOr<std::string> CallLifetime::Encode(
+absl::StatusOr<std::vector<std::string>> CallLifetime::Encode(
     const GeneratedImage& image, std::optional<int> preview_step) {
-  if (request_.format != v1::OUTPUT_FORMAT_PNG) {
-    return std::string(reinterpret_cast<const char*>(image.pixels.data()),
-                       image.pixels.size());
+  std::vector<uint8_t> converted;
+  absl::Span<const uint8_t> pixels = image.pixels;  // With 8 bits.
+  const bool as_bytes = request_.formats.size() > 1 ||
+                        request_.formats.front() != v1::OUTPUT_FORMAT_FLOAT32;
+  if (image.pixel_format == PixelFormat::kFloat32 && as_bytes) {
+    converted.resize(image.shape.numel());
+    ToRgb8Cpu({image.pixels.floats(), image.shape.numel()}, image.shape,
+              absl::MakeSpan(converted));
+    pixels = converted;
   }
+  std::vector<std::string> data;
+  for (const v1::OutputFormat format : request_.formats) {
+    if (format == v1::OUTPUT_FORMAT_PNG) {
+      absl::StatusOr<std::string> png =
+          EncodeAsPng(pixels, image, preview_step);
+      if (!png.ok()) return png.status();
+      data.push_back(*std::move(png));
+      continue;
+    }
+    const absl::Span<const uint8_t> bytes =
+        format == v1::OUTPUT_FORMAT_FLOAT32 ? image.pixels : pixels;
+    data.emplace_back(reinterpret_cast<const char*>(bytes.data()),
+                      bytes.size());
+  }
+  return data;
+}
+
+absl::StatusOr<std::string> CallLifetime::EncodeAsPng(
+    absl::Span<const uint8_t> pixels, const GeneratedImage& image,
+    std::optional<int> preview_step) {
   const absl::Time start = RealMonotonicClock()->Now();
+  const ImageNoise noise = request_.generation.NoiseOf(image.position);
   PngOptions options;
   options.text = preview_step.has_value()
-                     ? provenance_->OfPreview(image.index, *preview_step)
-                     : provenance_->OfImage(image.index);
-  absl::StatusOr<std::string> png =
-      EncodePng(image.pixels, image.shape, options);
+                     ? provenance_->OfPreview(noise, *preview_step)
+                     : provenance_->OfImage(noise);
+  absl::StatusOr<std::string> png = EncodePng(pixels, image.shape, options);
   if (!png.ok()) {
     // The encoder's InvalidArgument is about the engine's image, not about
     // anything that the caller sent.
     return absl::InternalError(absl::StrCat("encoding image ", image.index,
                                             ": ", png.status().message()));
   }
-  parts_.metrics->OnEncoded(RealMonotonicClock()->Now() - start);
+  const absl::Duration taken = RealMonotonicClock()->Now() - start;
+  parts_.metrics->OnEncoded(taken);
+  if (!preview_step.has_value()) {
+    absl::MutexLock lock(&mu_);
+    encode_time_ += taken;
+  }
   return png;
 }
 
 void CallLifetime::EncodeImage(const GeneratedImage& image) {
   if (abandoned()) return;
-  const uint32_t position = image.index - request_.generation.first_index;
-  if (position >= request_.generation.count) {
-    Fail(absl::InternalError(
-        absl::StrCat("the engine delivered image ", image.index,
-                     ", which the request does not have")));
+  if (image.position >= request_.generation.count) {
+    Fail(absl::InternalError(absl::StrCat("the engine delivered image ",
+                                          image.position, " of ",
+                                          request_.generation.count)));
     return;
   }
-  const absl::Time start = RealMonotonicClock()->Now();
-  absl::StatusOr<std::string> data = Encode(image, std::nullopt);
+  absl::StatusOr<std::vector<std::string>> data = Encode(image, std::nullopt);
   if (!data.ok()) {
     Fail(data.status());
     return;
   }
   {
     absl::MutexLock lock(&mu_);
-    encoded_[position] = true;
-    if (request_.format == v1::OUTPUT_FORMAT_PNG) {
-      encode_time_ += RealMonotonicClock()->Now() - start;
-    }
+    encoded_[image.position] = true;
   }
-  HandleImage(image.index, *std::move(data));
+  HandleImage(image.position, *std::move(data));
 }
 
 void CallLifetime::Release() {
@@ -210,7 +237,7 @@ absl::Status CallLifetime::OutcomeLocked(bool unread) const {
     if (!encoded_[i]) {
       return absl::InternalError(
           absl::StrCat("the engine finished without image ",
-                       request_.generation.first_index + i));
+                       request_.generation.NoiseOf(i).index));
     }
   }
   return absl::OkStatus();

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "ddgan/v1/image_generation.pb.h"
 #include "engine/api/engine.h"
 #include "engine/api/generation.h"
@@ -79,11 +80,11 @@ class CallLifetime : public GenerationSink,
   // is done. No effect once it has ended.
   void RunOnEncoder(EncodePool::Task work) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // `image` in the request's format; `preview_step` is the steps that a
-  // preview's image has left, unset for an image that is done. For work that
+  // `image` in each of the request's formats; `preview_step` is the steps that
+  // a preview's image has left, unset for an image that is done. For work that
   // RunOnEncoder runs. Internal if it cannot be encoded.
-  absl::StatusOr<std::string> Encode(const GeneratedImage& image,
-                                     std::optional<int> preview_step);
+  absl::StatusOr<std::vector<std::string>> Encode(
+      const GeneratedImage& image, std::optional<int> preview_step);
 
   // Gives back what is booked for the reply beyond `bytes`.
   void ShrinkReply(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
@@ -120,14 +121,19 @@ class CallLifetime : public GenerationSink,
   // The engine took the request. On the submitting thread; images may have come
   // before.
   virtual void HandleAcceptance(const Acceptance& acceptance) = 0;
-  // On an encoder thread. `index` is one of the request's.
-  virtual void HandleImage(uint32_t index, std::string data) = 0;
+  // On an encoder thread. The image is there in each of the request's formats.
+  virtual void HandleImage(uint32_t position,
+                           std::vector<std::string> data) = 0;
   // On a lane's thread.
   virtual void HandlePreview(GeneratedImage /*x0*/, int /*t*/) {}
   // Nothing is pending any more. On any thread but a lane's.
   virtual void HandleEnd() = 0;
 
   void EncodeImage(const GeneratedImage& image) ABSL_LOCKS_EXCLUDED(mu_);
+  // As Encode, of 8-bit pixels.
+  absl::StatusOr<std::string> EncodeAsPng(absl::Span<const uint8_t> pixels,
+                                          const GeneratedImage& image,
+                                          std::optional<int> preview_step);
   // One pending thing is done; the last one ends the generation.
   void Release() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status OutcomeLocked(bool unread) const

@@ -8,6 +8,8 @@ const char* NameOf(RpcMethod method) {
       return "Generate";
     case RpcMethod::kGenerateStream:
       return "GenerateStream";
+    case RpcMethod::kModelInfer:
+      return "ModelInfer";
   }
   return "unknown";
 }

@@ -11,9 +11,9 @@
 namespace ddgan {
 
 // The calls that make images, which metrics tell apart.
-enum class RpcMethod { kGenerate, kGenerateStream };
+enum class RpcMethod { kGenerate, kGenerateStream, kModelInfer };
 
-// As in image_generation.proto: "Generate".
+// As its service calls it: "Generate".
 const char* NameOf(RpcMethod method);
 
 // Thread-safe; methods return quickly. Whoever does not care for an event

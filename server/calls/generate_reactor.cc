@@ -20,7 +20,7 @@ grpc::ServerUnaryReactor* GenerateReactor::Start(
 GenerateReactor::GenerateReactor(const Parts& parts,
                                  grpc::CallbackServerContext* context,
                                  v1::GenerateResponse* response)
-    : GenerationCall(parts, RpcMethod::kGenerate, /*previews=*/false, context),
+    : GenerationCall(parts, {.method = RpcMethod::kGenerate}, context),
       response_(response) {}
 
 absl::StatusOr<ReplySize> GenerateReactor::SizeReply(
@@ -29,17 +29,18 @@ absl::StatusOr<ReplySize> GenerateReactor::SizeReply(
   if (absl::Status status = CheckReplySize(request, shape); !status.ok()) {
     return status;
   }
-  return LargestReply(shape, request.format, request_bytes);
+  return LargestReply(shape, request.formats, request_bytes);
 }
 
 void GenerateReactor::HandleAcceptance(const Acceptance& acceptance) {
   FillReplyHeader(acceptance, converted().generation.seed, response_);
 }
 
-void GenerateReactor::HandleImage(uint32_t index, std::string data) {
+void GenerateReactor::HandleImage(uint32_t position,
+                                  std::vector<std::string> data) {
   absl::MutexLock lock(&mu_);
   images_.resize(converted().generation.count);
-  images_[index - converted().generation.first_index] = std::move(data);
+  images_[position] = std::move(data.front());
 }
 
 void GenerateReactor::HandleEnd() {

@@ -42,7 +42,7 @@ class GenerateReactor final : public grpc::ServerUnaryReactor,
                                       const ImageShape& shape,
                                       int64_t request_bytes) const override;
   void HandleAcceptance(const Acceptance& acceptance) override;
-  void HandleImage(uint32_t index, std::string data) override
+  void HandleImage(uint32_t position, std::vector<std::string> data) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void HandleEnd() override ABSL_LOCKS_EXCLUDED(mu_);
 

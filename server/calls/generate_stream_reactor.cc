@@ -23,13 +23,16 @@ GenerateStreamReactor::Start(const Parts& parts,
 
 GenerateStreamReactor::GenerateStreamReactor(
     const Parts& parts, grpc::CallbackServerContext* context, bool previews)
-    : GenerationCall(parts, RpcMethod::kGenerateStream, previews, context),
+    : GenerationCall(
+          parts, {.method = RpcMethod::kGenerateStream, .previews = previews},
+          context),
       previews_(previews) {}
 
 absl::StatusOr<ReplySize> GenerateStreamReactor::SizeReply(
     const ConvertedRequest& request, const ImageShape& shape,
     int64_t request_bytes) const {
-  return LargestStream(shape, request.format, request_bytes, previews_);
+  return LargestStream(shape, request.formats.front(), request_bytes,
+                       previews_);
 }
 
 void GenerateStreamReactor::HandleAcceptance(const Acceptance& acceptance) {
@@ -40,10 +43,11 @@ void GenerateStreamReactor::HandleAcceptance(const Acceptance& acceptance) {
   Advance();
 }
 
-void GenerateStreamReactor::HandleImage(uint32_t index, std::string data) {
+void GenerateStreamReactor::HandleImage(uint32_t position,
+                                        std::vector<std::string> data) {
   v1::GeneratedImage image;
-  image.set_index(index);
-  image.set_data(std::move(data));
+  image.set_index(converted().generation.NoiseOf(position).index);
+  image.set_data(std::move(data.front()));
   {
     absl::MutexLock lock(&mu_);
     queue_.AddImage(std::move(image));
@@ -68,7 +72,8 @@ void GenerateStreamReactor::EncodePreview() {
     preview = queue_.TakeToEncode();
   }
   if (!preview.has_value()) return;
-  absl::StatusOr<std::string> data = Encode(preview->x0, preview->step);
+  absl::StatusOr<std::vector<std::string>> data =
+      Encode(preview->x0, preview->step);
   if (!data.ok()) {
     Fail(data.status());
     return;
@@ -76,7 +81,7 @@ void GenerateStreamReactor::EncodePreview() {
   v1::StreamPreview encoded;
   encoded.set_index(preview->x0.index);
   encoded.set_step(static_cast<uint32_t>(preview->step));
-  encoded.set_data(*std::move(data));
+  encoded.set_data(std::move(data->front()));
   {
     absl::MutexLock lock(&mu_);
     queue_.AddEncodedPreview(std::move(encoded));

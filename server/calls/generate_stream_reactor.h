@@ -51,7 +51,7 @@ class GenerateStreamReactor final
                                       int64_t request_bytes) const override;
   void HandleAcceptance(const Acceptance& acceptance) override
       ABSL_LOCKS_EXCLUDED(mu_);
-  void HandleImage(uint32_t index, std::string data) override
+  void HandleImage(uint32_t position, std::vector<std::string> data) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void HandlePreview(GeneratedImage x0, int t) override
       ABSL_LOCKS_EXCLUDED(mu_);

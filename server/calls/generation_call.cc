@@ -1,7 +1,10 @@
 #include "server/calls/generation_call.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "engine/base/entropy.h"
 #include "engine/base/monotonic_clock.h"
 #include "server/access/caller.h"
 #include "server/access/caller_name.h"
@@ -14,34 +17,51 @@ namespace ddgan {
 namespace {
 
 // Not deadline(), which overflows with times after the year 2262.
-absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context,
+                      absl::Duration timeout) {
   const gpr_timespec deadline = context.raw_deadline();
-  return ConvertDeadline(deadline, gpr_now(deadline.clock_type),
-                         RealMonotonicClock()->Now());
+  const absl::Time now = RealMonotonicClock()->Now();
+  return std::min(ConvertDeadline(deadline, gpr_now(deadline.clock_type), now),
+                  now + timeout);
 }
 
 }  // namespace
 
-GenerationCall::GenerationCall(const Parts& parts, RpcMethod method,
-                               bool previews,
+GenerationCall::GenerationCall(const Parts& parts, const Kind& kind,
                                grpc::CallbackServerContext* context)
     : CallLifetime({.engine = parts.engine,
                     .encode_pool = parts.encode_pool,
                     .metrics = parts.metrics},
-                   RealMonotonicClock()->Now(), DeadlineOf(*context)),
+                   RealMonotonicClock()->Now(),
+                   DeadlineOf(*context, kind.timeout)),
       parts_(parts),
-      method_(method),
-      previews_(previews),
+      kind_(kind),
       context_(context),
       in_flight_(parts.calls),
       trace_(TraceCall(context)),
       writes_(*parts.writes, context) {}
 
 void GenerationCall::Start(const v1::GenerateRequest& request) {
+  StartAsked({.model = request.model(),
+              .request = ConvertRequest(request, deadline(), DrawEntropy),
+              .bytes = static_cast<int64_t>(request.ByteSizeLong()),
+              .guide = &request.guide()});
+}
+
+void GenerationCall::Start(const std::string& model,
+                           absl::StatusOr<ConvertedRequest> request,
+                           int64_t request_bytes) {
+  if (request.ok()) request->generation.deadline = deadline();
+  StartAsked(
+      {.model = model, .request = std::move(request), .bytes = request_bytes});
+}
+
+void GenerationCall::StartAsked(Asked asked) {
   held_for_grpc_ = shared_from_this();
-  asked_model_ = request.model().substr(0, kMaxNameSize);
+  asked_model_ = asked.model.substr(0, kMaxNameSize);
+  const v1::Guide* const guide = asked.guide;
   Admission admission;
-  const absl::Status status = Admit(request, &admission);
+  const absl::Status status = Admit(std::move(asked), &admission);
   std::unique_ptr<Reservation> place = std::move(admission.place);
   std::optional<GuideDecoder::Room> guide_room =
       std::move(admission.guide_room);
@@ -51,9 +71,9 @@ void GenerationCall::Start(const v1::GenerateRequest& request) {
   } else if (guide_room.has_value()) {
     guide_ = parts_.guide_decoder->Run(
         *std::move(guide_room),
-        [this, self = shared_from_this(), &guide = request.guide(),
+        [this, self = shared_from_this(), guide,
          place = std::move(place)](const absl::Status& turn) mutable {
-          EndSubmission(turn.ok() ? DecodeAndSubmit(guide, std::move(place))
+          EndSubmission(turn.ok() ? DecodeAndSubmit(*guide, std::move(place))
                                   : turn);
         });
   } else {
@@ -74,8 +94,7 @@ void GenerationCall::LetGo() {
   held_for_grpc_.reset();
 }
 
-absl::Status GenerationCall::Admit(const v1::GenerateRequest& request,
-                                   Admission* admission) {
+absl::Status GenerationCall::Admit(Asked asked, Admission* admission) {
   absl::StatusOr<Caller> caller = CallerOf(parts_.access, *context_);
   if (!caller.ok()) {
     caller_ = PeerAddress(context_->peer());
@@ -94,10 +113,10 @@ absl::Status GenerationCall::Admit(const v1::GenerateRequest& request,
        .metrics = parts_.metrics,
        .access_metrics = parts_.access_metrics});
   return admissions.Admit(
-      {.request = request,
+      {.request = std::move(asked.request),
+       .request_bytes = asked.bytes,
        .caller = *std::move(caller),
-       .deadline = deadline(),
-       .previews = previews_},
+       .previews = kind_.previews},
       [this](const ConvertedRequest& converted, const ImageShape& shape,
              int64_t request_bytes) {
         return SizeReply(converted, shape, request_bytes);
@@ -120,7 +139,7 @@ grpc::Status GenerationCall::Conclude(int64_t reply_bytes) {
   const Ending ending = CallLifetime::Settle(writes_.timed_out());
   const absl::Status& outcome = ending.outcome;
   grpc::Status answer = ToGrpcStatus(outcome, context_);
-  const char* const method = NameOf(method_);
+  const char* const method = NameOf(kind_.method);
   if (absl::IsInternal(outcome)) {
     spdlog::error("{} failed: {}", method, answer.error_message());
   } else if (!outcome.ok()) {
@@ -129,11 +148,21 @@ grpc::Status GenerationCall::Conclude(int64_t reply_bytes) {
                   answer.error_message());
   }
   const absl::Duration total = RealMonotonicClock()->Now() - arrived();
-  parts_.metrics->OnCallFinished(method_,
+  parts_.metrics->OnCallFinished(kind_.method,
                                  ending.acceptance.has_value()
                                      ? ending.acceptance->identity.model
                                      : std::string(),
                                  outcome.code(), total);
+  if (ending.acceptance.has_value()) {
+    parts_.statistics->Record(
+        ending.acceptance->identity,
+        {.ok = outcome.ok(),
+         .images = converted().generation.count,
+         .total = total,
+         .timings = ending.timings.value_or(GenerationTimings()),
+         .encode = ending.encode_time},
+        absl::Now());
+  }
   LogAccess(ending, total, reply_bytes);
   return answer;
 }
@@ -144,13 +173,14 @@ void GenerationCall::LogAccess(const Ending& ending, absl::Duration total,
   const GenerationRequest& request = converted().generation;
   AccessRecord record;
   record.trace = trace_;
-  record.method = NameOf(method_);
+  record.method = NameOf(kind_.method);
   record.caller = caller_;
   record.model = asked_model_;
   // A request that is valid has images.
   if (request.count > 0) {
     record.count = request.count;
-    record.seed = request.seed;
+    // Of several there is no room for all.
+    if (request.noise.size() < 2) record.seed = request.NoiseOf(0).seed;
   }
   record.status = ending.outcome;
   record.total = total;

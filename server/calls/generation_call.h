@@ -21,6 +21,7 @@
 #include "server/access/access_record.h"
 #include "server/access/trace_context.h"
 #include "server/calls/call_lifetime.h"
+#include "server/calls/call_statistics.h"
 #include "server/connections/calls_in_flight.h"
 #include "server/connections/write_watch.h"
 
@@ -43,18 +44,31 @@ class GenerationCall : public CallLifetime {
     AccessControl* access = nullptr;  // Null: calls need no token.
     AccessRecorder* access_log = nullptr;
     CallsInFlight* calls = nullptr;
+    CallStatistics* statistics = nullptr;
   };
 
  protected:
-  // `context` is gRPC's, valid until OnDone. `previews`: whether HandlePreview
-  // is wanted.
-  GenerationCall(const Parts& parts, RpcMethod method, bool previews,
+  struct Kind {
+    RpcMethod method;
+    bool previews = false;  // Whether HandlePreview is wanted.
+    // A deadline that the request itself has, from its arrival; that of gRPC
+    // holds as well.
+    absl::Duration timeout = absl::InfiniteDuration();
+  };
+
+  // `context` is gRPC's, valid until OnDone.
+  GenerationCall(const Parts& parts, const Kind& kind,
                  grpc::CallbackServerContext* context);
 
-  // Once, before the reactor is handed to gRPC, which holds the call from then
-  // until LetGo. `request` is gRPC's, valid until OnDone. A request with a
-  // guide is submitted by the guide decoder, when it is its turn.
+  // Either of them once, before the reactor is handed to gRPC, which holds the
+  // call from then until LetGo. `request` is gRPC's, valid until OnDone. A
+  // request with a guide is submitted by the guide decoder, when it is its
+  // turn.
   void Start(const v1::GenerateRequest& request);
+  // A request without a guide, of any other message, which had so many bytes.
+  // `model` is the one asked for, whether or not the request is good.
+  void Start(const std::string& model, absl::StatusOr<ConvertedRequest> request,
+             int64_t request_bytes);
 
   // For OnCancel. A guide that waits to be decoded never is.
   void Cancel();
@@ -82,7 +96,15 @@ class GenerationCall : public CallLifetime {
                                               const ImageShape& shape,
                                               int64_t request_bytes) const = 0;
 
-  absl::Status Admit(const v1::GenerateRequest& request, Admission* admission);
+  struct Asked {
+    const std::string& model;
+    absl::StatusOr<ConvertedRequest> request;
+    int64_t bytes = 0;
+    const v1::Guide* guide = nullptr;  // Null: it can have none.
+  };
+
+  void StartAsked(Asked asked);
+  absl::Status Admit(Asked asked, Admission* admission);
   // Submits with the guide decoded, unless nobody waits any more.
   absl::Status DecodeAndSubmit(const v1::Guide& guide,
                                std::unique_ptr<Reservation> place);
@@ -91,8 +113,7 @@ class GenerationCall : public CallLifetime {
 
   // Constant after construction.
   const Parts parts_;
-  const RpcMethod method_;
-  const bool previews_;
+  const Kind kind_;
   grpc::CallbackServerContext* const context_;
   const CallsInFlight::Call in_flight_;
   const TraceContext trace_;

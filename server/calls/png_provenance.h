@@ -28,13 +28,13 @@ namespace ddgan {
 class PngProvenance {
  public:
   // `steps`: the model's evaluations per image, or those of the guide.
-  PngProvenance(const ModelIdentity& identity, uint64_t seed, int steps);
+  PngProvenance(const ModelIdentity& identity, int steps);
 
-  std::vector<PngText> OfImage(uint32_t index) const;
-  std::vector<PngText> OfPreview(uint32_t index, int t) const;
+  std::vector<PngText> OfImage(const ImageNoise& noise) const;
+  std::vector<PngText> OfPreview(const ImageNoise& noise, int t) const;
 
  private:
-  std::vector<PngText> call_;  // An image's text, its index left empty.
+  std::vector<PngText> call_;  // An image's text, its noise left empty.
 };
 
 }  // namespace ddgan

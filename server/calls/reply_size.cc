@@ -23,10 +23,14 @@ int64_t LargestImageBytes(const ImageShape& shape, v1::OutputFormat format) {
   return pixels + pixels / kPngGrowth + shape.height + kImageOverheadBytes;
 }
 
-ReplySize LargestReply(const ImageShape& shape, v1::OutputFormat format,
+ReplySize LargestReply(const ImageShape& shape,
+                       const std::vector<v1::OutputFormat>& formats,
                        int64_t request_bytes) {
-  return {.fixed = kCallOverheadBytes + request_bytes,
-          .per_image = 2 * LargestImageBytes(shape, format)};
+  int64_t image = 0;
+  for (const v1::OutputFormat format : formats) {
+    image += LargestImageBytes(shape, format);
+  }
+  return {.fixed = kCallOverheadBytes + request_bytes, .per_image = 2 * image};
 }
 
 ReplySize LargestStream(const ImageShape& shape, v1::OutputFormat format,
@@ -43,8 +47,8 @@ absl::Status CheckFits(const ConvertedRequest& request, const ImageShape& shape,
   const int64_t fits =
       std::max<int64_t>(0, limit - size.fixed) / size.per_image;
   return absl::InvalidArgumentError(absl::StrCat(
-      "count: ", count, " is out of range [1, ", fits, "] for ",
-      v1::OutputFormat_Name(request.format), " images of ", shape.channels, "x",
+      request.count_field, ": ", count, " is out of range [1, ", fits, "] for ",
+      NamesOf(request.formats), " images of ", shape.channels, "x",
       shape.height, "x", shape.width, ", as this server keeps at most ",
       limit >> 20, " MiB for a caller until they are read"));
 }

@@ -3,6 +3,7 @@
 #define DDGAN_SERVER_CALLS_REPLY_SIZE_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "engine/api/generation.h"
@@ -21,9 +22,10 @@ struct ReplySize {
 // One image in a reply, whatever its pixels.
 int64_t LargestImageBytes(const ImageShape& shape, v1::OutputFormat format);
 
-// A reply to Generate is there twice while it is sent: as a message, and as
+// A reply with all images is there twice while it is sent: as a message, and as
 // what gRPC has made of it. `request_bytes` is the request on the wire.
-ReplySize LargestReply(const ImageShape& shape, v1::OutputFormat format,
+ReplySize LargestReply(const ImageShape& shape,
+                       const std::vector<v1::OutputFormat>& formats,
                        int64_t request_bytes);
 
 // Of a stream one message is there twice, and one is encoded ahead. With

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/access/caller_name.h"
 #include "server/calls/guide_conversion.h"
 
@@ -94,7 +95,7 @@ absl::StatusOr<ConvertedRequest> ConvertRequest(
 
   ConvertedRequest converted;
   if (request.format() != v1::OUTPUT_FORMAT_UNSPECIFIED) {
-    converted.format = request.format();
+    converted.formats = {request.format()};
   }
   GenerationRequest& generation = converted.generation;
   generation.model = request.model();
@@ -102,9 +103,7 @@ absl::StatusOr<ConvertedRequest> ConvertRequest(
   generation.count = request.count();
   generation.seed = request.has_seed() ? request.seed() : draw_seed();
   generation.first_index = request.first_index();
-  generation.pixel_format = converted.format == v1::OUTPUT_FORMAT_FLOAT32
-                                ? PixelFormat::kFloat32
-                                : PixelFormat::kUint8;
+  generation.pixel_format = PixelFormatFor(converted.formats);
   generation.deadline = deadline;
   generation.request_class = request.request_class() == v1::REQUEST_CLASS_BATCH
                                  ? RequestClass::kBatch
@@ -117,6 +116,20 @@ absl::StatusOr<ConvertedRequest> ConvertRequest(
   return converted;
 }
 
+PixelFormat PixelFormatFor(const std::vector<v1::OutputFormat>& formats) {
+  return std::find(formats.begin(), formats.end(), v1::OUTPUT_FORMAT_FLOAT32) ==
+                 formats.end()
+             ? PixelFormat::kUint8
+             : PixelFormat::kFloat32;
+}
+
+std::string NamesOf(const std::vector<v1::OutputFormat>& formats) {
+  return absl::StrJoin(formats, " and ",
+                       [](std::string* out, v1::OutputFormat format) {
+                         out->append(v1::OutputFormat_Name(format));
+                       });
+}
+
 int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format) {
   const int64_t elements = int64_t{shape.channels} * shape.height * shape.width;
   return format == v1::OUTPUT_FORMAT_FLOAT32
@@ -126,12 +139,16 @@ int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format) {
 
 absl::Status CheckReplySize(const ConvertedRequest& request,
                             const ImageShape& shape) {
-  const int64_t fits = kMaxReplyImageBytes / ImageBytes(shape, request.format);
+  int64_t image = 0;
+  for (const v1::OutputFormat format : request.formats) {
+    image += ImageBytes(shape, format);
+  }
+  const int64_t fits = kMaxReplyImageBytes / image;
   if (request.generation.count <= fits) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "count: ", request.generation.count, " is out of range [1, ", fits,
-      "] for ", v1::OutputFormat_Name(request.format), " images of ",
-      shape.channels, "x", shape.height, "x", shape.width,
+      request.count_field, ": ", request.generation.count,
+      " is out of range [1, ", fits, "] for ", NamesOf(request.formats),
+      " images of ", shape.channels, "x", shape.height, "x", shape.width,
       ", as a reply holds at most ", kMaxReplyImageBytes, " bytes"));
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -34,9 +35,16 @@ absl::Status CheckVersion(int64_t version);
 // What a call asks for: the engine's part and the server's part.
 struct ConvertedRequest {
   GenerationRequest generation;
-  // Never OUTPUT_FORMAT_UNSPECIFIED.
-  v1::OutputFormat format = v1::OUTPUT_FORMAT_PNG;
+  // In which an image is sent: at least one, none twice, none UNSPECIFIED.
+  std::vector<v1::OutputFormat> formats = {v1::OUTPUT_FORMAT_PNG};
+  // What the caller knows the number of images by.
+  const char* count_field = "count";
 };
+
+// What the engine has to make so that images can be sent in all of `formats`.
+PixelFormat PixelFormatFor(const std::vector<v1::OutputFormat>& formats);
+// For a sentence: "OUTPUT_FORMAT_RAW8 and OUTPUT_FORMAT_PNG".
+std::string NamesOf(const std::vector<v1::OutputFormat>& formats);
 
 // All but the caller and whether there are previews. `draw_seed` is called only
 // if the request has no seed. Of a guide's picture only the header is read.
@@ -45,7 +53,7 @@ absl::StatusOr<ConvertedRequest> ConvertRequest(
     const v1::GenerateRequest& request, absl::Time deadline,
     absl::FunctionRef<uint64_t()> draw_seed);
 
-// Of one image's pixels.
+// Of one image's pixels, in one format.
 int64_t ImageBytes(const ImageShape& shape, v1::OutputFormat format);
 
 // InvalidArgument if `request`'s images, each of `shape`, could exceed

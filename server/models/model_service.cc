@@ -7,10 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "engine/base/monotonic_clock.h"
-#include "server/access/caller.h"
-#include "server/access/caller_name.h"
-#include "server/calls/call_trace.h"
-#include "server/calls/grpc_status.h"
 #include "server/calls/request_conversion.h"
 #include "server/models/model_conversion.h"
 
@@ -27,34 +23,34 @@ grpc::ServerUnaryReactor* ModelService::ListModels(
     grpc::CallbackServerContext* context,
     const v1::ListModelsRequest* /*request*/,
     v1::ListModelsResponse* response) {
-  UnaryCall call = Begin(context, "ListModels", "");
-  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  LoggedCall call = Begin(context, "ListModels", "");
+  grpc::ServerUnaryReactor* const reactor = call.reactor();
   *response = ConvertModelList(engine_->ListModels());
   for (std::string& stray : engine_->ListStrays()) {
     response->add_strays(std::move(stray));
   }
-  End(std::move(call), absl::OkStatus(), *response);
+  call.End(absl::OkStatus(), *response);
   return reactor;
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(
     grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
     v1::GetModelResponse* response) {
-  UnaryCall call = Begin(context, "GetModel", request->model());
-  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  LoggedCall call = Begin(context, "GetModel", request->model());
+  grpc::ServerUnaryReactor* const reactor = call.reactor();
   absl::Status status = CheckModelName(request->model());
   if (status.ok()) {
     status = GetModelNow(request->model(), response->mutable_model());
   }
-  End(std::move(call), status, *response);
+  call.End(status, *response);
   return reactor;
 }
 
 grpc::ServerUnaryReactor* ModelService::PinVersion(
     grpc::CallbackServerContext* context, const v1::PinVersionRequest* request,
     v1::PinVersionResponse* response) {
-  UnaryCall call = Begin(context, "PinVersion", request->model());
-  call.record.version = request->version();
+  LoggedCall call = Begin(context, "PinVersion", request->model());
+  call.record().version = request->version();
   return Control(std::move(call), *response, [this, request, response] {
     absl::Status status = CheckModelName(request->model());
     status.Update(CheckVersion(request->version()));
@@ -70,7 +66,7 @@ grpc::ServerUnaryReactor* ModelService::UnpinVersion(
     grpc::CallbackServerContext* context,
     const v1::UnpinVersionRequest* request,
     v1::UnpinVersionResponse* response) {
-  UnaryCall call = Begin(context, "UnpinVersion", request->model());
+  LoggedCall call = Begin(context, "UnpinVersion", request->model());
   return Control(std::move(call), *response, [this, request, response] {
     absl::Status status = CheckModelName(request->model());
     if (!status.ok()) return status;
@@ -83,7 +79,7 @@ grpc::ServerUnaryReactor* ModelService::UnpinVersion(
 grpc::ServerUnaryReactor* ModelService::RollBack(
     grpc::CallbackServerContext* context, const v1::RollBackRequest* request,
     v1::RollBackResponse* response) {
-  UnaryCall call = Begin(context, "RollBack", request->model());
+  LoggedCall call = Begin(context, "RollBack", request->model());
   return Control(std::move(call), *response,
                  [this, request, response]() -> absl::Status {
                    if (absl::Status status = CheckModelName(request->model());
@@ -101,7 +97,7 @@ grpc::ServerUnaryReactor* ModelService::RollBack(
 grpc::ServerWriteReactor<v1::WatchModelsResponse>* ModelService::WatchModels(
     grpc::CallbackServerContext* context,
     const v1::WatchModelsRequest* /*request*/) {
-  auto log = [this, record = RecordOf(context, "WatchModels", ""),
+  auto log = [this, record = RecordOf(access_, context, "WatchModels", ""),
               arrived = RealMonotonicClock()->Now()](
                  const absl::Status& status, int64_t reply_bytes) mutable {
     record.status = status;
@@ -135,49 +131,18 @@ void ModelService::EndWatches() {
   }
 }
 
-AccessRecord ModelService::RecordOf(grpc::CallbackServerContext* context,
-                                    const char* method,
-                                    const std::string& model) const {
-  AccessRecord record;
-  record.trace = TraceCall(context);
-  record.method = method;
-  record.caller = CallerForLog(access_, *context);
-  record.model = model.substr(0, kMaxNameSize);
-  return record;
-}
-
-ModelService::UnaryCall ModelService::Begin(
-    grpc::CallbackServerContext* context, const char* method,
-    const std::string& model) const {
-  return {.context = context,
-          .reactor = context->DefaultReactor(),
-          .arrived = RealMonotonicClock()->Now(),
-          .record = RecordOf(context, method, model)};
-}
-
-void ModelService::End(UnaryCall call, const absl::Status& status,
-                       const google::protobuf::Message& response) {
-  call.record.status = status;
-  call.record.total = RealMonotonicClock()->Now() - call.arrived;
-  if (status.ok()) {
-    call.record.reply_bytes = static_cast<int64_t>(response.ByteSizeLong());
-  }
-  access_log_->Write(call.record);
-  call.reactor->Finish(ToGrpcStatus(status, call.context));
-}
-
 grpc::ServerUnaryReactor* ModelService::Control(
-    UnaryCall call, const google::protobuf::Message& response,
+    LoggedCall call, const google::protobuf::Message& response,
     absl::AnyInvocable<absl::Status()> control) {
-  grpc::ServerUnaryReactor* const reactor = call.reactor;
+  grpc::ServerUnaryReactor* const reactor = call.reactor();
   if (absl::Status status = CheckOrder(orders_); !status.ok()) {
-    End(std::move(call), status, response);
+    call.End(status, response);
     return reactor;
   }
   control_thread_.Run([this, call = std::move(call), &response,
                        control = std::move(control)]() mutable {
     const absl::Status status = control();
-    End(std::move(call), status, response);
+    call.End(status, response);
   });
   return reactor;
 }

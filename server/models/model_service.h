@@ -21,6 +21,7 @@
 #include "server/access/access_control.h"
 #include "server/access/access_record.h"
 #include "server/access/order_access.h"
+#include "server/calls/logged_call.h"
 #include "server/calls/worker_threads.h"
 #include "server/connections/write_watch.h"
 #include "server/models/watch_models_reactor.h"
@@ -73,26 +74,15 @@ class ModelService final : public v1::ModelService::CallbackService {
   void EndWatches() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  // A unary call from its arrival to its end.
-  struct UnaryCall {
-    grpc::CallbackServerContext* context = nullptr;
-    grpc::ServerUnaryReactor* reactor = nullptr;
-    absl::Time arrived;
-    AccessRecord record;
-  };
-
-  // What the access log says of a call before it is served.
-  AccessRecord RecordOf(grpc::CallbackServerContext* context,
-                        const char* method, const std::string& model) const;
-  UnaryCall Begin(grpc::CallbackServerContext* context, const char* method,
-                  const std::string& model) const;
-  // Logs the call and finishes it.
-  void End(UnaryCall call, const absl::Status& status,
-           const google::protobuf::Message& response);
+  LoggedCall Begin(grpc::CallbackServerContext* context, const char* method,
+                   const std::string& model) const {
+    return LoggedCall({.access_log = access_log_, .access = access_}, context,
+                      method, model);
+  }
 
   // Runs `control` on the control thread and ends the call with what it
   // returns, or refuses a call that this port does not take.
-  grpc::ServerUnaryReactor* Control(UnaryCall call,
+  grpc::ServerUnaryReactor* Control(LoggedCall call,
                                     const google::protobuf::Message& response,
                                     absl::AnyInvocable<absl::Status()> control);
 

@@ -111,6 +111,18 @@ TEST(ValidateRequestTest, TheLastIndexFitsThirtyTwoBits) {
                 "4294967294"));
 }
 
+TEST(ValidateRequestTest, NoiseIsThatOfEveryImageOrOfNone) {
+  GenerationRequest request;
+  request.count = 2;
+  request.noise = {{7, std::numeric_limits<uint32_t>::max()}, {7, 0}};
+  request.first_index = std::numeric_limits<uint32_t>::max();  // Is ignored.
+  EXPECT_EQ(ValidateRequest(request, 4), absl::OkStatus());
+  request.noise.pop_back();
+  EXPECT_EQ(ValidateRequest(request, 4),
+            absl::InvalidArgumentError(
+                "noise is of 1 images; allowed are none or count, 2"));
+}
+
 TEST(ValidateRequestTest, AGuideStartsAtAStepOfTheModel) {
   GenerationRequest request;
   request.guide = Guide{4, GuideFit::kRefuse, {}};

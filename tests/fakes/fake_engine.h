@@ -583,25 +583,27 @@ class FakeEngine : public Engine {
   }
 
   void Deliver(const Held& held, uint32_t position) const {
-    const uint32_t index = held.request.first_index + position;
+    const ImageNoise noise = held.request.NoiseOf(position);
     const ImageShape& shape = held.model.shape;
     held.sink->OnImage(
-        {.index = index,
+        {.position = position,
+         .index = noise.index,
          .shape = shape,
          .pixel_format = held.request.pixel_format,
-         .pixels = PixelBuffer(FakePixels(held.request.seed, index, shape,
+         .pixels = PixelBuffer(FakePixels(noise.seed, noise.index, shape,
                                           held.request.pixel_format))});
   }
 
   void DeliverPreview(const Held& held, uint32_t position, int t) const {
-    const uint32_t index = held.request.first_index + position;
+    const ImageNoise noise = held.request.NoiseOf(position);
     const ImageShape& shape = held.model.shape;
     held.sink->OnPreview(
-        {.index = index,
+        {.position = position,
+         .index = noise.index,
          .shape = shape,
          .pixel_format = held.request.pixel_format,
          .pixels = PixelBuffer(FakePreviewPixels(
-             held.request.seed, index, t, shape, held.request.pixel_format))},
+             noise.seed, noise.index, t, shape, held.request.pixel_format))},
         t);
   }
 

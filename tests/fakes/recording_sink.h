@@ -22,6 +22,7 @@ class RecordingSink : public GenerationSink {
  public:
   // What there is to know of a GeneratedImage, copied out of the lane's memory.
   struct Delivered {
+    uint32_t position = 0;
     uint32_t index = 0;
     ImageShape shape;
     std::vector<uint8_t> pixels;
@@ -32,8 +33,10 @@ class RecordingSink : public GenerationSink {
     absl::MutexLock lock(&mu_);
     EXPECT_FALSE(status_) << "image " << image.index << " after OnFinished";
     const absl::Span<const uint8_t> pixels = image.pixels;
-    images_.push_back(
-        {image.index, image.shape, {pixels.begin(), pixels.end()}});
+    images_.push_back({image.position,
+                       image.index,
+                       image.shape,
+                       {pixels.begin(), pixels.end()}});
   }
 
   void OnFinished(const absl::Status& status,

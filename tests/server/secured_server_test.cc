@@ -24,6 +24,7 @@
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "inference/v2.grpc.pb.h"
 #include "server/access/access_rules.h"
 #include "server/server.h"
 #include "spdlog/sinks/ostream_sink.h"
@@ -31,6 +32,7 @@
 #include "tests/fakes/fake_engine.h"
 #include "tests/fakes/temporary_folder.h"
 #include "tests/fakes/test_certificates.h"
+#include "tests/server/kserve/infer_requests.h"
 
 namespace ddgan {
 namespace {
@@ -278,6 +280,7 @@ TEST_P(SecuredServerTest, EveryRpcTimesEveryTokenEndsAsItsRuleSays) {
   const std::vector<std::string> services = Services();
   EXPECT_THAT(services, UnorderedElementsAre(
                             "ddgan.v1.ImageGeneration", "ddgan.v1.ModelService",
+                            "inference.GRPCInferenceService",
                             "grpc.reflection.v1.ServerReflection",
                             "grpc.reflection.v1alpha.ServerReflection",
                             "grpc.health.v1.Health"));
@@ -292,6 +295,15 @@ TEST_P(SecuredServerTest, EveryRpcTimesEveryTokenEndsAsItsRuleSays) {
       {"UnpinVersion", StatusCode::INVALID_ARGUMENT},
       {"RollBack", StatusCode::INVALID_ARGUMENT},
       {"WatchModels", StatusCode::DEADLINE_EXCEEDED},
+      {"ServerLive", StatusCode::OK},
+      {"ServerReady", StatusCode::OK},
+      {"ModelReady", StatusCode::INVALID_ARGUMENT},
+      {"ServerMetadata", StatusCode::OK},
+      {"ModelMetadata", StatusCode::INVALID_ARGUMENT},
+      {"ModelConfig", StatusCode::INVALID_ARGUMENT},
+      {"ModelInfer", StatusCode::INVALID_ARGUMENT},
+      {"ModelStatistics", StatusCode::OK},
+      {"RepositoryIndex", StatusCode::OK},
       {"Check", StatusCode::OK},
       {"Watch", StatusCode::DEADLINE_EXCEEDED},
       {"ServerReflectionInfo", StatusCode::OK},
@@ -344,11 +356,15 @@ TEST_P(SecuredServerTest, EveryRpcTimesEveryTokenEndsAsItsRuleSays) {
 }
 
 TEST_P(SecuredServerTest, NobodyMayCallWhatIsNotThere) {
-  const std::string path = "/ddgan.v1.ModelService/DropEverything";
-  EXPECT_EQ(Call(Open(""), path, "").status.error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_EQ(Call(Open("token-admin"), path, "").status.error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
+  for (const char* path :
+       {"/ddgan.v1.ModelService/DropEverything",
+        "/inference.GRPCInferenceService/ModelStreamInfer",
+        "/inference.GRPCInferenceService/RepositoryModelLoad"}) {
+    EXPECT_EQ(Call(Open(""), path, "").status.error_code(),
+              grpc::StatusCode::UNIMPLEMENTED);
+    EXPECT_EQ(Call(Open("token-admin"), path, "").status.error_code(),
+              grpc::StatusCode::UNIMPLEMENTED);
+  }
 }
 
 TEST_P(SecuredServerTest, CountsWhomItTurnsAwayByReason) {
@@ -423,6 +439,24 @@ TEST_P(SecuredServerTest, AQuotaThatIsUsedUpSaysWhenToComeBack) {
             HasSubstr("ddgan_rejected_total{reason=\"quota_count\"} 1")));
   // Others have theirs.
   EXPECT_TRUE(Generate("token-generate", 4).ok());
+}
+
+TEST_P(SecuredServerTest, EachSeedOfAnInferenceIsTakenFromTheQuota) {
+  const auto channel = Open("token-quota");
+  const auto stub = inference::GRPCInferenceService::NewStub(channel);
+  const auto infer = [&stub](const std::vector<uint64_t>& seeds) {
+    grpc::ClientContext context;
+    inference::ModelInferResponse response;
+    return stub->ModelInfer(&context, InferRequestFor(seeds), &response);
+  };
+  EXPECT_TRUE(infer({7, 7, 8}).ok());
+  const grpc::Status refused = infer({9, 10});
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(refused.error_message(), HasSubstr("4 images per minute"));
+  // It is the quota of Generate, too.
+  EXPECT_EQ(Generate(channel, 2).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(infer({9}).ok());
 }
 
 TEST_P(SecuredServerTest, WhatTheEngineRefusesCostsNoQuota) {

@@ -144,12 +144,12 @@ std::string Png(const std::vector<uint8_t>& pixels, std::vector<PngText> text) {
 }
 
 PngProvenance Provenance(int steps) {
-  return PngProvenance({"digits", 3, std::string(64, 'd')}, 7, steps);
+  return PngProvenance({"digits", 3, std::string(64, 'd')}, steps);
 }
 
 std::string ImagePng(uint32_t index) {
   return Png(FakePixels(7, index, kShape, PixelFormat::kUint8),
-             Provenance().OfImage(index));
+             Provenance().OfImage({7, index}));
 }
 
 }  // namespace ddgan

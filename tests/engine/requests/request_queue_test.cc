@@ -17,7 +17,11 @@ class RequestQueueTest : public ::testing::Test {
     request.first_step = 3;
     request.bytes = 100;
     request.accepted_at = accepted_at;
-    return queue_.Add(std::move(request), /*first_index=*/5, count);
+    GenerationRequest asked;
+    asked.count = count;
+    asked.seed = 7;
+    asked.first_index = 5;
+    return queue_.Add(std::move(request), asked);
   }
 
   static constexpr absl::Time kStart = absl::UnixEpoch();
@@ -26,7 +30,8 @@ class RequestQueueTest : public ::testing::Test {
 
 TEST_F(RequestQueueTest, CountsFollowStates) {
   QueuedRequest& request = Add(2);
-  EXPECT_EQ(request.trajectories[1].image_index, 6u);
+  EXPECT_EQ(request.trajectories[1].noise, (ImageNoise{7, 6}));
+  EXPECT_EQ(request.trajectories[1].position(), 1u);
   EXPECT_EQ(request.trajectories[1].step, 3);
   EXPECT_EQ(request.steps_left, 8);
   EXPECT_EQ(queue_.queued_images(), 2);

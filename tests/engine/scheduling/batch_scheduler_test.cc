@@ -57,6 +57,31 @@ TEST_F(BatchSchedulerTest, ImageIndexesCountFromFirstIndex) {
   Succeed(batch);
 }
 
+TEST_F(BatchSchedulerTest, EachImageMayHaveNoiseOfItsOwn) {
+  Scheduler();
+  GenerationRequest request;
+  request.count = 2;
+  request.seed = 1;
+  request.first_index = 2;
+  request.noise = {{99, 3}, {98, 3}};
+  const auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
+  const LaneBatch batch = Next();
+  ASSERT_THAT(batch.rows, SizeIs(2));
+  EXPECT_EQ(batch.rows[0].seed, 99u);
+  EXPECT_EQ(batch.rows[0].image_index, 3u);
+  EXPECT_EQ(batch.rows[1].seed, 98u);
+  EXPECT_EQ(batch.rows[1].image_index, 3u);
+  Succeed(batch);
+  for (int step = 2; step >= 0; --step) Tick();
+  ASSERT_THAT(sink->images(), SizeIs(2));
+  for (const RecordingSink::Delivered& image : sink->images()) {
+    EXPECT_EQ(image.index, 3u);
+    EXPECT_EQ(image.pixels, ScriptedPixels(99 - image.position, 3));
+  }
+  EXPECT_NE(sink->images()[0].position, sink->images()[1].position);
+}
+
 TEST_F(BatchSchedulerTest, ANewcomerJoinsAtTheNextTickAndLeavesWhenDone) {
   Scheduler();
   const auto first = Submit(1);

@@ -222,6 +222,13 @@ TEST_F(ByteEqualityTest, AThousandInterleavingsGiveTheBytesOfAnImageAlone) {
         request.first_index =
             std::numeric_limits<uint32_t>::max() - request.count + 1;
       }
+      if (pick(0, 3) == 0) {
+        for (uint32_t i = 0; i < request.count; ++i) {
+          request.noise.push_back(
+              {static_cast<uint64_t>(pick(0, 4)) * 0x9E3779B97F4A7C15u,
+               static_cast<uint32_t>(pick(0, 3))});
+        }
+      }
       request.caller = pick(0, 1) == 0 ? "a" : "b";
       request.request_class =
           pick(0, 1) == 0 ? RequestClass::kInteractive : RequestClass::kBatch;
@@ -244,7 +251,9 @@ TEST_F(ByteEqualityTest, AThousandInterleavingsGiveTheBytesOfAnImageAlone) {
       ASSERT_EQ(sink->images().size(), request.count);
       for (const RecordingSink::Delivered& image : sink->images()) {
         const int steps = request.guide ? request.guide->steps : 0;
-        ASSERT_EQ(image.pixels, Expected({request.seed, image.index, steps}));
+        const ImageNoise noise = request.NoiseOf(image.position);
+        ASSERT_EQ(image.index, noise.index);
+        ASSERT_EQ(image.pixels, Expected({noise.seed, noise.index, steps}));
         ++images;
       }
     }

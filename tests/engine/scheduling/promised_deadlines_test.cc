@@ -31,7 +31,9 @@ class PromisedDeadlinesTest : public ::testing::Test {
     request.version_number = turns_.Enter(version_);
     request.first_step = 3;
     request.deadline = request.steps_deadline = deadline;
-    return queue_.Add(std::move(request), 0, count);
+    GenerationRequest asked;
+    asked.count = count;
+    return queue_.Add(std::move(request), asked);
   }
 
   const std::vector<DeadlineWork>& Collect() {

@@ -71,11 +71,12 @@ class CallAdmissionTest : public ::testing::Test {
                                     .access_metrics = &observer_});
     Result result;
     result.status = admissions.Admit(
-        {.request = request,
+        {.request = ConvertRequest(request, absl::FromUnixSeconds(5),
+                                   [] { return uint64_t{0}; }),
+         .request_bytes = static_cast<int64_t>(request.ByteSizeLong()),
          .caller = {.name = "somebody",
                     .account = "their address",
                     .tenant = std::move(tenant)},
-         .deadline = absl::FromUnixSeconds(5),
          .previews = true},
         [this](const ConvertedRequest&, const ImageShape& shape,
                int64_t) -> absl::StatusOr<ReplySize> {
@@ -122,8 +123,8 @@ TEST_F(CallAdmissionTest, BooksEverythingThatTheCallWillNeed) {
     EXPECT_EQ(engine_.places(), 1);
     EXPECT_TRUE(admission.guide_room.has_value());
     EXPECT_FALSE(encode_pool_.Reserve(61).has_value());
-    EXPECT_EQ(admission.provenance->OfImage(0)[1].value, "digits");
-    EXPECT_EQ(admission.provenance->OfImage(0)[6].value, "2");  // Steps.
+    EXPECT_EQ(admission.provenance->OfImage({7, 0})[1].value, "digits");
+    EXPECT_EQ(admission.provenance->OfImage({7, 0})[6].value, "2");  // Steps.
   }
   ExpectAllGivenBack();
 }
@@ -132,7 +133,7 @@ TEST_F(CallAdmissionTest, WithoutAGuideTheDecoderIsLeftAlone) {
   const Result result = Admit(RequestFor(1));
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_FALSE(result.admission->guide_room.has_value());
-  EXPECT_EQ(result.admission->provenance->OfImage(0)[6].value, "4");
+  EXPECT_EQ(result.admission->provenance->OfImage({7, 0})[6].value, "4");
 }
 
 TEST_F(CallAdmissionTest, RefusesBadRequestsBeforeAnythingIsBooked) {
@@ -214,7 +215,7 @@ TEST_F(CallAdmissionTest, WhatIsAdmittedKeepsItsVersionWhateverGoesLive) {
   const Result result = Admit(RequestFor(1));
   ASSERT_TRUE(result.status.ok()) << result.status;
   engine_.GoLive(4, {3, 16, 16});
-  EXPECT_EQ(result.admission->provenance->OfImage(0)[2].value, "3");
+  EXPECT_EQ(result.admission->provenance->OfImage({7, 0})[2].value, "3");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The lifetime of a call without gRPC: a fake engine, real encoders.
 #include "server/calls/call_lifetime.h"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,8 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "engine/base/monotonic_clock.h"
+#include "engine/imaging/png_encoder.h"
+#include "engine/imaging/to_rgb8_cpu.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/fake_engine.h"
@@ -19,8 +22,10 @@
 namespace ddgan {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using ::testing::UnorderedElementsAre;
+using ::testing::Pair;
+using ::testing::SizeIs;
 
 constexpr uint32_t kFirstIndex = 10;
 
@@ -45,7 +50,8 @@ class NotedCall : public CallLifetime {
     absl::MutexLock lock(&mu_);
     return acceptance_;
   }
-  std::vector<uint32_t> images() const {
+  // What has been encoded, by position.
+  std::map<uint32_t, std::vector<std::string>> images() const {
     absl::MutexLock lock(&mu_);
     return images_;
   }
@@ -59,15 +65,15 @@ class NotedCall : public CallLifetime {
     absl::MutexLock lock(&mu_);
     acceptance_ = acceptance;
   }
-  void HandleImage(uint32_t index, std::string /*data*/) override {
+  void HandleImage(uint32_t position, std::vector<std::string> data) override {
     absl::MutexLock lock(&mu_);
-    images_.push_back(index);
+    images_.emplace(position, std::move(data));
   }
   void HandleEnd() override { ended_.Notify(); }  // Once, or it ends the test.
 
   mutable absl::Mutex mu_;
   std::optional<Acceptance> acceptance_ ABSL_GUARDED_BY(mu_);
-  std::vector<uint32_t> images_ ABSL_GUARDED_BY(mu_);
+  std::map<uint32_t, std::vector<std::string>> images_ ABSL_GUARDED_BY(mu_);
   absl::Notification ended_;
 };
 
@@ -76,7 +82,7 @@ class CallLifetimeTest : public ::testing::Test {
   // A request for two images that has its place.
   std::unique_ptr<Reservation> Begin(NotedCall* call) {
     Admission admission;
-    admission.request.format = v1::OUTPUT_FORMAT_RAW8;
+    admission.request.formats = {v1::OUTPUT_FORMAT_RAW8};
     admission.request.generation.count = 2;
     admission.request.generation.first_index = kFirstIndex;
     absl::StatusOr<std::unique_ptr<Reservation>> place = engine_.Reserve(
@@ -101,7 +107,7 @@ TEST_F(CallLifetimeTest, EndsOnceWithEveryImageThatTheEngineMade) {
   call_->ended().WaitForNotification();
   EXPECT_TRUE(call_->acceptance().has_value());
   EXPECT_THAT(call_->images(),
-              UnorderedElementsAre(kFirstIndex, kFirstIndex + 1));
+              ElementsAre(Pair(0, SizeIs(1)), Pair(1, SizeIs(1))));
   const auto ending = call_->Settle(/*unread=*/false);
   EXPECT_TRUE(ending.outcome.ok()) << ending.outcome;
   EXPECT_EQ(ending.timings->steps, FakeEngine::kStepsTime);
@@ -193,6 +199,36 @@ TEST_F(CallLifetimeTest, OnceItHasEndedItTakesNoMoreWork) {
   encode_pool_.Run([&after] { after.Notify(); });
   after.WaitForNotification();
   EXPECT_FALSE(ran);
+}
+
+TEST_F(CallLifetimeTest, AnImageIsEncodedInAllFormatsFromWhatTheEngineMade) {
+  Admission admission;
+  admission.request.formats = {v1::OUTPUT_FORMAT_FLOAT32,
+                               v1::OUTPUT_FORMAT_RAW8, v1::OUTPUT_FORMAT_PNG};
+  GenerationRequest& generation = admission.request.generation;
+  generation.pixel_format = PixelFormatFor(admission.request.formats);
+  generation.noise = {{.seed = 5, .index = 9}};
+  const ModelIdentity identity = {"digits", 3, std::string(64, 'd')};
+  admission.provenance.emplace(identity, 4);
+  std::unique_ptr<Reservation> place =
+      *engine_.Reserve(*engine_.Resolve("", std::nullopt), generation);
+  call_->Begin(std::move(admission));
+  call_->EndSubmission(call_->Submit(std::move(place), nullptr));
+  call_->ended().WaitForNotification();
+
+  constexpr ImageShape kShape = {1, 8, 8};
+  const std::vector<uint8_t> floats =
+      FakePixels(5, 9, kShape, PixelFormat::kFloat32);
+  std::vector<uint8_t> bytes(kShape.numel());
+  ToRgb8Cpu({reinterpret_cast<const float*>(floats.data()), kShape.numel()},
+            kShape, absl::MakeSpan(bytes));
+  PngOptions options;
+  options.text = PngProvenance(identity, 4).OfImage({5, 9});
+  ASSERT_THAT(call_->images(), SizeIs(1));
+  EXPECT_THAT(call_->images().at(0),
+              ElementsAre(std::string(floats.begin(), floats.end()),
+                          std::string(bytes.begin(), bytes.end()),
+                          *EncodePng(bytes, kShape, options)));
 }
 
 TEST_F(CallLifetimeTest, AnImageThatTheEngineLeavesOutIsAnError) {

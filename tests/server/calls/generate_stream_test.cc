@@ -76,7 +76,7 @@ TEST_F(ServerTest, StreamsEachPreviewInTheRequestsFormatAsItIsMade) {
           FakePreviewPixels(7, 1, step, {1, 8, 8}, pixel_format);
       EXPECT_EQ(preview.data(),
                 format == v1::OUTPUT_FORMAT_PNG
-                    ? Png(pixels, Provenance().OfPreview(1, step))
+                    ? Png(pixels, Provenance().OfPreview({7, 1}, step))
                     : AsString(pixels));
     }
     engine_->DeliverHeld(id, 1);

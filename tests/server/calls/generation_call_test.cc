@@ -208,7 +208,7 @@ TEST_F(GenerationCallTest, AReplyThatTurnsOutSmallerHoldsNoMoreThanItIs) {
   StartServer(kLarge);
   const v1::GenerateRequest request = RawRequestFor(4);
   const ReplySize size =
-      LargestReply(kLarge, v1::OUTPUT_FORMAT_RAW8,
+      LargestReply(kLarge, {v1::OUTPUT_FORMAT_RAW8},
                    static_cast<int64_t>(request.ByteSizeLong()));
   grpc::ClientContext context;
   grpc::CompletionQueue queue;

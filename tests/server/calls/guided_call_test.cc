@@ -49,7 +49,7 @@ TEST_F(ServerTest, AGuideReachesTheEngineAsAPicture) {
   EXPECT_EQ(response_.num_timesteps(), 4u);
   EXPECT_EQ(response_.images(0).data(),
             Png(FakePixels(7, 0, kShape, PixelFormat::kUint8),
-                Provenance(/*steps=*/2).OfImage(0)));
+                Provenance(/*steps=*/2).OfImage({7, 0})));
 }
 
 TEST_F(ServerTest, AGuidedStreamReachesTheEngineAsAPicture) {
@@ -62,7 +62,7 @@ TEST_F(ServerTest, AGuidedStreamReachesTheEngineAsAPicture) {
   engine_->DeliverPreviewHeld(id, 0, 1);
   EXPECT_EQ(call.Read().preview().data(),
             Png(FakePreviewPixels(7, 0, 1, kShape, PixelFormat::kUint8),
-                Provenance(/*steps=*/2).OfPreview(0, 1)));
+                Provenance(/*steps=*/2).OfPreview({7, 0}, 1)));
   engine_->DeliverHeld(id, 0);
   engine_->FinishHeld(id, absl::OkStatus());
   const StreamCall::Rest rest = call.ReadRest();

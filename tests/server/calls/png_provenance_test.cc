@@ -24,10 +24,9 @@ std::vector<std::pair<std::string, std::string>> Pairs(
 
 TEST(PngProvenanceTest, NamesAllThatTheImageCanBeMadeAgainFrom) {
   const std::string digest(64, 'd');
-  const PngProvenance provenance({"mnist", 17, digest},
-                                 std::numeric_limits<uint64_t>::max(), 4);
+  const PngProvenance provenance({"mnist", 17, digest}, 4);
   EXPECT_THAT(
-      Pairs(provenance.OfImage(5)),
+      Pairs(provenance.OfImage({std::numeric_limits<uint64_t>::max(), 5})),
       ElementsAre(Pair("Software", "ddgan-serve"), Pair("ddgan:model", "mnist"),
                   Pair("ddgan:version", "17"), Pair("ddgan:digest", digest),
                   Pair("ddgan:seed", "18446744073709551615"),
@@ -35,17 +34,17 @@ TEST(PngProvenanceTest, NamesAllThatTheImageCanBeMadeAgainFrom) {
 }
 
 TEST(PngProvenanceTest, SaysOfAPreviewAlsoWhichStepItShows) {
-  const PngProvenance provenance({"mnist", 17, ""}, 7, 4);
-  auto text = Pairs(provenance.OfPreview(5, 3));
+  const PngProvenance provenance({"mnist", 17, ""}, 4);
+  auto text = Pairs(provenance.OfPreview({7, 5}, 3));
   EXPECT_THAT(text.back(), Pair("ddgan:step", "3"));
   text.pop_back();
-  EXPECT_EQ(text, Pairs(provenance.OfImage(5)));
+  EXPECT_EQ(text, Pairs(provenance.OfImage({7, 5})));
 }
 
 TEST(PngProvenanceTest, IsTextThatTheEncoderTakes) {
   PngOptions options;
-  options.text = PngProvenance({"mnist.v2_a-b", 1, std::string(64, '0')}, 7, 4)
-                     .OfPreview(0, 1);
+  options.text = PngProvenance({"mnist.v2_a-b", 1, std::string(64, '0')}, 4)
+                     .OfPreview({7, 0}, 1);
   const std::vector<uint8_t> pixels(16);
   const absl::StatusOr<std::string> png = EncodePng(pixels, {1, 4, 4}, options);
   ASSERT_TRUE(png.ok()) << png.status();

@@ -26,8 +26,8 @@ TEST(ReplySizeTest, NoPngIsLargerThanIsBooked) {
     PngOptions options;
     options.text =
         PngProvenance({std::string(128, '%'), INT64_MAX, std::string(64, 'd')},
-                      UINT64_MAX, 16)
-            .OfPreview(UINT32_MAX, 15);
+                      16)
+            .OfPreview({UINT64_MAX, UINT32_MAX}, 15);
     const auto png = EncodePng(noise, shape, options);
     ASSERT_TRUE(png.ok()) << png.status();
     EXPECT_LE(static_cast<int64_t>(png->size()),
@@ -38,8 +38,12 @@ TEST(ReplySizeTest, NoPngIsLargerThanIsBooked) {
 TEST(ReplySizeTest, AReplyIsThereTwiceAndAStreamPartly) {
   const int64_t image = LargestImageBytes(kShape, v1::OUTPUT_FORMAT_RAW8);
   EXPECT_GE(image, 3 * 32 * 32);
-  EXPECT_EQ(LargestReply(kShape, v1::OUTPUT_FORMAT_RAW8, 0).per_image,
+  EXPECT_EQ(LargestReply(kShape, {v1::OUTPUT_FORMAT_RAW8}, 0).per_image,
             2 * image);
+  EXPECT_EQ(LargestReply(kShape,
+                         {v1::OUTPUT_FORMAT_RAW8, v1::OUTPUT_FORMAT_FLOAT32}, 0)
+                .per_image,
+            2 * (image + LargestImageBytes(kShape, v1::OUTPUT_FORMAT_FLOAT32)));
   const ReplySize stream =
       LargestStream(kShape, v1::OUTPUT_FORMAT_RAW8, 100, false);
   EXPECT_EQ(stream.per_image, image);
@@ -53,7 +57,7 @@ TEST(ReplySizeTest, AReplyIsThereTwiceAndAStreamPartly) {
 TEST(ReplySizeTest, NamesTheLargestCountThatFits) {
   ConvertedRequest request;
   request.generation.count = 10;
-  request.format = v1::OUTPUT_FORMAT_RAW8;
+  request.formats = {v1::OUTPUT_FORMAT_RAW8};
   const ReplySize size = {.fixed = 1 << 20, .per_image = 1 << 20};
   EXPECT_TRUE(CheckFits(request, kShape, size, 11 << 20).ok());
   const absl::Status status = CheckFits(request, kShape, size, 10 << 20);

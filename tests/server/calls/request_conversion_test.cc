@@ -12,6 +12,7 @@ namespace ddgan {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kDrawn = 99;
@@ -39,7 +40,7 @@ void ExpectRefused(const v1::GenerateRequest& request, const char* field,
 TEST(RequestConversionTest, FillsUnsetFieldsWithDefaults) {
   const auto converted = Convert(RequestFor(2));
   ASSERT_TRUE(converted.ok()) << converted.status();
-  EXPECT_EQ(converted->format, v1::OUTPUT_FORMAT_PNG);
+  EXPECT_THAT(converted->formats, ElementsAre(v1::OUTPUT_FORMAT_PNG));
   const GenerationRequest& generation = converted->generation;
   EXPECT_EQ(generation.model, "");
   EXPECT_FALSE(generation.version.has_value());
@@ -61,7 +62,7 @@ TEST(RequestConversionTest, TakesEverySetField) {
   request.set_request_class(v1::REQUEST_CLASS_BATCH);
   const auto converted = Convert(request);
   ASSERT_TRUE(converted.ok()) << converted.status();
-  EXPECT_EQ(converted->format, v1::OUTPUT_FORMAT_FLOAT32);
+  EXPECT_THAT(converted->formats, ElementsAre(v1::OUTPUT_FORMAT_FLOAT32));
   const GenerationRequest& generation = converted->generation;
   EXPECT_EQ(generation.model, "digits");
   EXPECT_EQ(generation.version, 7);
@@ -123,15 +124,20 @@ TEST(RequestConversionTest, RefusesAnOverlongModelNameWithoutRepeatingIt) {
 TEST(RequestConversionTest, LimitsAReplyToWhatAChannelCarries) {
   ConvertedRequest request;
   request.generation.count = 64;
-  request.format = v1::OUTPUT_FORMAT_FLOAT32;
+  request.formats = {v1::OUTPUT_FORMAT_FLOAT32};
   EXPECT_TRUE(CheckReplySize(request, {3, 256, 256}).ok());
   const absl::Status status = CheckReplySize(request, {3, 512, 512});
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("count: 64"), HasSubstr("[1, 21]"),
                     HasSubstr("3x512x512")));
-  request.format = v1::OUTPUT_FORMAT_PNG;
+  request.formats = {v1::OUTPUT_FORMAT_PNG};
   EXPECT_TRUE(CheckReplySize(request, {3, 512, 512}).ok());
+  request.formats = {v1::OUTPUT_FORMAT_PNG, v1::OUTPUT_FORMAT_RAW8};
+  request.count_field = "seeds";
+  EXPECT_THAT(std::string(CheckReplySize(request, {3, 512, 512}).message()),
+              HasSubstr("seeds: 64 is out of range [1, 42] for "
+                        "OUTPUT_FORMAT_PNG and OUTPUT_FORMAT_RAW8 images"));
 }
 
 TEST(RequestConversionTest, TellsWhatIsKnownOfAnAcceptedStream) {

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "inference/v2.grpc.pb.h"
 #include "tests/fakes/fake_engine.h"
 #include "tests/server/raw_connection.h"
 #include "tests/server/server_fixture.h"
@@ -112,6 +113,11 @@ TEST_F(ServerTest, ServesAsBeforeWhileItOnlySaysThatItWillDrain) {
     EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
     const httplib::Result ready = Get("/readyz");
     const httplib::Result live = Get("/livez");
+    grpc::ClientContext ready_context;
+    inference::ServerReadyResponse kserve_ready;
+    const grpc::Status kserve_status =
+        inference::GRPCInferenceService::NewStub(channel_)->ServerReady(
+            &ready_context, {}, &kserve_ready);
     const grpc::Status old_status = Generate(RequestFor(1));
     const auto newcomer = v1::ImageGeneration::NewStub(
         grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->grpc_port()),
@@ -126,6 +132,8 @@ TEST_F(ServerTest, ServesAsBeforeWhileItOnlySaysThatItWillDrain) {
       EXPECT_EQ(ready->status, 503);
       EXPECT_EQ(ready->body, "draining\n");
       EXPECT_EQ(live->status, 200);
+      EXPECT_TRUE(kserve_status.ok()) << kserve_status.error_message();
+      EXPECT_FALSE(kserve_ready.ready());
       EXPECT_TRUE(old_status.ok()) << old_status.error_message();
       EXPECT_TRUE(new_status.ok()) << new_status.error_message();
       return;

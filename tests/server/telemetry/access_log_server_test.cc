@@ -8,10 +8,12 @@
 #include "ddgan/v1/model.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "inference/v2.grpc.pb.h"
 #include "nlohmann/json.hpp"
 #include "server/telemetry/log_format.h"
 #include "spdlog/sinks/ostream_sink.h"
 #include "spdlog/spdlog.h"
+#include "tests/server/kserve/infer_requests.h"
 #include "tests/server/server_fixture.h"
 
 namespace ddgan {
@@ -120,6 +122,27 @@ TEST_F(AccessLogServerTest, TellsEveryKindOfCall) {
     v1::PinVersionResponse response;
     EXPECT_FALSE(models->PinVersion(&context, request, &response).ok());
   }
+  const auto inferences = inference::GRPCInferenceService::NewStub(channel_);
+  {
+    grpc::ClientContext context;
+    inference::ModelInferResponse response;
+    ASSERT_TRUE(
+        inferences->ModelInfer(&context, InferRequestFor({7, 8}), &response)
+            .ok());
+    EXPECT_EQ(Trailer(context, "traceparent").size(), 55u);
+  }
+  {
+    grpc::ClientContext context;
+    inference::ModelConfigRequest request;
+    request.set_name("cats");
+    inference::ModelConfigResponse response;
+    EXPECT_FALSE(inferences->ModelConfig(&context, request, &response).ok());
+  }
+  {
+    grpc::ClientContext context;
+    inference::ServerReadyResponse response;
+    EXPECT_TRUE(inferences->ServerReady(&context, {}, &response).ok());
+  }
   {
     grpc::ClientContext context;
     const auto watch = models->WatchModels(&context, {});
@@ -132,9 +155,14 @@ TEST_F(AccessLogServerTest, TellsEveryKindOfCall) {
   for (const nlohmann::json& call : StopAndReadCalls()) {
     by_method[call["method"]] = call;
   }
-  EXPECT_EQ(by_method.size(), 4u);
+  EXPECT_EQ(by_method.size(), 6u);
   EXPECT_EQ(by_method["GenerateStream"]["code"], "OK");
   EXPECT_GT(by_method["GenerateStream"]["reply_bytes"], 100);
+  EXPECT_EQ(by_method["ModelInfer"]["code"], "OK");
+  EXPECT_EQ(by_method["ModelInfer"]["count"], 2);
+  EXPECT_FALSE(by_method["ModelInfer"].contains("seed"));  // There are two.
+  EXPECT_EQ(by_method["ModelConfig"]["code"], "NOT_FOUND");
+  EXPECT_EQ(by_method["ModelConfig"]["model"], "cats");
   EXPECT_EQ(by_method["ListModels"]["caller"], "127.0.0.1");
   EXPECT_EQ(by_method["PinVersion"]["code"], "FAILED_PRECONDITION");
   EXPECT_EQ(by_method["PinVersion"]["version"], 2);
