@@ -163,10 +163,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       kHealthPollInterval, RealMonotonicClock());
   server->SetPhase(Phase::kServing);
   if (!options.port_file.empty()) {
-    if (absl::Status status = WritePortFile(
-            options.port_file, {.grpc = server->grpc_port(),
-                                .http = server->http_port(),
-                                .admin = server->admin_port()});
+    if (absl::Status status =
+            WritePortFile(options.port_file, {.grpc = server->grpc_port(),
+                                              .http = server->http_port(),
+                                              .admin = server->admin_port()});
         !status.ok()) {
       return WithPrefix(absl::StrCat("--port_file=", options.port_file),
                         status);
