@@ -40,7 +40,7 @@ v1::GenerateRequest Raw8Request(uint32_t count) {
 }
 
 FakeImageServer::Failure Failing(grpc::StatusCode code) {
-  return {grpc::Status(code, "scripted"), {}, absl::ZeroDuration()};
+  return {grpc::Status(code, "scripted"), {}};
 }
 
 TEST(ImageClientTest, ReturnsTheImagesOfOneCall) {
