@@ -47,8 +47,8 @@ REQUESTS = [
     Behaviour(
         'one stalled step counts for twice the average at most',
         'engine/requests/step_costs.cc',
-        'if (old > 0) row_ns = std::min(row_ns, 2 * old);',
-        '',
+        'std::max<int64_t>(2 * absl::ToInt64Nanoseconds(*expected) / rows, 1));',
+        'std::max<int64_t>(1000000 * absl::ToInt64Nanoseconds(*expected) / rows, 1));',
         'requests_test', ('StepCostsTest.OneStepThatStalledHardlyMovesTheAverage',)),
     Behaviour(
         'a batch of unmeasured size takes no longer than a larger one',
