@@ -177,7 +177,7 @@ class TritonClientTest(unittest.TestCase):
                                          model_version='latest'))
 
   def test_errors_have_the_codes_that_clients_expect(self):
-    self.assert_fails('NOT_FOUND', "'no_such_model'", lambda: self.client.infer(
+    self.assert_fails('NOT_FOUND', 'no_such_model', lambda: self.client.infer(
         'no_such_model', [seed_input([1])]))
     self.assert_fails('INVALID_ARGUMENT', "inputs 'seed': is missing",
                       lambda: self.infer())
@@ -234,7 +234,8 @@ class TritonClientTest(unittest.TestCase):
         request([2**63 - 1], b'12345678'),
         request([2**61], b''),
         request([2**32 + 1], b'12345678'),
-        request([1, 1], b'12345678'),
+        request([1, 2], b'12345678' * 2),
+        request([1, 1, 1], b'12345678'),
         request([1] * 10000, b'12345678'),
         request([1], b''),
         request([1], b'1234567'),
