@@ -203,7 +203,6 @@ class TritonClientTest(unittest.TestCase):
     replies = queue.Queue()
     with triton.InferenceServerClient(self.server.grpc_address) as client:
       client.start_stream(lambda result, error: replies.put(error))
-      client.async_stream_infer(self.model, [seed_input([1])])
       error = replies.get(timeout=60)
       self.assertEqual(error.status(), 'StatusCode.UNIMPLEMENTED')
 
@@ -309,7 +308,9 @@ class TritonClientTest(unittest.TestCase):
     before = self.statistics()
     wanted = outputs(*(tensor.name for tensor in metadata.outputs))
     for _ in range(3):
-      reply = self.client.infer(self.model, inputs, outputs=wanted)
+      reply = self.client.infer(
+          self.model, inputs, outputs=wanted,
+          parameters={'triton_enable_empty_final_response': True})
     for tensor, described in zip(reply.get_response().outputs,
                                  metadata.outputs):
       self.assertEqual(tensor.name, described.name)
