@@ -41,7 +41,7 @@ class ConnectionAcceptor {
 
   struct Options {
     ConnectionBudget::Limits limits;
-    ReceiveWatch::Limits receive;
+    ReceiveWatch::Limits receive = {};
     // A connection whose peer takes nothing of what was sent for so long is cut
     // by the kernel (TCP_USER_TIMEOUT). Whole milliseconds, more than 0.
     absl::Duration send_timeout = absl::Minutes(1);
