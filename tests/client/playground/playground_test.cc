@@ -238,11 +238,10 @@ TEST_F(PlaygroundTest, SaysThatTheServerIsLost) {
 TEST_F(PlaygroundTest, SaysThatTheServerRefuses) {
   server_->RefuseControl(
       grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "no"));
-  server_->ScriptWatch(
-      {}, grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "no scope"));
   Start();
   const nlohmann::json server = AwaitServer(Contact("refused"));
-  EXPECT_THAT(server["failure"].get<std::string>(), HasSubstr("no scope"));
+  EXPECT_THAT(server["failure"].get<std::string>(),
+              HasSubstr("PERMISSION_DENIED: no"));
 }
 
 TEST_F(PlaygroundTest, RefusesMoreTabsThanItCanServe) {
