@@ -66,10 +66,10 @@ void CheckText(const std::string& text) {
           "a host is part of its text");
   Require(text.empty() || !PeerAddress(text).empty(),
           "every peer has an address");
-  Require(absl::StartsWith(CallerAccount({.peer = text}), "address "),
+  Require(absl::StartsWith(CallerAccount({"", "", text}), "address "),
           "a stranger's account is its address");
 
-  const auto name = CallerName({.client_id = text, .peer = "ipv4:10.0.0.7:1"});
+  const auto name = CallerName({"", text, "ipv4:10.0.0.7:1"});
   if (name.ok()) {
     Require(name->size() <= kMaxNameSize &&
                 std::all_of(name->begin(), name->end(),
