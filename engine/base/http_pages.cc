@@ -29,6 +29,7 @@ constexpr uint32_t kMaxHeadBytes = 8 << 10;
 // Of a body that was refused.
 constexpr size_t kMaxDrainedBytes = 4 << 20;
 constexpr std::chrono::milliseconds kAcceptPause(100);
+constexpr std::chrono::milliseconds kPlacePause(2);
 
 HttpAnswer Refuse(http::status status, const char* text) {
   return {static_cast<int>(status), text};
@@ -74,19 +75,20 @@ class HttpPages::Server {
     listener->acceptor.async_accept(
         [this, listener](const Error& error, tcp::socket socket) {
           if (!error) {
-            Take(std::move(socket));
-          } else if (!CloseOldest()) {
+            Take(listener, std::move(socket));
+          } else if (CloseOldest()) {
+            Accept(listener);
+          } else {
             // Out of descriptors, or worse, for others' reasons.
             listener->pause.expires_after(kAcceptPause);
             listener->pause.async_wait(
                 [this, listener](const Error&) { Accept(listener); });
-            return;
           }
-          Accept(listener);
         });
   }
 
-  void Take(tcp::socket socket);
+  // As soon as there is a place for it; accepts the next one after it.
+  void Take(Listener* listener, tcp::socket socket);
   // Of those that wait for their peer. False if there is none.
   bool CloseOldest();
 
@@ -238,14 +240,20 @@ class HttpPages::Server::Connection
   bool closed_ = false;
 };
 
-void HttpPages::Server::Take(tcp::socket socket) {
+void HttpPages::Server::Take(Listener* listener, tcp::socket socket) {
   if (connections_.size() >= static_cast<size_t>(options_.max_connections) &&
       !CloseOldest()) {
-    return;  // Which closes it.
+    listener->pause.expires_after(kPlacePause);
+    listener->pause.async_wait(
+        [this, listener, socket = std::move(socket)](const Error&) mutable {
+          Take(listener, std::move(socket));
+        });
+    return;
   }
   auto connection = std::make_shared<Connection>(this, std::move(socket));
   connections_.push_back(connection);
   connection->Run(std::prev(connections_.end()));
+  Accept(listener);
 }
 
 bool HttpPages::Server::CloseOldest() {

@@ -47,7 +47,7 @@ class HttpPages {
     absl::Duration patience = absl::Seconds(5);
     // Connections at a time, one descriptor each; at least 1. One more closes
     // the one that has waited longest for its peer; if all wait for a page
-    // instead, it is closed itself.
+    // instead, it waits as well.
     int max_connections = 32;
   };
 

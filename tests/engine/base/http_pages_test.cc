@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -13,8 +14,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -52,6 +55,12 @@ class Client {
 
   void Send(const std::string& text) {
     send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
+  }
+
+  // Whether anything comes, or the connection ends.
+  bool HearsWithin(absl::Duration limit) {
+    pollfd wanted = {.fd = socket_, .events = POLLIN, .revents = 0};
+    return poll(&wanted, 1, static_cast<int>(absl::ToInt64Milliseconds(limit)));
   }
 
   // All that comes until the server closes; "late" after 30 s.
@@ -213,6 +222,33 @@ TEST(HttpPagesTest, APageThatTakesLongHoldsUpNoOther) {
   EXPECT_THAT(Get(pages->port(), "/a"), EndsWith("\r\na"));
   go.Notify();
   EXPECT_THAT(slow.ReadToEnd(), EndsWith("slow"));
+}
+
+// None of them can be closed, and none is refused.
+TEST(HttpPagesTest, AConnectionTooManyWaitsWhileAllOthersAreAnswered) {
+  absl::BlockingCounter asked(2);
+  absl::Notification go;
+  const auto pages =
+      Start({{"/slow",
+              [&] {
+                asked.DecrementCount();
+                go.WaitForNotification();
+                return HttpAnswer{200, "slow"};
+              }},
+             Constant("/a", "a")},
+            {.threads = 2, .patience = absl::Hours(1), .max_connections = 2});
+  std::vector<Client> slow;
+  for (int i = 0; i < 2; ++i) {
+    slow.emplace_back(pages->port());
+    slow.back().Send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  asked.Wait();
+  Client third(pages->port());
+  third.Send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_FALSE(third.HearsWithin(absl::Milliseconds(100)));
+  go.Notify();
+  EXPECT_THAT(third.ReadToEnd(), EndsWith("\r\na"));
+  for (Client& one : slow) EXPECT_THAT(one.ReadToEnd(), EndsWith("slow"));
 }
 
 TEST(HttpPagesTest, EndsWithConnectionsOpen) {
