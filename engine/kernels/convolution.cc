@@ -20,6 +20,13 @@ constexpr int64_t kChunkTiles = 64;
 // So that no thread waits long for the last task.
 constexpr int64_t kTasksPerThread = 3;
 
+// One thread alone is faster with what fits into its own cache.
+constexpr int64_t kChunkTilesOfOneThread = 32;
+
+// Floats between two positions: no power of two, or all positions of a tile
+// would fall into the same few lines of the cache.
+int64_t PositionStride(int64_t channels) { return kChunkTiles * channels + 16; }
+
 int TileOf(ConvolutionMethod method) {
   return method == ConvolutionMethod::kWinograd2x2 ? 2 : 4;
 }
@@ -71,51 +78,24 @@ struct Change {
 }  // namespace
 
 Convolution::Convolution(const ConvolutionShape& shape,
-                         ConvolutionMethod method, const float* weight)
+                         ConvolutionMethod method, const Filters& filters)
     : shape_(shape),
       method_(method),
       weight_count_(PackedWeights(shape, method)),
       weights_(NewFloatBuffer(weight_count_)) {
-  const int64_t in = shape.in, out = shape.out;
-  const int taps = shape.kernel * shape.kernel;
-  zeros_ = NewFloatBuffer(in);
-  std::fill_n(zeros_.get(), in, 0.0f);
+  zeros_ = NewFloatBuffer(shape.in);
+  std::fill_n(zeros_.get(), shape.in, 0.0f);
   if (method == ConvolutionMethod::kDirect) {
-    // To [taps, in, out].
-    std::vector<float> ordered(static_cast<size_t>(taps * in * out));
-    for (int64_t o = 0; o < out; ++o) {
-      for (int64_t i = 0; i < in; ++i) {
-        for (int tap = 0; tap < taps; ++tap) {
-          ordered[static_cast<size_t>((tap * in + i) * out + o)] =
-              weight[(o * in + i) * taps + tap];
-        }
-      }
-    }
-    PackMatrix(ordered.data(), taps * in, out, out, 1, weights_.get());
-    return;
-  }
-  const int m = TileOf(method), positions = (m + 2) * (m + 2);
-  const int64_t packed = PackedSize(in, out);
-  std::vector<float> ordered(static_cast<size_t>(positions * in * out));
-  float transformed[36];
-  for (int64_t o = 0; o < out; ++o) {
-    for (int64_t i = 0; i < in; ++i) {
-      TransformFilter(m, weight + (o * in + i) * 9, transformed);
-      for (int q = 0; q < positions; ++q) {
-        ordered[static_cast<size_t>((q * in + i) * out + o)] = transformed[q];
-      }
-    }
-  }
-  for (int q = 0; q < positions; ++q) {
-    PackMatrix(ordered.data() + q * in * out, in, out, out, 1,
-               weights_.get() + q * packed);
+    PackFilters(filters, weights_.get());
+  } else {
+    TransformFilters(TileOf(method), filters, weights_.get());
   }
 }
 
 int64_t Convolution::scratch_count() const {
   if (method_ == ConvolutionMethod::kDirect) return 0;
   const int e = TileOf(method_) + 2;
-  return e * e * kChunkTiles * (shape_.in + shape_.out);
+  return e * e * (PositionStride(shape_.in) + PositionStride(shape_.out));
 }
 
 void Convolution::Run(const float* x, int64_t images,
@@ -150,9 +130,14 @@ void Convolution::RunDirect(const float* x, int64_t images,
     const float* source = x + image * size * size * in;
     const float* runs[kBlockPixels * kMaxTaps];
     const float** run = runs;
-    for (int64_t pixel = first; pixel < first + count; ++pixel) {
-      const int64_t top = pixel / out_size * shape_.stride - shape_.padding;
-      const int64_t left = pixel % out_size * shape_.stride - shape_.padding;
+    int64_t line = first / out_size, at = first % out_size;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t top = line * shape_.stride - shape_.padding;
+      const int64_t left = at * shape_.stride - shape_.padding;
+      if (++at == out_size) {
+        at = 0;
+        ++line;
+      }
       for (int64_t row = top; row < top + kernel; ++row) {
         for (int64_t column = left; column < left + kernel; ++column) {
           const bool inside =
@@ -176,18 +161,21 @@ void Convolution::RunWinograd(const float* x, int64_t images,
   const int64_t side = size / m, tiles_per_image = side * side;
   const int64_t packed = PackedSize(in, out), panels = PanelsOf(out);
   float* const inputs = scratch;  // [q, tile, in]
-  float* const outputs =
-      scratch + positions * kChunkTiles * in;  // [q, tile, o]
+  const int64_t in_stride = PositionStride(in);
+  const int64_t out_stride = PositionStride(out);
+  float* const outputs = scratch + positions * in_stride;  // [q, tile, o]
   const int64_t all = images * tiles_per_image;
-  for (int64_t first = 0; first < all; first += kChunkTiles) {
-    const int64_t tiles = std::min(kChunkTiles, all - first);
+  const int64_t chunk =
+      threads.threads() == 1 ? kChunkTilesOfOneThread : kChunkTiles;
+  for (int64_t first = 0; first < all; first += chunk) {
+    const int64_t tiles = std::min(chunk, all - first);
     // A transform is some 8 operations per position.
     const int64_t in_work = 8 * positions * PanelsOf(in);
     threads.Run(tiles, in_work, [&](int64_t i) {
       const int64_t image = (first + i) / tiles_per_image;
       const int64_t tile = (first + i) % tiles_per_image;
       TransformInput(m, x + image * size * size * in, size, in, tile / side,
-                     tile % side, inputs + i * in, kChunkTiles * in);
+                     tile % side, inputs + i * in, in_stride);
     });
     const int64_t panels_per_task =
         PanelsPerTask(in, panels, positions, threads.threads());
@@ -197,22 +185,27 @@ void Convolution::RunWinograd(const float* x, int64_t images,
       const int64_t position = task / groups, group = task % groups;
       const float* runs[kChunkTiles];
       for (int64_t i = 0; i < tiles; ++i) {
-        runs[i] = inputs + (position * kChunkTiles + i) * in;
+        runs[i] = inputs + position * in_stride + i * in;
       }
       MultiplyRows({.runs = runs, .rows = tiles, .taps = 1, .run = in},
                    {weights_.get() + position * packed, in, out},
                    group * panels_per_task,
                    std::min((group + 1) * panels_per_task, panels), nullptr, 0,
-                   outputs + position * kChunkTiles * out, out);
+                   outputs + position * out_stride, out);
     });
     threads.Run(tiles, 8 * positions * panels, [&](int64_t i) {
       const int64_t image = (first + i) / tiles_per_image;
       const int64_t tile = (first + i) % tiles_per_image;
-      TransformOutput(m, outputs + i * out, kChunkTiles * out, biases[image],
+      TransformOutput(m, outputs + i * out, out_stride, biases[image],
                       y + image * size * size * out, size, out, tile / side,
                       tile % side);
     });
   }
+}
+
+Filters FiltersOf(const ConvolutionShape& shape, const float* weight) {
+  const int taps = shape.kernel * shape.kernel;
+  return {weight, shape.in, shape.out, taps, taps, taps * shape.in, 1};
 }
 
 int64_t PackedWeights(const ConvolutionShape& shape, ConvolutionMethod method) {

@@ -56,42 +56,93 @@ HWY_INLINE void OutputTransform(const V (&x)[6], V (&y)[4]) {
   y[3] = hn::Add(Fma(hn::Set(d, 8.0f), difference2, difference1), x[5]);
 }
 
+// y = A x.
+template <typename V>
+HWY_INLINE void OutputGradient(const V (&x)[2], V (&y)[4]) {
+  y[0] = x[0];
+  y[1] = hn::Add(x[0], x[1]);
+  y[2] = hn::Sub(x[0], x[1]);
+  y[3] = hn::Neg(x[1]);
+}
+
+template <typename V>
+HWY_INLINE void OutputGradient(const V (&x)[4], V (&y)[6]) {
+  const hn::DFromV<V> d;
+  const V even = hn::Add(x[0], x[2]), odd = hn::Add(x[1], x[3]);
+  const V even2 = Fma(hn::Set(d, 4.0f), x[2], x[0]);
+  const V odd2 = Fma(hn::Set(d, 8.0f), x[3], hn::Add(x[1], x[1]));
+  y[0] = x[0];
+  y[1] = hn::Add(even, odd);
+  y[2] = hn::Sub(even, odd);
+  y[3] = hn::Add(even2, odd2);
+  y[4] = hn::Sub(even2, odd2);
+  y[5] = x[3];
+}
+
+// pixel(d, i, j): the tile's values at line i and column j, channels c and on.
+template <int kM, class D, class Pixel>
+HWY_INLINE void TransformInputChannels(D d, const Pixel& pixel,
+                                       float* transformed,
+                                       int64_t position_stride) {
+  constexpr int kE = kM + 2;
+  using V = hn::Vec<D>;
+  V columns[kE][kE];  // [j][i]
+#pragma GCC unroll 6
+  for (int j = 0; j < kE; ++j) {
+    V in[kE];
+#pragma GCC unroll 6
+    for (int i = 0; i < kE; ++i) in[i] = pixel(d, i, j);
+    InputTransform(in, columns[j]);
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < kE; ++i) {
+    V in[kE], out[kE];
+#pragma GCC unroll 6
+    for (int j = 0; j < kE; ++j) in[j] = columns[j][i];
+    InputTransform(in, out);
+#pragma GCC unroll 6
+    for (int j = 0; j < kE; ++j) {
+      hn::StoreU(out[j], d, transformed + (i * kE + j) * position_stride);
+    }
+  }
+}
+
 template <int kM>
 HWY_INLINE void InputTile(const float* image, int64_t size, int64_t channels,
                           int64_t row, int64_t column, float* transformed,
                           int64_t position_stride) {
   constexpr int kE = kM + 2;
+  const int64_t top = kM * row - 1, left = kM * column - 1;
+  const float* const corner = image + (top * size + left) * channels;
+  if (top >= 0 && left >= 0 && top + kE <= size && left + kE <= size) {
+    const int64_t line = size * channels;
+    ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
+      TransformInputChannels<kM>(
+          d,
+          [&](auto tag, int i, int j) HWY_ATTR {
+            return hn::LoadU(tag, corner + i * line + j * channels + c);
+          },
+          transformed + c, position_stride);
+    });
+    return;
+  }
   const float* pixels[kE][kE];  // Null beyond the edges.
   for (int i = 0; i < kE; ++i) {
     for (int j = 0; j < kE; ++j) {
-      const int64_t y = kM * row - 1 + i, x = kM * column - 1 + j;
+      const int64_t y = top + i, x = left + j;
       pixels[i][j] = y >= 0 && y < size && x >= 0 && x < size
-                         ? image + (y * size + x) * channels
+                         ? corner + (i * size + j) * channels
                          : nullptr;
     }
   }
   ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
-    using V = hn::Vec<decltype(d)>;
-    V columns[kE][kE];  // [j][i]
-    for (int j = 0; j < kE; ++j) {
-      V in[kE];
-#pragma GCC unroll 6
-      for (int i = 0; i < kE; ++i) {
-        in[i] = pixels[i][j] == nullptr ? hn::Zero(d)
-                                        : hn::LoadU(d, pixels[i][j] + c);
-      }
-      InputTransform(in, columns[j]);
-    }
-    for (int i = 0; i < kE; ++i) {
-      V in[kE], out[kE];
-#pragma GCC unroll 6
-      for (int j = 0; j < kE; ++j) in[j] = columns[j][i];
-      InputTransform(in, out);
-#pragma GCC unroll 6
-      for (int j = 0; j < kE; ++j) {
-        hn::StoreU(out[j], d, transformed + (i * kE + j) * position_stride + c);
-      }
-    }
+    TransformInputChannels<kM>(
+        d,
+        [&](auto tag, int i, int j) HWY_ATTR {
+          return pixels[i][j] == nullptr ? hn::Zero(tag)
+                                         : hn::LoadU(tag, pixels[i][j] + c);
+        },
+        transformed + c, position_stride);
   });
 }
 
@@ -103,6 +154,7 @@ HWY_INLINE void OutputTile(const float* transformed, int64_t position_stride,
   ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
     V columns[kE][kM];  // [j][i]
+#pragma GCC unroll 6
     for (int j = 0; j < kE; ++j) {
       V in[kE];
 #pragma GCC unroll 6
@@ -112,6 +164,7 @@ HWY_INLINE void OutputTile(const float* transformed, int64_t position_stride,
       OutputTransform(in, columns[j]);
     }
     const V shift = hn::LoadU(d, bias + c);
+#pragma GCC unroll 4
     for (int i = 0; i < kM; ++i) {
       V in[kE], out[kM];
 #pragma GCC unroll 6
@@ -125,6 +178,52 @@ HWY_INLINE void OutputTile(const float* transformed, int64_t position_stride,
       }
     }
   });
+}
+
+template <int kM>
+HWY_INLINE void OutputGradientTile(const float* image, int64_t size,
+                                   int64_t channels, int64_t row,
+                                   int64_t column, float* transformed,
+                                   int64_t position_stride) {
+  constexpr int kE = kM + 2;
+  const float* const pixels =
+      image + (kM * row * size + kM * column) * channels;
+  ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    V columns[kM][kE];  // [j][i]
+#pragma GCC unroll 4
+    for (int j = 0; j < kM; ++j) {
+      V in[kM];
+#pragma GCC unroll 4
+      for (int i = 0; i < kM; ++i) {
+        in[i] = hn::LoadU(d, pixels + (i * size + j) * channels + c);
+      }
+      OutputGradient(in, columns[j]);
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < kE; ++i) {
+      V in[kM], out[kE];
+#pragma GCC unroll 4
+      for (int j = 0; j < kM; ++j) in[j] = columns[j][i];
+      OutputGradient(in, out);
+#pragma GCC unroll 6
+      for (int j = 0; j < kE; ++j) {
+        hn::StoreU(out[j], d, transformed + (i * kE + j) * position_stride + c);
+      }
+    }
+  });
+}
+
+void TransformOutputGradientImpl(int m, const float* image, int64_t size,
+                                 int64_t channels, int64_t row, int64_t column,
+                                 float* transformed, int64_t position_stride) {
+  if (m == 2) {
+    OutputGradientTile<2>(image, size, channels, row, column, transformed,
+                          position_stride);
+  } else {
+    OutputGradientTile<4>(image, size, channels, row, column, transformed,
+                          position_stride);
+  }
 }
 
 void TransformInputImpl(int m, const float* image, int64_t size,
@@ -157,38 +256,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ddgan::kernels {
-namespace {
-
-// G of F(2x2, 3x3) and of F(4x4, 3x3).
-constexpr double kFilter2[4][3] = {
-    {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-constexpr double kFilter4[6][3] = {{1.0 / 4, 0, 0},
-                                   {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-                                   {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                   {1.0 / 24, 1.0 / 12, 1.0 / 6},
-                                   {1.0 / 24, -1.0 / 12, 1.0 / 6},
-                                   {0, 0, 1}};
-
-}  // namespace
-
 HWY_EXPORT(TransformInputImpl);
 HWY_EXPORT(TransformOutputImpl);
-
-void TransformFilter(int m, const float* filter, float* transformed) {
-  const int e = m + 2;
-  const double(*g)[3] = m == 2 ? kFilter2 : kFilter4;
-  for (int i = 0; i < e; ++i) {
-    for (int j = 0; j < e; ++j) {
-      double sum = 0;
-      for (int k = 0; k < 3; ++k) {
-        for (int l = 0; l < 3; ++l) {
-          sum += g[i][k] * g[j][l] * static_cast<double>(filter[k * 3 + l]);
-        }
-      }
-      transformed[i * e + j] = static_cast<float>(sum);
-    }
-  }
-}
+HWY_EXPORT(TransformOutputGradientImpl);
 
 void TransformInput(int m, const float* image, int64_t size, int64_t channels,
                     int64_t row, int64_t column, float* transformed,
@@ -202,6 +272,13 @@ void TransformOutput(int m, const float* transformed, int64_t position_stride,
                      int64_t channels, int64_t row, int64_t column) {
   HWY_DYNAMIC_DISPATCH(TransformOutputImpl)
   (m, transformed, position_stride, bias, image, size, channels, row, column);
+}
+
+void TransformOutputGradient(int m, const float* image, int64_t size,
+                             int64_t channels, int64_t row, int64_t column,
+                             float* transformed, int64_t position_stride) {
+  HWY_DYNAMIC_DISPATCH(TransformOutputGradientImpl)
+  (m, image, size, channels, row, column, transformed, position_stride);
 }
 
 }  // namespace ddgan::kernels
