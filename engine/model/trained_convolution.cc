@@ -14,6 +14,7 @@
 
 #include "engine/kernels/convolution.h"
 #include "engine/kernels/convolution_gradient.h"
+#include "engine/kernels/elementwise.h"
 #include "engine/kernels/float_buffer.h"
 #include "engine/kernels/thread_pool.h"
 
@@ -157,11 +158,14 @@ at::Tensor WeightGradient(const at::Tensor& images, const at::Tensor& gradients,
           scratch.get());
     }
   });
-  for (int64_t part = 1; part < parts; ++part) sums[0].add_(sums[part]);
+  float* const all = sums.mutable_data_ptr<float>();
+  for (int64_t part = 1; part < parts; ++part) {
+    kernels::AddScale(all, all + part * gradient.sums_count(), /*factor=*/1,
+                      gradient.sums_count(), all);
+  }
   const at::Tensor dweight =
       at::empty({shape.out, shape.in, kernel, kernel}, x.options());
-  gradient.Finish(sums.const_data_ptr<float>(),
-                  dweight.mutable_data_ptr<float>());
+  gradient.Finish(all, dweight.mutable_data_ptr<float>());
   return dweight;
 }
 

@@ -134,8 +134,9 @@ class Training:
   def __init__(self, config, generator, discriminator, generate=None,
                discriminate=None):
     self.generator, self.discriminator = generator, discriminator
-    self.generate = generate or generator
-    self.discriminate = discriminate or discriminator
+    self.generate = generator if generate is None else generate
+    self.discriminate = (discriminator if discriminate is None
+                         else discriminate)
     self._config = config
     self._schedule = Schedule(config['num_timesteps'])
     adam = lambda module, rate: torch.optim.Adam(
