@@ -38,6 +38,7 @@ absl::StatusOr<std::unique_ptr<GrpcPort>> GrpcPort::Open(const Options& options,
       ConnectionAcceptor::Listen(
           options.address,
           {.limits = options.limits.connections,
+           .receive = ReceiveLimits(options.limits),
            .send_timeout = options.limits.write_timeout,
            .tls = parts.security->tls()},
           options.counts_connections ? parts.metrics : nullptr);
@@ -83,7 +84,13 @@ absl::Status GrpcPort::Serve(std::vector<NamedService> services) {
         service.service,
         *google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
             service.name),
-        &gate_));
+        GatedService::Options{
+            .gate = &gate_,
+            .max_metadata_bytes = options_.limits.max_metadata_bytes,
+            .on_progress = [acceptor =
+                                acceptor_.get()](const PeerEndpoint& peer) {
+              acceptor->Progress(peer);
+            }}));
     builder.RegisterService(gated_.back().get());
   }
   server_ = builder.BuildAndStart();

@@ -16,32 +16,50 @@ namespace ddgan::kernels::HWY_NAMESPACE {
 
 void SoftmaxImpl(float* x, int64_t count) {
   constexpr int64_t kChains = 16;
-  // The largest value is the same in whatever order it is looked for.
+  const hn::CappedTag<float, kChains> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(d));
+  constexpr int64_t kVectors = kChains / kLanes;
+  // All chains at once where there are as many values, then the rest.
+  const int64_t whole = count / kChains * kChains, rest = count - whole;
   float chains[kChains];
-  std::fill_n(chains, kChains, x[0]);
-  for (int64_t first = 0; first < count; first += kChains) {
-    ForEachVector(std::min(kChains, count - first), [&](auto d,
-                                                        int64_t j) HWY_ATTR {
-      hn::StoreU(hn::Max(hn::LoadU(d, chains + j), hn::LoadU(d, x + first + j)),
-                 d, chains + j);
-    });
+  V sums[kVectors];
+  // The largest value is the same in whatever order it is looked for.
+  for (V& largest : sums) largest = hn::Set(d, x[0]);
+  for (int64_t first = 0; first < whole; first += kChains) {
+    for (int64_t i = 0; i < kVectors; ++i) {
+      sums[i] = hn::Max(sums[i], hn::LoadU(d, x + first + i * kLanes));
+    }
   }
-  const float largest = *std::max_element(chains, chains + kChains);
-  std::fill_n(chains, kChains, 0.0f);
-  for (int64_t first = 0; first < count; first += kChains) {
-    ForEachVector(
-        std::min(kChains, count - first), [&](auto d, int64_t j) HWY_ATTR {
-          const auto e =
-              Exp(hn::Sub(hn::LoadU(d, x + first + j), hn::Set(d, largest)));
-          hn::StoreU(e, d, x + first + j);
-          hn::StoreU(hn::Add(hn::LoadU(d, chains + j), e), d, chains + j);
-        });
+  for (int64_t i = 0; i < kVectors; ++i) {
+    hn::StoreU(sums[i], d, chains + i * kLanes);
   }
+  float largest = *std::max_element(chains, chains + kChains);
+  for (int64_t j = whole; j < count; ++j) largest = std::max(largest, x[j]);
+  for (V& sum : sums) sum = hn::Zero(d);
+  for (int64_t first = 0; first < whole; first += kChains) {
+    for (int64_t i = 0; i < kVectors; ++i) {
+      float* const at = x + first + i * kLanes;
+      const V e = Exp(hn::Sub(hn::LoadU(d, at), hn::Set(d, largest)));
+      hn::StoreU(e, d, at);
+      sums[i] = hn::Add(sums[i], e);
+    }
+  }
+  for (int64_t i = 0; i < kVectors; ++i) {
+    hn::StoreU(sums[i], d, chains + i * kLanes);
+  }
+  ForEachVector(rest, [&](auto part, int64_t j) HWY_ATTR {
+    float* const at = x + whole + j;
+    const auto e = Exp(hn::Sub(hn::LoadU(part, at), hn::Set(part, largest)));
+    hn::StoreU(e, part, at);
+    hn::StoreU(hn::Add(hn::LoadU(part, chains + j), e), part, chains + j);
+  });
   for (int64_t width = kChains / 2; width > 0; width /= 2) {
     for (int64_t j = 0; j < width; ++j) chains[j] += chains[j + width];
   }
-  ForEachVector(count, [&](auto d, int64_t j) HWY_ATTR {
-    hn::StoreU(hn::Div(hn::LoadU(d, x + j), hn::Set(d, chains[0])), d, x + j);
+  ForEachVector(count, [&](auto part, int64_t j) HWY_ATTR {
+    hn::StoreU(hn::Div(hn::LoadU(part, x + j), hn::Set(part, chains[0])), part,
+               x + j);
   });
 }
 

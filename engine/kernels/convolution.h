@@ -32,6 +32,12 @@ struct ConvolutionShape {
 
 enum class ConvolutionMethod { kDirect, kWinograd2x2, kWinograd4x4 };
 
+// Pixels of a side of a Winograd method's tile.
+int TileOf(ConvolutionMethod method);
+
+// Packed weights that a core's second-level cache keeps beside the images.
+inline constexpr int64_t kResidentWeights = 64 * 1024;
+
 // `weight` is [out, in, kernel, kernel]. Does not copy it.
 Filters FiltersOf(const ConvolutionShape& shape, const float* weight);
 
@@ -58,7 +64,7 @@ class Convolution {
   // Floats of the packed weights.
   int64_t weight_count() const { return weight_count_; }
   // Floats that Run needs in `scratch` for any number of images.
-  int64_t scratch_count() const;
+  int64_t scratch_count(int threads) const;
 
   // y = convolution of x plus bias. x: images of [size, size, in], y: of
   // [out_size, out_size, out]; biases[i]: [out] of image i. `scratch` is
@@ -68,8 +74,12 @@ class Convolution {
            float* scratch, ThreadPool& threads) const;
 
  private:
+  // Tiles that a thread takes through Winograd's stages at once.
+  int64_t BlockTiles() const;
   void RunDirect(const float* x, int64_t images, const float* const* biases,
                  float* y, ThreadPool& threads) const;
+  void RunNarrow(const float* x, int64_t images, const float* const* biases,
+                 float* y, float* scratch, ThreadPool& threads) const;
   void RunWinograd(const float* x, int64_t images, const float* const* biases,
                    float* y, float* scratch, ThreadPool& threads) const;
 
@@ -77,7 +87,7 @@ class Convolution {
   const ConvolutionMethod method_;
   const int64_t weight_count_;
   FloatBuffer weights_;  // Packed matrices: one, or one per Winograd position.
-  FloatBuffer zeros_;    // [in]: what a pixel beyond the edge is.
+  FloatBuffer zeros_;    // What pixels beyond the edge are.
 };
 
 }  // namespace ddgan::kernels

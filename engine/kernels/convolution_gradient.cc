@@ -47,10 +47,6 @@ namespace {
 // Tiles that are transformed together: few enough for a core's own cache.
 constexpr int64_t kChunkTiles = 32;
 
-int TileOf(ConvolutionMethod method) {
-  return method == ConvolutionMethod::kWinograd2x2 ? 2 : 4;
-}
-
 int64_t Padded(int64_t channels) { return PanelsOf(channels) * kPanelColumns; }
 
 // No power of two, as in convolution.cc.
@@ -88,7 +84,12 @@ Filters AdjointFilters(const ConvolutionShape& shape, const float* weight) {
 
 WeightGradient::WeightGradient(const ConvolutionShape& shape,
                                ConvolutionMethod method)
-    : shape_(shape), method_(method) {}
+    : shape_(shape), method_(method) {
+  if (method == ConvolutionMethod::kDirect) return;
+  const int64_t row = (TileOf(method) + 2) * shape.in;
+  zeros_ = NewFloatBuffer(row);
+  std::fill_n(zeros_.get(), row, 0.0f);
+}
 
 int64_t WeightGradient::sums_count() const {
   if (method_ == ConvolutionMethod::kDirect) {
@@ -187,8 +188,8 @@ void WeightGradient::AddWinograd(const float* x, const float* dy,
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t image = (first + i) / tiles_per_image;
       const int64_t tile = (first + i) % tiles_per_image;
-      TransformInput(m, x + image * size * size * in, size, in, tile / side,
-                     tile % side, inputs + i * in, in_stride);
+      TransformInput(m, x + image * size * size * in, size, in, zeros_.get(),
+                     tile / side, tile % side, inputs + i * in, in_stride);
       float* const to = gradients + i * padded;
       TransformOutputGradient(m, dy + image * size * size * out, size, out,
                               tile / side, tile % side, to, out_stride);

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "engine/kernels/convolution.h"
+#include "engine/kernels/float_buffer.h"
 
 namespace ddgan::kernels {
 
@@ -25,6 +26,7 @@ Filters AdjointFilters(const ConvolutionShape& shape, const float* weight);
 // shape has a stride of 1, and its output the size of its input.
 class WeightGradient {
  public:
+  // Throws std::bad_alloc.
   WeightGradient(const ConvolutionShape& shape, ConvolutionMethod method);
 
   // Floats of one part's sums, and of `scratch`, which is aligned as a
@@ -47,6 +49,7 @@ class WeightGradient {
 
   const ConvolutionShape shape_;
   const ConvolutionMethod method_;
+  FloatBuffer zeros_;  // Of Winograd: what a tile's row beyond the edge is.
 };
 
 // sums[c] += each pixel's value of channel c.

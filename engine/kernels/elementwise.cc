@@ -23,8 +23,7 @@ void AddScaleImpl(const float* a, const float* b, float factor, int64_t count,
 
 void SiluImpl(float* x, int64_t count) {
   ForEachVector(count, [&](auto d, int64_t i) HWY_ATTR {
-    const auto value = hn::LoadU(d, x + i);
-    hn::StoreU(hn::Mul(value, Sigmoid(value)), d, x + i);
+    hn::StoreU(SiluOf(hn::LoadU(d, x + i)), d, x + i);
   });
 }
 
@@ -49,6 +48,21 @@ void DiffuseImpl(float a, const float* x, float b, int64_t count, float* y) {
                    hn::Mul(hn::LoadU(d, y + i), hn::Set(d, b))),
                d, y + i);
   });
+}
+
+void ConcatenateImpl(const float* a, int64_t a_channels, const float* b,
+                     int64_t b_channels, int64_t pixels, float* y) {
+  const auto copy = [](const float* from, int64_t count, float* to) HWY_ATTR {
+    ForEachVector(count, [&](auto d, int64_t i) HWY_ATTR {
+      hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+    });
+  };
+  for (int64_t p = 0; p < pixels; ++p) {
+    copy(a + p * a_channels, a_channels, y);
+    y += a_channels;
+    copy(b + p * b_channels, b_channels, y);
+    y += b_channels;
+  }
 }
 
 void ApplyImpl(VectorFunction function, const float* x, int64_t count,
@@ -87,6 +101,7 @@ HWY_AFTER_NAMESPACE();
 namespace ddgan::kernels {
 
 HWY_EXPORT(AddScaleImpl);
+HWY_EXPORT(ConcatenateImpl);
 HWY_EXPORT(SiluImpl);
 HWY_EXPORT(ApplyUpdateImpl);
 HWY_EXPORT(DiffuseImpl);
@@ -147,10 +162,8 @@ void FromPlanes(const float* x, int64_t pixels, int64_t channels, float* y) {
 
 void Concatenate(const float* a, int64_t a_channels, const float* b,
                  int64_t b_channels, int64_t pixels, float* y) {
-  for (int64_t p = 0; p < pixels; ++p) {
-    y = std::copy_n(a + p * a_channels, a_channels, y);
-    y = std::copy_n(b + p * b_channels, b_channels, y);
-  }
+  HWY_DYNAMIC_DISPATCH(ConcatenateImpl)
+  (a, a_channels, b, b_channels, pixels, y);
 }
 
 }  // namespace ddgan::kernels

@@ -29,6 +29,9 @@ struct NormBlock {
   int64_t group_channels;  // Divides width.
   const float* scale;      // Of the block's first channel.
   const float* shift;
+  // Of the block's first channel: y = x factor + offset.
+  float* factors;
+  float* offsets;
 };
 
 }  // namespace ddgan::kernels
@@ -74,8 +77,9 @@ void ToGroups(const NormBlock& block, const float* sums, float* values,
   }
 }
 
-void NormalizeBlock(const NormBlock& block, Activation activation) {
-  float sums[kMaxBlock], means[kMaxBlock], factors[kMaxBlock];
+// Computes the factors and offsets.
+void Measure(const NormBlock& block) {
+  float sums[kMaxBlock], means[kMaxBlock];
   const double count = static_cast<double>(block.pixels * block.group_channels);
   ChannelSums(block, sums, [](auto, int64_t, auto x, auto sum) HWY_ATTR {
     return hn::Add(sum, x);
@@ -86,22 +90,25 @@ void NormalizeBlock(const NormBlock& block, Activation activation) {
     const auto difference = hn::Sub(x, hn::LoadU(d, means + c));
     return Fma(difference, difference, sum);
   });
-  ToGroups(block, sums, factors, [&](double sum) {
+  ToGroups(block, sums, block.factors, [&](double sum) {
     return static_cast<float>(1.0 / std::sqrt(sum / count + 1e-6));
   });
-  // y = x factor + offset.
-  float offsets[kMaxBlock];
   for (int64_t c = 0; c < block.width; ++c) {
-    factors[c] *= block.scale[c];
-    offsets[c] = std::fma(-means[c], factors[c], block.shift[c]);
+    block.factors[c] *= block.scale[c];
+    block.offsets[c] = std::fma(-means[c], block.factors[c], block.shift[c]);
   }
+}
+
+// Pixels [first, last) of the result.
+void Normalize(const NormBlock& block, Activation activation, int64_t first,
+               int64_t last) {
   ForEachVector(block.width, [&](auto d, int64_t c) HWY_ATTR {
-    const auto factor = hn::LoadU(d, factors + c);
-    const auto offset = hn::LoadU(d, offsets + c);
-    for (int64_t p = 0; p < block.pixels; ++p) {
+    const auto factor = hn::LoadU(d, block.factors + c);
+    const auto offset = hn::LoadU(d, block.offsets + c);
+    for (int64_t p = first; p < last; ++p) {
       const int64_t at = p * block.channels + c;
       auto y = Fma(hn::LoadU(d, block.x + at), factor, offset);
-      if (activation == Activation::kSilu) y = hn::Mul(y, Sigmoid(y));
+      if (activation == Activation::kSilu) y = SiluOf(y);
       hn::StoreU(y, d, block.y + at);
     }
   });
@@ -113,24 +120,24 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ddgan::kernels {
 
-HWY_EXPORT(NormalizeBlock);
+HWY_EXPORT(Measure);
+HWY_EXPORT(Normalize);
 
 void GroupNorm(const float* x, int64_t images, int64_t pixels, int64_t channels,
                int64_t groups, const float* const* scales,
                const float* const* shifts, Activation activation, float* y,
-               ThreadPool& threads) {
+               float* scratch, ThreadPool& threads) {
   const int64_t group_channels = channels / groups;
   // At least 16 channels, a cache line, where there are as many.
   const int64_t block_groups =
       std::min((15 + group_channels) / group_channels, groups);
   const int64_t blocks = (groups + block_groups - 1) / block_groups;
-  // Some 20 operations per value, with the activation.
-  const int64_t work = 20 * pixels * block_groups * group_channels / 16;
-  threads.Run(images * blocks, work, [&](int64_t task) {
-    const int64_t image = task / blocks;
-    const int64_t first = task % blocks * block_groups * group_channels;
+  const auto block_of = [&](int64_t i) {
+    const int64_t image = i / blocks;
+    const int64_t first = i % blocks * block_groups * group_channels;
     const int64_t at = image * pixels * channels + first;
-    const NormBlock block = {
+    float* const factors = scratch + image * 2 * channels + first;
+    return NormBlock{
         .x = x + at,
         .y = y + at,
         .pixels = pixels,
@@ -138,8 +145,29 @@ void GroupNorm(const float* x, int64_t images, int64_t pixels, int64_t channels,
         .width = std::min(block_groups * group_channels, channels - first),
         .group_channels = group_channels,
         .scale = scales[image] + first,
-        .shift = shifts[image] + first};
-    HWY_DYNAMIC_DISPATCH(NormalizeBlock)(block, activation);
+        .shift = shifts[image] + first,
+        .factors = factors,
+        .offsets = factors + channels};
+  };
+  // Some 4 operations per value to measure it, and 16 with the activation.
+  const int64_t vectors = pixels * block_groups * group_channels / 16;
+  if (images * blocks >= threads.threads()) {
+    threads.Run(images * blocks, 20 * vectors, [&](int64_t task) {
+      const NormBlock block = block_of(task);
+      HWY_DYNAMIC_DISPATCH(Measure)(block);
+      HWY_DYNAMIC_DISPATCH(Normalize)(block, activation, 0, pixels);
+    });
+    return;
+  }
+  threads.Run(images * blocks, 4 * vectors, [&](int64_t task) {
+    HWY_DYNAMIC_DISPATCH(Measure)(block_of(task));
+  });
+  const int64_t parts = std::min<int64_t>(2 * threads.threads(), pixels);
+  threads.Run(images * blocks * parts, 16 * vectors / parts, [&](int64_t task) {
+    const int64_t part = task % parts;
+    HWY_DYNAMIC_DISPATCH(Normalize)
+    (block_of(task / parts), activation, part * pixels / parts,
+     (part + 1) * pixels / parts);
   });
 }
 

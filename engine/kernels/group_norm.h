@@ -18,11 +18,11 @@ enum class Activation { kNone, kSilu };
 //
 // Sums are formed in an order that depends on nothing but the shape: each
 // channel's over four chains of pixels (p mod 4), the channels of a group one
-// after the other in double.
+// after the other in double. `scratch`: [images, 2, channels].
 void GroupNorm(const float* x, int64_t images, int64_t pixels, int64_t channels,
                int64_t groups, const float* const* scales,
                const float* const* shifts, Activation activation, float* y,
-               ThreadPool& threads);
+               float* scratch, ThreadPool& threads);
 
 }  // namespace ddgan::kernels
 

@@ -18,13 +18,13 @@ using PanelVector = hn::Vec<PanelTag>;
 inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(PanelTag()));
 inline constexpr int kPanelVectors = static_cast<int>(kPanelColumns) / kLanes;
 
-// What the registers hold: 16 accumulators of 32 where there are as many, else
-// 8 of 16.
+// What the registers hold: of 32 with 16 lanes 16 accumulators, else 12 of 16
+// or 24 of 32, beside a row of weights and a value of the left side.
 #if HWY_TARGET <= HWY_AVX3
 inline constexpr int kTileRows = 8;
 inline constexpr int kTilePanels = 2;
 #else
-inline constexpr int kTileRows = 4;
+inline constexpr int kTileRows = 6;
 inline constexpr int kTilePanels = 1;
 #endif
 

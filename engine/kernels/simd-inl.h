@@ -35,7 +35,11 @@ HWY_INLINE V Fma(V a, V b, V c) {
 // c - a b, rounded once.
 template <typename V>
 HWY_INLINE V NegativeFma(V a, V b, V c) {
+#if HWY_TARGET == HWY_SCALAR
   return Fma(hn::Neg(a), b, c);
+#else
+  return hn::NegMulAdd(a, b, c);
+#endif
 }
 
 // Calls f(tag, i) for i = 0, lanes, 2 lanes, ... below count, with a tag of

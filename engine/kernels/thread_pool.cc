@@ -83,7 +83,7 @@ ThreadPool::ThreadPool(int threads, int64_t least_work,
   workers_.reserve(static_cast<size_t>(threads - 1));
   try {
     for (size_t i = 1; i < static_cast<size_t>(threads); ++i) {
-      workers_.emplace_back([this] { Work(); });
+      workers_.emplace_back([this, i] { Work(static_cast<int>(i)); });
       if (!cpus.empty()) Pin(workers_.back().native_handle(), cpus[i]);
     }
     if (!cpus.empty()) Pin(pthread_self(), cpus[0]);
@@ -104,42 +104,57 @@ void ThreadPool::Stop() {
 
 void ThreadPool::Run(int64_t tasks, int64_t work,
                      absl::FunctionRef<void(int64_t)> task) {
+  RunOnThreads(tasks, work, [task](int64_t i, int) { task(i); });
+}
+
+void ThreadPool::RunOnThreads(int64_t tasks, int64_t work,
+                              absl::FunctionRef<void(int64_t, int)> task) {
   const NoSubnormals no_subnormals;
   if (workers_.empty() || tasks <= 1 || tasks * work < least_work_) {
-    for (int64_t i = 0; i < tasks; ++i) task(i);
+    for (int64_t i = 0; i < tasks; ++i) task(i, 0);
     return;
   }
+  const uint32_t job = job_.load(std::memory_order_relaxed) + 1;
   task_ = &task;
   tasks_ = tasks;
-  next_task_.store(0, std::memory_order_relaxed);
-  working_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  job_.fetch_add(1, std::memory_order_release);
+  done_.store(0, std::memory_order_relaxed);
+  left_.store(uint64_t{job} << 32 | static_cast<uint64_t>(tasks),
+              std::memory_order_release);
+  job_.store(job, std::memory_order_release);
   job_.notify_all();
-  TakeTasks(task, tasks);
-  for (int left = working_.load(std::memory_order_acquire); left > 0;
-       left = working_.load(std::memory_order_acquire)) {
-    WaitForChange(working_, left);
+  TakeTasks(job, 0);
+  const uint32_t all = static_cast<uint32_t>(tasks);
+  for (uint32_t done = done_.load(std::memory_order_acquire); done != all;
+       done = done_.load(std::memory_order_acquire)) {
+    WaitForChange(done_, done);
   }
 }
 
-void ThreadPool::TakeTasks(absl::FunctionRef<void(int64_t)> task,
-                           int64_t tasks) {
-  for (int64_t i = next_task_.fetch_add(1, std::memory_order_relaxed);
-       i < tasks; i = next_task_.fetch_add(1, std::memory_order_relaxed)) {
-    task(i);
+void ThreadPool::TakeTasks(uint32_t job, int thread) {
+  uint32_t taken = 0;
+  uint64_t left = left_.load(std::memory_order_acquire);
+  while (left >> 32 == job && static_cast<uint32_t>(left) != 0) {
+    if (!left_.compare_exchange_weak(left, left - 1,
+                                     std::memory_order_acquire)) {
+      continue;
+    }
+    (*task_)(tasks_ - static_cast<uint32_t>(left), thread);
+    ++taken;
+    left = left_.load(std::memory_order_acquire);
   }
+  if (taken == 0) return;
+  done_.fetch_add(taken, std::memory_order_release);
+  done_.notify_one();
 }
 
-void ThreadPool::Work() {
+void ThreadPool::Work(int thread) {
   const NoSubnormals no_subnormals;
-  uint32_t done = 0;
+  uint32_t job = 0;
   while (true) {
-    WaitForChange(job_, done);
-    done = job_.load(std::memory_order_acquire);
+    WaitForChange(job_, job);
+    job = job_.load(std::memory_order_acquire);
     if (stopping_.load()) return;
-    TakeTasks(*task_, tasks_);
-    working_.fetch_sub(1, std::memory_order_release);
-    working_.notify_one();
+    TakeTasks(job, thread);
   }
 }
 

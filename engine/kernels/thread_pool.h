@@ -17,9 +17,9 @@ namespace ddgan::kernels {
 // depend on who computes them.
 class ThreadPool {
  public:
-  // Operations that take ten times as long as waking and joining the others,
-  // some 30 microseconds.
-  static constexpr int64_t kLeastWork = 64 * 1024;
+  // Operations that take ten times as long as handing a job to threads that
+  // look for one, some 3 microseconds.
+  static constexpr int64_t kLeastWork = 6 * 1024;
 
   // `threads` with the caller of Run. >= 1. `cpus`: empty, or the number of the
   // CPU that each thread is to stay on, first that of the constructor's caller,
@@ -35,23 +35,32 @@ class ThreadPool {
 
   // Calls task(i) once for each i in [0, tasks), in any order, and returns when
   // all are done: on all threads, or on the caller alone if the tasks together
-  // are less than `least_work`. `work`: of one task, in operations on 16
-  // floats. `task` must not throw.
+  // are less than `least_work`. The caller waits for tasks that others have
+  // begun, never for a thread that sleeps or has no CPU. `work`: of one task,
+  // in operations on 16 floats. tasks < 2^32. `task` must not throw.
   void Run(int64_t tasks, int64_t work, absl::FunctionRef<void(int64_t)> task);
 
+  // The same; each call is told on which thread it is, in [0, threads()): the
+  // caller is 0. For tasks that need memory of their own.
+  void RunOnThreads(int64_t tasks, int64_t work,
+                    absl::FunctionRef<void(int64_t, int)> task);
+
  private:
-  void Work();
-  void TakeTasks(absl::FunctionRef<void(int64_t)> task, int64_t tasks);
+  void Work(int thread);
+  // Takes tasks of this job until none is left or another one is on.
+  void TakeTasks(uint32_t job, int thread);
   void Stop();
 
   const int64_t least_work_;
-  // One job after another; written by Run while no worker is in one.
-  const absl::FunctionRef<void(int64_t)>* task_ = nullptr;
+  // One job after another; written by Run while no task is taken, read by who
+  // has taken one.
+  const absl::FunctionRef<void(int64_t, int)>* task_ = nullptr;
   int64_t tasks_ = 0;
-  std::atomic<int64_t> next_task_{0};
-  // Workers that have not left the present job.
-  std::atomic<int> working_{0};
-  // Counts jobs, and the end as one more.
+  // The present job in the upper half, how many of its tasks nobody has taken
+  // in the lower one: a thread that comes late takes none of another job's.
+  std::atomic<uint64_t> left_{0};
+  std::atomic<uint32_t> done_{0};  // Tasks of the present job.
+  // Counts jobs, and the end as one more; what workers wait for.
   std::atomic<uint32_t> job_{0};
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;

@@ -23,33 +23,35 @@ HWY_INLINE V Polynomial(V x, const float (&c)[kCount]) {
   return sum;
 }
 
-// 2^n of integers in [-126, 127].
-template <class D, typename VI>
-HWY_INLINE hn::Vec<D> PowerOfTwo(D d, VI n) {
-  const hn::RebindToSigned<D> di;
-  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
-}
+// The floats whose exponential is normal and finite.
+inline constexpr float kExpLow = -87.33654f, kExpHigh = 88.72283f;
 
-// e^x. 0 below -87.33, where the result would be subnormal; infinity above
-// 88.72; NaN stays NaN. x = n ln 2 + r, |r| <= ln 2 / 2, ln 2 in two parts
-// (Cody and Waite), e^r by its Taylor series to r^7, 2^n in two factors.
+// e^x of x in [kExpLow, kExpHigh]. x = n ln 2 + r, |r| <= ln 2 / 2, ln 2 in two
+// parts (Cody and Waite), e^r by its Taylor series to r^7, then n added to the
+// exponent.
 template <typename V>
-HWY_INLINE V Exp(V x) {
+HWY_INLINE V ExpInRange(V x) {
   const hn::DFromV<V> d;
   const hn::RebindToSigned<decltype(d)> di;
   constexpr float kTaylor[] = {1.0f,      1.0f,       0.5f,       1.0f / 6,
                                1.0f / 24, 1.0f / 120, 1.0f / 720, 1.0f / 5040};
-  const V low = hn::Set(d, -87.33654f), high = hn::Set(d, 88.72284f);
-  const V clamped = hn::Min(hn::Max(x, low), high);
   // Adding 1.5 * 2^23 rounds to the nearest integer, ties to even.
   const V round = hn::Set(d, 12582912.0f);
-  const V n = hn::Sub(Fma(clamped, hn::Set(d, 1.44269504f), round), round);
-  V r = NegativeFma(n, hn::Set(d, 0.693359375f), clamped);
+  const V n = hn::Sub(Fma(x, hn::Set(d, 1.44269504f), round), round);
+  V r = NegativeFma(n, hn::Set(d, 0.693359375f), x);
   r = NegativeFma(n, hn::Set(d, -2.12194440e-4f), r);
-  const auto whole = hn::ConvertTo(di, n);
-  const auto half = hn::ShiftRight<1>(whole);
-  V y = hn::Mul(Polynomial(r, kTaylor), PowerOfTwo(d, half));
-  y = hn::Mul(y, PowerOfTwo(d, hn::Sub(whole, half)));
+  const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(di, n));
+  return hn::BitCast(
+      d, hn::Add(hn::BitCast(di, Polynomial(r, kTaylor)), exponent));
+}
+
+// e^x. 0 below -87.33, where the result would be subnormal; infinity above
+// 88.72; NaN stays NaN.
+template <typename V>
+HWY_INLINE V Exp(V x) {
+  const hn::DFromV<V> d;
+  const V low = hn::Set(d, kExpLow), high = hn::Set(d, kExpHigh);
+  V y = ExpInRange(hn::Min(hn::Max(x, low), high));
   y = hn::IfThenElse(hn::Lt(x, low), hn::Zero(d), y);
   y = hn::IfThenElse(hn::Gt(x, high), hn::Set(d, HUGE_VALF), y);
   return hn::IfThenElse(hn::Eq(x, x), y, x);
@@ -61,6 +63,17 @@ HWY_INLINE V Sigmoid(V x) {
   const hn::DFromV<V> d;
   const V one = hn::Set(d, 1.0f);
   return hn::Div(one, hn::Add(one, Exp(hn::Neg(x))));
+}
+
+// x sigmoid(x). Where e^-x is out of range the sigmoid is 1, or subnormal and
+// so zero, without a look at which; NaN stays NaN.
+template <typename V>
+HWY_INLINE V SiluOf(V x) {
+  const hn::DFromV<V> d;
+  const V one = hn::Set(d, 1.0f);
+  const V power = ExpInRange(
+      hn::Min(hn::Max(hn::Neg(x), hn::Set(d, kExpLow)), hn::Set(d, kExpHigh)));
+  return hn::Mul(x, hn::Div(one, hn::Add(one, power)));
 }
 
 // tanh by its odd polynomial up to 0.625 (coefficients of a minimax fit), above

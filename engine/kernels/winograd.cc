@@ -79,21 +79,31 @@ HWY_INLINE void OutputGradient(const V (&x)[4], V (&y)[6]) {
   y[5] = x[3];
 }
 
-// pixel(d, i, j): the tile's values at line i and column j, channels c and on.
-template <int kM, class D, class Pixel>
-HWY_INLINE void TransformInputChannels(D d, const Pixel& pixel,
-                                       float* transformed,
-                                       int64_t position_stride) {
-  constexpr int kE = kM + 2;
+// One vector of channels of a tile. Not inlined into the loop over channels,
+// where the compiler would keep the address of each of 36 rows in memory.
+// rows: e rows of pixels, from the tile's first column inside the image on.
+template <int kE, class D>
+HWY_NOINLINE void InputVector(D d, const float* const (&rows)[kE],
+                              int64_t channels, bool left_edge, bool right_edge,
+                              int64_t c, float* to, int64_t position_stride) {
   using V = hn::Vec<D>;
+  const int64_t outside = left_edge ? channels : 0;
   V columns[kE][kE];  // [j][i]
 #pragma GCC unroll 6
   for (int j = 0; j < kE; ++j) {
     V in[kE];
+    if ((j == 0 && left_edge) || (j == kE - 1 && right_edge)) {
 #pragma GCC unroll 6
-    for (int i = 0; i < kE; ++i) in[i] = pixel(d, i, j);
+      for (int i = 0; i < kE; ++i) in[i] = hn::Zero(d);
+    } else {
+#pragma GCC unroll 6
+      for (int i = 0; i < kE; ++i) {
+        in[i] = hn::LoadU(d, rows[i] + (j * channels - outside) + c);
+      }
+    }
     InputTransform(in, columns[j]);
   }
+  to += c;
 #pragma GCC unroll 6
   for (int i = 0; i < kE; ++i) {
     V in[kE], out[kE];
@@ -101,82 +111,70 @@ HWY_INLINE void TransformInputChannels(D d, const Pixel& pixel,
     for (int j = 0; j < kE; ++j) in[j] = columns[j][i];
     InputTransform(in, out);
 #pragma GCC unroll 6
-    for (int j = 0; j < kE; ++j) {
-      hn::StoreU(out[j], d, transformed + (i * kE + j) * position_stride);
+    for (int j = 0; j < kE; ++j, to += position_stride) {
+      hn::StoreU(out[j], d, to);
     }
   }
 }
 
 template <int kM>
 HWY_INLINE void InputTile(const float* image, int64_t size, int64_t channels,
-                          int64_t row, int64_t column, float* transformed,
-                          int64_t position_stride) {
+                          const float* zeros, int64_t row, int64_t column,
+                          float* transformed, int64_t position_stride) {
   constexpr int kE = kM + 2;
   const int64_t top = kM * row - 1, left = kM * column - 1;
-  const float* const corner = image + (top * size + left) * channels;
-  if (top >= 0 && left >= 0 && top + kE <= size && left + kE <= size) {
-    const int64_t line = size * channels;
-    ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
-      TransformInputChannels<kM>(
-          d,
-          [&](auto tag, int i, int j) HWY_ATTR {
-            return hn::LoadU(tag, corner + i * line + j * channels + c);
-          },
-          transformed + c, position_stride);
-    });
-    return;
-  }
-  const float* pixels[kE][kE];  // Null beyond the edges.
+  const bool left_edge = left<0, right_edge = left + kE> size;
+  const int64_t first = left_edge ? 0 : left;
+  const float* rows[kE];
   for (int i = 0; i < kE; ++i) {
-    for (int j = 0; j < kE; ++j) {
-      const int64_t y = top + i, x = left + j;
-      pixels[i][j] = y >= 0 && y < size && x >= 0 && x < size
-                         ? corner + (i * size + j) * channels
-                         : nullptr;
-    }
+    const bool inside = top + i >= 0 && top + i < size;
+    rows[i] = inside ? image + ((top + i) * size + first) * channels : zeros;
   }
   ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
-    TransformInputChannels<kM>(
-        d,
-        [&](auto tag, int i, int j) HWY_ATTR {
-          return pixels[i][j] == nullptr ? hn::Zero(tag)
-                                         : hn::LoadU(tag, pixels[i][j] + c);
-        },
-        transformed + c, position_stride);
+    InputVector<kE>(d, rows, channels, left_edge, right_edge, c, transformed,
+                    position_stride);
   });
+}
+
+// Likewise back. from: the first position's row; to: the tile's first pixel.
+template <int kM, class D>
+HWY_NOINLINE void OutputVector(D d, const float* from, int64_t position_stride,
+                               const float* bias, float* to, int64_t row_stride,
+                               int64_t channels) {
+  constexpr int kE = kM + 2;
+  using V = hn::Vec<D>;
+  V columns[kE][kM];  // [j][i]
+#pragma GCC unroll 6
+  for (int j = 0; j < kE; ++j) {
+    V in[kE];
+#pragma GCC unroll 6
+    for (int i = 0; i < kE; ++i) {
+      in[i] = hn::LoadU(d, from + (i * kE + j) * position_stride);
+    }
+    OutputTransform(in, columns[j]);
+  }
+  const V shift = hn::LoadU(d, bias);
+#pragma GCC unroll 4
+  for (int i = 0; i < kM; ++i, to += row_stride) {
+    V in[kE], out[kM];
+#pragma GCC unroll 6
+    for (int j = 0; j < kE; ++j) in[j] = columns[j][i];
+    OutputTransform(in, out);
+#pragma GCC unroll 4
+    for (int j = 0; j < kM; ++j) {
+      hn::StoreU(hn::Add(out[j], shift), d, to + j * channels);
+    }
+  }
 }
 
 template <int kM>
 HWY_INLINE void OutputTile(const float* transformed, int64_t position_stride,
                            const float* bias, float* image, int64_t size,
                            int64_t channels, int64_t row, int64_t column) {
-  constexpr int kE = kM + 2;
+  float* const to = image + (kM * row * size + kM * column) * channels;
   ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
-    using V = hn::Vec<decltype(d)>;
-    V columns[kE][kM];  // [j][i]
-#pragma GCC unroll 6
-    for (int j = 0; j < kE; ++j) {
-      V in[kE];
-#pragma GCC unroll 6
-      for (int i = 0; i < kE; ++i) {
-        in[i] = hn::LoadU(d, transformed + (i * kE + j) * position_stride + c);
-      }
-      OutputTransform(in, columns[j]);
-    }
-    const V shift = hn::LoadU(d, bias + c);
-#pragma GCC unroll 4
-    for (int i = 0; i < kM; ++i) {
-      V in[kE], out[kM];
-#pragma GCC unroll 6
-      for (int j = 0; j < kE; ++j) in[j] = columns[j][i];
-      OutputTransform(in, out);
-      float* line =
-          image + ((kM * row + i) * size + kM * column) * channels + c;
-#pragma GCC unroll 4
-      for (int j = 0; j < kM; ++j) {
-        hn::StoreU(hn::Add(out[j], shift), d, line + j * channels);
-      }
-    }
+    OutputVector<kM>(d, transformed + c, position_stride, bias + c, to + c,
+                     size * channels, channels);
   });
 }
 
@@ -214,26 +212,15 @@ HWY_INLINE void OutputGradientTile(const float* image, int64_t size,
   });
 }
 
-void TransformOutputGradientImpl(int m, const float* image, int64_t size,
-                                 int64_t channels, int64_t row, int64_t column,
-                                 float* transformed, int64_t position_stride) {
-  if (m == 2) {
-    OutputGradientTile<2>(image, size, channels, row, column, transformed,
-                          position_stride);
-  } else {
-    OutputGradientTile<4>(image, size, channels, row, column, transformed,
-                          position_stride);
-  }
-}
-
 void TransformInputImpl(int m, const float* image, int64_t size,
-                        int64_t channels, int64_t row, int64_t column,
-                        float* transformed, int64_t position_stride) {
+                        int64_t channels, const float* zeros, int64_t row,
+                        int64_t column, float* transformed,
+                        int64_t position_stride) {
   if (m == 2) {
-    InputTile<2>(image, size, channels, row, column, transformed,
+    InputTile<2>(image, size, channels, zeros, row, column, transformed,
                  position_stride);
   } else {
-    InputTile<4>(image, size, channels, row, column, transformed,
+    InputTile<4>(image, size, channels, zeros, row, column, transformed,
                  position_stride);
   }
 }
@@ -251,20 +238,33 @@ void TransformOutputImpl(int m, const float* transformed,
   }
 }
 
+void TransformOutputGradientImpl(int m, const float* image, int64_t size,
+                                 int64_t channels, int64_t row, int64_t column,
+                                 float* transformed, int64_t position_stride) {
+  if (m == 2) {
+    OutputGradientTile<2>(image, size, channels, row, column, transformed,
+                          position_stride);
+  } else {
+    OutputGradientTile<4>(image, size, channels, row, column, transformed,
+                          position_stride);
+  }
+}
+
 }  // namespace ddgan::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ddgan::kernels {
+
 HWY_EXPORT(TransformInputImpl);
 HWY_EXPORT(TransformOutputImpl);
 HWY_EXPORT(TransformOutputGradientImpl);
 
 void TransformInput(int m, const float* image, int64_t size, int64_t channels,
-                    int64_t row, int64_t column, float* transformed,
-                    int64_t position_stride) {
+                    const float* zeros, int64_t row, int64_t column,
+                    float* transformed, int64_t position_stride) {
   HWY_DYNAMIC_DISPATCH(TransformInputImpl)
-  (m, image, size, channels, row, column, transformed, position_stride);
+  (m, image, size, channels, zeros, row, column, transformed, position_stride);
 }
 
 void TransformOutput(int m, const float* transformed, int64_t position_stride,

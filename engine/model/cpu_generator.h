@@ -92,7 +92,6 @@ class CpuGenerator {
   std::vector<Module> modules_;
   std::vector<Linear> latent_mapping_;
   Linear styles_;
-  int64_t scratch_count_ = 0;  // Of the convolutions.
   int64_t bytes_ = 0;
 };
 

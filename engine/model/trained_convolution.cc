@@ -101,7 +101,7 @@ at::Tensor Convolved(const at::Tensor& images, const ConvolutionShape& shape,
   ForImages(batch, [&](int64_t first, int64_t count) {
     kernels::ThreadPool caller(1);
     const kernels::FloatBuffer scratch =
-        kernels::NewFloatBuffer(convolution.scratch_count());
+        kernels::NewFloatBuffer(convolution.scratch_count(caller.threads()));
     convolution.Run(from + first * pixels * shape.in, count,
                     biases.data() + first, to + first * pixels * shape.out,
                     scratch.get(), caller);

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "engine/base/monotonic_clock.h"
 #include "server/connections/listener_probe.h"
 #include "spdlog/spdlog.h"
 
@@ -40,6 +41,9 @@ constexpr int kUnsentBytes = 128 << 10;
 // Descriptors that connections leave to everything else: scrapes, probes, and
 // versions that are loaded.
 constexpr rlim_t kDescriptorsForOthers = 16;
+
+// How often ReceiveWatch looks.
+constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
 
 constexpr int kBacklog = 4096;  // The system may have a lower limit.
 
@@ -82,7 +86,8 @@ ConnectionAcceptor::ConnectionAcceptor(ListenAddress address,
       options_(options),
       metrics_(metrics),
       next_id_(kFirstId),
-      budget_(options.limits) {}
+      budget_(options.limits),
+      receive_watch_(options.receive) {}
 
 ConnectionAcceptor::~ConnectionAcceptor() {
   if (thread_.joinable()) {
@@ -147,6 +152,12 @@ void ConnectionAcceptor::StopAccepting() {
   not_accepting_.WaitForNotification();
 }
 
+void ConnectionAcceptor::Progress(const PeerEndpoint& peer) {
+  absl::MutexLock lock(&mu_);
+  const auto [first, last] = ids_.equal_range(peer);
+  for (auto it = first; it != last; ++it) receive_watch_.Progress(it->second);
+}
+
 bool ConnectionAcceptor::Cut(const PeerEndpoint& peer) {
   absl::MutexLock lock(&mu_);
   const auto [first, last] = ids_.equal_range(peer);
@@ -190,7 +201,8 @@ int ConnectionAcceptor::open_connections() const {
 void ConnectionAcceptor::Run() {
   std::array<epoll_event, 64> events;
   while (true) {
-    const int count = epoll_wait(epoll_, events.data(), events.size(), -1);
+    const int count =
+        epoll_wait(epoll_, events.data(), events.size(), LookAtReceived());
     for (int i = 0; i < count; ++i) {
       const uint64_t id = events[i].data.u64;
       if (id >= kFirstId) {
@@ -309,6 +321,7 @@ void ConnectionAcceptor::Take(int socket, const sockaddr_storage& address) {
     // the acceptor ends, which is the safe side.
     epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.duplicate, &event);
     ids_.emplace(connection.peer, id);
+    receive_watch_.Add(id, connection.group);
     connections_.emplace(id, std::move(connection));
     if (metrics_ != nullptr) metrics_->OnConnections(budget_.open());
   }
@@ -349,8 +362,30 @@ void ConnectionAcceptor::Forget(uint64_t id) {
     }
   }
   if (!connection.group.empty()) budget_.Release(connection.group);
+  receive_watch_.Remove(id);
   connections_.erase(found);
   if (metrics_ != nullptr) metrics_->OnConnections(budget_.open());
+}
+
+int ConnectionAcceptor::LookAtReceived() {
+  const absl::Time now = RealMonotonicClock()->Now();
+  absl::MutexLock lock(&mu_);
+  if (connections_.empty()) return -1;
+  if (now >= next_look_) {
+    next_look_ = now + kLookInterval;
+    for (const uint64_t id : receive_watch_.Look([this](uint64_t id) {
+           mu_.AssertHeld();
+           return BytesReceived(connections_.at(id).duplicate);
+         })) {
+      const Connection& connection = connections_.at(id);
+      shutdown(connection.duplicate, SHUT_RDWR);
+      spdlog::warn("{} has sent too much of which no call came: cut",
+                   connection.peer.host);
+      if (metrics_ == nullptr) continue;
+      metrics_->OnRequestNotReceived(RequestLoss::kTooMuch);
+    }
+  }
+  return static_cast<int>(absl::ToInt64Milliseconds(kLookInterval));
 }
 
 void ConnectionAcceptor::CloseListeners() {

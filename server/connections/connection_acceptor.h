@@ -25,6 +25,7 @@
 #include "server/connections/connection_budget.h"
 #include "server/connections/connection_observer.h"
 #include "server/connections/peer_address.h"
+#include "server/connections/receive_watch.h"
 
 namespace ddgan {
 
@@ -40,6 +41,7 @@ class ConnectionAcceptor {
 
   struct Options {
     ConnectionBudget::Limits limits;
+    ReceiveWatch::Limits receive = {};
     // A connection whose peer takes nothing of what was sent for so long is cut
     // by the kernel (TCP_USER_TIMEOUT). Whole milliseconds, more than 0.
     absl::Duration send_timeout = absl::Minutes(1);
@@ -72,6 +74,10 @@ class ConnectionAcceptor {
   // this has returned. To be called before the server is shut down. Connections
   // that are open stay, and stay counted.
   void StopAccepting() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // A call has begun on `peer`'s connection, or a request has come in whole. A
+  // connection that sends on and on without is cut (receive_watch.h).
+  void Progress(const PeerEndpoint& peer) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends `peer`'s connection at once, as if its network had failed. Whether
   // there was one.
@@ -108,6 +114,9 @@ class ConnectionAcceptor {
   bool ShedOne(int listener);
   void CountRefused(ConnectionRefusal reason) const;
   void Forget(uint64_t id) ABSL_LOCKS_EXCLUDED(mu_);
+  // Cuts those that have sent too much, if a look is due. In how many
+  // milliseconds to look again; -1: without connections.
+  int LookAtReceived() ABSL_LOCKS_EXCLUDED(mu_);
   void CloseListeners();
   void KeepSpare();
 
@@ -124,12 +133,14 @@ class ConnectionAcceptor {
   int spare_ = -1;
   uint64_t next_id_;
   std::unique_ptr<Handler> handler_;
+  absl::Time next_look_ = absl::InfinitePast();  // Of RealMonotonicClock.
   absl::Notification not_accepting_;
 
   mutable absl::Mutex mu_;
   bool accepting_ ABSL_GUARDED_BY(mu_) = true;
   bool ending_ ABSL_GUARDED_BY(mu_) = false;
   ConnectionBudget budget_ ABSL_GUARDED_BY(mu_);
+  ReceiveWatch receive_watch_ ABSL_GUARDED_BY(mu_);
   std::map<uint64_t, Connection> connections_ ABSL_GUARDED_BY(mu_);
   std::multimap<PeerEndpoint, uint64_t> ids_ ABSL_GUARDED_BY(mu_);
   std::multiset<int> probe_ports_ ABSL_GUARDED_BY(mu_);

@@ -9,10 +9,12 @@ namespace ddgan {
 // What was ended because its peer took nothing (write_watch.h).
 enum class WriteTimeout { kCall, kConnection };
 
-// Why a request that had begun was not received (request_gate.h).
+// Why a request that had begun was not received (request_gate.h,
+// receive_watch.h).
 enum class RequestLoss {
   kNoRoom,   // Too many have begun.
   kTimeout,  // It did not come in whole in time.
+  kTooMuch,  // Its connection has sent too much of which nothing came.
 };
 
 // Thread-safe; methods return quickly. Whoever does not care for an event

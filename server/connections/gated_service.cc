@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/connections/peer_address.h"
 
 namespace ddgan {
 namespace {
@@ -18,11 +17,29 @@ using grpc::internal::MethodHandler;
 using grpc::internal::RpcMethod;
 using grpc::internal::RpcServiceMethod;
 
-std::string GroupOf(grpc_call* call) {
-  char* const peer = grpc_call_get_peer(call);
-  std::string group = PeerGroup(EndpointOf(absl::string_view(peer)).host);
-  gpr_free(peer);
-  return group;
+PeerEndpoint PeerOf(grpc_call* call) {
+  char* const text = grpc_call_get_peer(call);
+  PeerEndpoint peer = EndpointOf(absl::string_view(text));
+  gpr_free(text);
+  return peer;
+}
+
+absl::Status CheckMetadata(const grpc::CallbackServerContext& context,
+                           int64_t max_bytes) {
+  size_t bytes = 0;
+  for (const auto& [key, value] : context.client_metadata()) {
+    bytes += key.size() + value.size();
+  }
+  if (static_cast<int64_t>(bytes) <= max_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the call has ", bytes, " bytes of metadata, of at most ", max_bytes));
+}
+
+// Both libraries number the codes alike.
+void CancelCall(grpc_call* call, const absl::Status& status) {
+  grpc_call_cancel_with_status(call,
+                               static_cast<grpc_status_code>(status.code()),
+                               std::string(status.message()).c_str(), nullptr);
 }
 
 // A call from its beginning until its request is here. gRPC's handler takes it
@@ -30,12 +47,13 @@ std::string GroupOf(grpc_call* call) {
 class ArrivingCall final : public RequestGate::Request,
                            public std::enable_shared_from_this<ArrivingCall> {
  public:
-  ArrivingCall(const MethodHandler::HandlerParameter& call,
-               MethodHandler* handler, RequestGate* gate)
+  ArrivingCall(const MethodHandler::HandlerParameter& call, PeerEndpoint peer,
+               MethodHandler* handler, const GatedService::Options* options)
       : call_(call),
         core_call_(call.call->call()),
+        peer_(std::move(peer)),
         handler_(handler),
-        gate_(gate) {
+        options_(options) {
     // The gate may give up a call that has been answered meanwhile.
     grpc_call_ref(core_call_);
     received_.functor.functor_run = &HandleReceived;
@@ -62,10 +80,7 @@ class ArrivingCall final : public RequestGate::Request,
   }
 
   void GiveUp(const absl::Status& status) override {
-    // Both libraries number the codes alike.
-    grpc_call_cancel_with_status(
-        core_call_, static_cast<grpc_status_code>(status.code()),
-        std::string(status.message()).c_str(), nullptr);
+    CancelCall(core_call_, status);
   }
 
  private:
@@ -79,7 +94,8 @@ class ArrivingCall final : public RequestGate::Request,
                              int /*ok*/) {
     ArrivingCall* const call = reinterpret_cast<Received*>(functor)->call;
     const std::shared_ptr<ArrivingCall> self = std::move(call->receiving_);
-    self->gate_->Leave(*self);
+    if (self->message_ != nullptr) self->options_->on_progress(self->peer_);
+    self->options_->gate->Leave(*self);
     self->Deliver();
   }
 
@@ -101,38 +117,62 @@ class ArrivingCall final : public RequestGate::Request,
 
   const MethodHandler::HandlerParameter call_;
   grpc_call* const core_call_;
+  const PeerEndpoint peer_;
   MethodHandler* const handler_;
-  RequestGate* const gate_;
+  const GatedService::Options* const options_;
 
   grpc_byte_buffer* message_ = nullptr;
   Received received_;
   std::shared_ptr<ArrivingCall> receiving_;  // What gRPC holds.
 };
 
+const grpc::CallbackServerContext* ContextOf(
+    const MethodHandler::HandlerParameter& call) {
+  return static_cast<const grpc::CallbackServerContext*>(call.server_context);
+}
+
 class GatedHandler final : public MethodHandler {
  public:
-  GatedHandler(MethodHandler* handler, RequestGate* gate)
-      : handler_(handler), gate_(gate) {}
+  GatedHandler(MethodHandler* handler, const GatedService::Options* options)
+      : handler_(handler), options_(options) {}
 
   void RunHandler(const HandlerParameter& call) override {
-    gate_->Enter(GroupOf(call.call->call()),
-                 std::make_shared<ArrivingCall>(call, handler_, gate_));
+    PeerEndpoint peer = PeerOf(call.call->call());
+    options_->on_progress(peer);
+    std::string group = PeerGroup(peer.host);
+    auto arriving = std::make_shared<ArrivingCall>(call, std::move(peer),
+                                                   handler_, options_);
+    const absl::Status status =
+        CheckMetadata(*ContextOf(call), options_->max_metadata_bytes);
+    if (!status.ok()) {
+      arriving->Refuse(status);
+      return;
+    }
+    options_->gate->Enter(group, std::move(arriving));
   }
 
  private:
   MethodHandler* const handler_;
-  RequestGate* const gate_;
+  const GatedService::Options* const options_;
 };
 
 class PassingHandler final : public MethodHandler {
  public:
-  explicit PassingHandler(MethodHandler* handler) : handler_(handler) {}
+  PassingHandler(MethodHandler* handler, const GatedService::Options* options)
+      : handler_(handler), options_(options) {}
+
   void RunHandler(const HandlerParameter& call) override {
+    options_->on_progress(PeerOf(call.call->call()));
+    const absl::Status status =
+        CheckMetadata(*ContextOf(call), options_->max_metadata_bytes);
+    // The handler starts a call that is over.
+    if (!status.ok()) CancelCall(call.call->call(), status);
     handler_->RunHandler(call);
   }
 
  private:
   MethodHandler* const handler_;
+  const GatedService::Options* const options_;
 };
 
 // The handler is what a service has for gRPC alone.
@@ -149,7 +189,8 @@ MethodHandler* HandlerOf(grpc::Service* service, int index) {
 
 GatedService::GatedService(
     grpc::Service* service,
-    const google::protobuf::ServiceDescriptor& descriptor, RequestGate* gate) {
+    const google::protobuf::ServiceDescriptor& descriptor, Options options)
+    : options_(std::move(options)) {
   for (int i = 0; i < descriptor.method_count(); ++i) {
     const google::protobuf::MethodDescriptor& method = *descriptor.method(i);
     paths_.push_back(
@@ -159,9 +200,9 @@ GatedService::GatedService(
     MethodHandler* const handler = HandlerOf(service, i);
     // gRPC owns it.
     if (method.client_streaming()) {
-      MarkMethodCallback(i, new PassingHandler(handler));
+      MarkMethodCallback(i, new PassingHandler(handler, &options_));
     } else {
-      MarkMethodCallback(i, new GatedHandler(handler, gate));
+      MarkMethodCallback(i, new GatedHandler(handler, &options_));
     }
   }
 }

@@ -5,9 +5,12 @@
 #include <google/protobuf/descriptor.h>
 #include <grpcpp/impl/service_type.h>
 
+#include <cstdint>
+#include <functional>
 #include <list>
 #include <string>
 
+#include "server/connections/peer_address.h"
 #include "server/connections/request_gate.h"
 
 namespace ddgan {
@@ -23,14 +26,26 @@ namespace ddgan {
 // It uses parts of gRPC that generated code uses, as they are in 1.51.
 class GatedService final : public grpc::Service {
  public:
-  // `service` is a ...::CallbackService of `descriptor`. Both and `gate` must
-  // outlive the server that this one is registered with, and `service` is not
-  // registered itself.
+  struct Options {
+    RequestGate* gate = nullptr;
+    // Of one call, keys and values. gRPC 1.51 holds each frame of them to its
+    // own limit, but not all of them together.
+    int64_t max_metadata_bytes = 0;
+    // A call has begun on the peer's connection, or its request has come in
+    // whole. Thread-safe; returns quickly.
+    std::function<void(const PeerEndpoint& peer)> on_progress;
+  };
+
+  // `service` is a ...::CallbackService of `descriptor`. It and the gate must
+  // outlive the server that this one is registered with, as this one must, and
+  // `service` is not registered itself. A call with more metadata ends with
+  // ResourceExhausted.
   GatedService(grpc::Service* service,
                const google::protobuf::ServiceDescriptor& descriptor,
-               RequestGate* gate);
+               Options options);
 
  private:
+  const Options options_;
   std::list<std::string> paths_;  // gRPC keeps their addresses.
 };
 

@@ -19,7 +19,19 @@ int Milliseconds(absl::Duration duration) {
 // that never acknowledges our settings gets no more.
 constexpr int kWindowBytes = 65535;
 
+// Pings, windows of replies that are read, and the like, of one peer.
+constexpr int64_t kUpkeepBytes = 16 << 20;
+
 }  // namespace
+
+ReceiveWatch::Limits ReceiveLimits(const GrpcLimits& limits) {
+  const int64_t half_sent =
+      limits.requests.arriving *
+      (limits.max_request_bytes +
+       int64_t{RequestGate::kWaitingPerArriving} * (kWindowBytes + 1));
+  return {.total = half_sent + 4 * kUpkeepBytes,
+          .per_peer = half_sent / 2 + kUpkeepBytes};
+}
 
 void ApplyTo(const GrpcLimits& limits, grpc::ServerBuilder* builder) {
   builder->SetMaxReceiveMessageSize(static_cast<int>(limits.max_request_bytes));

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "server/connections/byte_ledger.h"
 #include "server/connections/connection_budget.h"
+#include "server/connections/receive_watch.h"
 #include "server/connections/request_gate.h"
 
 namespace grpc {
@@ -59,6 +60,11 @@ struct GrpcLimits {
   ByteLedger::Limits replies = {.total = int64_t{1} << 30,
                                 .per_caller = int64_t{256} << 20};
 };
+
+// What connections may send of which nothing has come yet: as much as requests
+// that are half sent hold by `limits.requests`, which have a window of 64 KiB
+// each while they wait, and room for what keeps a connection alive.
+ReceiveWatch::Limits ReceiveLimits(const GrpcLimits& limits);
 
 // Sets all of them that gRPC itself enforces. Compressed requests are refused
 // (UNIMPLEMENTED) before they are unpacked: gRPC would look at their size only

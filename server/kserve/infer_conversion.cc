@@ -18,6 +18,9 @@ using Parameters =
 constexpr uint64_t kInteractivePriority = 1;
 constexpr uint64_t kBatchPriority = 2;
 
+// About streams alone, but perf_analyzer has it in every request.
+constexpr char kEmptyFinalResponse[] = "triton_enable_empty_final_response";
+
 // An integer in [0, max], which clients send with or without a sign.
 absl::StatusOr<uint64_t> ConvertInteger(
     const std::string& name, const inference::InferParameter& parameter,
@@ -61,7 +64,7 @@ absl::Status ConvertParameters(const Parameters& parameters,
       if (*priority == kBatchPriority) {
         converted->request.generation.request_class = RequestClass::kBatch;
       }
-    } else {
+    } else if (name != kEmptyFinalResponse) {
       return absl::InvalidArgumentError(
           absl::StrCat("parameters: ", Quoted(name),
                        " is not known here; there are timeout and priority"));

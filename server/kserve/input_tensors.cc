@@ -37,8 +37,8 @@ const InputTensor* InputNamed(absl::string_view name) {
 absl::StatusOr<size_t> CheckShape(const InputTensor& tensor,
                                   const Input& input) {
   const auto& shape = input.shape();
-  if (shape.size() == 1 && shape[0] >= 1 &&
-      shape[0] <= GenerationRequest::kMaxCount) {
+  if ((shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) &&
+      shape[0] >= 1 && shape[0] <= GenerationRequest::kMaxCount) {
     return static_cast<size_t>(shape[0]);
   }
   const auto shown =
@@ -46,8 +46,8 @@ absl::StatusOr<size_t> CheckShape(const InputTensor& tensor,
   return Refuse(tensor, "shape [",
                 absl::StrJoin(shape.begin(), shape.begin() + shown, ","),
                 shown < static_cast<size_t>(shape.size()) ? ",..." : "",
-                "] is not [n] with n in [1, ", GenerationRequest::kMaxCount,
-                "]");
+                "] is not [n] or [n,1] with n in [1, ",
+                GenerationRequest::kMaxCount, "]");
 }
 
 // Of all of the lists.
@@ -90,9 +90,8 @@ absl::StatusOr<Elements> ReadElements(const InputTensor& tensor,
     }
     const size_t wanted = *count * tensor.element_bytes;
     if (raw->size() == wanted) return Decode(*raw, tensor.element_bytes);
-    return Refuse(tensor, "raw_input_contents has ", raw->size(),
-                  " bytes; the shape [", *count, "] of ", tensor.datatype,
-                  " takes ", wanted);
+    return Refuse(tensor, "raw_input_contents has ", raw->size(), " bytes; ",
+                  *count, " elements of ", tensor.datatype, " take ", wanted);
   }
   const Elements elements = tensor.element_bytes == 8
                                 ? Elements(contents.uint64_contents().begin(),
@@ -103,8 +102,8 @@ absl::StatusOr<Elements> ReadElements(const InputTensor& tensor,
     return elements;
   }
   return Refuse(tensor, "contents has ", NumContents(contents), " elements, ",
-                elements.size(), " of them ", tensor.datatype, "; the shape [",
-                *count, "] takes ", *count);
+                elements.size(), " of them ", tensor.datatype, "; wanted are ",
+                *count);
 }
 
 }  // namespace
@@ -139,8 +138,8 @@ absl::StatusOr<std::vector<ImageNoise>> ReadNoise(
   }
   if (!seeds.has_value()) return Refuse(kSeedTensor, "is missing");
   if (indices.has_value() && indices->size() != seeds->size()) {
-    return Refuse(kIndexTensor, "shape [", indices->size(),
-                  "] is not that of seed, [", seeds->size(), "]");
+    return Refuse(kIndexTensor, "is of ", indices->size(),
+                  " images, but seed is of ", seeds->size());
   }
   std::vector<ImageNoise> noise(seeds->size());
   for (size_t i = 0; i < noise.size(); ++i) {

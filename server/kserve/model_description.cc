@@ -54,6 +54,7 @@ inference::ModelMetadataResponse DescribeModel(
     input->set_name(std::string(tensor.name));
     input->set_datatype(std::string(tensor.datatype));
     input->add_shape(kAnyNumber);
+    input->add_shape(1);
   }
   for (const OutputTensor& tensor : OutputTensors()) {
     auto* const output = description.add_outputs();
@@ -77,6 +78,7 @@ inference::ModelConfig ConfigOf(const ResolvedModel& model) {
     inference::ModelInput* const input = config.add_input();
     input->set_name(std::string(tensor.name));
     input->set_data_type(tensor.config_type);
+    input->add_dims(1);
     input->set_optional(!tensor.required);
   }
   for (const OutputTensor& tensor : OutputTensors()) {

@@ -16,6 +16,8 @@
 namespace ddgan {
 
 // A tensor's first dimension is the number of images; the rest is about one.
+// An input is described as [n, 1], since clients that know of batches leave out
+// what has no other dimension; [n] is as good.
 struct InputTensor {
   absl::string_view name;
   absl::string_view datatype;  // As metadata and requests have it.

@@ -31,6 +31,8 @@ const char* LabelOf(RequestLoss reason) {
       return "no_room";
     case RequestLoss::kTimeout:
       return "timeout";
+    case RequestLoss::kTooMuch:
+      return "too_much";
   }
   return "unknown";
 }
@@ -67,7 +69,8 @@ ConnectionMetrics::ConnectionMetrics(MetricsRegistry* registry)
   for (WriteTimeout what : {WriteTimeout::kCall, WriteTimeout::kConnection}) {
     write_timeouts_.Add({{"what", LabelOf(what)}});
   }
-  for (RequestLoss reason : {RequestLoss::kNoRoom, RequestLoss::kTimeout}) {
+  for (RequestLoss reason :
+       {RequestLoss::kNoRoom, RequestLoss::kTimeout, RequestLoss::kTooMuch}) {
     requests_lost_.Add({{"reason", LabelOf(reason)}});
   }
 }

@@ -47,8 +47,8 @@ REQUESTS = [
     Behaviour(
         'one stalled step counts for twice the average at most',
         'engine/requests/step_costs.cc',
-        'if (old > 0) row_ns = std::min(row_ns, 2 * old);',
-        '',
+        'std::max<int64_t>(2 * absl::ToInt64Nanoseconds(*expected) / rows, 1));',
+        'std::max<int64_t>(1000000 * absl::ToInt64Nanoseconds(*expected) / rows, 1));',
         'requests_test', ('StepCostsTest.OneStepThatStalledHardlyMovesTheAverage',)),
     Behaviour(
         'a batch of unmeasured size takes no longer than a larger one',
@@ -135,12 +135,6 @@ SCHEDULING = [
         '      request.request_class, request.caller);',
         'scheduling_test', ('FlowTableTest.OfALongNameOnlyTheBeginningCounts',)),
     Behaviour(
-        'long names of callers are cut before their weight is looked up',
-        'engine/scheduling/flow_table.cc',
-        'weights_.find(request.caller.substr(0, kMaxCallerSize));',
-        'weights_.find(request.caller);',
-        'scheduling_test', ('FlowTableTest.OfALongNameOnlyTheBeginningCounts',)),
-    Behaviour(
         'a weight that changes while its caller has work counts from then on',
         'engine/scheduling/flow_table.cc',
         'if (flow.requests > 0) active_weight += weight - share.weight;',
@@ -187,15 +181,6 @@ void WorkInFlight::AdvanceRows(''',
         '',
         'scheduling_test', ('BatchSchedulerTest.WhatALostLaneHeldStartsAgainOnAnother',)),
     Behaviour(
-        'steps of a request that ended are waste of that reason when their lane is lost',
-        'engine/scheduling/work_in_flight.cc',
-        '''          request.ended ? request.waste_reason : WasteReason::kReplayed,
-''',
-        '''          WasteReason::kReplayed,
-''',
-        'scheduling_test',
-        ('BatchSchedulerTest.AnAbandonedLanesRequestsThatHadEndedGiveUpTheirRoom',)),
-    Behaviour(
         'a step that ends on a lane that was given up is waste',
         'engine/scheduling/batch_scheduler.cc',
         'report->AddWaste(WasteReason::kReplayed, self.hung_rows);',
@@ -227,15 +212,6 @@ void WorkInFlight::AdvanceRows(''',
         '',
         'scheduling_test', ('BatchSchedulerTest.DrainWaitsForAResultThatIsBeingDelivered',)),
     Behaviour(
-        "a lane that hung waits from its thread's return on",
-        'engine/scheduling/lane_table.cc',
-        '''  self.hung_rows = 0;
-  self.retry_at = now + self.health.backoff();
-''',
-        '''  self.hung_rows = 0;
-''',
-        'scheduling_test', ('LaneTableTest.ABackoffBeginsWhenAThreadThatHungComesBack',)),
-    Behaviour(
         'a good step ends the growth of a back-off',
         'engine/scheduling/lane_health.cc',
         '    backoff_ = absl::ZeroDuration();\n',
@@ -262,18 +238,6 @@ void WorkInFlight::AdvanceRows(''',
 ]
 
 LANE_THREADS = [
-    Behaviour(
-        'a fast step is given the shortest limit before its lane hangs',
-        'engine/lane_threads/hang_policy.cc',
-        '? std::max(kHangMultiple * *activity.expected, kShortestHang)',
-        '? kHangMultiple * *activity.expected',
-        'lane_threads_test', ('HangPolicyTest.AShortStepMayStillTakeSeconds',)),
-    Behaviour(
-        'a process that stood still has seen only one look of it',
-        'engine/lane_threads/hang_policy.cc',
-        'return std::clamp(now - last_look, absl::ZeroDuration(), kLongestLook);',
-        'return std::max(now - last_look, absl::ZeroDuration());',
-        'lane_threads_test', ('ActivityWatchTest.AStoppedProcessOrASetClockCountsForOneLook',)),
     Behaviour(
         'the process lives while any lane serves',
         'engine/lane_threads/supervisor.cc',
@@ -317,24 +281,11 @@ VERSIONS = [
         '',
         'versions_test', ('ModelRegistryTest.WhatMayMendItselfIsTriedAgainLaterAndLater',)),
     Behaviour(
-        'a version whose files change is tried soon, and not at once',
-        'engine/versions/model_versions.cc',
-        'attempt.retry_at = std::min(attempt.retry_at, now + kFirstRetry);',
-        'attempt.retry_at = now;',
-        'versions_test', ('ModelRegistryTest.AMendedVersionIsTakenAfterAMoment',)),
-    Behaviour(
         'a version whose files changed while it was tried is tried again soon',
         'engine/versions/model_versions.cc',
         'now + (files_now == files ? RetryAfter(verdict.result, attempt.failures)',
         'now + (files_now == files || true ? RetryAfter(verdict.result, attempt.failures)',
         'versions_test', ('ModelRegistryTest.DamagedFilesThatChangeMeanwhileAreReadAgain',)),
-    Behaviour(
-        'a roll-back goes to what has served before what is only on disk',
-        'engine/versions/model_versions.cc',
-        '''  if (target) return *target;
-  for (const auto& [version, files] : on_disk_) {''',
-        '''  for (const auto& [version, files] : on_disk_) {''',
-        'versions_test', ('ModelRegistryTest.RollBackPrefersWhatHasServedBefore',)),
     Behaviour(
         'a version that was rolled back to while it drained is not reported gone',
         'engine/versions/model_registry.cc',
@@ -350,18 +301,6 @@ VERSIONS = [
         'for (const Draining& draining : draining_) bytes -= draining.bytes;',
         '',
         'versions_test', ('ModelRegistryTest.ALoadWaitsForRoomOrSaysThatThereIsNone',)),
-    Behaviour(
-        'a stray is reported once',
-        'engine/versions/model_registry.cc',
-        'if (std::find(strays_.begin(), strays_.end(), stray) == strays_.end()) {',
-        'if (!stray.empty()) {',
-        'versions_test', ('StrayReportTest.ReportsEachOnceUntilItIsGone',)),
-    Behaviour(
-        'a pin of a loaded version makes it live at once',
-        'engine/versions/model_registry.cc',
-        'PostLive(*versions.MakeLive(*pin));',
-        '',
-        'versions_test', ('ModelRegistryTest.APinToALoadedVersionHoldsAtOnce',)),
     Behaviour(
         'a pin that cannot be kept on disk is not set',
         'engine/versions/model_pins.cc',
@@ -381,36 +320,17 @@ VERSIONS = [
         '} else if (stopped_ && false) {',
         'versions_test', ('ModelRegistryTest.AStopDuringATrialIsNotHeldAgainstTheVersion',)),
     Behaviour(
-        'without the pinned version an older one comes before a newer one',
-        'engine/versions/version_lifecycle.cc',
-        'return facts.version < *model.pinned ? 1 : 2;',
-        'return 1;',
-        'versions_test', ('VersionLifecycle.APinWinsOverNewerAndOlderOnes',)),
-    Behaviour(
         'a version without room waits for what drains',
         'engine/versions/version_lifecycle.cc',
         'if (model.now < model.drained_by) {',
         'if (model.now < model.drained_by && false) {',
         'versions_test', ('VersionLifecycle.ALoadNeedsRoom',)),
     Behaviour(
-        'the delay between attempts has a bound',
-        'engine/versions/version_lifecycle.cc',
-        'return std::min(delay, longest);',
-        'return delay;',
-        'versions_test', ('VersionLifecycle.RetriesBackOff',)),
-    Behaviour(
         'a warm-up measures the fastest of its steps',
         'engine/versions/version_trial.cc',
         'fastest_ = std::min(fastest_, device_time);',
         'fastest_ = device_time;',
         'versions_test', ('WarmUpTest.ASizeCostsWhatTheFasterOfItsStepsTakes',)),
-    Behaviour(
-        'a trial that cannot go on leaves nothing on its lane',
-        'engine/versions/version_trial.cc',
-        '''  ForgetRows(runner, rows);
-  return absl::Status(''',
-        '''  return absl::Status(''',
-        'versions_test', ('CanaryRunTest.AFailedStepLeavesNothingBehind',)),
     Behaviour(
         'who stops listening is not called any more',
         'engine/versions/change_notifier.cc',
@@ -420,18 +340,6 @@ VERSIONS = [
 ''',
         '',
         'versions_test', ('ChangeNotifierTest.AWatchWaitsForACallThatIsUnderWay',)),
-    Behaviour(
-        'the same fault of the model directory is reported once',
-        'engine/versions/version_watcher.cc',
-        'if (status == reported_) return;',
-        '',
-        'versions_test', ('VersionWatcherTest.TellsOfADirectoryThatCannotBeLookedThrough',)),
-    Behaviour(
-        'a retry that is overdue does not spin',
-        'engine/versions/version_watcher.cc',
-        'return std::clamp(look_again - now, kShortestWait,',
-        'return std::clamp(look_again - now, absl::ZeroDuration(),',
-        'versions_test', ('WatchTimeoutTest.IsAtMostAPollAndAtLeastAMoment',)),
 ]
 
 BEHAVIOURS = REQUESTS + SCHEDULING + LANE_THREADS + VERSIONS

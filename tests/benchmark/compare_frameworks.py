@@ -1,7 +1,10 @@
 """One step of the generator: ours, OpenVINO, torch.compile and eager PyTorch.
 
 All with the same weights, inputs and number of threads, float32, in turns, for
-batches of 1, 4 and 16. Before anything is timed, the outputs must agree.
+batches of 1, 4 and 16. Before anything is timed, the outputs must agree: a
+framework that fails, or whose output differs from ours, is left out of that
+row and named on standard error, and the exit code is 1 at the end. The table on
+standard output is Markdown.
 
 Run, on an otherwise idle machine, after docker/install_dependencies.sh --tests:
   python3 tests/benchmark/compare_frameworks.py --build=build/release \
@@ -35,6 +38,7 @@ PACKAGES = [
     'networkx==3.4.2', 'setuptools==78.1.1', 'sympy==1.14.0',
     'typing_extensions==4.16.0',
 ]
+FRAMEWORKS = ('OpenVINO', 'torch.compile', 'PyTorch eager')
 # Of an output in [-1, 1].
 TOLERANCE = 1e-3
 
@@ -54,9 +58,7 @@ def enter_environment():
   os.execve(python, [python, *sys.argv], {
       **os.environ, 'DDGAN_FRAMEWORKS': str(ENVIRONMENT),
       'PYTHONPATH': str(TORCH), 'PYTHONDONTWRITEBYTECODE': '1',
-      'LD_LIBRARY_PATH': str(DEPS / 'metrics' / 'cuda'),
-      # Threads of one framework are not to spin while another is timed.
-      'OMP_WAIT_POLICY': 'PASSIVE'})
+      'LD_LIBRARY_PATH': str(DEPS / 'metrics' / 'cuda')})
 
 
 def publish_random(root, name, **changes):
@@ -96,12 +98,12 @@ class Comparison:
 
   def __init__(self, options, model_root, model, batch, folder):
     import numpy
-    import openvino
     import torch
     from torch_generator import Generator, read_weights
-    version = next((model_root / model).glob('*/config.json')).parent
-    config = json.loads((version / 'config.json').read_text())
-    self._ours = [
+    self._options = options
+    self._version = next((model_root / model).glob('*/config.json')).parent
+    config = json.loads((self._version / 'config.json').read_text())
+    self._command = [
         str(pathlib.Path(options.build) / 'tests/benchmark/sampler_step'),
         str(model_root), model, str(batch), str(options.threads)]
     self._folder = str(folder)
@@ -110,45 +112,72 @@ class Comparison:
         numpy.fromfile(folder / name, numpy.float32)).reshape(batch, -1)
     size = config['image_size']
     shape = (batch, config['num_channels'], size, size)
-    inputs = (read('x').reshape(shape), torch.full((batch,), float(t)),
-              read('z'))
-    wanted = read('x0').reshape(shape)
+    self._inputs = (read('x').reshape(shape),
+                    torch.full((batch,), float(t)), read('z'))
+    wanted = read('x0').reshape(shape).numpy()
+    self._generator = Generator(config).eval()
+    self._generator.load_state_dict(
+        read_weights(self._version / 'model.safetensors'))
 
-    generator = Generator(config).eval()
-    generator.load_state_dict(read_weights(version / 'model.safetensors'))
-    converted = openvino.convert_model(
-        generator, example_input=inputs,
-        input=[tuple(value.shape) for value in inputs])
-    compiled = openvino.Core().compile_model(converted, 'CPU', {
-        'INFERENCE_NUM_THREADS': options.threads, 'NUM_STREAMS': 1,
-        'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'})
-    arrays = [value.numpy() for value in inputs]
-    generator = generator.to(memory_format=torch.channels_last)
-    image = inputs[0].contiguous(memory_format=torch.channels_last)
-    optimised = torch.compile(generator, dynamic=False)
-
-    def no_grad(module):
-      with torch.inference_mode():
-        return module(image, *inputs[1:])
-
-    self.calls = {
-        'OpenVINO': lambda: compiled(arrays)[0],
-        'torch.compile': lambda: no_grad(optimised).numpy(),
-        'PyTorch eager': lambda: no_grad(generator).numpy(),
-    }
-    for name, call in self.calls.items():
-      difference = float(numpy.abs(call() - wanted.numpy()).max())
+    self.calls = {}  # By name; a framework that cannot take part is not in it.
+    for name, prepare in zip(
+        FRAMEWORKS, (self._openvino, self._compiled, self._eager)):
+      where = f'{model}, batch {batch}: {name}'
+      try:
+        call = prepare()
+        difference = float(numpy.abs(call() - wanted).max())
+      except Exception as error:  # pylint: disable=broad-except
+        # Whatever a framework raises, the others are still to be measured.
+        print(f'  {where} failed: {type(error).__name__}: '
+              + str(error).strip().partition('\n')[0],
+              file=sys.stderr, flush=True)
+        continue
       if not difference < TOLERANCE:
-        sys.exit(f'{name}: differs from our output by {difference:.1e}, '
-                 f'at most {TOLERANCE} is allowed')
-      print(f'  {model}, batch {batch}: {name} differs from our output by '
-            f'{difference:.1e}', file=sys.stderr, flush=True)
+        print(f'  {where} differs from our output by {difference:.1e}, at '
+              f'most {TOLERANCE} is allowed', file=sys.stderr, flush=True)
+        continue
+      print(f'  {where} differs from our output by {difference:.1e}',
+            file=sys.stderr, flush=True)
+      self.calls[name] = call
+
+  def _openvino(self):
+    import openvino
+    converted = openvino.convert_model(
+        self._generator, example_input=self._inputs,
+        input=[tuple(value.shape) for value in self._inputs])
+    compiled = openvino.Core().compile_model(converted, 'CPU', {
+        'INFERENCE_NUM_THREADS': self._options.threads, 'NUM_STREAMS': 1,
+        'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'})
+    arrays = [value.numpy() for value in self._inputs]
+    return lambda: compiled(arrays)[0]
+
+  def _eager(self):
+    import torch
+    generator = self._generator.to(memory_format=torch.channels_last)
+    image = self._inputs[0].contiguous(memory_format=torch.channels_last)
+    return self._without_gradients(generator, image)
+
+  def _compiled(self):
+    import torch
+    generator = self._generator.to(memory_format=torch.channels_last)
+    image = self._inputs[0].contiguous(memory_format=torch.channels_last)
+    return self._without_gradients(torch.compile(generator, dynamic=False),
+                                   image)
+
+  def _without_gradients(self, module, image):
+    import torch
+    def call():
+      with torch.inference_mode():
+        return module(image, *self._inputs[1:]).numpy()
+    return call
 
   def ours(self, seconds):
     """t, and the milliseconds of a step."""
-    t, ms = subprocess.run([*self._ours, str(seconds), self._folder],
-                           check=True, capture_output=True,
-                           text=True).stdout.split()
+    ran = subprocess.run([*self._command, str(seconds), self._folder],
+                         capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+      sys.exit(f'{self._command[0]} failed: {ran.stderr.strip()}')
+    t, ms = ran.stdout.split()
     return int(t), float(ms)
 
 
@@ -178,26 +207,32 @@ def main():
         'mnist': ROOT / 'deploy' / 'models',
     }
     print(f'{options.threads} threads, medians of {options.rounds} rounds in '
-          'turns, ms per step')
-    print('| model | batch | ours | OpenVINO | torch.compile | PyTorch eager | '
+          'turns, ms per step\n')
+    print(f'| model | batch | ours | {" | ".join(FRAMEWORKS)} | '
           'best of them / ours |\n|---|---|---|---|---|---|---|', flush=True)
+    complete = True
     for model, root in roots.items():
       if options.only not in (None, model):
         continue
       for batch in map(int, options.batches.split(',')):
         torch.compiler.reset()
         comparison = Comparison(options, root, model, batch, scratch)
-        times = {'ours': []}
+        times = {name: [] for name in ('ours', *FRAMEWORKS)}
         for _ in range(options.rounds):
           times['ours'].append(comparison.ours(options.seconds)[1])
           for name, call in comparison.calls.items():
-            times.setdefault(name, []).append(median_ms(call, options.seconds))
-        ms = {name: statistics.median(all_) for name, all_ in times.items()}
-        best = min(value for name, value in ms.items() if name != 'ours')
-        print(f'| {model} | {batch} | '
-              + ' | '.join(f'{value:.1f}' for value in ms.values())
-              + f' | {best / ms["ours"]:.2f} |', flush=True)
+            times[name].append(median_ms(call, options.seconds))
+        ms = {name: statistics.median(all_)
+              for name, all_ in times.items() if all_}
+        complete = complete and len(ms) == len(times)
+        others = [value for name, value in ms.items() if name != 'ours']
+        cells = [f'{ms[name]:.1f}' if name in ms else 'failed'
+                 for name in times]
+        lead = f'{min(others) / ms["ours"]:.2f}' if others else ''
+        print(f'| {model} | {batch} | {" | ".join(cells)} | {lead} |',
+              flush=True)
+  return 0 if complete else 1
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

@@ -40,7 +40,7 @@ v1::GenerateRequest Raw8Request(uint32_t count) {
 }
 
 FakeImageServer::Failure Failing(grpc::StatusCode code) {
-  return {grpc::Status(code, "scripted"), {}, absl::ZeroDuration()};
+  return {grpc::Status(code, "scripted"), {}};
 }
 
 TEST(ImageClientTest, ReturnsTheImagesOfOneCall) {
@@ -534,8 +534,7 @@ TEST(ImageClientTest, ACallThatWaitsForTheServerCanBeCancelled) {
 
 TEST(ImageClientTest, ACallThatWaitsForARetryCanBeCancelled) {
   FakeImageServer server;
-  server.FailNext(
-      {grpc::Status(grpc::RESOURCE_EXHAUSTED, "full"), "50000", {}});
+  server.FailNext({grpc::Status(grpc::RESOURCE_EXHAUSTED, "full"), "50000"});
   ImageClient::Options options;
   options.timeout = absl::InfiniteDuration();
   options.cancellation = std::make_shared<CallCancellation>();

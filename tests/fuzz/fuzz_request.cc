@@ -2,6 +2,7 @@
 // request.
 #include <array>
 #include <limits>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -44,11 +45,14 @@ void CheckConverted(const v1::GenerateRequest& request, absl::Time deadline,
           "the last index fits");
   Require(generation.seed == (request.has_seed() ? request.seed() : kDrawn),
           "the seed that was asked for, or one that was drawn");
-  Require(v1::OutputFormat_IsValid(converted.format) &&
-              converted.format != v1::OUTPUT_FORMAT_UNSPECIFIED,
-          "a format");
+  Require(converted.formats ==
+              std::vector<v1::OutputFormat>{
+                  request.format() == v1::OUTPUT_FORMAT_UNSPECIFIED
+                      ? v1::OUTPUT_FORMAT_PNG
+                      : request.format()},
+          "the format that was asked for, or PNG");
   Require((generation.pixel_format == PixelFormat::kFloat32) ==
-              (converted.format == v1::OUTPUT_FORMAT_FLOAT32),
+              (request.format() == v1::OUTPUT_FORMAT_FLOAT32),
           "pixels for the format");
   Require(generation.deadline == deadline, "the call's deadline");
   Require(generation.guide.has_value() == request.has_guide(), "the guide");
@@ -67,8 +71,8 @@ void CheckSize(const ConvertedRequest& converted) {
   for (const ImageShape& shape :
        {ImageShape{1, 28, 28}, ImageShape{3, 256, 256},
         ImageShape{3, 2048, 2048}}) {
-    const int64_t all =
-        ImageBytes(shape, converted.format) * converted.generation.count;
+    const int64_t all = ImageBytes(shape, converted.formats.front()) *
+                        converted.generation.count;
     Require(
         CheckReplySize(converted, shape).ok() == (all <= kMaxReplyImageBytes),
         "a reply that is too large is refused");

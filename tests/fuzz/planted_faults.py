@@ -74,6 +74,10 @@ FAULTS = [
           'server/calls/request_conversion.cc',
           'if (request.first_index() > kMaxIndex - (request.count() - 1)) {',
           'if (request.first_index() > kMaxIndex - 1) {'),
+    Fault('fuzz_infer', 'an output may be there twice',
+          'server/kserve/infer_conversion.cc',
+          'if (std::find(formats.begin(), formats.end(), tensor->format) !=',
+          'if (std::find(formats.end(), formats.end(), tensor->format) !='),
     Fault('fuzz_grpc_timeout', 'seconds are subtracted in 64 bits',
           'server/calls/request_conversion.cc',
           'absl::Seconds(deadline.tv_sec) - absl::Seconds(grpc_now.tv_sec) +',
@@ -93,6 +97,10 @@ FAULTS = [
           'client/reply_check.cc',
           'if (position >= missing_.size() || !missing_[position]) {',
           'if (position > missing_.size() || !missing_[position]) {'),
+    Fault('fuzz_page_request', 'an order needs no seed',
+          'client/playground/image_order.cc',
+          'for (const char* required : {"model", "seed", "count"}) {',
+          'for (const char* required : {"model", "count"}) {'),
     Fault('fuzz_options', 'a number has no upper bound',
           'engine/base/option_table.cc',
           '*value <= Type<T>::High(range);', 'true;'),
@@ -134,8 +142,11 @@ def fuzz(target, arguments):
     """Whether libFuzzer found something, and its log."""
     program, seeds = program_of(target)
     with tempfile.TemporaryDirectory() as folder:
+        # New inputs go to the first folder, which no later run is to see.
+        learnt = pathlib.Path(folder) / 'learnt'
+        learnt.mkdir()
         result = subprocess.run(
-            [program, *LIMITS, *arguments, f'-artifact_prefix={folder}/', seeds],
+            [program, *LIMITS, *arguments, f'-artifact_prefix={folder}/', learnt, seeds],
             capture_output=True, text=True, errors='replace',
             env=os.environ | {'TMPDIR': folder})
     return result.returncode != 0, result.stderr

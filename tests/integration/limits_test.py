@@ -562,6 +562,46 @@ class SizesTest(unittest.TestCase):
         self.assertEqual(len(generate(channel).images), 4)
       sender.close()
 
+  def test_headers_without_an_end_are_cut(self):
+    with start('--max_arriving_requests=4') as server, \
+         channel_to(server) as channel:
+      generate(channel)
+      before = server.memory_mib()
+      flood = RawHttp2(server.grpc_address, ATTACKER)
+      fields = raw_http2.header_block([(f'x-{i}', 'y' * 3000)
+                                       for i in range(5)])
+      sent = 0
+      flood.socket.sendall(raw_http2.frame(
+          raw_http2.HEADERS, 0, 1,
+          raw_http2.header_block(raw_http2.call_headers(GENERATE))))
+      with self.assertRaises(OSError):
+        while sent < 2 << 30:
+          flood.socket.sendall(
+              raw_http2.frame(raw_http2.CONTINUATION, 0, 1, fields))
+          sent += len(fields)
+      metrics = wait_for(server,
+                         lambda m: m.sum('ddgan_requests_not_received_total',
+                                         reason='too_much') == 1, 'cut')
+      self.assertEqual(metrics.sum('ddgan_connections'), 1)
+      print(f'headers without an end: cut after {sent >> 20} MiB, '
+            f'{server.memory_mib() - before:.0f} MiB of memory')
+      self.assertEqual(len(generate(channel).images), 4)
+
+  def test_headers_in_many_frames_count_together(self):
+    fields = raw_http2.header_block([('x', 'y' * 3000)])
+    with start() as server, channel_to(server) as channel:
+      caller = RawHttp2(server.grpc_address, ATTACKER)
+      caller.socket.sendall(raw_http2.frame(
+          raw_http2.HEADERS, 0, 1,
+          raw_http2.header_block(raw_http2.call_headers(GENERATE))))
+      for last in 7 * [0] + [raw_http2.END_HEADERS]:
+        caller.socket.sendall(
+            raw_http2.frame(raw_http2.CONTINUATION, last, 1, fields))
+      answer = caller.wait_for(raw_http2.HEADERS, LIMIT_S)
+      self.assertIn(b'bytes of metadata, of at most 16384', answer[3])
+      caller.close()
+      self.assertEqual(len(generate(channel).images), 4)
+
   def test_a_compressed_request_is_not_unpacked(self):
     # A count, and a field that nobody knows of 1 GiB.
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)

@@ -177,7 +177,7 @@ class TritonClientTest(unittest.TestCase):
                                          model_version='latest'))
 
   def test_errors_have_the_codes_that_clients_expect(self):
-    self.assert_fails('NOT_FOUND', "'no_such_model'", lambda: self.client.infer(
+    self.assert_fails('NOT_FOUND', 'no_such_model', lambda: self.client.infer(
         'no_such_model', [seed_input([1])]))
     self.assert_fails('INVALID_ARGUMENT', "inputs 'seed': is missing",
                       lambda: self.infer())
@@ -203,7 +203,6 @@ class TritonClientTest(unittest.TestCase):
     replies = queue.Queue()
     with triton.InferenceServerClient(self.server.grpc_address) as client:
       client.start_stream(lambda result, error: replies.put(error))
-      client.async_stream_infer(self.model, [seed_input([1])])
       error = replies.get(timeout=60)
       self.assertEqual(error.status(), 'StatusCode.UNIMPLEMENTED')
 
@@ -234,7 +233,8 @@ class TritonClientTest(unittest.TestCase):
         request([2**63 - 1], b'12345678'),
         request([2**61], b''),
         request([2**32 + 1], b'12345678'),
-        request([1, 1], b'12345678'),
+        request([1, 2], b'12345678' * 2),
+        request([1, 1, 1], b'12345678'),
         request([1] * 10000, b'12345678'),
         request([1], b''),
         request([1], b'1234567'),
@@ -308,7 +308,9 @@ class TritonClientTest(unittest.TestCase):
     before = self.statistics()
     wanted = outputs(*(tensor.name for tensor in metadata.outputs))
     for _ in range(3):
-      reply = self.client.infer(self.model, inputs, outputs=wanted)
+      reply = self.client.infer(
+          self.model, inputs, outputs=wanted,
+          parameters={'triton_enable_empty_final_response': True})
     for tensor, described in zip(reply.get_response().outputs,
                                  metadata.outputs):
       self.assertEqual(tensor.name, described.name)

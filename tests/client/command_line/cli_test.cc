@@ -230,7 +230,7 @@ TEST_F(CliTest, ReportsTheServersErrorWithCodeAndAdvice) {
 TEST_F(CliTest, SaysThatItTriesAgain) {
   server_.FailNext(
       {grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full"),
-       "10", absl::ZeroDuration()});
+       "10"});
   const Result result = Run("generate --out=x.png");
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.output, HasSubstr("RESOURCE_EXHAUSTED: the queue is full; "

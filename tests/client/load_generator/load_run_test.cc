@@ -64,8 +64,7 @@ class LoadRunTest : public ::testing::Test {
 
   void FailNext(grpc::StatusCode code, int times) {
     for (int i = 0; i < times; ++i) {
-      server_.FailNext(
-          {grpc::Status(code, "told to"), "10", absl::ZeroDuration()});
+      server_.FailNext({grpc::Status(code, "told to"), "10"});
     }
   }
 

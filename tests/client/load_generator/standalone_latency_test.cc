@@ -57,8 +57,8 @@ TEST_F(StandaloneLatencyTest, IsNotMeasuredIfNoCallsAreWanted) {
 }
 
 TEST_F(StandaloneLatencyTest, EndsAtTheFirstError) {
-  server_.FailNext({grpc::Status(grpc::StatusCode::UNAVAILABLE, "no device"),
-                    std::nullopt, absl::ZeroDuration()});
+  server_.FailNext(
+      {grpc::Status(grpc::StatusCode::UNAVAILABLE, "no device"), std::nullopt});
   EXPECT_EQ(Measure().status(), absl::UnavailableError("no device"));
   EXPECT_THAT(server_.requests(), SizeIs(1));
 }

@@ -129,7 +129,8 @@ TEST_P(ConvolutionGradient, ByInputIsTheAdjointOfTheConvolution) {
       const float* bias = zeros.data();
       Floats output(static_cast<size_t>(pixels * of.out));
       ThreadPool caller(1);
-      const FloatBuffer scratch = NewFloatBuffer(convolution.scratch_count());
+      const FloatBuffer scratch =
+          NewFloatBuffer(convolution.scratch_count(caller.threads()));
       convolution.Run(input.data(), 1, &bias, output.data(), scratch.get(),
                       caller);
       return output;

@@ -1,5 +1,6 @@
 // Every kernel against plain loops, bit for bit, on every instruction set, with
 // several numbers of threads and shapes that fill no vector.
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <tuple>
@@ -93,6 +94,8 @@ TEST_P(Kernels, ConvolutionsAreTheReferences) {
       {{.in = 1, .out = 1, .size = 2}, Method::kWinograd2x2},
       {{.in = 1, .out = 3, .size = 4}, Method::kWinograd4x4},
       {{.in = 17, .out = 33, .size = 9}, Method::kDirect},
+      {{.in = 17, .out = 4, .size = 19}, Method::kDirect},
+      {{.in = 5, .out = 1, .size = 16}, Method::kDirect},
       {{.in = 2, .out = 19, .size = 9, .stride = 2, .padding = 0},
        Method::kDirect},
       {{.in = 20, .out = 40, .size = 6, .kernel = 1, .padding = 0},
@@ -101,6 +104,8 @@ TEST_P(Kernels, ConvolutionsAreTheReferences) {
       {{.in = 16, .out = 32, .size = 8}, Method::kWinograd2x2},
       {{.in = 3, .out = 5, .size = 8}, Method::kWinograd4x4},
       {{.in = 18, .out = 17, .size = 12}, Method::kWinograd4x4},
+      // All threads on one chunk, because of its many weights.
+      {{.in = 96, .out = 80, .size = 8}, Method::kWinograd4x4},
       {{.in = 8, .out = 8, .size = 36}, Method::kWinograd4x4}};
   for (const auto& [shape, method] : cases) {
     const int64_t images = 3;
@@ -129,7 +134,8 @@ TEST_P(Kernels, ConvolutionsAreTheReferences) {
     }
     for (const int threads : {1, 3}) {
       ThreadPool pool(threads, /*least_work=*/0);
-      const FloatBuffer scratch = NewFloatBuffer(convolution.scratch_count());
+      const FloatBuffer scratch =
+          NewFloatBuffer(convolution.scratch_count(threads));
       const FloatBuffer y =
           Exactly(Floats(static_cast<size_t>(images * out_values), NAN));
       convolution.Run(x.get(), images, bias.data(), y.get(), scratch.get(),
@@ -162,11 +168,16 @@ TEST_P(Kernels, GroupNormIsTheReferences) {
             scales[i], shifts[i], activation == Activation::kSilu);
         wanted.insert(wanted.end(), one.begin(), one.end());
       }
-      ThreadPool pool(3, /*least_work=*/0);
-      const FloatBuffer y = Exactly(Floats(wanted.size(), NAN));
-      GroupNorm(x.get(), images, pixels, channels, groups, scales, shifts,
-                activation, y.get(), pool);
-      EXPECT_TRUE(SameBits(y.get(), wanted)) << channels;
+      // Few threads take whole blocks, many take parts of one.
+      for (const int threads : {1, 3, 5}) {
+        ThreadPool pool(threads, /*least_work=*/0);
+        const FloatBuffer y = Exactly(Floats(wanted.size(), NAN));
+        const FloatBuffer scratch =
+            Exactly(Floats(static_cast<size_t>(images * 2 * channels)));
+        GroupNorm(x.get(), images, pixels, channels, groups, scales, shifts,
+                  activation, y.get(), scratch.get(), pool);
+        EXPECT_TRUE(SameBits(y.get(), wanted)) << channels;
+      }
     }
   }
 }
@@ -175,9 +186,9 @@ TEST_P(Kernels, FirIsTheReferences) {
   // Not symmetric: an exchange of taps would show.
   const Taps taps = {0.1f, 0.2f, 0.4f, 0.3f};
   for (const FirKind kind : {FirKind::kDown, FirKind::kUp, FirKind::kSmooth}) {
-    for (const int64_t channels : {1, 3, 16, 35}) {
-      const int64_t images = 2, size = 6;
-      const int64_t values = size * size * channels;
+    for (const auto& [channels, size] :
+         {std::tuple<int64_t, int64_t>{1, 6}, {3, 2}, {16, 12}, {35, 6}}) {
+      const int64_t images = 2, values = size * size * channels;
       const FloatBuffer x = Exactly(RandomFloats(images * values, 10));
       Floats wanted;
       for (int64_t i = 0; i < images; ++i) {
@@ -238,6 +249,12 @@ TEST_P(Kernels, ElementwiseAndPlanes) {
     wanted.push_back(value * reference::Sigmoid(value));
   }
   EXPECT_TRUE(SameBits(silu.data(), wanted));
+  Floats limits = {100, INFINITY, -100, NAN};
+  Silu(limits.data(), 4);
+  EXPECT_EQ(limits[0], 100);
+  EXPECT_EQ(limits[1], INFINITY);
+  EXPECT_NEAR(limits[2], 0, 1e-35);
+  EXPECT_TRUE(std::isnan(limits[3]));
 }
 
 TEST_P(Kernels, ApplyUpdateIsOneChainPerValue) {

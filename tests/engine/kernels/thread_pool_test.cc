@@ -37,6 +37,24 @@ TEST(ThreadPool, TasksRunSideBySide) {
   EXPECT_EQ(inside, 3);
 }
 
+TEST(ThreadPool, TasksAreToldTheirThread) {
+  ThreadPool pool(3, /*least_work=*/0);
+  const auto caller = std::this_thread::get_id();
+  for (int round = 0; round < 20; ++round) {
+    std::array<int, 3> told;
+    std::atomic<int> inside{0}, wrong{0};
+    // All three at once, so each on a thread of its own.
+    pool.RunOnThreads(3, 1, [&](int64_t i, int thread) {
+      told[static_cast<size_t>(i)] = thread;
+      if ((thread == 0) != (std::this_thread::get_id() == caller)) ++wrong;
+      ++inside;
+      while (inside < 3) std::this_thread::yield();
+    });
+    EXPECT_THAT(told, testing::UnorderedElementsAre(0, 1, 2));
+    EXPECT_EQ(wrong, 0);
+  }
+}
+
 TEST(ThreadPool, LittleWorkStaysWithTheCaller) {
   ThreadPool pool(3, /*least_work=*/100);
   const auto caller = std::this_thread::get_id();

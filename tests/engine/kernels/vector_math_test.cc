@@ -103,6 +103,15 @@ TEST_P(VectorMath, HasLimitsAndKeepsNan) {
   EXPECT_EQ(y[3], 0);
   EXPECT_EQ(y[4], 1);
   EXPECT_TRUE(std::isnan(y[5]));
+  // The last floats whose exponential is finite, and normal.
+  const std::vector<float> last = {88.72283f, std::nextafter(88.72283f, 100.0f),
+                                   -87.33654f,
+                                   std::nextafter(-87.33654f, -100.0f)};
+  Apply(VectorFunction::kExp, last.data(), 4, y.data());
+  EXPECT_NEAR(y[0] / kMax, 1, 1e-5);
+  EXPECT_EQ(y[1], infinity);
+  EXPECT_NEAR(y[2] / kMin, 1, 1e-5);
+  EXPECT_EQ(y[3], 0);
   Apply(VectorFunction::kTanh, x.data(), 6, y.data());
   EXPECT_EQ(y[0], 1);
   EXPECT_EQ(y[1], -1);

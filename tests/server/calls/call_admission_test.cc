@@ -98,7 +98,7 @@ class CallAdmissionTest : public ::testing::Test {
 
   FakeEngine engine_{kShape};
   int64_t reply_bytes_ = 0;
-  ByteLedger ledger_{{.total = kReplyBytes, .per_caller = kReplyBytes},
+  ByteLedger ledger_{{.total = 2 * kReplyBytes, .per_caller = kReplyBytes},
                      [this](int64_t bytes) { reply_bytes_ = bytes; }};
   EncodePool encode_pool_{1, 64};
   GuideDecoder guide_decoder_{1, {.images = 100, .bytes = 300}};

@@ -106,6 +106,11 @@ TEST(InferConversionTest, ParametersAreADeadlineAndAPriority) {
       "parameters: 'priority': is not an integer; allowed are [0, 2], an "
       "integer");
 
+  // perf_analyzer always has it.
+  EXPECT_TRUE(
+      ConvertInfer(with("triton_enable_empty_final_response", [](auto* p) {
+        p->set_bool_param(true);
+      })).ok());
   ExpectRefused(with_int("sequence_id", 1),
                 "parameters: 'sequence_id' is not known here; there are "
                 "timeout and priority");

@@ -72,7 +72,7 @@ TEST(InputTensorsTest, NamesWhatIsWrongWithTheInputsAsAWhole) {
                 "inputs: 'guide' is not an input; there are seed and index");
   request = InferRequestFor({1, 2});
   AddRawInput<uint32_t>("index", "UINT32", {1}, &request);
-  ExpectRefused(request, "inputs 'index': shape [1] is not that of seed, [2]");
+  ExpectRefused(request, "inputs 'index': is of 1 images, but seed is of 2");
   request = InferRequestFor({1});
   request.add_raw_input_contents("12345678");
   ExpectRefused(request,
@@ -90,13 +90,17 @@ TEST(InputTensorsTest, AShapeIsTheNumberOfImages) {
     return request;
   };
   const auto refusal = [](const std::string& shape) {
-    return "inputs 'seed': shape [" + shape + "] is not [n] with n in [1, 64]";
+    return "inputs 'seed': shape [" + shape +
+           "] is not [n] or [n,1] with n in [1, 64]";
   };
   ExpectRefused(shaped({}), refusal(""));
   ExpectRefused(shaped({0}), refusal("0"));
   ExpectRefused(shaped({-1}), refusal("-1"));
   ExpectRefused(shaped({65}), refusal("65"));
-  ExpectRefused(shaped({1, 1}), refusal("1,1"));
+  EXPECT_TRUE(ReadNoise(shaped({1, 1})).ok());
+  ExpectRefused(shaped({1, 2}), refusal("1,2"));
+  ExpectRefused(shaped({1, -1}), refusal("1,-1"));
+  ExpectRefused(shaped({1, 1, 1}), refusal("1,1,1"));
   ExpectRefused(shaped({std::numeric_limits<int64_t>::min()}),
                 refusal("-9223372036854775808"));
   ExpectRefused(shaped({std::numeric_limits<int64_t>::max()}),
@@ -115,22 +119,25 @@ TEST(InputTensorsTest, ContentsHaveTheShapesSize) {
     request.set_raw_input_contents(0, std::string(bytes, 'x'));
     ExpectRefused(request, "inputs 'seed': raw_input_contents has " +
                                std::to_string(bytes) +
-                               " bytes; the shape [1] of UINT64 takes 8");
+                               " bytes; 1 elements of UINT64 take 8");
   }
   Request request = TypedRequestFor({1, 2});
   request.mutable_inputs(0)->set_shape(0, 3);
-  ExpectRefused(request,
-                "inputs 'seed': contents has 2 elements, 2 of them UINT64; the "
-                "shape [3] takes 3");
+  ExpectRefused(
+      request,
+      "inputs 'seed': contents has 2 elements, 2 of them UINT64; wanted "
+      "are 3");
   request.mutable_inputs(0)->mutable_contents()->add_fp32_contents(3);
-  ExpectRefused(request,
-                "inputs 'seed': contents has 3 elements, 2 of them UINT64; the "
-                "shape [3] takes 3");
+  ExpectRefused(
+      request,
+      "inputs 'seed': contents has 3 elements, 2 of them UINT64; wanted "
+      "are 3");
   request = TypedRequestFor({1});
   request.mutable_inputs(0)->mutable_contents()->add_bytes_contents("more");
-  ExpectRefused(request,
-                "inputs 'seed': contents has 2 elements, 1 of them UINT64; the "
-                "shape [1] takes 1");
+  ExpectRefused(
+      request,
+      "inputs 'seed': contents has 2 elements, 1 of them UINT64; wanted "
+      "are 1");
   request = InferRequestFor({1});
   request.mutable_inputs(0)->mutable_contents()->add_uint64_contents(1);
   ExpectRefused(request,
@@ -138,9 +145,10 @@ TEST(InputTensorsTest, ContentsHaveTheShapesSize) {
                 "raw_input_contents");
   request = InferRequestFor({1});
   request.clear_raw_input_contents();
-  ExpectRefused(request,
-                "inputs 'seed': contents has 0 elements, 0 of them UINT64; the "
-                "shape [1] takes 1");
+  ExpectRefused(
+      request,
+      "inputs 'seed': contents has 0 elements, 0 of them UINT64; wanted "
+      "are 1");
 }
 
 TEST(InputTensorsTest, DataTypesAndParametersAreThoseOfTheTensor) {
