@@ -1,7 +1,6 @@
 #include "engine/kernels/convolution.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "engine/kernels/matrix_product.h"
 #include "engine/kernels/narrow_convolution.h"
@@ -108,45 +107,23 @@ void FindRuns(const ConvolutionShape& shape, const float* image,
 
 }  // namespace
 
+Filters FiltersOf(const ConvolutionShape& shape, const float* weight) {
+  const int taps = shape.kernel * shape.kernel;
+  return {weight, shape.in, shape.out, taps, taps, taps * shape.in, 1};
+}
+
 Convolution::Convolution(const ConvolutionShape& shape,
-                         ConvolutionMethod method, const float* weight)
+                         ConvolutionMethod method, const Filters& filters)
     : shape_(shape),
       method_(method),
       weight_count_(PackedWeights(shape, method)),
       weights_(NewFloatBuffer(weight_count_)) {
-  const int64_t in = shape.in, out = shape.out;
-  const int taps = shape.kernel * shape.kernel;
-  zeros_ = NewFloatBuffer(kMaxTilePixels * in);
-  std::fill_n(zeros_.get(), kMaxTilePixels * in, 0.0f);
+  zeros_ = NewFloatBuffer(kMaxTilePixels * shape.in);
+  std::fill_n(zeros_.get(), kMaxTilePixels * shape.in, 0.0f);
   if (method == ConvolutionMethod::kDirect) {
-    // To [taps, in, out].
-    std::vector<float> ordered(static_cast<size_t>(taps * in * out));
-    for (int64_t o = 0; o < out; ++o) {
-      for (int64_t i = 0; i < in; ++i) {
-        for (int tap = 0; tap < taps; ++tap) {
-          ordered[static_cast<size_t>((tap * in + i) * out + o)] =
-              weight[(o * in + i) * taps + tap];
-        }
-      }
-    }
-    PackMatrix(ordered.data(), taps * in, out, out, 1, weights_.get());
-    return;
-  }
-  const int m = TileOf(method), positions = (m + 2) * (m + 2);
-  const int64_t packed = PackedSize(in, out);
-  std::vector<float> ordered(static_cast<size_t>(positions * in * out));
-  float transformed[36];
-  for (int64_t o = 0; o < out; ++o) {
-    for (int64_t i = 0; i < in; ++i) {
-      TransformFilter(m, weight + (o * in + i) * 9, transformed);
-      for (int q = 0; q < positions; ++q) {
-        ordered[static_cast<size_t>((q * in + i) * out + o)] = transformed[q];
-      }
-    }
-  }
-  for (int q = 0; q < positions; ++q) {
-    PackMatrix(ordered.data() + q * in * out, in, out, out, 1,
-               weights_.get() + q * packed);
+    PackFilters(filters, weights_.get());
+  } else {
+    TransformFilters(TileOf(method), filters, weights_.get());
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/types/span.h"
 #include "engine/kernels/float_buffer.h"
+#include "engine/kernels/matrix_product.h"
 #include "engine/kernels/thread_pool.h"
 
 namespace ddgan::kernels {
@@ -37,6 +38,9 @@ int TileOf(ConvolutionMethod method);
 // Packed weights that a core's second-level cache keeps beside the images.
 inline constexpr int64_t kResidentWeights = 64 * 1024;
 
+// `weight` is [out, in, kernel, kernel]. Does not copy it.
+Filters FiltersOf(const ConvolutionShape& shape, const float* weight);
+
 // Floats that the packed weights take.
 int64_t PackedWeights(const ConvolutionShape& shape, ConvolutionMethod method);
 
@@ -50,11 +54,11 @@ std::vector<ConvolutionMethod> ChooseMethods(
 // Immutable, thread-safe.
 class Convolution {
  public:
-  // `weight` is [out, in, kernel, kernel]. Packs it; does not keep it. The
-  // method must suit the shape: Winograd's need a 3x3 kernel of stride 1 and
-  // padding 1, and a size that the tile divides. Throws std::bad_alloc.
+  // Packs the filters; does not keep them. The method must suit the shape:
+  // Winograd's need a 3x3 kernel of stride 1 and padding 1, and a size that the
+  // tile divides. Throws std::bad_alloc.
   Convolution(const ConvolutionShape& shape, ConvolutionMethod method,
-              const float* weight);
+              const Filters& filters);
 
   const ConvolutionShape& shape() const { return shape_; }
   // Floats of the packed weights.

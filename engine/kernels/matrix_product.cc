@@ -176,6 +176,71 @@ void MultiplyRowsImpl(const LeftRows& a, const PackedMatrix& b,
   }
 }
 
+template <int kRows, int kPanels>
+HWY_INLINE void OuterTile(const OuterProducts& all, int64_t row,
+                          int64_t column) {
+  constexpr int kVectors = kPanels * kPanelVectors;
+  const PanelTag d;
+  float* const c = all.c + row * all.c_stride + column;
+  PanelVector sums[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      sums[i][v] = hn::LoadU(d, c + i * all.c_stride + v * kLanes);
+    }
+  }
+  const float* a = all.a + row;
+  const float* b = all.b + column;
+  for (int64_t k = 0; k < all.depth;
+       ++k, a += all.a_stride, b += all.b_stride) {
+    PanelVector values[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      values[v] = hn::LoadU(d, b + v * kLanes);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      const PanelVector factor = hn::Set(d, a[i]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        sums[i][v] = Fma(factor, values[v], sums[i][v]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      hn::StoreU(sums[i][v], d, c + i * all.c_stride + v * kLanes);
+    }
+  }
+}
+
+template <int kPanels>
+HWY_INLINE void OuterTiles(const OuterProducts& all, int64_t column) {
+  int64_t row = 0;
+  for (; row + kTileRows <= all.rows; row += kTileRows) {
+    OuterTile<kTileRows, kPanels>(all, row, column);
+  }
+  if (row + 4 <= all.rows) {
+    OuterTile<4, kPanels>(all, row, column);
+    row += 4;
+  }
+  for (; row < all.rows; ++row) OuterTile<1, kPanels>(all, row, column);
+}
+
+void AddOuterProductsImpl(const OuterProducts& all) {
+  constexpr int64_t kColumns = kTilePanels * kPanelColumns;
+  int64_t column = 0;
+  for (; column + kColumns <= all.columns; column += kColumns) {
+    OuterTiles<kTilePanels>(all, column);
+  }
+  for (; column < all.columns; column += kPanelColumns) {
+    OuterTiles<1>(all, column);
+  }
+}
+
 }  // namespace ddgan::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -183,6 +248,7 @@ HWY_AFTER_NAMESPACE();
 namespace ddgan::kernels {
 
 HWY_EXPORT(MultiplyRowsImpl);
+HWY_EXPORT(AddOuterProductsImpl);
 
 void PackMatrix(const float* source, int64_t depth, int64_t columns,
                 int64_t depth_stride, int64_t column_stride, float* packed) {
@@ -194,6 +260,27 @@ void PackMatrix(const float* source, int64_t depth, int64_t columns,
       std::fill(packed + width, packed + kPanelColumns, 0.0f);
     }
   }
+}
+
+void PackFilters(const Filters& filters, float* packed) {
+  for (int64_t first = 0; first < filters.out; first += kPanelColumns) {
+    const int64_t width = std::min(kPanelColumns, filters.out - first);
+    for (int tap = 0; tap < filters.taps; ++tap) {
+      const float* from =
+          filters.first + first * filters.out_stride + tap * filters.tap_stride;
+      for (int64_t i = 0; i < filters.in;
+           ++i, from += filters.in_stride, packed += kPanelColumns) {
+        for (int64_t j = 0; j < width; ++j) {
+          packed[j] = from[j * filters.out_stride];
+        }
+        std::fill(packed + width, packed + kPanelColumns, 0.0f);
+      }
+    }
+  }
+}
+
+void AddOuterProducts(const OuterProducts& products) {
+  HWY_DYNAMIC_DISPATCH(AddOuterProductsImpl)(products);
 }
 
 void MultiplyRows(const LeftRows& a, const PackedMatrix& b, int64_t first_panel,

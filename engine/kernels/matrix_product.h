@@ -38,6 +38,22 @@ inline int64_t PackedSize(int64_t depth, int64_t columns) {
 void PackMatrix(const float* source, int64_t depth, int64_t columns,
                 int64_t depth_stride, int64_t column_stride, float* packed);
 
+// The filters of a convolution where they lie: that of input i, output o and
+// tap is first[i * in_stride + o * out_stride + tap * tap_stride].
+struct Filters {
+  const float* first = nullptr;
+  int64_t in = 0;
+  int64_t out = 0;
+  int taps = 0;
+  int64_t in_stride = 0;
+  int64_t out_stride = 0;
+  int64_t tap_stride = 0;
+};
+
+// Writes PackedSize(taps * in, out) floats: the matrix of a direct convolution,
+// whose row tap * in + i has the weights of all outputs.
+void PackFilters(const Filters& filters, float* packed);
+
 // The left-hand rows: row i is the `taps` runs of `run` floats at rows[i *
 // taps], rows[i * taps + 1], ..., so depth = taps * run. A plain row is one
 // run; a pixel of a 3x3 convolution is nine.
@@ -56,6 +72,22 @@ struct LeftRows {
 void MultiplyRows(const LeftRows& a, const PackedMatrix& b, int64_t first_panel,
                   int64_t last_panel, const float* start, int64_t start_stride,
                   float* c, int64_t c_stride);
+
+// c[i][j] += a[0][i] b[0][j] + a[1][i] b[1][j] + ..., from c on one chain as
+// above, for i < rows and j < columns, a multiple of kPanelColumns. Rows of a,
+// b and c are their strides apart.
+struct OuterProducts {
+  const float* a = nullptr;
+  int64_t a_stride = 0;
+  const float* b = nullptr;
+  int64_t b_stride = 0;
+  int64_t depth = 0;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  float* c = nullptr;
+  int64_t c_stride = 0;
+};
+void AddOuterProducts(const OuterProducts& products);
 
 }  // namespace ddgan::kernels
 

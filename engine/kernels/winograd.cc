@@ -56,6 +56,29 @@ HWY_INLINE void OutputTransform(const V (&x)[6], V (&y)[4]) {
   y[3] = hn::Add(Fma(hn::Set(d, 8.0f), difference2, difference1), x[5]);
 }
 
+// y = A x.
+template <typename V>
+HWY_INLINE void OutputGradient(const V (&x)[2], V (&y)[4]) {
+  y[0] = x[0];
+  y[1] = hn::Add(x[0], x[1]);
+  y[2] = hn::Sub(x[0], x[1]);
+  y[3] = hn::Neg(x[1]);
+}
+
+template <typename V>
+HWY_INLINE void OutputGradient(const V (&x)[4], V (&y)[6]) {
+  const hn::DFromV<V> d;
+  const V even = hn::Add(x[0], x[2]), odd = hn::Add(x[1], x[3]);
+  const V even2 = Fma(hn::Set(d, 4.0f), x[2], x[0]);
+  const V odd2 = Fma(hn::Set(d, 8.0f), x[3], hn::Add(x[1], x[1]));
+  y[0] = x[0];
+  y[1] = hn::Add(even, odd);
+  y[2] = hn::Sub(even, odd);
+  y[3] = hn::Add(even2, odd2);
+  y[4] = hn::Sub(even2, odd2);
+  y[5] = x[3];
+}
+
 // One vector of channels of a tile. Not inlined into the loop over channels,
 // where the compiler would keep the address of each of 36 rows in memory.
 // rows: e rows of pixels, from the tile's first column inside the image on.
@@ -155,6 +178,40 @@ HWY_INLINE void OutputTile(const float* transformed, int64_t position_stride,
   });
 }
 
+template <int kM>
+HWY_INLINE void OutputGradientTile(const float* image, int64_t size,
+                                   int64_t channels, int64_t row,
+                                   int64_t column, float* transformed,
+                                   int64_t position_stride) {
+  constexpr int kE = kM + 2;
+  const float* const pixels =
+      image + (kM * row * size + kM * column) * channels;
+  ForEachVector(channels, [&](auto d, int64_t c) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    V columns[kM][kE];  // [j][i]
+#pragma GCC unroll 4
+    for (int j = 0; j < kM; ++j) {
+      V in[kM];
+#pragma GCC unroll 4
+      for (int i = 0; i < kM; ++i) {
+        in[i] = hn::LoadU(d, pixels + (i * size + j) * channels + c);
+      }
+      OutputGradient(in, columns[j]);
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < kE; ++i) {
+      V in[kM], out[kE];
+#pragma GCC unroll 4
+      for (int j = 0; j < kM; ++j) in[j] = columns[j][i];
+      OutputGradient(in, out);
+#pragma GCC unroll 6
+      for (int j = 0; j < kE; ++j) {
+        hn::StoreU(out[j], d, transformed + (i * kE + j) * position_stride + c);
+      }
+    }
+  });
+}
+
 void TransformInputImpl(int m, const float* image, int64_t size,
                         int64_t channels, const float* zeros, int64_t row,
                         int64_t column, float* transformed,
@@ -181,43 +238,27 @@ void TransformOutputImpl(int m, const float* transformed,
   }
 }
 
+void TransformOutputGradientImpl(int m, const float* image, int64_t size,
+                                 int64_t channels, int64_t row, int64_t column,
+                                 float* transformed, int64_t position_stride) {
+  if (m == 2) {
+    OutputGradientTile<2>(image, size, channels, row, column, transformed,
+                          position_stride);
+  } else {
+    OutputGradientTile<4>(image, size, channels, row, column, transformed,
+                          position_stride);
+  }
+}
+
 }  // namespace ddgan::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ddgan::kernels {
-namespace {
-
-// G of F(2x2, 3x3) and of F(4x4, 3x3).
-constexpr double kFilter2[4][3] = {
-    {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-constexpr double kFilter4[6][3] = {{1.0 / 4, 0, 0},
-                                   {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-                                   {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                   {1.0 / 24, 1.0 / 12, 1.0 / 6},
-                                   {1.0 / 24, -1.0 / 12, 1.0 / 6},
-                                   {0, 0, 1}};
-
-}  // namespace
 
 HWY_EXPORT(TransformInputImpl);
 HWY_EXPORT(TransformOutputImpl);
-
-void TransformFilter(int m, const float* filter, float* transformed) {
-  const int e = m + 2;
-  const double(*g)[3] = m == 2 ? kFilter2 : kFilter4;
-  for (int i = 0; i < e; ++i) {
-    for (int j = 0; j < e; ++j) {
-      double sum = 0;
-      for (int k = 0; k < 3; ++k) {
-        for (int l = 0; l < 3; ++l) {
-          sum += g[i][k] * g[j][l] * static_cast<double>(filter[k * 3 + l]);
-        }
-      }
-      transformed[i * e + j] = static_cast<float>(sum);
-    }
-  }
-}
+HWY_EXPORT(TransformOutputGradientImpl);
 
 void TransformInput(int m, const float* image, int64_t size, int64_t channels,
                     const float* zeros, int64_t row, int64_t column,
@@ -231,6 +272,13 @@ void TransformOutput(int m, const float* transformed, int64_t position_stride,
                      int64_t channels, int64_t row, int64_t column) {
   HWY_DYNAMIC_DISPATCH(TransformOutputImpl)
   (m, transformed, position_stride, bias, image, size, channels, row, column);
+}
+
+void TransformOutputGradient(int m, const float* image, int64_t size,
+                             int64_t channels, int64_t row, int64_t column,
+                             float* transformed, int64_t position_stride) {
+  HWY_DYNAMIC_DISPATCH(TransformOutputGradientImpl)
+  (m, image, size, channels, row, column, transformed, position_stride);
 }
 
 }  // namespace ddgan::kernels

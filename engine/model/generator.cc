@@ -2,18 +2,18 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/silu.h>
-#include <ATen/ops/softmax.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
+#include <initializer_list>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +21,8 @@
 #include "engine/model/latent_mapping.h"
 #include "engine/model/tensor_modules.h"
 #include "engine/model/time_embedding.h"
+#include "engine/model/trained_attention.h"
+#include "engine/model/trained_convolution.h"
 
 namespace ddgan {
 namespace {
@@ -50,45 +52,40 @@ class Generator::Modules : public TensorModules {
           const at::Tensor& time_features, const ModuleHook& hook)
       : TensorModules(generator.fir_),
         generator_(generator),
-        style_(style),
-        activated_time_(at::silu(time_features)),
+        styles_(Projections(generator, {0, 6}, style)),
+        times_(Projections(generator, {4}, at::silu(time_features))),
         hook_(hook) {}
 
   Value Conv(size_t i, const Value& x) {
-    return Reported(i, at::conv2d(x, P(i, 0), P(i, 1), 1, 1));
+    return Reported(i, SameConvolution(x, P(i, 0), P(i, 1)));
   }
 
   // Order of parameters: GroupNorm_0.style, Conv_0, Dense_0, GroupNorm_1.style,
   // Conv_1, and Conv_2 where the skip is projected; weight and bias of each.
   Value ResBlock(size_t i, const Value& x) {
     const ModulePlan& plan = generator_.plan_.modules[i];
-    Value h = AdaptiveNormSilu(x, P(i, 0), P(i, 1));
+    const size_t block = next_block_++;
+    Value h = AdaptiveNormSilu(x, styles_[2 * block]);
     h = Resample(plan.kind, h);
     Value skip = Resample(plan.kind, x);
-    h = at::conv2d(h, P(i, 2), P(i, 3), 1, 1);
-    const Value time = at::linear(activated_time_, P(i, 4), P(i, 5));
-    h = h + time.unsqueeze(-1).unsqueeze(-1);
-    h = AdaptiveNormSilu(h, P(i, 6), P(i, 7));
-    h = at::conv2d(h, P(i, 8), P(i, 9), 1, 1);
-    if (HasSkipConv(plan)) skip = at::conv2d(skip, P(i, 10), P(i, 11));
+    h = SameConvolution(h, P(i, 2), P(i, 3) + times_[block]);
+    h = AdaptiveNormSilu(h, styles_[2 * block + 1]);
+    h = SameConvolution(h, P(i, 8), P(i, 9));
+    if (HasSkipConv(plan)) skip = SameConvolution(skip, P(i, 10), P(i, 11));
     return Reported(i, RescaledSum(skip, h));
   }
 
   // Single head over all positions; NIN weights are (in, out).
   Value Attention(size_t i, const Value& x) {
-    const int64_t batch = x.size(0), channels = x.size(1);
     const Value normed =
         GroupNormAct(x, P(i, 0), P(i, 1), NormActivation::kNone);
-    const Value rows =
-        normed.permute({0, 2, 3, 1}).reshape({batch, -1, channels});
-    const Value q = at::matmul(rows, P(i, 2)) + P(i, 3);
-    const Value k = at::matmul(rows, P(i, 4)) + P(i, 5);
-    const Value v = at::matmul(rows, P(i, 6)) + P(i, 7);
-    const double scale = 1.0 / std::sqrt(static_cast<double>(channels));
-    const Value weights = at::softmax(at::bmm(q * scale, k.mT()), -1);
-    const Value out = at::matmul(at::bmm(weights, v), P(i, 8)) + P(i, 9);
-    const Value image = out.reshape({batch, x.size(2), x.size(3), channels})
-                            .permute({0, 3, 1, 2});
+    const double scale = 1.0 / std::sqrt(static_cast<double>(x.size(1)));
+    const at::Tensor weights =
+        at::cat({P(i, 2) * scale, P(i, 4), P(i, 6)}, /*dim=*/1);
+    const at::Tensor biases = at::cat({P(i, 3) * scale, P(i, 5), P(i, 7)});
+    const Value mixed =
+        SelfAttention(SameConvolution(normed, AsFilters(weights), biases));
+    const Value image = SameConvolution(mixed, AsFilters(P(i, 8)), P(i, 9));
     return Reported(i, RescaledSum(x, image));
   }
 
@@ -96,7 +93,7 @@ class Generator::Modules : public TensorModules {
     return Reported(i, at::conv2d(Smooth(x), P(i, 0), P(i, 1), /*stride=*/2));
   }
   Value Combine(size_t i, const Value& pyramid, const Value& h) {
-    return Reported(i, at::conv2d(pyramid, P(i, 0), P(i, 1)) + h);
+    return Reported(i, SameConvolution(pyramid, P(i, 0), P(i, 1)) + h);
   }
   Value NormSilu(size_t i, const Value& x) {
     // The reference's module is the norm alone; its SiLU is no module.
@@ -111,10 +108,38 @@ class Generator::Modules : public TensorModules {
     return generator_.parameters_[generator_.first_[module] + k];
   }
 
-  Value AdaptiveNormSilu(const Value& x, const at::Tensor& weight,
-                         const at::Tensor& bias) const {
-    const auto halves = at::linear(style_, weight, bias).chunk(2, 1);
+  // [in, out] as the filters of a 1x1 convolution.
+  static at::Tensor AsFilters(const at::Tensor& matrix) {
+    return matrix.t().unsqueeze(-1).unsqueeze(-1);
+  }
+
+  static Value AdaptiveNormSilu(const Value& x, const at::Tensor& style) {
+    const auto halves = style.chunk(2, 1);
     return GroupNormAct(x, halves[0], halves[1], NormActivation::kSilu);
+  }
+
+  // `input` [B, n] times the linear layers that begin at each residual block's
+  // parameters `first`, all in one product: [B, out] of each layer, in order.
+  static std::vector<at::Tensor> Projections(
+      const Generator& generator, std::initializer_list<size_t> first,
+      const at::Tensor& input) {
+    std::vector<at::Tensor> weights, biases;
+    std::vector<int64_t> sizes;
+    for (size_t i = 0; i < generator.plan_.modules.size(); ++i) {
+      const ModuleKind kind = generator.plan_.modules[i].kind;
+      if (kind != ModuleKind::kResBlock && kind != ModuleKind::kResBlockDown &&
+          kind != ModuleKind::kResBlockUp) {
+        continue;
+      }
+      for (const size_t k : first) {
+        const size_t at = generator.first_[i] + k;
+        weights.push_back(generator.parameters_[at]);
+        biases.push_back(generator.parameters_[at + 1]);
+        sizes.push_back(weights.back().size(0));
+      }
+    }
+    return at::linear(input, at::cat(weights), at::cat(biases))
+        .split_with_sizes(sizes, 1);
   }
 
   Value Reported(size_t i, Value value) const {
@@ -123,8 +148,10 @@ class Generator::Modules : public TensorModules {
   }
 
   const Generator& generator_;
-  const at::Tensor style_;
-  const at::Tensor activated_time_;
+  // Of the residual blocks in order: two styles each, and a bias of time.
+  const std::vector<at::Tensor> styles_;
+  const std::vector<at::Tensor> times_;
+  size_t next_block_ = 0;
   const ModuleHook& hook_;
 };
 

@@ -16,6 +16,7 @@
 
 #include <cmath>
 
+#include "engine/kernels/elementwise.h"
 #include "engine/model/fir_gpu.h"
 #include "engine/model/fir_pass.h"
 #include "engine/model/generator_plan.h"
@@ -219,10 +220,16 @@ at::Tensor Fir(const at::Tensor& x, const FirSpec& spec) {
                     /*dilation=*/1, /*groups=*/x.size(1));
 }
 
-// Parameters of one image: row b of [B, C], or all of [C].
+// Float32, an image's channels side by side.
+at::Tensor FloatRows(const at::Tensor& parameter) {
+  const at::Tensor rows = parameter.to(at::kFloat);
+  return rows.stride(-1) == 1 ? rows : rows.contiguous();
+}
+
+// Of FloatRows: row b of [B, C], or all of [C].
 const float* ImageRow(const at::Tensor& parameter, int64_t b) {
   return parameter.const_data_ptr<float>() +
-         (parameter.dim() == 2 ? b * parameter.size(1) : 0);
+         (parameter.dim() == 2 ? b * parameter.stride(0) : 0);
 }
 
 struct NormResult {
@@ -302,6 +309,29 @@ class GroupNormFunction : public Function<GroupNormFunction> {
   }
 };
 
+// In one pass over memory.
+class RescaledSumFunction : public Function<RescaledSumFunction> {
+ public:
+  static at::Tensor forward(AutogradContext*, const at::Tensor& a,
+                            const at::Tensor& b) {
+    const at::Tensor x = ChannelsLast(a), y = ChannelsLast(b);
+    const at::Tensor sum = at::empty_like(x);
+    at::parallel_for(0, x.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
+      kernels::AddScale(x.const_data_ptr<float>() + begin,
+                        y.const_data_ptr<float>() + begin,
+                        static_cast<float>(kInverseSqrt2), end - begin,
+                        sum.mutable_data_ptr<float>() + begin);
+    });
+    return sum;
+  }
+
+  static variable_list backward(AutogradContext*,
+                                const variable_list& gradients) {
+    const at::Tensor gradient = gradients[0] * kInverseSqrt2;
+    return {gradient, gradient};
+  }
+};
+
 }  // namespace
 
 FirKernel::FirKernel(const std::vector<double>& taps) {
@@ -345,8 +375,7 @@ at::Tensor GroupNormAct(const at::Tensor& x, const at::Tensor& scale,
   }
   if (UsesNhwcKernels(x)) {
     const at::Tensor input = ChannelsLast(x);
-    const at::Tensor rows = scale.to(at::kFloat).contiguous();
-    const at::Tensor shifts = shift.to(at::kFloat).contiguous();
+    const at::Tensor rows = FloatRows(scale), shifts = FloatRows(shift);
     if (!at::GradMode::is_enabled()) {
       return GroupNormNhwc(input, rows, shifts, activation).y;
     }
@@ -361,6 +390,10 @@ at::Tensor GroupNormAct(const at::Tensor& x, const at::Tensor& scale,
 }
 
 at::Tensor RescaledSum(const at::Tensor& a, const at::Tensor& b) {
+  if (UsesNhwcKernels(a) && UsesNhwcKernels(b) && a.dim() == 4 &&
+      a.sizes() == b.sizes()) {
+    return RescaledSumFunction::apply(a, b);
+  }
   return (a + b) * kInverseSqrt2;
 }
 

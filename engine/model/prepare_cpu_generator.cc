@@ -164,9 +164,10 @@ CpuGenerator::CpuGenerator(const Generator& generator)
     Module module;
     for (const FoldedGenerator::Conv& conv : from.convs) {
       const at::Tensor weight = conv.weight.contiguous();
+      const kernels::ConvolutionShape shape = ShapeOf(conv);
       module.convolutions.push_back(
-          {kernels::Convolution(ShapeOf(conv), methods[next_method++],
-                                weight.const_data_ptr<float>()),
+          {kernels::Convolution(shape, methods[next_method++],
+                                kernels::FiltersOf(shape, Values(weight))),
            copy(conv.bias)});
       const kernels::Convolution& made = module.convolutions.back().convolution;
       bytes_ += made.weight_count() * static_cast<int64_t>(sizeof(float));

@@ -2,6 +2,8 @@
 // two networks? And how much memory does it take?
 // Run: build/release/tests/benchmark/training_step_benchmark
 //      ... --config=cifar10 --batch_size=16 --precision=float32 for one case
+//      ... --config=stacked_mnist --options=ngf=8,ch_mult=1/2/2 for other
+//      networks than the configuration's
 //
 // A whole step is TrainingDraws::Draw and TrainingStep::Run. Against it stand
 // the same calls to the same networks, backwards and the double backward of R1
@@ -30,6 +32,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -38,6 +41,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "engine/base/program_options.h"
 #include "trainer/dataset/data_order.h"
 #include "trainer/networks/losses.h"
 #include "trainer/options/training_config.h"
@@ -55,6 +61,10 @@ ABSL_FLAG(std::string, config, "",
 ABSL_FLAG(int, batch_size, 4, "with --config: images per step");
 ABSL_FLAG(std::string, precision, "float32",
           "with --config: float32 or bfloat16");
+ABSL_FLAG(std::vector<std::string>, options, {},
+          "with --config: what it has otherwise, as flags of ddgan-train "
+          "without dashes, such as ngf=8,n_mlp=2; lists with slashes: "
+          "ch_mult=1/2/2");
 ABSL_FLAG(int, rounds, 7, "how often each is timed");
 
 namespace ddgan {
@@ -64,6 +74,7 @@ struct Case {
   std::string config;
   int batch_size;
   std::string precision;
+  std::vector<std::string> options;
 };
 
 double CpuSeconds() {
@@ -181,11 +192,19 @@ class Updates {
 };
 
 absl::Status Measure(const Case& one, int rounds) {
+  std::vector<GivenOption> values = {
+      {"batch_size", absl::StrCat(one.batch_size)},
+      {"precision", one.precision},
+      {"data", "none"},
+      {"out", "none"}};
+  for (const std::string& option : one.options) {
+    const std::pair<std::string, std::string> pair =
+        absl::StrSplit(option, absl::MaxSplits('=', 1));
+    values.push_back(
+        {pair.first, absl::StrReplaceAll(pair.second, {{"/", ","}})});
+  }
   const absl::StatusOr<TrainerOptions> resolved =
-      ResolveOptions(one.config, {{"batch_size", absl::StrCat(one.batch_size)},
-                                  {"precision", one.precision},
-                                  {"data", "none"},
-                                  {"out", "none"}});
+      ResolveOptions(one.config, values);
   if (!resolved.ok()) return resolved.status();
   const TrainerOptions& options = *resolved;
   if (absl::Status status = ValidateTrainerOptions(options, 1); !status.ok())
@@ -287,12 +306,12 @@ bool MeasureAll() {
   std::vector<Case> cases;
   if (!absl::GetFlag(FLAGS_config).empty()) {
     cases = {{absl::GetFlag(FLAGS_config), absl::GetFlag(FLAGS_batch_size),
-              absl::GetFlag(FLAGS_precision)}};
+              absl::GetFlag(FLAGS_precision), absl::GetFlag(FLAGS_options)}};
   } else {
     for (const char* precision : {"float32", "bfloat16"}) {
-      cases.push_back({"mnist", 32, precision});
-      cases.push_back({"stacked_mnist", 8, precision});
-      cases.push_back({"cifar10", 8, precision});
+      cases.push_back({"mnist", 32, precision, {}});
+      cases.push_back({"stacked_mnist", 8, precision, {}});
+      cases.push_back({"cifar10", 8, precision, {}});
     }
   }
   std::printf("%-15s %-9s %5s %9s %9s %9s %9s %9s %8s %9s\n", "configuration",

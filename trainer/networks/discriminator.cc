@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/conv2d.h>
 #include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/linear.h>
 
@@ -12,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/model/time_embedding.h"
+#include "engine/model/trained_convolution.h"
 
 namespace ddgan {
 namespace {
@@ -100,16 +100,16 @@ at::Tensor Discriminator::Block(const std::string& name, size_t first,
   const auto p = [&](size_t k) -> const at::Tensor& {
     return parameters_[first + k];
   };
-  at::Tensor h = at::conv2d(Activate(x), p(0), p(1), 1, 1);
-  h = h + at::linear(time, p(4), p(5)).unsqueeze(-1).unsqueeze(-1);
+  at::Tensor h =
+      SameConvolution(Activate(x), p(0), p(1) + at::linear(time, p(4), p(5)));
   h = Activate(h);
   at::Tensor skip = x;
   if (down) {
     h = FirDownsample(h, fir_);
     skip = FirDownsample(skip, fir_);
   }
-  h = at::conv2d(h, p(2), p(3), 1, 1);
-  at::Tensor out = RescaledSum(h, at::conv2d(skip, p(6)));
+  h = SameConvolution(h, p(2), p(3));
+  at::Tensor out = RescaledSum(h, SameConvolution(skip, p(6)));
   if (hook) hook(name, out);
   return out;
 }
@@ -130,7 +130,7 @@ at::Tensor Discriminator::Forward(const at::Tensor& x, const at::Tensor& t,
 
   const at::Tensor input =
       at::cat({x, x_next}, 1).contiguous(at::MemoryFormat::ChannelsLast);
-  at::Tensor h = at::conv2d(input, parameters_[4], parameters_[5]);
+  at::Tensor h = SameConvolution(input, parameters_[4], parameters_[5]);
   report("start_conv", h);
   size_t first = kFirstBlockParameter;
   const std::vector<BlockPlan> blocks = PlanBlocks(config_);
@@ -139,8 +139,8 @@ at::Tensor Discriminator::Forward(const at::Tensor& x, const at::Tensor& t,
               hook);
     first += kParametersPerBlock;
   }
-  h = at::conv2d(AppendMinibatchStddev(h), parameters_[first],
-                 parameters_[first + 1], 1, 1);
+  h = SameConvolution(AppendMinibatchStddev(h), parameters_[first],
+                      parameters_[first + 1]);
   report("final_conv", h);
   h = Activate(h).sum({2, 3});
   h = at::linear(h, parameters_[first + 2], parameters_[first + 3]);

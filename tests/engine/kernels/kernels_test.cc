@@ -115,7 +115,8 @@ TEST_P(Kernels, ConvolutionsAreTheReferences) {
         RandomFloats(shape.out * shape.in * shape.kernel * shape.kernel, 4);
     const FloatBuffer x = Exactly(RandomFloats(images * in_values, 5));
     const FloatBuffer biases = Exactly(RandomFloats(images * shape.out, 6));
-    const Convolution convolution(shape, method, weight.data());
+    const Convolution convolution(shape, method,
+                                  FiltersOf(shape, weight.data()));
     EXPECT_EQ(convolution.weight_count(), PackedWeights(shape, method));
     Floats wanted;
     std::vector<const float*> bias;
