@@ -6,8 +6,8 @@
 
 #include <cstddef>
 #include <utility>
-#include "absl/container/inlined_vector.h"
 
+#include "absl/container/inlined_vector.h"
 #include "engine/model/generator_plan.h"
 #include "engine/model/model_config.h"
 
