@@ -121,7 +121,7 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineCore::Create(
               }},
       &engine->scheduler_, observer, clock);
   engine->supervisor_ = std::make_unique<Supervisor>(
-      &engine->scheduler_, engine->pool_.get(), observer, clock);
+      &engine->scheduler_, engine->pool_.get(), clock);
   if (absl::Status status = engine->pool_->AwaitRunners(); !status.ok()) {
     return status;
   }

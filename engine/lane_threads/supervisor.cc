@@ -7,11 +7,9 @@
 
 namespace ddgan {
 
-Supervisor::Supervisor(BatchScheduler* scheduler, LanePool* pool,
-                       EngineObserver* observer, Clock* clock)
+Supervisor::Supervisor(BatchScheduler* scheduler, LanePool* pool, Clock* clock)
     : scheduler_(scheduler),
       pool_(pool),
-      observer_(observer),
       clock_(clock),
       watched_(pool->lanes().size()),
       thread_([this] { Run(); }) {}

@@ -10,7 +10,6 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "engine/api/engine_observer.h"
 #include "engine/base/clock.h"
 #include "engine/lane_threads/hang_policy.h"
 #include "engine/lane_threads/lane_pool.h"
@@ -19,17 +18,16 @@
 namespace ddgan {
 
 // It looks at the lanes every kLookInterval and decides by hang_policy.h. When
-// a lane hangs, its work starts again on the others, and the observer gets
-// OnDeviceHealth with what hangs and for how long. While no lane is left, the
-// scheduler's outage_limit holds. A lane that comes back after all makes a new
-// runner and serves again.
+// a lane hangs, its work starts again on the others, and the pool's observer
+// gets OnDeviceHealth with what hangs and for how long. While no lane is left,
+// the scheduler's outage_limit holds. A lane that comes back after all makes a
+// new runner and serves again.
 //
 // Thread-safe.
 class Supervisor {
  public:
-  // Starts the thread. All four must outlive the supervisor.
-  Supervisor(BatchScheduler* scheduler, LanePool* pool,
-             EngineObserver* observer, Clock* clock);
+  // Starts the thread. All three must outlive the supervisor.
+  Supervisor(BatchScheduler* scheduler, LanePool* pool, Clock* clock);
   // Stops the scheduler.
   ~Supervisor();
 
@@ -57,7 +55,6 @@ class Supervisor {
   // Constant after construction.
   BatchScheduler* const scheduler_;
   LanePool* const pool_;
-  EngineObserver* const observer_;
   Clock* const clock_;
 
   // Of the thread.

@@ -59,8 +59,8 @@ class SupervisorTest : public ::testing::Test {
                               return absl::OkStatus();
                             }},
         &*scheduler_, &observer_, &clock_);
-    supervisor_ = std::make_unique<Supervisor>(&*scheduler_, pool_.get(),
-                                               &observer_, &clock_);
+    supervisor_ =
+        std::make_unique<Supervisor>(&*scheduler_, pool_.get(), &clock_);
   }
 
   void Start(std::vector<LanePool::LaneOptions> lanes) {
