@@ -94,9 +94,9 @@ def version_folder(options, name):
 
 
 def evaluate(options, *arguments):
-  return json.loads(subprocess.run(
-      [options.build / 'trainer' / 'ddgan-evaluate', *arguments, '--json'],
-      stdout=subprocess.PIPE, check=True).stdout)
+  program = options.build / 'trainer' / 'evaluation' / 'ddgan-evaluate'
+  return json.loads(subprocess.run([program, *arguments, '--json'],
+                                   stdout=subprocess.PIPE, check=True).stdout)
 
 
 def measured(options):
@@ -116,13 +116,15 @@ def evaluations(name, sampler):
 def compare_gaussians(options):
   rows = []
   for name, sampler in measured(options):
+    begin = time.monotonic()
     rows.append(evaluate(
         options, 'modes', '25_gaussians', '--samples=25000',
         f'--model={version_folder(options, name)}', f'--sampler={sampler}'))
     rows[-1]['sampler'] = sampler
+    rows[-1]['seconds'] = time.monotonic() - begin
   (options.out / '25_gaussians.json').write_text(json.dumps(rows, indent=1))
   print('| model | version, digest | rule | evaluations | modes '
-        '| points in a ring | KL to uniform, nats | points/s |')
+        '| points in a ring | KL to uniform, nats | seconds for all |')
   print('|---|---|---|--:|--:|--:|--:|--:|')
   for row in rows:
     kl = '' if row['kl'] is None else f"{row['kl']:.3f}"
@@ -131,7 +133,7 @@ def compare_gaussians(options):
           f"| {evaluations(row['model'], row['sampler']):,} "
           f"| {row['modes_covered']} of {row['modes']} "
           f"| {100 * row['high_quality_share']:.1f} % | {kl} "
-          f"| {row['images_per_second']:,.0f} |")
+          f"| {row['seconds']:.1f} |")
 
 
 def compare_digits(options):
