@@ -215,7 +215,8 @@ class ServingAlertsTest(AlertsTest):
         'recording_rules.yaml': {'le="5"': 'le="0.002"'},
         'alerts.yaml': {
             'age_seconds > 30': 'age_seconds > 0.0002',
-            '{method="Generate"} > 20': '{method="Generate"} > 0.002'}})
+            'p99_5m{method=~"Generate|ModelInfer"} > 20':
+                'p99_5m{method=~"Generate|ModelInfer"} > 0.002'}})
     self.load(server, '--rate=1000', '--counts=64')
     self.expect('DdganOverloaded', 'page')
     self.expect('DdganLatencyBudgetBurnsFast', 'page', slo='latency')
