@@ -19,32 +19,13 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/general_options.h"
 
 namespace ddgan {
 namespace {
 
-constexpr char kConfigFile[] = "config_file";
-constexpr char kHelp[] = "help";
-constexpr char kVersion[] = "version";
-constexpr char kGeneral[] = "General";
-constexpr size_t kColumns = 80;
-
-// What every program has beside its own. `file` outlives the result.
-std::vector<Option> WithGeneralOptions(absl::Span<const Option> table,
-                                       std::string* file) {
-  std::vector<Option> all(table.begin(), table.end());
-  all.push_back({kConfigFile, kGeneral, "FILE", file, kNotEmpty,
-                 "options from a file in TOML or INI, one a line: "
-                 "name = \"value\""});
-  return all;
-}
-
 bool IsBool(const Option& option) {
   return std::holds_alternative<bool*>(option.target);
-}
-
-std::string VariableName(const Program& program, absl::string_view option) {
-  return absl::StrCat(program.environment, absl::AsciiStrToUpper(option));
 }
 
 absl::Status NeedsValue(const Option& option) {
@@ -240,8 +221,9 @@ absl::StatusOr<std::vector<CLI::ConfigItem>> ReadItems(
   // A folder can be opened, not read.
   if (file.is_open()) file.peek();
   if (!file.is_open() || file.bad()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--", kConfigFile, ": ", PathError(errno, "read", path).message()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", kConfigFileOption, ": ",
+                     PathError(errno, "read", path).message()));
   }
   file.clear();
   try {
@@ -290,33 +272,6 @@ absl::Status ReadFile(const Program& program, absl::Span<const Option> table,
   return absl::OkStatus();
 }
 
-// `text` in lines that begin with `indent` blanks, the first with `first`.
-std::string Wrapped(absl::string_view text, size_t first, size_t indent) {
-  std::string wrapped;
-  std::string line(first, ' ');
-  size_t begin = first;
-  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
-    if (line.size() > begin && line.size() + 1 + word.size() > kColumns) {
-      absl::StrAppend(&wrapped, line, "\n");
-      line.assign(indent, ' ');
-      begin = indent;
-    }
-    absl::StrAppend(&line, line.size() > begin ? " " : "", word);
-  }
-  return absl::StrCat(wrapped, line, "\n");
-}
-
-std::string FlagHelp(absl::string_view name, absl::string_view value,
-                     absl::string_view limits, absl::string_view help) {
-  constexpr size_t kNameIndent = 2;
-  constexpr size_t kHelpIndent = 6;
-  return absl::StrCat(Wrapped(absl::StrCat("--", name, value.empty() ? "" : "=",
-                                           value, limits.empty() ? "" : "  (",
-                                           limits, limits.empty() ? "" : ")"),
-                              kNameIndent, kHelpIndent),
-                      Wrapped(help, kHelpIndent, kHelpIndent));
-}
-
 }  // namespace
 
 Environment OwnEnvironment() {
@@ -347,7 +302,7 @@ absl::StatusOr<ProgramOptions> FindOptions(
     return options;
   }
   if (asks_for("--version") &&
-      (arguments.size() == 1 || FindOption(table, kVersion) == nullptr)) {
+      (arguments.size() == 1 || FindOption(table, kVersionOption) == nullptr)) {
     options.text = VersionText(program.name);
     return options;
   }
@@ -363,7 +318,7 @@ absl::StatusOr<ProgramOptions> FindOptions(
     return s;
   }
   for (auto given = options.given.begin(); given != options.given.end();) {
-    if (given->name != kConfigFile) {
+    if (given->name != kConfigFileOption) {
       ++given;
       continue;
     }
@@ -411,57 +366,6 @@ absl::StatusOr<ProgramOptions> ParseOptions(
     }
   }
   return options;
-}
-
-std::string HelpText(const Program& program, absl::Span<const Option> table) {
-  std::string text;
-  for (const std::string& usage : program.usage) {
-    absl::StrAppend(&text, text.empty() ? "usage: " : "       ", program.name,
-                    " ", usage, "\n");
-  }
-  absl::StrAppend(&text, "\n", program.about);
-  std::string file;
-  absl::string_view group;
-  for (const Option& option : WithGeneralOptions(table, &file)) {
-    if (group != option.group) {
-      group = option.group;
-      absl::StrAppend(&text, "\n", group, ":\n");
-    }
-    absl::StrAppend(&text, FlagHelp(option.name, OptionPlaceholder(option),
-                                    OptionLimits(option), option.help));
-  }
-  absl::StrAppend(&text, FlagHelp(kHelp, "", "", "print this, and end"));
-  absl::StrAppend(&text, FlagHelp(kVersion, "", "",
-                                  FindOption(table, kVersion) == nullptr
-                                      ? "print the version, and end"
-                                      : "alone: print the program's version, "
-                                        "and end"));
-  const std::string example = table.front().name;
-  absl::StrAppend(
-      &text, "\n",
-      Wrapped(
-          absl::StrCat(
-              "A flag is --name=value or --name value; one without a value "
-              "above also takes =true and =false",
-              program.negations ? ", or is --noname" : "",
-              ". Each may also be set in the environment, --", example, " as ",
-              VariableName(program, example), ", or in a file, as a line ",
-              example, " = \"value\" of --", kConfigFile,
-              program.section.empty()
-                  ? ""
-                  : absl::StrCat(", in which [", program.section,
-                                 "] begins what is for this command alone"),
-              ". After -- there are no flags. The command line comes before "
-              "the environment, the "
-              "environment before the file, the file before the default."),
-          0, 0));
-  if (!program.notes.empty()) absl::StrAppend(&text, "\n", program.notes);
-  return text;
-}
-
-std::string VersionText(const std::string& program) {
-  return absl::StrCat(program.substr(0, program.find(' ')), " ", DDGAN_VERSION,
-                      "\n");
 }
 
 }  // namespace ddgan
