@@ -12,7 +12,6 @@ namespace ddgan {
 void ServerTest::StartServer(ImageShape shape) {
   options_.listen = {"127.0.0.1", 0};
   options_.http = {"127.0.0.1", 0};
-  options_.engine.max_queued_images = 64;
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
       options_, [this, shape](const EngineOptions&, EngineObserver*, Clock*) {
         auto engine = std::make_unique<FakeEngine>(shape);

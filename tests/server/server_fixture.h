@@ -44,6 +44,7 @@ class ServerTest : public ::testing::Test {
   ServerOptions options_ = [] {
     ServerOptions options;
     options.access_log = AccessLogLevel::kNone;
+    options.engine.max_queued_images = 64;
     return options;
   }();
   FakeEngine* engine_ = nullptr;  // The server's.
