@@ -1,6 +1,6 @@
 #include "engine/versions/version_watcher.h"
 
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -44,8 +44,8 @@ VersionWatcher::~VersionWatcher() {
 }
 
 void VersionWatcher::Run() {
-  // 0 is the calling thread. Without the right to it, it is as it was.
-  setpriority(PRIO_PROCESS, 0, kNice);
+  // For Linux, of this thread alone. Without the right to it, it is as it was.
+  [[maybe_unused]] const int now = nice(kNice);
   while (!stopped_) {
     // First, so that what appears while the loader looks is not missed.
     absl::Status status = events_->Watch(loader_->FoldersToWatch());

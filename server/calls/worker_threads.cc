@@ -1,6 +1,6 @@
 #include "server/calls/worker_threads.h"
 
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -10,8 +10,8 @@ WorkerThreads::WorkerThreads(int count, int niceness) {
   threads_.reserve(count);
   for (int i = 0; i < count; ++i) {
     threads_.emplace_back([this, niceness] {
-      // For Linux, 0 is this thread alone. One that cannot yield still works.
-      if (niceness > 0) setpriority(PRIO_PROCESS, 0, niceness);
+      // For Linux, of this thread alone. One that cannot yield still works.
+      [[maybe_unused]] const int now = nice(niceness);
       RunTasks();
     });
   }

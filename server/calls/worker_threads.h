@@ -18,8 +18,8 @@ class WorkerThreads {
  public:
   using Task = absl::AnyInvocable<void()>;
 
-  // `count` at least 1. `niceness` is the kernel's, [0, 19]: how far the
-  // threads yield to others.
+  // `count` at least 1. `niceness` is the kernel's, [0, 19]: how much more
+  // the threads yield to others than the one that starts them.
   explicit WorkerThreads(int count, int niceness = 0);
 
   WorkerThreads(const WorkerThreads&) = delete;

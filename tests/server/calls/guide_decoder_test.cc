@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -154,7 +155,8 @@ TEST_F(GuideDecoderTest, ItsThreadYieldsToOthers) {
   int niceness = 0;
   Run("first", [&niceness] { niceness = getpriority(PRIO_PROCESS, 0); });
   Finish();
-  EXPECT_GT(niceness, getpriority(PRIO_PROCESS, 0));
+  // Nobody yields more than 19.
+  EXPECT_GE(niceness, std::min(getpriority(PRIO_PROCESS, 0) + 1, 19));
 }
 
 }  // namespace
