@@ -1,6 +1,7 @@
 // ddgan-train: trains a denoising diffusion GAN and publishes versions of it
 // into a model directory, where ddgan-server finds them.
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -255,6 +256,8 @@ void ChooseOpenMpPolicy(char** argv) {
 int main(int argc, char** argv) {
   ddgan::IgnoreBrokenPipes();
   ddgan::ChooseOpenMpPolicy(argv);
+  // Else ps and killall know a restarted process as "exe".
+  prctl(PR_SET_NAME, "ddgan-train");
   if (!ddgan::IsIgnored(SIGHUP)) std::signal(SIGHUP, ddgan::RequestStop);
   std::signal(SIGINT, ddgan::RequestStop);
   std::signal(SIGTERM, ddgan::RequestStop);

@@ -269,6 +269,12 @@ class TrainProcessesTest(unittest.TestCase):
     resumed.send_signal(signal.SIGTERM)
     self.finish(resumed, code=143)
 
+  def test_ps_and_killall_know_it_by_its_name(self):
+    process = self.start('out')
+    process.stdout.readline()
+    name = pathlib.Path(f'/proc/{process.pid}/comm').read_text()
+    self.assertEqual(name, 'ddgan-train\n')
+
   def test_a_killed_run_goes_on_bit_for_bit(self):
     steps = 30
     self.finish(self.start('whole', f'--max_steps={steps}'))
