@@ -41,7 +41,7 @@ EPOCHS = {'25_gaussians': 51, 'mnist': 1}
 # Its 2.6 million evaluations of a generator for digits take an hour and more.
 TOO_SLOW = {('mnist', 'pc')}
 # Generated ones, and real ones: coverage compares sets of one size.
-MNIST_SAMPLES = 2000
+MNIST_SAMPLES = 1000
 # Of each timed batch. The GANs have fewer, so they are timed whole.
 TIMED_EVALUATIONS = 10
 
