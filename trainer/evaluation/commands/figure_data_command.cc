@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "trainer/evaluation/commands/denoising_samples.h"
 #include "trainer/evaluation/commands/figure_folder.h"
+#include "trainer/evaluation/commands/report_json.h"
 #include "trainer/evaluation/model_pictures.h"
 #include "trainer/evaluation/session/measured_pictures.h"
 
@@ -86,10 +87,11 @@ absl::Status WriteGrid(const FigureDataOptions& options,
                   {options.samples, shape.height, shape.width, shape.channels});
   folder->json()["columns"] = options.columns;
   const MeasuredVersion& version = *pictures->version;
-  status.Update(folder->Finish(absl::StrCat(
-      "The first ", options.samples, " pictures of ", version.identity.model,
-      "/", version.identity.version, ", seed ", options.pictures.seed, ", ",
-      version.sampler, ", ", version.evaluations, " evaluations for each.")));
+  status.Update(folder->Finish(
+      absl::StrCat("The first ", options.samples, " pictures of ",
+                   version.identity.model, "/", version.identity.version,
+                   ", seed ", options.pictures.seed, ", ", version.sampler,
+                   ", ", EvaluationsText(version.evaluations), " for each.")));
   return status;
 }
 

@@ -27,9 +27,9 @@ std::string QualityTable(const QualityReport& report) {
   };
   row(report.version.has_value() ? "model" : "pictures", MeasuredText(report));
   if (report.version.has_value() && !report.version->sampler.empty()) {
-    row("sampler",
-        absl::StrCat(report.version->sampler, ", ", report.version->evaluations,
-                     " evaluations per picture"));
+    row("sampler", absl::StrCat(report.version->sampler, ", ",
+                                EvaluationsText(report.version->evaluations),
+                                " per picture"));
   }
   row("samples", absl::StrCat(report.samples, ", seed ", report.seed,
                               ", through ", CodingName(report.through)));

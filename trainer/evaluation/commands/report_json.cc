@@ -1,5 +1,7 @@
 #include "trainer/evaluation/commands/report_json.h"
 
+#include "absl/strings/str_cat.h"
+
 namespace ddgan {
 
 void AddVersion(const std::optional<MeasuredVersion>& version,
@@ -12,6 +14,11 @@ void AddVersion(const std::optional<MeasuredVersion>& version,
   (*json)["version"] = version->identity.version;
   (*json)["digest"] = version->identity.digest;
   if (!version->sampler.empty()) (*json)["sampler"] = version->sampler;
+}
+
+std::string EvaluationsText(int evaluations) {
+  return absl::StrCat(evaluations,
+                      evaluations == 1 ? " evaluation" : " evaluations");
 }
 
 std::string JsonLine(const nlohmann::ordered_json& json) {

@@ -1,4 +1,4 @@
-// What several commands' reports say alike for programs. No LibTorch.
+// What several commands' reports say alike. No LibTorch.
 #ifndef DDGAN_TRAINER_EVALUATION_COMMANDS_REPORT_JSON_H_
 #define DDGAN_TRAINER_EVALUATION_COMMANDS_REPORT_JSON_H_
 
@@ -14,6 +14,9 @@ namespace ddgan {
 // known.
 void AddVersion(const std::optional<MeasuredVersion>& version,
                 nlohmann::ordered_json* json);
+
+// "1 evaluation", "4 evaluations"
+std::string EvaluationsText(int evaluations);
 
 // One object in one line, which ends it. Bytes that are no UTF-8, which a path
 // may hold, are replaced.

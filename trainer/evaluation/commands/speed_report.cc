@@ -1,6 +1,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
+#include "trainer/evaluation/commands/report_json.h"
 #include "trainer/evaluation/commands/speed_command.h"
 
 namespace ddgan {
@@ -13,8 +14,9 @@ std::string SpeedTable(const SpeedReport& report) {
   row("model", absl::StrCat(report.model,
                             report.random_weights ? ", random weights" : ""));
   row("parameters", absl::StrCat(report.parameters));
-  row("sampler", absl::StrCat(report.sampler, ", ", report.evaluations,
-                              " evaluations per image"));
+  row("sampler",
+      absl::StrCat(report.sampler, ", ", EvaluationsText(report.evaluations),
+                   " per image"));
   row("device", report.device == "cpu"
                     ? absl::StrCat("cpu, ", report.threads, " threads")
                     : report.device);

@@ -84,6 +84,12 @@ TEST(SpeedReportTest, TableSaysWhatWasTimed) {
   }
 }
 
+TEST(SpeedReportTest, OneEvaluationIsOne) {
+  SpeedReport report = Report();
+  report.evaluations = report.timed_evaluations = 1;
+  EXPECT_THAT(SpeedTable(report), HasSubstr(", 1 evaluation per image\n"));
+}
+
 TEST(SpeedReportTest, AnEstimateSaysSo) {
   SpeedReport report = Report();
   report.timed_evaluations = 3;
