@@ -15,7 +15,7 @@ namespace {
 using Parameters =
     google::protobuf::Map<std::string, inference::InferParameter>;
 
-constexpr uint64_t kInteractivePriority = 1;
+// Of a request's priority; 0, which is none, and 1 are interactive.
 constexpr uint64_t kBatchPriority = 2;
 
 // About streams alone, but perf_analyzer has it in every request.

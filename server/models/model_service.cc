@@ -139,7 +139,7 @@ grpc::ServerUnaryReactor* ModelService::Control(
     call.End(status, response);
     return reactor;
   }
-  control_thread_.Run([this, call = std::move(call), &response,
+  control_thread_.Run([call = std::move(call), &response,
                        control = std::move(control)]() mutable {
     const absl::Status status = control();
     call.End(status, response);
