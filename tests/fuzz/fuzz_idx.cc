@@ -1,25 +1,26 @@
 // MNIST's IDX files, gzipped or not.
 #include <filesystem>
-#include <fstream>
+#include <string>
+#include <vector>
 
 #include "tests/fuzz/fuzz_input.h"
 #include "trainer/dataset/mnist_dataset.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace fs = std::filesystem;
-  static const fs::path* const folder = [] {
-    std::atexit([] { fs::remove_all(*folder); });
-    return new fs::path(fs::temp_directory_path() /
-                        ("fuzz_idx_" + std::to_string(getpid())));
-  }();
   const fs::path file = ddgan::InputFile(ddgan::InputText(data, size));
-  fs::create_directories(*folder);
   // The same bytes as images and as labels.
-  for (const char* name :
-       {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"}) {
-    fs::remove(*folder / name);
-    fs::create_symlink(file, *folder / name);
-  }
+  static const fs::path* const folder = [&file] {
+    const fs::path made =
+        fs::temp_directory_path() / ("fuzz_idx_" + std::to_string(getpid()));
+    fs::create_directories(made);
+    for (const char* name :
+         {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"}) {
+      fs::create_symlink(file, made / name);
+    }
+    std::atexit([] { fs::remove_all(*folder); });
+    return new fs::path(made);
+  }();
   const auto images = ddgan::MnistDataset::Load(*folder);
   if (images.ok()) {
     std::vector<uint8_t> pixels(32 * 32);
