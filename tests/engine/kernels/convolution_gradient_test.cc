@@ -122,8 +122,9 @@ TEST_P(ConvolutionGradient, ByInputIsTheAdjointOfTheConvolution) {
         RandomFloats(shape.out * shape.in * shape.kernel * shape.kernel, 3);
     const Floats x = RandomFloats(pixels * shape.in, 4);
     const Floats dy = RandomFloats(pixels * shape.out, 5);
-    const auto run = [&](const ConvolutionShape& of, const Filters& filters,
-                         const Floats& input) {
+    const auto run = [&, method = method](const ConvolutionShape& of,
+                                          const Filters& filters,
+                                          const Floats& input) {
       const Convolution convolution(of, method, filters);
       const Floats zeros(static_cast<size_t>(of.out));
       const float* bias = zeros.data();
