@@ -56,6 +56,8 @@ what was live before goes on serving. A version that the server finds unsound
 only when it loads it, or that is not live within --timeout, stays pinned.
 )";
 
+constexpr char kAnswerGroup[] = "Answer";
+
 constexpr char kHealthAbout[] =
     "Asks by the standard gRPC health protocol whether the server is ready, "
     "and\n"
@@ -98,6 +100,11 @@ absl::Status TakeModelsOperands(const std::vector<std::string>& operands,
     return absl::InvalidArgumentError(absl::StrCat(
         "wanted ddgan models ", form->name, form->operands.empty() ? "" : " ",
         absl::StrJoin(form->operands, " ")));
+  }
+  if (command->json) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--json is of the list of models; ddgan models ", form->name,
+        " takes none"));
   }
   command->action = form->action;
   if (operands.size() > 1) command->model = operands[1];
@@ -244,7 +251,10 @@ absl::StatusOr<Command> ParseModels(const CommandInput& input) {
                           "and rollback, for the version to be live; with "
                           "watch, how long to watch",
                           "10s; 5m with pin and rollback; no end with "
-                          "watch")}}),
+                          "watch"),
+               {"json", kAnswerGroup, "", &command.json, kAny,
+                "list the models as JSON, for programs; not with pin, unpin, "
+                "rollback and watch"}}}),
       input.arguments, input.environment);
   if (!parsed.ok()) return parsed.status();
   if (!parsed->text.empty()) return HelpCommand{parsed->text};
@@ -268,7 +278,10 @@ absl::StatusOr<Command> ParseHealth(const CommandInput& input) {
                           "longest time for one call, retries included"),
                {"service", kServerGroup, "NAME", &command.service, kAny,
                 "full name of one service, such as ddgan.v1.ImageGeneration",
-                "the server as a whole"}}}),
+                "the server as a whole"},
+               {"json", kAnswerGroup, "", &command.json, kAny,
+                "print an object of JSON, for programs, also if the server "
+                "does not answer"}}}),
       input.arguments, input.environment);
   if (!parsed.ok()) return parsed.status();
   if (!parsed->text.empty()) return HelpCommand{parsed->text};

@@ -18,10 +18,10 @@
 
 namespace ddgan {
 
-// Which server, how to talk to it, and how long to wait for it.
 // Where the server is unless it is said otherwise.
 inline constexpr char kDefaultServer[] = "localhost:50051";
 
+// Which server, how to talk to it, and how long to wait for it.
 struct ServerChoice {
   std::string address = kDefaultServer;
   absl::Duration timeout;
@@ -52,11 +52,13 @@ struct ModelsCommand {
   Action action = Action::kList;
   std::string model;    // Of kPin, kUnpin and kRollBack.
   int64_t version = 0;  // Of kPin; 1 or more.
+  bool json = false;    // Of kList.
 };
 
 struct HealthCommand {
   ServerChoice server;
   std::string service;
+  bool json = false;
 };
 
 struct BenchCommand {

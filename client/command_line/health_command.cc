@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/command_line/failure_report.h"
+#include "client/command_line/report_json.h"
 #include "client/image_client.h"
 #include "client/secure_channel.h"
 
@@ -26,6 +27,9 @@ int RunHealth(const HealthCommand& command, std::ostream& out,
   const ImageClient client(*channel, options);
   const absl::StatusOr<HealthResponse::ServingStatus> status =
       client.CheckHealth(command.service);
+  if (command.json) {
+    out << HealthJson(command.server.address, command.service, status);
+  }
   if (absl::IsNotFound(status.status())) {
     err << "ddgan: NOT_FOUND: the server knows no service '" << command.service
         << "'\n";
@@ -36,7 +40,9 @@ int RunHealth(const HealthCommand& command, std::ostream& out,
         << '\n';
     return 1;
   }
-  out << HealthResponse::ServingStatus_Name(*status) << '\n';
+  if (!command.json) {
+    out << HealthResponse::ServingStatus_Name(*status) << '\n';
+  }
   return *status == HealthResponse::SERVING ? 0 : 1;
 }
 

@@ -8,7 +8,8 @@
 
 namespace ddgan {
 
-// Prints the status to `out`, errors to `err`. Returns the exit code: 0 if the
+// Prints the status to `out`, as JSON also that there is none, and errors to
+// `err`. Returns the exit code: 0 if the
 // service is SERVING, else 1. Asks once: a probe wants to know about now.
 int RunHealth(const HealthCommand& command, std::ostream& out,
               std::ostream& err);

@@ -7,31 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "client/version_state.h"
 
 namespace ddgan {
 namespace {
 
 constexpr size_t kColumns = 9;
 using Row = std::array<std::string, kColumns>;
-
-std::string StateName(v1::ModelVersionState state) {
-  switch (state) {
-    case v1::MODEL_VERSION_STATE_LIVE:
-      return "live";
-    case v1::MODEL_VERSION_STATE_REFUSED:
-      return "refused";
-    case v1::MODEL_VERSION_STATE_ON_DISK:
-      return "on disk";
-    case v1::MODEL_VERSION_STATE_LOADING:
-      return "loading";
-    case v1::MODEL_VERSION_STATE_WAITING:
-      return "waiting";
-    case v1::MODEL_VERSION_STATE_LOADED:
-      return "loaded";
-    default:  // A newer server may know more states.
-      return absl::StrCat("state ", state);
-  }
-}
 
 // Enough to tell digests apart.
 std::string ShortDigest(const v1::ModelVersion& version) {
@@ -45,7 +27,7 @@ bool IsPinned(const v1::Model& model, int64_t version) {
 Row ToRow(const v1::Model& model, const v1::ModelVersion& version) {
   Row row = {
       model.name(), absl::StrCat(version.version()),
-      absl::StrCat(StateName(version.state()),
+      absl::StrCat(VersionStateName(version.state()),
                    IsPinned(model, version.version()) ? ", pinned" : "")};
   if (version.has_shape()) {
     row[3] =
@@ -131,7 +113,7 @@ std::string FormatModels(const v1::ListModelsResponse& models) {
 std::string DescribeVersion(const std::string& model,
                             const v1::ModelVersion& version) {
   return absl::StrCat(
-      model, " ", version.version(), ": ", StateName(version.state()),
+      model, " ", version.version(), ": ", VersionStateName(version.state()),
       version.has_loaded_at() ? absl::StrCat(", digest ", ShortDigest(version))
                               : "",
       version.reason().empty() ? "" : ": ", version.reason());

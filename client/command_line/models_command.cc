@@ -12,6 +12,7 @@
 #include "client/command_line/failure_report.h"
 #include "client/command_line/model_report.h"
 #include "client/command_line/pin_outcome.h"
+#include "client/command_line/report_json.h"
 #include "client/image_client.h"
 #include "client/secure_channel.h"
 
@@ -33,7 +34,7 @@ class ModelsRun {
   int List() {
     const absl::StatusOr<v1::ListModelsResponse> models = client_.ListModels();
     if (!models.ok()) return Fail(models.status());
-    out_ << FormatModels(*models);
+    out_ << (command_.json ? ModelsJson(*models) : FormatModels(*models));
     return 0;
   }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "client/repeat_command.h"
+#include "client/version_state.h"
 #include "engine/base/sha256.h"
 
 namespace ddgan::playground {
@@ -41,25 +42,6 @@ int64_t Milliseconds(const google::protobuf::Duration& duration) {
   return duration.seconds() * 1000 + duration.nanos() / 1'000'000;
 }
 
-const char* NameOf(v1::ModelVersionState state) {
-  switch (state) {
-    case v1::MODEL_VERSION_STATE_LIVE:
-      return "live";
-    case v1::MODEL_VERSION_STATE_REFUSED:
-      return "refused";
-    case v1::MODEL_VERSION_STATE_ON_DISK:
-      return "on disk";
-    case v1::MODEL_VERSION_STATE_LOADING:
-      return "loading";
-    case v1::MODEL_VERSION_STATE_WAITING:
-      return "waiting";
-    case v1::MODEL_VERSION_STATE_LOADED:
-      return "loaded";
-    default:
-      return "unknown";
-  }
-}
-
 const char* NameOf(ServerState::Contact contact) {
   switch (contact) {
     case ServerState::Contact::kConnecting:
@@ -76,7 +58,7 @@ const char* NameOf(ServerState::Contact contact) {
 
 Json VersionJson(const v1::ModelVersion& version) {
   return {{"version", absl::StrCat(version.version())},
-          {"state", NameOf(version.state())},
+          {"state", VersionStateName(version.state())},
           {"reason", version.reason()},
           {"digest", version.checkpoint_digest()},
           {"channels", version.shape().channels()},

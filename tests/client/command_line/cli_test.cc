@@ -476,6 +476,28 @@ TEST_F(CliTest, HealthIsAnAnswerAndAnExitCode) {
   EXPECT_EQ(Run("health --server=127.0.0.1:1").exit_code, 1);
 }
 
+TEST_F(CliTest, PrintsModelsAndHealthAsJson) {
+  Result result = Run("models --json");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  const nlohmann::json models = nlohmann::json::parse(result.output);
+  EXPECT_EQ(models["models"][0]["live_version"], 3);
+  EXPECT_EQ(models["models"][0]["versions"][0]["state"], "refused");
+  result = Run("health --json");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(nlohmann::json::parse(result.output)["ready"], true);
+  server_.SetServing(false);
+  result = Run("health --json");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(nlohmann::json::parse(result.output)["status"], "NOT_SERVING");
+  // What a person is told stays apart from what a program reads.
+  result = Run("health --json --server=127.0.0.1:1 2>errors && exit 0; exit 1");
+  EXPECT_EQ(result.exit_code, 1);
+  const nlohmann::json health = nlohmann::json::parse(result.output);
+  EXPECT_EQ(health["error"]["code"], "UNAVAILABLE");
+  EXPECT_EQ(health["server"], "127.0.0.1:1");
+  EXPECT_THAT(Read("errors"), HasSubstr("ddgan: UNAVAILABLE"));
+}
+
 TEST_F(CliTest, BenchPrintsATableAndWritesJson) {
   const Result result =
       Run("bench --concurrency=2 --calls=20 --warmup=0 --counts=1,4 "

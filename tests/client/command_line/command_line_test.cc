@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/temporary_folder.h"
@@ -237,6 +238,9 @@ TEST(CommandLineTest, RefusesWhatCannotBeDoneWithModels) {
                 "VERSION 0: wanted a whole number from 1");
   ExpectRefused({"models", "pin", "mnist", "new"},
                 "VERSION new: wanted a whole number from 1");
+  ExpectRefused({"models", "unpin", "mnist", "--json"},
+                "--json is of the list of models; ddgan models unpin takes "
+                "none");
 }
 
 TEST(CommandLineTest, ReadsHealth) {
@@ -244,6 +248,9 @@ TEST(CommandLineTest, ReadsHealth) {
       *Parse({"health", "--server=h:3", "--service=ddgan.v1.ModelService"}));
   EXPECT_EQ(health.server.address, "h:3");
   EXPECT_EQ(health.service, "ddgan.v1.ModelService");
+  EXPECT_FALSE(health.json);
+  EXPECT_TRUE(std::get<HealthCommand>(*Parse({"health", "--json"})).json);
+  EXPECT_TRUE(std::get<ModelsCommand>(*Parse({"models", "--json"})).json);
 }
 
 BenchCommand ParseBench(std::vector<std::string> arguments) {
@@ -333,6 +340,9 @@ TEST(CommandLineTest, HelpDescribesEveryCommandAndItsFlags) {
   };
   for (const std::string word : {"--help", "-h", "help"}) {
     EXPECT_THAT(help({word}), HasSubstr("usage: ddgan COMMAND"));
+  }
+  for (const absl::string_view line : absl::StrSplit(help({"help"}), '\n')) {
+    EXPECT_LE(line.size(), 80u) << line;
   }
   const std::string generate = help({"generate", "--count=0", "--help"});
   for (const std::string flag :
