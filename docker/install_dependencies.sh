@@ -14,7 +14,7 @@
 #             draws its figures
 #   --tests   also what only the tests use: GoogleTest, clang, Prometheus,
 #             Alertmanager, nginx, HAProxy, grpcio, mypy, Chromium and Selenium,
-#             other people's metrics; and what --evaluation has
+#             zsh and mandoc, other people's metrics; and what --evaluation has
 #   --images  also what builds and runs the images without a Docker engine, for
 #             the test of them: buildah, podman, runc, mmdebstrap
 #   --linters also what checks the files of deploy/ and docker/ (linters.txt)
@@ -73,6 +73,8 @@ if $tests; then
     # The browser that the playground is tried in, and its font. Debian has one
     # version of it, which its security updates move on.
     chromium chromium-driver fonts-inter
+    # What reads the programs' completions and manual pages; bash is there.
+    'zsh=5.9*' 'mandoc=1.14.6*' 'man-db=2.11.2*'
   )
 fi
 if $images; then

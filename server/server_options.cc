@@ -34,7 +34,8 @@ constexpr char kAbout[] =
 
 constexpr char kNotes[] =
     "SIGTERM, SIGINT or SIGHUP: after --drain_delay stops accepting, finishes\n"
-    "accepted work, exits with 0; a second signal ends it at once. Exit codes:\n"
+    "accepted work, exits with 0; a second signal ends it at once. Exit "
+    "codes:\n"
     "1 could not serve, 2 wrong usage.\n"
     "\n"
     "Example:\n"
@@ -347,7 +348,8 @@ absl::StatusOr<ServerCommandLine> ParseServerCommandLine(
                     .environment = "DDGAN_SERVER_",
                     .usage = {"--model_root=DIR [flags]"},
                     .about = kAbout,
-                    .notes = kNotes},
+                    .notes = kNotes,
+                    .summary = "turn gRPC Generate calls into images"},
                    table, arguments, environment);
   if (!parsed.ok()) return parsed.status();
   command.text = parsed->text;

@@ -11,25 +11,18 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "client/command_line/command_options.h"
+#include "engine/base/help_forms.h"
 
 namespace ddgan {
 namespace {
 
-constexpr char kOverview[] =
-    R"(Asks a ddgan server for images.
-
-usage: ddgan COMMAND [flags]
-
-  generate   make images and write them to files
-  models     list the models that the server has, and say which version serves
-  health     ask whether the server is ready
-  playground a page to make images in a browser, and to draw what they start from
-  bench      send calls for a while and report latencies, rates and errors
-
-ddgan COMMAND --help tells more about each, and ddgan --version the version. The
+constexpr char kNotes[] =
+    R"(ddgan COMMAND --help tells more about each, and ddgan --version the version. The
 server is localhost:50051, unless --server=HOST:PORT, the environment variable
-DDGAN_SERVER or a file of options names another.
+DDGAN_SERVER or a file of options names another. ddgan --help=bash, =zsh and
+=man print what completes commands in a shell, and a manual page.
 
 Exit code: 0 done, 1 the server or the file system refused (for health: not
 ready; for bench: an image had other bytes than before), 2 wrong usage.
@@ -63,15 +56,61 @@ constexpr char kHealthAbout[] =
     "and\n"
     "prints SERVING or NOT_SERVING. The exit code is 0 only for SERVING.\n";
 
-struct CommandName {
-  const char* name;
+struct KnownCommand {
+  CommandSummary summary;
   absl::StatusOr<Command> (*parse)(const CommandInput&);
 };
-constexpr CommandName kCommands[] = {{"generate", ParseGenerate},
-                                     {"models", ParseModels},
-                                     {"health", ParseHealth},
-                                     {"playground", ParsePlayground},
-                                     {"bench", ParseBench}};
+constexpr KnownCommand kCommands[] = {
+    {{"generate", "make images and write them to files"}, ParseGenerate},
+    {{"models",
+      "list the models that the server has, say which version serves"},
+     ParseModels},
+    {{"health", "ask whether the server is ready"}, ParseHealth},
+    {{"playground", "a page to make images in a browser, and to draw"},
+     ParsePlayground},
+    {{"bench", "send calls for a while; report latencies, rates and errors"},
+     ParseBench}};
+
+const KnownCommand* FindCommand(absl::string_view name) {
+  const auto known = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                  [name](const KnownCommand& command) {
+                                    return name == command.summary.name;
+                                  });
+  return known == std::end(kCommands) ? nullptr : known;
+}
+
+// What --help=flags of the command prints.
+std::string FlagsOf(const std::string& command) {
+  const std::vector<std::string> arguments = {"--help=flags"};
+  const absl::StatusOr<Command> parsed =
+      FindCommand(command)->parse({arguments, {}});
+  return std::get<HelpCommand>(*parsed).text;
+}
+
+// The environment is one for all commands.
+bool IsFlagOfACommand(absl::string_view name) {
+  return std::any_of(
+      std::begin(kCommands), std::end(kCommands),
+      [name](const KnownCommand& command) {
+        const std::string lines =
+            absl::StrCat("\n", FlagsOf(command.summary.name));
+        return absl::StrContains(lines, absl::StrCat("\n--", name, "=")) ||
+               absl::StrContains(lines, absl::StrCat("\n--", name, "\t"));
+      });
+}
+
+ProgramOfCommands WholeProgram() {
+  ProgramOfCommands program = {.name = "ddgan",
+                               .summary = "ask a ddgan server for images",
+                               .about = "Asks a ddgan server for images.\n",
+                               .notes = kNotes,
+                               .commands = {},
+                               .flags = FlagsOf};
+  for (const KnownCommand& command : kCommands) {
+    program.commands.push_back(command.summary);
+  }
+  return program;
+}
 
 // What `ddgan models` does, by its operands: an action and what it is about.
 absl::Status TakeModelsOperands(const std::vector<std::string>& operands,
@@ -102,9 +141,9 @@ absl::Status TakeModelsOperands(const std::vector<std::string>& operands,
         absl::StrJoin(form->operands, " ")));
   }
   if (command->json) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--json is of the list of models; ddgan models ", form->name,
-        " takes none"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--json is of the list of models; ddgan models ",
+                     form->name, " takes none"));
   }
   command->action = form->action;
   if (operands.size() > 1) command->model = operands[1];
@@ -118,21 +157,6 @@ absl::Status TakeModelsOperands(const std::vector<std::string>& operands,
                      std::numeric_limits<int64_t>::max()));
   }
   return absl::OkStatus();
-}
-
-// The environment is one for all commands. Their flags are in their help.
-bool IsFlagOfACommand(absl::string_view name) {
-  const std::vector<std::string> help = {"--help"};
-  return std::any_of(
-      std::begin(kCommands), std::end(kCommands),
-      [&](const CommandName& command) {
-        const absl::StatusOr<Command> parsed = command.parse({help, {}});
-        const std::string& text = std::get<HelpCommand>(*parsed).text;
-        const std::string flag = absl::StrCat("\n  --", name);
-        return absl::StrContains(text, flag + "=") ||
-               absl::StrContains(text, flag + " ") ||
-               absl::StrContains(text, flag + "\n");
-      });
 }
 
 absl::Duration DefaultTimeout(ModelsCommand::Action action) {
@@ -162,8 +186,9 @@ Program CommandProgram(const std::string& command,
                      .section = command,
                      .other_variables = {{"server", "DDGAN_SERVER"}},
                      .is_known_elsewhere = IsFlagOfACommand};
-  for (const CommandName& known : kCommands) {
-    program.sections.push_back(known.name);
+  for (const KnownCommand& known : kCommands) {
+    program.sections.push_back(known.summary.name);
+    if (command == known.summary.name) program.summary = known.summary.summary;
   }
   return program;
 }
@@ -299,19 +324,24 @@ absl::StatusOr<Command> ParseCommand(absl::Span<const std::string> arguments,
   }
   const std::string& name = arguments[0];
   if (name == "--help" || name == "-h" || name == "help") {
-    return HelpCommand{kOverview};
+    return HelpCommand{OverviewText(WholeProgram())};
+  }
+  if (absl::string_view form = name; absl::ConsumePrefix(&form, "--help=")) {
+    absl::StatusOr<std::string> text = HelpInForm(WholeProgram(), form);
+    if (!text.ok()) return text.status();
+    return HelpCommand{*std::move(text)};
   }
   if (name == "--version") return HelpCommand{VersionText("ddgan")};
-  for (const CommandName& known : kCommands) {
-    if (name != known.name) continue;
-    absl::StatusOr<Command> command =
-        known.parse({arguments.subspan(1), environment});
-    if (command.ok()) return command;
-    return absl::InvalidArgumentError(absl::StrCat(
-        command.status().message(), " (see ddgan ", name, " --help)"));
+  const KnownCommand* const known = FindCommand(name);
+  if (known == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no command '", name, "' (see ddgan --help)"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("there is no command '", name, "' (see ddgan --help)"));
+  absl::StatusOr<Command> command =
+      known->parse({arguments.subspan(1), environment});
+  if (command.ok()) return command;
+  return absl::InvalidArgumentError(absl::StrCat(
+      command.status().message(), " (see ddgan ", name, " --help)"));
 }
 
 }  // namespace ddgan

@@ -23,6 +23,11 @@ inline constexpr char kVersionOption[] = "version";
 std::vector<Option> WithGeneralOptions(absl::Span<const Option> table,
                                        std::string* file);
 
+// The paragraph of every help that says how flags are written, and where else
+// they may be set. `table` is not empty.
+std::string WhereOptionsAreSet(const Program& program,
+                               absl::Span<const Option> table);
+
 // Such as "DDGAN_SERVER_MODEL_ROOT" of "model_root".
 std::string VariableName(const Program& program, absl::string_view option);
 

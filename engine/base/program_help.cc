@@ -60,31 +60,20 @@ std::string HelpText(const Program& program, absl::Span<const Option> table) {
     absl::StrAppend(&text, FlagHelp(option.name, OptionPlaceholder(option),
                                     OptionLimits(option), option.help));
   }
-  absl::StrAppend(&text, FlagHelp(kHelpOption, "", "", "print this, and end"));
+  absl::StrAppend(
+      &text,
+      FlagHelp(kHelpOption, "", "",
+               program.name.find(' ') == std::string::npos
+                   ? "print this, and end; =man, =bash and =zsh print a manual "
+                     "page and what completes the program in a shell"
+                   : "print this, and end; =man prints a manual page"));
   absl::StrAppend(&text, FlagHelp(kVersionOption, "", "",
                                   FindOption(table, kVersionOption) == nullptr
                                       ? "print the version, and end"
                                       : "alone: print the program's version, "
                                         "and end"));
-  const std::string example = table.front().name;
-  absl::StrAppend(
-      &text, "\n",
-      Wrapped(
-          absl::StrCat(
-              "A flag is --name=value or --name value; one without a value "
-              "above also takes =true and =false",
-              program.negations ? ", or is --noname" : "",
-              ". Each may also be set in the environment, --", example, " as ",
-              VariableName(program, example), ", or in a file, as a line ",
-              example, " = \"value\" of --", kConfigFileOption,
-              program.section.empty()
-                  ? ""
-                  : absl::StrCat(", in which [", program.section,
-                                 "] begins what is for this command alone"),
-              ". After -- there are no flags. The command line comes before "
-              "the environment, the "
-              "environment before the file, the file before the default."),
-          0, 0));
+  absl::StrAppend(&text, "\n",
+                  Wrapped(WhereOptionsAreSet(program, table), 0, 0));
   if (!program.notes.empty()) absl::StrAppend(&text, "\n", program.notes);
   return text;
 }

@@ -20,6 +20,7 @@
 #include "absl/strings/strip.h"
 #include "engine/base/durable_file.h"
 #include "engine/base/general_options.h"
+#include "engine/base/help_forms.h"
 
 namespace ddgan {
 namespace {
@@ -299,6 +300,13 @@ absl::StatusOr<ProgramOptions> FindOptions(
   };
   if (asks_for("--help") || asks_for("-h")) {
     options.text = HelpText(program, table);
+    return options;
+  }
+  for (absl::string_view argument : arguments) {
+    if (!absl::ConsumePrefix(&argument, "--help=")) continue;
+    absl::StatusOr<std::string> text = HelpInForm(program, table, argument);
+    if (!text.ok()) return text.status();
+    options.text = *std::move(text);
     return options;
   }
   if (asks_for("--version") &&

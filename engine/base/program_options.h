@@ -18,6 +18,12 @@
 
 namespace ddgan {
 
+// One command of a program of several, and what it is for.
+struct CommandSummary {
+  const char* name;     // "generate"
+  const char* summary;  // As Program::summary.
+};
+
 // A program, or one command of a program of several.
 struct Program {
   std::string name;         // "ddgan-server", "ddgan generate".
@@ -26,6 +32,9 @@ struct Program {
   std::vector<std::string> usage;
   std::string about;  // Before the flags in --help, in lines of 80 columns.
   std::string notes = "";  // After them.
+  // What it is for, in some words without a full stop: "make images and write
+  // them to files". For its manual page.
+  std::string summary = "";
   // Arguments that are no flags.
   size_t max_operands = 0;
   // Whether --noNAME sets the bool NAME to false, too.
@@ -73,10 +82,12 @@ Environment OwnEnvironment();
 // --name value; for a bool --name or --name=true|false; dashes may stand for
 // underscores. --help or -h anywhere asks for help; so does --version for the
 // version, alone where the table has an option of that name. After "--" there
-// are no flags. The environment has NAME as <program.environment>NAME in
+// are no flags. --help=FORM asks for the help in a form that help_forms.h has.
+// The environment has NAME as <program.environment>NAME in
 // capitals; an empty value is none. A file, in TOML or INI, is what
 // --config_file or its variable names.
-//   InvalidArgument  an unknown flag, key, or variable that begins as the
+//   InvalidArgument  an unknown form of help, flag, key, or variable that
+//   begins as the
 //                    program's do (names the nearest), a flag without
 //                    its value, too many operands, a file that cannot be read,
 //                    or a key in it twice; messages name the file

@@ -49,6 +49,7 @@ absl::StatusOr<ImportOptions> ParseImportOptions(
        .usage = {"--model=NAME [flags] FILE OUT_DIR"},
        .about = kAbout,
        .notes = kNotes,
+       .summary = "turn a checkpoint of the published layout into a version",
        .max_operands = 2},
       {
           {"model", kVersion, "NAME", &options.model, kNotEmpty,

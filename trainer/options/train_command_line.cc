@@ -54,6 +54,7 @@ absl::StatusOr<TrainCommandLine> ParseTrainCommandLine(
                  "--config=my.json --data=DIR --out=MODEL_ROOT [flags]"},
        .about = kAbout,
        .notes = kNotes,
+       .summary = "train denoising diffusion GANs for ddgan-server",
        .negations = true},
       table, arguments, environment);
   if (!found.ok()) return found.status();

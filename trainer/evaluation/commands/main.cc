@@ -3,13 +3,19 @@
 // wrong usage; a failure is one line on stderr.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/types/span.h"
+#include "engine/base/help_forms.h"
 #include "engine/base/monotonic_clock.h"
 #include "engine/base/process_signals.h"
 #include "engine/base/progress_bar.h"
@@ -30,14 +36,11 @@ int Fail(absl::string_view message, int exit_code) {
   return exit_code;
 }
 
-template <typename Options>
-int RunCommand(absl::StatusOr<Options> (*parse)(const CommandInput&),
-               absl::StatusOr<std::string> (*run)(const Options&,
-                                                  const Environment&,
-                                                  EvaluationProgress*),
-               absl::Span<const std::string> arguments) {
+// Of a command's options, a function to read them and one to do what they say.
+template <auto parse, auto run>
+int RunCommand(absl::Span<const std::string> arguments) {
   const Environment environment = OwnEnvironment();
-  const absl::StatusOr<Options> options = parse({arguments, environment});
+  const auto options = parse(CommandInput{arguments, environment});
   if (!options.ok()) return Fail(options.status().message(), 2);
   if (!options->text.empty()) {
     std::fputs(options->text.c_str(), stdout);
@@ -56,38 +59,79 @@ int RunCommand(absl::StatusOr<Options> (*parse)(const CommandInput&),
   return 0;
 }
 
+// What --help=flags of a command prints.
+template <auto parse>
+std::string Flags() {
+  const std::vector<std::string> arguments = {"--help=flags"};
+  return parse(CommandInput{arguments, {}})->text;
+}
+
+struct RunnableCommand {
+  const char* name;
+  int (*run)(absl::Span<const std::string> arguments);
+  std::string (*flags)();
+};
+constexpr RunnableCommand kCommands[] = {
+    {"quality", RunCommand<ParseQuality, RunQuality>, Flags<ParseQuality>},
+    {"modes", RunCommand<ParseModes, RunModes>, Flags<ParseModes>},
+    {"nearest", RunCommand<ParseNearest, RunNearest>, Flags<ParseNearest>},
+    {"speed", RunCommand<ParseSpeed, RunSpeed>, Flags<ParseSpeed>},
+    {"trilemma", RunCommand<ParseTrilemma, RunTrilemma>, Flags<ParseTrilemma>},
+    {"figure_data", RunCommand<ParseFigureData, RunFigureData>,
+     Flags<ParseFigureData>},
+};
+
+const RunnableCommand* FindCommand(absl::string_view name) {
+  const auto found = std::find_if(
+      std::begin(kCommands), std::end(kCommands),
+      [name](const RunnableCommand& command) { return name == command.name; });
+  return found == std::end(kCommands) ? nullptr : found;
+}
+
+ProgramOfCommands WholeProgram() {
+  const absl::Span<const CommandSummary> commands = EvaluateCommands();
+  return {.name = "ddgan-evaluate",
+          .summary = "measure models by their pictures, coverage and time",
+          .about =
+              "Measures models: by their pictures, by how much they cover, "
+              "and by how long\nthey take.\n",
+          .notes =
+              "ddgan-evaluate COMMAND --help tells more about each, and "
+              "ddgan-evaluate\n--version the version; --help=bash, =zsh and "
+              "=man print what completes commands\nin a shell, and a manual "
+              "page.\n\nExit code: 0 done, 1 failed, 2 wrong usage.\n",
+          .commands = {commands.begin(), commands.end()},
+          .flags = [](const std::string& command) {
+            return FindCommand(command)->flags();
+          }};
+}
+
 int Run(const std::vector<std::string>& all) {
-  const std::string command = all.empty() ? "" : all[0];
-  if (command.empty()) {
+  const std::string name = all.empty() ? "" : all[0];
+  if (name.empty()) {
     return Fail("which command? (see ddgan-evaluate --help)", 2);
   }
-  if (command == "--help" || command == "-h" || command == "help") {
-    std::fputs(EvaluateOverview().c_str(), stdout);
+  if (name == "--help" || name == "-h" || name == "help") {
+    std::fputs(OverviewText(WholeProgram()).c_str(), stdout);
     return 0;
   }
-  if (command == "--version") {
+  if (absl::string_view form = name; absl::ConsumePrefix(&form, "--help=")) {
+    const absl::StatusOr<std::string> text = HelpInForm(WholeProgram(), form);
+    if (!text.ok()) return Fail(text.status().message(), 2);
+    std::fputs(text->c_str(), stdout);
+    return 0;
+  }
+  if (name == "--version") {
     std::fputs(VersionText("ddgan-evaluate").c_str(), stdout);
     return 0;
   }
-  const absl::Span<const std::string> arguments =
-      absl::MakeConstSpan(all).subspan(1);
-  if (command == "quality") {
-    return RunCommand(ParseQuality, RunQuality, arguments);
+  const RunnableCommand* const command = FindCommand(name);
+  if (command == nullptr) {
+    return Fail(absl::StrCat("there is no command '", name,
+                             "' (see ddgan-evaluate --help)"),
+                2);
   }
-  if (command == "modes") return RunCommand(ParseModes, RunModes, arguments);
-  if (command == "nearest") {
-    return RunCommand(ParseNearest, RunNearest, arguments);
-  }
-  if (command == "speed") return RunCommand(ParseSpeed, RunSpeed, arguments);
-  if (command == "trilemma") {
-    return RunCommand(ParseTrilemma, RunTrilemma, arguments);
-  }
-  if (command == "figure_data") {
-    return RunCommand(ParseFigureData, RunFigureData, arguments);
-  }
-  return Fail(absl::StrCat("there is no command '", command,
-                           "' (see ddgan-evaluate --help)"),
-              2);
+  return command->run(absl::MakeConstSpan(all).subspan(1));
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "engine/base/host_cpus.h"
 
@@ -71,20 +70,6 @@ bool IsFlagOfACommand(absl::string_view name) {
 
 absl::Span<const CommandSummary> EvaluateCommands() { return kCommands; }
 
-std::string EvaluateOverview() {
-  std::string text =
-      "Measures models: by their pictures, by how much they cover, and by how "
-      "long\nthey take.\n\nusage: ddgan-evaluate COMMAND [flags]\n\n";
-  for (const CommandSummary& command : kCommands) {
-    absl::StrAppendFormat(&text, "  %-12s %s\n", command.name, command.summary);
-  }
-  absl::StrAppend(&text,
-                  "\nddgan-evaluate COMMAND --help tells more about each, and "
-                  "ddgan-evaluate\n--version the version.\n\n"
-                  "Exit code: 0 done, 1 failed, 2 wrong usage.\n");
-  return text;
-}
-
 Program EvaluateProgram(const std::string& command,
                         std::vector<std::string> usage, std::string about,
                         size_t max_operands) {
@@ -98,6 +83,7 @@ Program EvaluateProgram(const std::string& command,
                      .is_known_elsewhere = IsFlagOfACommand};
   for (const CommandSummary& known : kCommands) {
     program.sections.push_back(known.name);
+    if (command == known.name) program.summary = known.summary;
   }
   return program;
 }

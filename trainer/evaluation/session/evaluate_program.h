@@ -17,15 +17,8 @@
 
 namespace ddgan {
 
-// Which command `ddgan-evaluate ...` names, and what it is for.
-struct CommandSummary {
-  const char* name;
-  const char* summary;
-};
+// Which command `ddgan-evaluate ...` names.
 absl::Span<const CommandSummary> EvaluateCommands();
-
-// Of ddgan-evaluate --help.
-std::string EvaluateOverview();
 
 // What a command is parsed from: the arguments after its name.
 struct CommandInput {

@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "engine/imaging/png_decoder.h"
 #include "engine/imaging/png_encoder.h"
 #include "tests/fakes/temporary_folder.h"
@@ -188,6 +189,9 @@ TEST_F(EvaluateTest, PrintsItsHelp) {
   Result result = Run("--help");
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.output, HasSubstr("usage: ddgan-evaluate COMMAND"));
+  for (const absl::string_view line : absl::StrSplit(result.output, '\n')) {
+    EXPECT_LE(line.size(), 80u) << line;
+  }
   EXPECT_THAT(result.errors, IsEmpty());
   result = Run("modes --help");
   EXPECT_EQ(result.exit_code, 0);
