@@ -15,7 +15,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "engine/api/engine.h"
@@ -24,6 +26,7 @@
 #include "server/build_version.h"
 #include "server/server.h"
 #include "server/server_options.h"
+#include "server/service_manager.h"
 #include "server/telemetry/log_output.h"
 #include "spdlog/spdlog.h"
 
@@ -108,6 +111,10 @@ class StopSignal {
   absl::Notification arrived_;
 };
 
+void WarnIfNot(const absl::Status& status) {
+  if (!status.ok()) spdlog::warn("{}", std::string(status.message()));
+}
+
 int Main(int argc, char** argv) {
   IgnoreBrokenPipes();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
@@ -123,6 +130,8 @@ int Main(int argc, char** argv) {
     return 0;
   }
 
+  const char* const notify_socket = getenv("NOTIFY_SOCKET");
+  const ServiceManager manager(notify_socket == nullptr ? "" : notify_socket);
   const ServerOptions& options = command->options;
   // Lives as long as its thread, which is as long as the process.
   static StopSignal& stop_signal = *new StopSignal();
@@ -149,7 +158,12 @@ int Main(int argc, char** argv) {
                            .port = (*server)->admin_port()}));
   }
 
+  WarnIfNot(manager.Ready(
+      absl::StrCat("Serving gRPC on port ", (*server)->grpc_port())));
+
   stop_signal.Wait();
+  WarnIfNot(manager.Stopping(
+      Server::LongestStop(options.drain_timeout, options.drain_delay)));
   (*server)->Stop(options.drain_timeout, options.drain_delay);
   spdlog::info("stopped");
   return End(0);

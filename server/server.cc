@@ -184,6 +184,11 @@ Server::Server(const ServerOptions& options)
       ledger_(options.limits.replies,
               [this](int64_t bytes) { metrics_.OnReplyBytes(bytes); }) {}
 
+absl::Duration Server::LongestStop(absl::Duration drain_timeout,
+                                   absl::Duration drain_delay) {
+  return drain_delay + drain_timeout + kFlushTimeout + kHangTimeout;
+}
+
 Server::~Server() { Stop(absl::ZeroDuration()); }
 
 void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
@@ -194,7 +199,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   }
   MonotonicClock* const clock = RealMonotonicClock();
   const ShutdownWatchdog watchdog(
-      drain_delay + drain_timeout + kFlushTimeout + kHangTimeout,
+      LongestStop(drain_timeout, drain_delay),
       [] {
         spdlog::critical("the shutdown hangs; ending the process");
         EndLog();

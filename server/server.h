@@ -56,6 +56,11 @@ class Server {
   // Stops with no time for work in flight, unless stopped before.
   ~Server();
 
+  // How long a Stop with the same arguments may take until the watchdog ends
+  // the process.
+  static absl::Duration LongestStop(absl::Duration drain_timeout,
+                                    absl::Duration drain_delay);
+
   // Drains. Not ready from now on, but calls are served as before for
   // `drain_delay`. Then nobody new can connect, watches end, connections are
   // told to go away and close with their last call; a call that comes before

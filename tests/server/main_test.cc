@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/fakes/temporary_folder.h"
+#include "tests/server/notify_socket.h"
 
 namespace ddgan {
 namespace {
@@ -193,6 +194,36 @@ TEST_F(MainTest, SaysInOneLineWhatIsWrongWithAFlag) {
             "ddgan-server: --max_batch_size is 0, must be a list of whole "
             "numbers in [1, 256] (from the command line)\n");
   EXPECT_EQ(server.WaitForExit(), 2);
+}
+
+TEST_F(MainTest, TellsTheServiceManagerThatItServesAndStops) {
+  const std::string name = (folder_.path() / "notify").string();
+  const NotifySocket socket(name);
+  std::vector<std::string> flags = ServeFlags();
+  flags.push_back("--drain_timeout=2s");
+  setenv("NOTIFY_SOCKET", name.c_str(), 1);
+  Process server(flags);
+  unsetenv("NOTIFY_SOCKET");
+  const std::string ready = socket.Receive();
+  EXPECT_EQ(ready,
+            absl::StrCat("READY=1\nSTATUS=Serving gRPC on port ", GrpcPort()));
+  kill(server.pid(), SIGTERM);
+  // What the watchdog allows on top of --drain_timeout is 7 s.
+  EXPECT_THAT(socket.Receive(),
+              AllOf(HasSubstr("STOPPING=1\n"),
+                    HasSubstr("EXTEND_TIMEOUT_USEC=9000000")));
+  EXPECT_EQ(server.WaitForExit(), 0);
+}
+
+TEST_F(MainTest, ServesAlsoIfTheServiceManagerCannotBeTold) {
+  setenv("NOTIFY_SOCKET", "/nowhere/notify", 1);
+  Process server(ServeFlags());
+  unsetenv("NOTIFY_SOCKET");
+  EXPECT_THAT(server.ReadUntil("cannot tell"),
+              HasSubstr("cannot tell the service manager at /nowhere/notify"));
+  kill(server.pid(), SIGTERM);
+  server.ReadToEnd();
+  EXPECT_EQ(server.WaitForExit(), 0);
 }
 
 TEST_F(MainTest, PrintsHelpAndVersion) {
