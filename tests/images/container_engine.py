@@ -73,8 +73,9 @@ class ContainerEngine:
                          f'{result.returncode}\n{result.stdout}{result.stderr}')
     return result
 
-  def import_debian(self, name):
-    """Makes a minimal Debian 12 from its packages and imports it as `name`."""
+  def import_debian(self, name, packages=()):
+    """Makes a minimal Debian 12, with `packages` besides, and imports it as
+    `name`."""
     archive = self._folder / 'base.tar'
     debian = 'http://deb.debian.org/debian'
     sources = (f'deb {debian} bookworm main',
@@ -83,6 +84,7 @@ class ContainerEngine:
     self._logged(['mmdebstrap', '--variant=minbase',
                   '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',
                   *(f'--dpkgopt={option}' for option in DPKG_OPTIONS),
+                  *([f'--include={",".join(packages)}'] if packages else []),
                   'bookworm', str(archive), *sources])
     self.podman('import', str(archive), name, timeout=600)
     archive.unlink()
