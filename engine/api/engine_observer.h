@@ -55,6 +55,27 @@ enum class ReloadPhase {
 };
 inline constexpr int kNumReloadPhases = 3;
 
+// One generator call that made images of traced requests, among others maybe.
+struct TracedStep {
+  // One image of a request with GenerationRequest::trace_tag.
+  struct Row {
+    uint64_t tag = 0;       // The request's.
+    uint32_t position = 0;  // Of the image in the request.
+    int step = 0;           // As in EngineObserver::OnStep.
+  };
+
+  const ModelIdentity& model;
+  const std::string& device;
+  int batch_size = 0;  // Rows, of traced and of other requests.
+  absl::Span<const Row> rows;
+  // By the engine's clock.
+  absl::Time start;
+  absl::Time end;
+  absl::Duration device_time;  // As in EngineObserver::OnStep.
+  // Not OK: no row has moved, and each is run again or given up.
+  const absl::Status& status;
+};
+
 // Thread-safe: methods are called from lane threads, the supervisor's, the one
 // that loads and callers of the engine, without any engine lock held, and
 // return quickly. Warm-up and other work that no request asked for is not
@@ -71,6 +92,9 @@ class EngineObserver {
                       const std::string& /*device*/,
                       absl::Span<const int> /*steps*/,
                       absl::Duration /*device_time*/) {}
+  // The same of generator calls with a row of a traced request, also of those
+  // that failed; before the sinks hear of it. A lane that hangs reports none.
+  virtual void OnTracedStep(const TracedStep& /*step*/) {}
   // A request's first step starts.
   virtual void OnQueueWait(const ModelIdentity& /*model*/,
                            absl::Duration /*wait*/) {}

@@ -105,6 +105,9 @@ struct GenerationRequest {
   std::optional<Guide> guide;
   // Whether the sink wants OnPreview.
   bool previews = false;
+  // By which EngineObserver::OnTracedStep tells of the request's steps. 0: it
+  // does not.
+  uint64_t trace_tag = 0;
 
   // Of the image at `position`, which is less than `count`.
   ImageNoise NoiseOf(uint32_t position) const {

@@ -85,14 +85,29 @@ absl::Status LaneWorker::RunBatch(const LaneBatch& batch, BatchRunner& runner) {
   if (batch.rows.empty()) {
     return EndActivity() ? absl::OkStatus() : CameBack();
   }
+  const bool traced = !batch.traced.empty();
+  const absl::Time start = traced ? clock_->Now() : absl::Time();
   const absl::StatusOr<StepOutcome*> outcome =
       runner.RunStep(batch.version->model, batch.rows);
+  const absl::Time end = traced ? clock_->Now() : absl::Time();
   const bool in_time = EndActivity();
   // Before the scheduler tells the callers, so that who has a result finds its
   // steps in the metrics.
   if (in_time && outcome.ok()) {
     NoteSize(batch);
     ReportStep(batch, **outcome);
+  }
+  if (in_time && traced) {
+    observer_->OnTracedStep({.model = batch.version->identity,
+                             .device = options_.device,
+                             .batch_size = static_cast<int>(batch.rows.size()),
+                             .rows = batch.traced,
+                             .start = start,
+                             .end = end,
+                             .device_time = outcome.ok()
+                                                ? (*outcome)->device_time
+                                                : absl::ZeroDuration(),
+                             .status = outcome.status()});
   }
   const absl::Status status = outcome.status();
   const LaneHealth::Action action = scheduler_->FinishBatch(lane_, outcome);

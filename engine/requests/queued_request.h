@@ -61,6 +61,7 @@ struct QueuedRequest {
   // Planes of the guide's picture; null without one.
   std::shared_ptr<const std::vector<float>> guide;
   bool previews = false;
+  uint64_t trace_tag = 0;  // 0: it is not traced.
   PixelFormat pixel_format = PixelFormat::kUint8;
   absl::Time accepted_at;
   absl::Time deadline;

@@ -70,6 +70,7 @@ absl::StatusOr<Acceptance> BatchScheduler::Submit(
                          : 0);
   added.guide = std::move(guide);
   added.previews = request.previews;
+  added.trace_tag = request.trace_tag;
   added.pixel_format = request.pixel_format;
   added.deadline = claim.deadline;
   added.steps_deadline = claim.steps_deadline;

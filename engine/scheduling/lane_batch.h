@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/api/engine_observer.h"
 #include "engine/lanes/batch_runner.h"
 #include "engine/requests/servable_version.h"
 
@@ -22,6 +23,8 @@ struct LaneBatch {
   std::shared_ptr<const ServableVersion> version;
   // Planes of the rows' guides.
   std::vector<std::shared_ptr<const std::vector<float>>> guides;
+  // Those of `rows` that are of traced requests.
+  std::vector<TracedStep::Row> traced;
 
   // Ready to be filled again, in the same memory.
   void Clear() {
@@ -29,6 +32,7 @@ struct LaneBatch {
     rows.clear();
     version.reset();
     guides.clear();
+    traced.clear();
   }
 };
 

@@ -129,6 +129,11 @@ absl::Time WorkInFlight::ChooseRows(size_t lane, absl::Time now,
                            .pixel_format = request.pixel_format,
                            .guide = guided ? request.guide->data() : nullptr,
                            .preview = request.previews && row->step > 0});
+    if (request.trace_tag != 0) {
+      batch->traced.push_back({.tag = request.trace_tag,
+                               .position = row->position(),
+                               .step = row->step});
+    }
   }
   batch->version = rows.front()->request->version;
   turns_.TakeTurn(rows.front()->request->version_number);

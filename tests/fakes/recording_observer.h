@@ -25,6 +25,16 @@ class RecordingObserver : public EngineObserver {
     std::vector<int> steps;
     absl::Duration device_time;
   };
+  struct TracedBatch {
+    ModelIdentity model;
+    std::string device;
+    int batch_size = 0;
+    std::vector<TracedStep::Row> rows;
+    absl::Time start;
+    absl::Time end;
+    absl::Duration device_time;
+    absl::Status status;
+  };
   struct QueueState {
     int queued_images = 0;
     int inflight_images = 0;
@@ -40,6 +50,7 @@ class RecordingObserver : public EngineObserver {
   };
   struct Events {
     std::vector<Step> steps;
+    std::vector<TracedBatch> traced_steps;
     std::vector<absl::Duration> queue_waits;
     int images = 0;
     std::vector<RefusalReason> refused;
@@ -71,6 +82,18 @@ class RecordingObserver : public EngineObserver {
     absl::MutexLock lock(&mu_);
     events_.steps.push_back(
         {model, device, {steps.begin(), steps.end()}, device_time});
+  }
+  void OnTracedStep(const TracedStep& step) override {
+    absl::MutexLock lock(&mu_);
+    events_.traced_steps.push_back(
+        {.model = step.model,
+         .device = step.device,
+         .batch_size = step.batch_size,
+         .rows = {step.rows.begin(), step.rows.end()},
+         .start = step.start,
+         .end = step.end,
+         .device_time = step.device_time,
+         .status = step.status});
   }
   void OnQueueWait(const ModelIdentity&, absl::Duration wait) override {
     absl::MutexLock lock(&mu_);

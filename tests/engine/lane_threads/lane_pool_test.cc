@@ -93,6 +93,38 @@ TEST_F(LanePoolTest, ALaneRunsWhatIsSubmittedAndReportsItsSteps) {
   EXPECT_THAT(events.device_health, ElementsAre(Pair("cpu", true)));
 }
 
+TEST_F(LanePoolTest, StepsOfTracedRequestsAreReportedWithTheirTags) {
+  ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
+  EXPECT_EQ(Submit(1)->Await(), absl::OkStatus());
+  EXPECT_THAT(observer_.events().traced_steps, IsEmpty());
+  script_.FailNext(absl::ResourceExhaustedError("no memory"));
+  const auto sink = std::make_shared<RecordingSink>();
+  GenerationRequest request;
+  request.count = 2;
+  request.trace_tag = 77;
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
+  EXPECT_EQ(sink->Await(), absl::OkStatus());
+  const auto steps = observer_.events().traced_steps;
+  // The one that failed, and then as the scheduler has them run again.
+  ASSERT_GT(steps.size(), 2u);
+  EXPECT_TRUE(absl::IsResourceExhausted(steps[0].status));
+  EXPECT_EQ(steps[0].batch_size, 2);
+  int rows = 0;
+  for (size_t i = 1; i < steps.size(); ++i) {
+    EXPECT_TRUE(steps[i].status.ok());
+    EXPECT_EQ(steps[i].model, version_->identity);
+    EXPECT_EQ(steps[i].device, "cpu");
+    EXPECT_EQ(steps[i].device_time, absl::Milliseconds(5));
+    EXPECT_EQ(steps[i].start, clock_.Now());
+    EXPECT_EQ(steps[i].end, clock_.Now());
+    for (const TracedStep::Row& row : steps[i].rows) {
+      EXPECT_EQ(row.tag, 77u);
+      ++rows;
+    }
+  }
+  EXPECT_EQ(rows, 4);
+}
+
 TEST_F(LanePoolTest, ARunnerThatCannotBeCreatedIsAnErrorWithItsDevice) {
   EXPECT_EQ(Start({Lane("cuda:0"),
                    {"cuda:1",

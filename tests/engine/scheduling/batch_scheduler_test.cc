@@ -82,6 +82,25 @@ TEST_F(BatchSchedulerTest, EachImageMayHaveNoiseOfItsOwn) {
   EXPECT_NE(sink->images()[0].position, sink->images()[1].position);
 }
 
+TEST_F(BatchSchedulerTest, ABatchNamesTheRowsOfTracedRequestsAndNoOthers) {
+  Scheduler();
+  GenerationRequest request;
+  request.count = 2;
+  request.trace_tag = 77;
+  const auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(SubmitAtOnce(*scheduler_, version_, request, sink).ok());
+  Submit(1);
+  const LaneBatch batch = Next();
+  EXPECT_THAT(batch.rows, SizeIs(3));
+  ASSERT_THAT(batch.traced, SizeIs(2));
+  for (uint32_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(batch.traced[i].tag, 77u);
+    EXPECT_EQ(batch.traced[i].position, i);
+    EXPECT_EQ(batch.traced[i].step, 3);
+  }
+  Succeed(batch);
+}
+
 TEST_F(BatchSchedulerTest, ANewcomerJoinsAtTheNextTickAndLeavesWhenDone) {
   Scheduler();
   const auto first = Submit(1);
