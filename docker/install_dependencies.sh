@@ -64,6 +64,8 @@ packages=(
   'liblmdb-dev=0.9.24*' 'libarchive-dev=3.6.2*'
   # Headers alone, for the Gloo process group that LibTorch itself contains.
   'libgloo-dev=0.0~git20220518*'
+  # From bookworm-backports, which add_backports adds.
+  'opentelemetry-cpp-dev=1.19.0-3~bpo12*'
   python3 python3-venv
 )
 if $tests; then
@@ -89,6 +91,7 @@ case $runtime in
       'libgrpc++1.51=1.51.1*' 'libprotobuf32=3.21.12*' 'libabsl20220623=20220623.1*'
       'libprometheus-cpp-core1.0=1.0.1*'
       'libspdlog1.10=1:1.10.0*' 'libfmt9=9.1.0*' 'libpng16-16=1.6.39*' 'libhwy1=1.0.3*' libssl3
+      'opentelemetry-cpp=1.19.0-3~bpo12*'
     )
     ;;
   trainer)
@@ -123,6 +126,33 @@ missing_packages() {
   done
 }
 
+# Debian's own backports, for OpenTelemetry and nothing else: the suite as such
+# is pinned away. Where they are a
+# source already they stay as they are.
+add_backports() {
+  local sources=/etc/apt/sources.list.d/ddgan-backports.sources
+  if grep -rqs '^[^#]*bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d; then
+    return
+  fi
+  say "Debian's bookworm-backports: $sources"
+  as_root tee "$sources" >/dev/null <<'END'
+Types: deb
+URIs: http://deb.debian.org/debian
+Suites: bookworm-backports
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+END
+  as_root tee /etc/apt/preferences.d/ddgan-backports >/dev/null <<'END'
+Package: *
+Pin: release n=bookworm-backports
+Pin-Priority: -1
+
+Package: opentelemetry-cpp opentelemetry-cpp-dev
+Pin: release n=bookworm-backports
+Pin-Priority: 500
+END
+}
+
 install_debian_packages() {
   local missing
   mapfile -t missing < <(missing_packages)
@@ -131,6 +161,7 @@ install_debian_packages() {
     return
   fi
   say "Debian packages: installing ${missing[*]}"
+  if [[ " ${missing[*]}" = *~bpo12* ]]; then add_backports; fi
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
     --no-install-recommends "${missing[@]}" >/dev/null
@@ -361,7 +392,7 @@ if $tests; then
   install_python_packages test grpcio==1.62.3 grpcio-tools==1.62.3 \
     grpcio-health-checking==1.62.3 grpcio-reflection==1.62.3 numpy==1.26.4 \
     pillow==10.4.0 safetensors==0.4.5 lmdb==1.5.1 selenium==4.34.2 \
-    'tritonclient[grpc]==2.44.0'
+    'tritonclient[grpc]==2.44.0' opentelemetry-proto==1.27.0
   # What builds client/python's package, checks its types and shows its progress.
   install_python_packages package hatchling==1.27.0 mypy==1.18.2 tqdm==4.67.1 \
     types-grpcio==1.0.0.20251009 types-protobuf==4.25.0.20240417

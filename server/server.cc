@@ -114,6 +114,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
                         status);
     }
   }
+  if (absl::Status status = server->metrics_.StartTraces(options.traces);
+      !status.ok()) {
+    return status;
+  }
   absl::StatusOr<std::unique_ptr<ListenerSecurity>> security =
       ListenerSecurity::Start(options.security, &server->metrics_,
                               server->access_log_.get(), RealClock());
@@ -186,7 +190,8 @@ Server::Server(const ServerOptions& options)
 
 absl::Duration Server::LongestStop(absl::Duration drain_timeout,
                                    absl::Duration drain_delay) {
-  return drain_delay + drain_timeout + kFlushTimeout + kHangTimeout;
+  return drain_delay + drain_timeout + kFlushTimeout +
+         TraceExport::kLongestEnd + kHangTimeout;
 }
 
 Server::~Server() { Stop(absl::ZeroDuration()); }
@@ -252,6 +257,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   guide_decoder_.reset();
   encode_pool_.reset();
   engine_.reset();
+  metrics_.StopTraces();
   access_log_.reset();
 }
 
@@ -279,17 +285,19 @@ absl::Status Server::StartGrpc() {
       options_.admin_listen.has_value() ? kAdminConnections.total : 0);
   absl::StatusOr<std::unique_ptr<GrpcPort>> port = OpenPort(options);
   if (!port.ok()) return port.status();
-  const GenerationCall::Parts calls = {.engine = engine_.get(),
-                                       .encode_pool = encode_pool_.get(),
-                                       .guide_decoder = guide_decoder_.get(),
-                                       .ledger = &ledger_,
-                                       .writes = (*port)->writes(),
-                                       .metrics = &metrics_,
-                                       .access_metrics = &metrics_,
-                                       .access = security_->access(),
-                                       .access_log = access_log_.get(),
-                                       .calls = &calls_,
-                                       .statistics = &statistics_};
+  const GenerationCall::Parts calls = {
+      .engine = engine_.get(),
+      .encode_pool = encode_pool_.get(),
+      .guide_decoder = guide_decoder_.get(),
+      .ledger = &ledger_,
+      .writes = (*port)->writes(),
+      .metrics = &metrics_,
+      .access_metrics = &metrics_,
+      .access = security_->access(),
+      .access_log = access_log_.get(),
+      .calls = &calls_,
+      .statistics = &statistics_,
+      .trace_ratio = options_.traces.CallRatio()};
   image_service_ = std::make_unique<ImageService>(calls);
   inference_service_ = std::make_unique<InferenceService>(
       InferenceService::Parts{.calls = calls,

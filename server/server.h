@@ -29,8 +29,8 @@
 #include "server/telemetry/access_log.h"
 #include "server/telemetry/health_reporter.h"
 #include "server/telemetry/logging_observer.h"
-#include "server/telemetry/metrics.h"
 #include "server/telemetry/metrics_endpoint.h"
+#include "server/telemetry/telemetry.h"
 
 namespace ddgan {
 
@@ -45,8 +45,8 @@ class Server {
   // load, /livez is ok and /readyz is not. If no model is sound the server
   // starts all the same, and is ready once one is.
   //   FailedPrecondition  a port is in use
-  //   otherwise           as CreateEngine, CheckCanListen, ListenerSecurity;
-  //                       or the port file could not be written
+  //   otherwise           as CreateEngine, CheckCanListen, ListenerSecurity,
+  //                       TraceExport; or the port file could not be written
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options, const EngineFactory& create_engine);
 
@@ -99,7 +99,7 @@ class Server {
 
   // In the order in which they are built. Written by Start only, and read by
   // the HTTP threads only once the phase says that they exist.
-  LoggingObserver<Metrics> metrics_;
+  LoggingObserver<Telemetry> metrics_;
   std::unique_ptr<ListenerSecurity> security_;
   std::unique_ptr<AccessLog> access_log_;
   CallsInFlight calls_{RealMonotonicClock()};

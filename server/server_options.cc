@@ -21,6 +21,7 @@ constexpr char kSecurity[] = "TLS and tokens";
 constexpr char kConnections[] = "Connections and calls";
 constexpr char kLanes[] = "Devices and batches";
 constexpr char kQueue[] = "Queue and encoding";
+constexpr char kTraces[] = "Traces";
 constexpr char kProcess[] = "Start, stop and logs";
 
 constexpr double kMaxConnections = 1'000'000;
@@ -296,6 +297,25 @@ std::vector<Option> QueueRows(ServerOptions* options) {
   };
 }
 
+std::vector<Option> TraceRows(TraceOptions* traces) {
+  return {
+      {"otlp_endpoint", kTraces, "HOST:PORT",
+       ReadAddress(
+           [traces]() -> ListenAddress& { return traces->endpoint.emplace(); }),
+       kAny,
+       "the collector that gets the spans of traced calls, by OTLP over gRPC. "
+       "One that is not there holds up nothing; lost spans are counted",
+       "none: no call is traced"},
+      {"trace_ratio", kTraces, "", &traces->ratio, Between(0, 1),
+       "of the calls that bring no traceparent, so many are traced; of the "
+       "others, those whose traceparent says so"},
+      {"otlp_tls_ca", kTraces, "FILE", &traces->tls_ca, kNotEmpty,
+       "PEM file with authorities of which one has signed the collector's "
+       "certificate; read at start",
+       "none: no TLS"},
+  };
+}
+
 std::vector<Option> ProcessRows(ServerOptions* options) {
   return {
       {"drain_delay", kProcess, "", &options->drain_delay,
@@ -340,7 +360,8 @@ absl::StatusOr<ServerCommandLine> ParseServerCommandLine(
   for (std::vector<Option>& rows : std::vector<std::vector<Option>>{
            ModelRows(&options->engine), ListenerRows(options),
            LimitRows(&options->limits), LaneRows(&options->engine),
-           QueueRows(options), ProcessRows(options)}) {
+           QueueRows(options), TraceRows(&options->traces),
+           ProcessRows(options)}) {
     std::move(rows.begin(), rows.end(), std::back_inserter(table));
   }
   const absl::StatusOr<ProgramOptions> parsed =
@@ -360,6 +381,9 @@ absl::StatusOr<ServerCommandLine> ParseServerCommandLine(
   }
   if (absl::Status status = CheckSecurity(options->security, listeners);
       !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = CheckTraceOptions(options->traces); !status.ok()) {
     return status;
   }
   return command;

@@ -16,6 +16,7 @@
 #include "server/connections/grpc_limits.h"
 #include "server/telemetry/access_log.h"
 #include "server/telemetry/log_format.h"
+#include "server/telemetry/trace_export.h"
 
 namespace ddgan {
 
@@ -42,6 +43,7 @@ struct ServerOptions {
   std::string log_level = "info";
   LogFormat log_format = LogFormat::kText;
   AccessLogLevel access_log = AccessLogLevel::kAll;
+  TraceOptions traces;
 };
 
 struct ServerCommandLine {

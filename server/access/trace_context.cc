@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -121,6 +122,19 @@ TraceContext ContinueTrace(const TraceEvidence& evidence,
   std::string state = absl::StrJoin(evidence.states, ",");
   if (IsTraceState(state)) trace.state = std::move(state);
   return trace;
+}
+
+bool IsInTraceRatio(const std::string& trace_id, double ratio) {
+  // Of the last 56 bits, which OpenTelemetry takes for random.
+  constexpr size_t kRandomDigits = 14;
+  constexpr auto kValues = static_cast<double>(uint64_t{1} << 56);
+  uint64_t value = 0;
+  if (!absl::SimpleHexAtoi(trace_id.substr(kTraceIdSize - kRandomDigits),
+                           &value)) {
+    return false;
+  }
+  // Those at the upper end; at 1 the lowest value, 0, is among them.
+  return static_cast<double>(value) >= (1 - ratio) * kValues;
 }
 
 std::string FormatTraceParent(const TraceContext& trace) {

@@ -62,6 +62,11 @@ struct TraceEvidence {
 TraceContext ContinueTrace(const TraceEvidence& evidence,
                            absl::FunctionRef<uint64_t()> draw);
 
+// Whether a trace that begins here is among the `ratio` of traces that are
+// recorded, in [0, 1]; by its id alone, as OpenTelemetry's samplers decide, so
+// that whoever decides by the same ratio decides alike.
+bool IsInTraceRatio(const std::string& trace_id, double ratio);
+
 // The `traceparent` of whatever this call causes, which is also what its caller
 // is told: the trace's id and this call's span.
 std::string FormatTraceParent(const TraceContext& trace);

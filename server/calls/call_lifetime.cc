@@ -36,6 +36,7 @@ absl::Status CallLifetime::Submit(std::unique_ptr<Reservation> place,
   {
     absl::MutexLock lock(&mu_);
     ++pending_;  // OnFinished, which may come before Submit returns.
+    if (timer_ != nullptr) submitted_ = RealMonotonicClock()->Now();
   }
   const absl::StatusOr<Acceptance> acceptance = parts_.engine->Submit(
       std::move(place), std::move(guide), shared_from_this());
@@ -99,6 +100,11 @@ void CallLifetime::OnFinished(const absl::Status& status,
     error_.Update(status);
     if (absl::IsDeadlineExceeded(status)) abandoned_ = true;
     timings_ = timings;
+    if (submitted_.has_value()) {
+      timer_->Add({.kind = CallPart::Kind::kQueue,
+                   .start = *submitted_,
+                   .end = *submitted_ + timings.queue});
+    }
   }
   // Not here: ending the call serialises a reply, which would hold up the lane.
   parts_.encode_pool->Run([self = shared_from_this()] { self->Release(); });
@@ -118,6 +124,20 @@ void CallLifetime::RunOnEncoder(EncodePool::Task work) {
 }
 
 absl::StatusOr<std::vector<std::string>> CallLifetime::Encode(
+    const GeneratedImage& image, std::optional<int> preview_step) {
+  if (timer_ == nullptr) return EncodeForms(image, preview_step);
+  const absl::Time start = RealMonotonicClock()->Now();
+  absl::StatusOr<std::vector<std::string>> data =
+      EncodeForms(image, preview_step);
+  timer_->Add({.kind = CallPart::Kind::kEncode,
+               .start = start,
+               .end = RealMonotonicClock()->Now(),
+               .position = image.position,
+               .preview_step = preview_step});
+  return data;
+}
+
+absl::StatusOr<std::vector<std::string>> CallLifetime::EncodeForms(
     const GeneratedImage& image, std::optional<int> preview_step) {
   std::vector<uint8_t> converted;
   absl::Span<const uint8_t> pixels = image.pixels;  // With 8 bits.

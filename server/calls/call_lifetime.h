@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -20,6 +21,7 @@
 #include "engine/api/generation.h"
 #include "server/calls/call_admission.h"
 #include "server/calls/call_observer.h"
+#include "server/calls/call_timeline.h"
 #include "server/calls/encode_pool.h"
 
 namespace ddgan {
@@ -52,6 +54,12 @@ class CallLifetime : public GenerationSink,
   // The call came in at `arrived`. Times are of RealMonotonicClock().
   CallLifetime(const Parts& parts, absl::Time arrived, absl::Time deadline)
       : parts_(parts), arrived_(arrived), deadline_(deadline) {}
+
+  // Takes the call's times from now on. Before anything is submitted; not
+  // called, none is taken.
+  void BeTimed(std::unique_ptr<CallTimer> timer) { timer_ = std::move(timer); }
+  // Null if it is not timed.
+  CallTimer* timer() const { return timer_.get(); }
 
   // The submission is three steps: Begin and EndSubmission once each, Submit in
   // between unless the call fails before. Until EndSubmission it counts as
@@ -130,7 +138,10 @@ class CallLifetime : public GenerationSink,
   virtual void HandleEnd() = 0;
 
   void EncodeImage(const GeneratedImage& image) ABSL_LOCKS_EXCLUDED(mu_);
-  // As Encode, of 8-bit pixels.
+  // As Encode, whose times are not taken.
+  absl::StatusOr<std::vector<std::string>> EncodeForms(
+      const GeneratedImage& image, std::optional<int> preview_step);
+  // The same of one form, of 8-bit pixels.
   absl::StatusOr<std::string> EncodeAsPng(absl::Span<const uint8_t> pixels,
                                           const GeneratedImage& image,
                                           std::optional<int> preview_step);
@@ -143,6 +154,9 @@ class CallLifetime : public GenerationSink,
   const Parts parts_;
   const absl::Time arrived_;
   const absl::Time deadline_;
+
+  // Constant once anything is submitted.
+  std::unique_ptr<CallTimer> timer_;
 
   // Constant once begun.
   ConvertedRequest request_;
@@ -160,6 +174,7 @@ class CallLifetime : public GenerationSink,
   CallHoldings holdings_ ABSL_GUARDED_BY(mu_);
   // By position in the request: whether the image is encoded.
   std::vector<bool> encoded_ ABSL_GUARDED_BY(mu_);
+  std::optional<absl::Time> submitted_ ABSL_GUARDED_BY(mu_);  // If it is timed.
   std::optional<GenerationTimings> timings_ ABSL_GUARDED_BY(mu_);
   absl::Duration encode_time_ ABSL_GUARDED_BY(mu_);  // Of images only.
 };

@@ -14,4 +14,15 @@ const char* NameOf(RpcMethod method) {
   return "unknown";
 }
 
+const char* ServiceOf(RpcMethod method) {
+  switch (method) {
+    case RpcMethod::kGenerate:
+    case RpcMethod::kGenerateStream:
+      return "ddgan.v1.ImageGeneration";
+    case RpcMethod::kModelInfer:
+      return "inference.GRPCInferenceService";
+  }
+  return "unknown";
+}
+
 }  // namespace ddgan

@@ -10,11 +10,16 @@
 
 namespace ddgan {
 
+struct CallTimeline;  // server/calls/call_timeline.h
+struct TraceContext;  // server/access/trace_context.h
+
 // The calls that make images, which metrics tell apart.
 enum class RpcMethod { kGenerate, kGenerateStream, kModelInfer };
 
 // As its service calls it: "Generate".
 const char* NameOf(RpcMethod method);
+// The service's full name: "ddgan.v1.ImageGeneration".
+const char* ServiceOf(RpcMethod method);
 
 // Thread-safe; methods return quickly. Whoever does not care for an event
 // leaves its method alone.
@@ -28,6 +33,11 @@ class CallObserver {
                               const std::string& /*model*/,
                               absl::StatusCode /*code*/,
                               absl::Duration /*duration*/) {}
+  // A call is traced. Its steps in the engine have TraceTagOf(trace) as their
+  // tag (call_timeline.h).
+  virtual void OnTraceBegun(const TraceContext& /*trace*/) {}
+  // The same call has ended, and its reply has left or never will.
+  virtual void OnTraceEnded(const CallTimeline& /*timeline*/) {}
   // A stream's first preview was written, `duration` after the call came in.
   virtual void OnFirstPreview(absl::Duration /*duration*/) {}
   virtual void OnPreviewsDropped(int /*count*/) {}

@@ -20,11 +20,14 @@ std::vector<std::string> ValuesOf(const grpc::ServerContextBase& context,
 
 }  // namespace
 
-TraceContext TraceCall(grpc::ServerContextBase* context) {
+TraceContext TraceCall(grpc::ServerContextBase* context, double ratio) {
   TraceContext trace =
       ContinueTrace({.parents = ValuesOf(*context, kTraceParentKey),
                      .states = ValuesOf(*context, kTraceStateKey)},
                     DrawEntropy);
+  if (trace.parent_id.empty()) {
+    trace.sampled = IsInTraceRatio(trace.trace_id, ratio);
+  }
   context->AddTrailingMetadata(kTraceParentKey, FormatTraceParent(trace));
   if (!trace.state.empty()) {
     context->AddTrailingMetadata(kTraceStateKey, trace.state);

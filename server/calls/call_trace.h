@@ -13,7 +13,10 @@ namespace ddgan {
 // `tracestate`. Not by initial metadata: a refusal with some of that is no
 // longer one that a gRPC client may try again.
 // Once per call, before anything is sent. Thread-compatible.
-TraceContext TraceCall(grpc::ServerContextBase* context);
+//
+// Whether the trace is recorded is its caller's decision; of traces that begin
+// here, `ratio` of them are, in [0, 1].
+TraceContext TraceCall(grpc::ServerContextBase* context, double ratio = 0);
 
 }  // namespace ddgan
 

@@ -38,8 +38,12 @@ GenerationCall::GenerationCall(const Parts& parts, const Kind& kind,
       kind_(kind),
       context_(context),
       in_flight_(parts.calls),
-      trace_(TraceCall(context)),
-      writes_(*parts.writes, context) {}
+      trace_(TraceCall(context, parts.trace_ratio.value_or(0))),
+      writes_(*parts.writes, context) {
+  if (!parts.trace_ratio.has_value() || !trace_.sampled) return;
+  BeTimed(std::make_unique<CallTimer>());
+  parts.metrics->OnTraceBegun(trace_);
+}
 
 void GenerationCall::Start(const v1::GenerateRequest& request) {
   StartAsked({.model = request.model(),
@@ -60,8 +64,16 @@ void GenerationCall::StartAsked(Asked asked) {
   held_for_grpc_ = shared_from_this();
   asked_model_ = asked.model.substr(0, kMaxNameSize);
   const v1::Guide* const guide = asked.guide;
+  if (timer() != nullptr && asked.request.ok()) {
+    asked.request->generation.trace_tag = TraceTagOf(trace_);
+  }
   Admission admission;
   const absl::Status status = Admit(std::move(asked), &admission);
+  if (timer() != nullptr) {
+    timer()->Add({.kind = CallPart::Kind::kAdmission,
+                  .start = arrived(),
+                  .end = RealMonotonicClock()->Now()});
+  }
   std::unique_ptr<Reservation> place = std::move(admission.place);
   std::optional<GuideDecoder::Room> guide_room =
       std::move(admission.guide_room);
@@ -88,9 +100,24 @@ void GenerationCall::Cancel() {
   }
 }
 
+void GenerationCall::BeginWrite() {
+  writes_.Begin();
+  if (timer() != nullptr) timer()->BeginWrite(RealMonotonicClock()->Now());
+}
+
+void GenerationCall::EndWrite() {
+  writes_.End();
+  if (timer() != nullptr) timer()->EndWrite(RealMonotonicClock()->Now());
+}
+
 void GenerationCall::LetGo() {
   writes_.LetGo();
   ShrinkReply(0);
+  if (timer() != nullptr) {
+    const absl::Time now = RealMonotonicClock()->Now();
+    timer()->EndWrite(now);  // That of Finish.
+    metrics().OnTraceEnded(timer()->Finish(kind_.method, arrived(), now));
+  }
   held_for_grpc_.reset();
 }
 
@@ -128,7 +155,13 @@ absl::Status GenerationCall::DecodeAndSubmit(
     const v1::Guide& guide, std::unique_ptr<Reservation> place) {
   // Whoever leaves after it was this guide's turn could not withdraw it.
   if (abandoned()) return absl::CancelledError("cancelled before its guide");
+  const absl::Time start = RealMonotonicClock()->Now();
   absl::StatusOr<Picture> picture = DecodeGuide(guide);
+  if (timer() != nullptr) {
+    timer()->Add({.kind = CallPart::Kind::kGuide,
+                  .start = start,
+                  .end = RealMonotonicClock()->Now()});
+  }
   if (!picture.ok()) return picture.status();
   if (abandoned()) return absl::CancelledError("cancelled after its guide");
   return Submit(std::move(place),
@@ -163,13 +196,18 @@ grpc::Status GenerationCall::Conclude(int64_t reply_bytes) {
          .encode = ending.encode_time},
         absl::Now());
   }
-  LogAccess(ending, total, reply_bytes);
+  const bool logged = parts_.access_log->Takes(outcome);
+  if (logged || timer() != nullptr) {
+    AccessRecord record = RecordOf(ending, total, reply_bytes);
+    if (logged) parts_.access_log->Write(record);
+    if (timer() != nullptr) timer()->SetRecord(std::move(record));
+  }
   return answer;
 }
 
-void GenerationCall::LogAccess(const Ending& ending, absl::Duration total,
-                               int64_t reply_bytes) {
-  if (!parts_.access_log->Takes(ending.outcome)) return;
+AccessRecord GenerationCall::RecordOf(const Ending& ending,
+                                      absl::Duration total,
+                                      int64_t reply_bytes) const {
   const GenerationRequest& request = converted().generation;
   AccessRecord record;
   record.trace = trace_;
@@ -194,7 +232,7 @@ void GenerationCall::LogAccess(const Ending& ending, absl::Duration total,
     record.steps = ending.timings->steps;
     record.encode = ending.encode_time;
   }
-  parts_.access_log->Write(record);
+  return record;
 }
 
 }  // namespace ddgan

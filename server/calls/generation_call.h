@@ -45,6 +45,9 @@ class GenerationCall : public CallLifetime {
     AccessRecorder* access_log = nullptr;
     CallsInFlight* calls = nullptr;
     CallStatistics* statistics = nullptr;
+    // Calls are traced if their caller's trace is recorded; of the traces that
+    // begin here this ratio is, in [0, 1]. Unset: none is traced.
+    std::optional<double> trace_ratio;
   };
 
  protected:
@@ -78,8 +81,8 @@ class GenerationCall : public CallLifetime {
   void LetGo();
 
   // Around every write, and before Finish.
-  void BeginWrite() { writes_.Begin(); }
-  void EndWrite() { writes_.End(); }
+  void BeginWrite();
+  void EndWrite();
 
   // From HandleEnd on: how it went, as CallLifetime::Outcome has it.
   absl::Status Outcome() const {
@@ -108,8 +111,8 @@ class GenerationCall : public CallLifetime {
   // Submits with the guide decoded, unless nobody waits any more.
   absl::Status DecodeAndSubmit(const v1::Guide& guide,
                                std::unique_ptr<Reservation> place);
-  void LogAccess(const Ending& ending, absl::Duration total,
-                 int64_t reply_bytes);
+  AccessRecord RecordOf(const Ending& ending, absl::Duration total,
+                        int64_t reply_bytes) const;
 
   // Constant after construction.
   const Parts parts_;

@@ -44,6 +44,10 @@ class Metrics : private MetricsRegistry,
 
   // All metrics in Prometheus' text format, version 0.0.4.
   std::string Text();
+
+ protected:
+  // Where whatever is beside the groups declares metrics of its own.
+  MetricsRegistry* registry() { return this; }
 };
 
 }  // namespace ddgan

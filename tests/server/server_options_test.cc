@@ -26,6 +26,7 @@ TEST(ServerOptionsTest, ServesLoopbackByDefault) {
   EXPECT_EQ(ToString(command->options.listen), "127.0.0.1:50051");
   EXPECT_EQ(ToString(command->options.http), "127.0.0.1:50052");
   EXPECT_EQ(command->options.admin_listen, std::nullopt);
+  EXPECT_EQ(command->options.traces.endpoint, std::nullopt);
 }
 
 TEST(ServerOptionsTest, TakesUpNewVersionsEvery5SecondsByDefaultAndKeepsTwo) {
@@ -42,6 +43,9 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   const auto command = Parse({"--model_root",
                               "models",
                               "--listen=[::]:0",
+                              "--otlp_endpoint=collector:4317",
+                              "--trace_ratio=0.25",
+                              "--otlp_tls_ca=collector.crt",
                               "--http=host:99",
                               "--max_connections=100",
                               "--max_connections_per_peer=10",
@@ -143,6 +147,9 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   EXPECT_EQ(options.access_log, AccessLogLevel::kErrors);
   EXPECT_EQ(options.port_file, "/run/ports");
   EXPECT_EQ(options.log_level, "debug");
+  EXPECT_EQ(options.traces.endpoint, (ListenAddress{"collector", 4317}));
+  EXPECT_EQ(options.traces.ratio, 0.25);
+  EXPECT_EQ(options.traces.tls_ca, "collector.crt");
 }
 
 struct BadFlag {
@@ -224,6 +231,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--canary_max_mean_shift=nan", "nan", "[0, 2]"},
         BadFlag{"--canary_max_deviation_ratio=0.9", "0.9", "[1, inf]"},
         BadFlag{"--port_file", "", "needs a value"},
+        BadFlag{"--otlp_endpoint=collector", "collector", "host:port"},
+        BadFlag{"--otlp_endpoint=collector:0", ":0", "[1, 65535]"},
+        BadFlag{"--trace_ratio=1.1", "1.1", "[0, 1]"},
+        BadFlag{"--otlp_tls_ca=c", "", "needs --otlp_endpoint"},
         BadFlag{"--modelroot=x", "", "did you mean --model_root?"},
         BadFlag{"--batching=step", "unknown flag --batching", "--help"},
         BadFlag{"models", "models", "--help"}));

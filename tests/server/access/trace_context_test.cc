@@ -113,6 +113,20 @@ TEST(TraceContextTest, ContinuesTheCallersTraceWithASpanOfItsOwn) {
             absl::StrCat("00-", kTraceId, "-0000000000000001-01"));
 }
 
+TEST(TraceContextTest, ARatioOfTracesIsRecordedByTheirIdsAlone) {
+  const std::string begin(18, 'f');  // What is not random is not looked at.
+  const std::string lowest = begin + std::string(14, '0');
+  const std::string half = begin + "8" + std::string(13, '0');
+  const std::string below_half = begin + "7" + std::string(13, 'f');
+  const std::string highest = begin + std::string(14, 'f');
+  EXPECT_TRUE(IsInTraceRatio(lowest, 1));
+  EXPECT_TRUE(IsInTraceRatio(half, 0.5));
+  EXPECT_FALSE(IsInTraceRatio(below_half, 0.499));
+  EXPECT_TRUE(IsInTraceRatio(highest, 1e-9));
+  EXPECT_FALSE(IsInTraceRatio(highest, 0));
+  EXPECT_FALSE(IsInTraceRatio(lowest, 0.999));
+}
+
 TEST(TraceContextTest, BeginsATraceWhereThereIsNoneToContinue) {
   for (const std::vector<std::string>& parents : {std::vector<std::string>{},
                                                   {"hostile\r\nvalue"},

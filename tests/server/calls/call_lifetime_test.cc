@@ -39,12 +39,14 @@ class NotedCall : public CallLifetime {
       : NotedCall(parts, RealMonotonicClock()->Now() - age, limit) {}
 
   using CallLifetime::Begin;
+  using CallLifetime::BeTimed;
   using CallLifetime::Cancel;
   using CallLifetime::EndSubmission;
   using CallLifetime::Outcome;
   using CallLifetime::RunOnEncoder;
   using CallLifetime::Settle;
   using CallLifetime::Submit;
+  using CallLifetime::timer;
 
   std::optional<Acceptance> acceptance() const {
     absl::MutexLock lock(&mu_);
@@ -111,6 +113,55 @@ TEST_F(CallLifetimeTest, EndsOnceWithEveryImageThatTheEngineMade) {
   const auto ending = call_->Settle(/*unread=*/false);
   EXPECT_TRUE(ending.outcome.ok()) << ending.outcome;
   EXPECT_EQ(ending.timings->steps, FakeEngine::kStepsTime);
+}
+
+TEST_F(CallLifetimeTest, ATimedCallNotesItsQueueAndEachEncoding) {
+  call_->BeTimed(std::make_unique<CallTimer>());
+  const absl::Time start = RealMonotonicClock()->Now();
+  call_->EndSubmission(call_->Submit(Begin(call_.get()), nullptr));
+  call_->ended().WaitForNotification();
+  const absl::Time end = RealMonotonicClock()->Now();
+  const CallTimeline timeline =
+      call_->timer()->Finish(RpcMethod::kGenerate, start, end);
+  std::vector<uint32_t> encoded;
+  int queued = 0;
+  for (const CallPart& part : timeline.parts) {
+    EXPECT_GE(part.start, start);
+    if (part.kind == CallPart::Kind::kQueue) {
+      ++queued;
+      EXPECT_EQ(part.end - part.start, FakeEngine::kQueueTime);
+      continue;
+    }
+    EXPECT_EQ(part.kind, CallPart::Kind::kEncode);
+    EXPECT_LE(part.end, end);
+    EXPECT_EQ(part.preview_step, std::nullopt);
+    encoded.push_back(part.position.value());
+  }
+  EXPECT_EQ(queued, 1);
+  EXPECT_THAT(encoded, ::testing::UnorderedElementsAre(0, 1));
+}
+
+TEST(CallTimerTest, EveryWriteIsAPartAndOneThatNeverBeganIsNone) {
+  CallTimer timer;
+  const absl::Time start = absl::UnixEpoch();
+  timer.EndWrite(start);
+  timer.BeginWrite(start);
+  timer.EndWrite(start + absl::Seconds(1));
+  timer.EndWrite(start + absl::Seconds(2));
+  const CallTimeline timeline =
+      timer.Finish(RpcMethod::kGenerateStream, start, start);
+  ASSERT_THAT(timeline.parts, SizeIs(1));
+  EXPECT_EQ(timeline.parts[0].kind, CallPart::Kind::kWrite);
+  EXPECT_EQ(timeline.parts[0].end - timeline.parts[0].start, absl::Seconds(1));
+}
+
+TEST(CallTimerTest, PartsAreBoundedAndTheRestIsCounted) {
+  CallTimer timer;
+  for (size_t i = 0; i < CallTimer::kMaxParts + 3; ++i) timer.Add({});
+  const CallTimeline timeline =
+      timer.Finish(RpcMethod::kGenerate, absl::UnixEpoch(), absl::UnixEpoch());
+  EXPECT_THAT(timeline.parts, SizeIs(CallTimer::kMaxParts));
+  EXPECT_EQ(timeline.parts_left_out, 3);
 }
 
 TEST_F(CallLifetimeTest, ACallCancelledDuringItsSubmissionIsCancelledByIt) {
