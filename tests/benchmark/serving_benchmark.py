@@ -6,6 +6,8 @@
               16
   overload    5 times capacity with deadlines: refusals, kept deadlines, memory,
               and how soon full speed is back
+  traces      images/s of the server with every call traced, against none, in
+              turns; the collector takes the spans and does not look at them
 
 Run, on an otherwise idle machine:
   ~/.cache/ddgan/python/bin/python tests/benchmark/serving_benchmark.py \
@@ -17,6 +19,7 @@ On a GPU, with larger batches and as many calls at once as fill them:
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -25,9 +28,13 @@ import sys
 import tempfile
 import time
 
+import grpc
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tests' / 'integration'))
-from server_process import ServerProcess  # pylint: disable=g-import-not-at-top
+# pylint: disable=g-import-not-at-top
+from server_metrics import Metrics
+from server_process import ServerProcess
 
 CALLERS = 8
 
@@ -169,6 +176,45 @@ def overload(bench, capacity):
   print()
 
 
+def discarding_collector():
+  """An OTLP collector whose spans are never parsed, and its address."""
+  server = grpc.server(concurrent.futures.ThreadPoolExecutor(1))
+  server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
+      'opentelemetry.proto.collector.trace.v1.TraceService',
+      {'Export': grpc.unary_unary_rpc_method_handler(
+          lambda request, context: b'')}),))
+  port = server.add_insecure_port('127.0.0.1:0')
+  server.start()
+  return server, f'127.0.0.1:{port}'
+
+
+def traces(bench):
+  head('images of a call', 'not traced', 'all traced', 'ratio', 'spans', 'lost')
+  collector, address = discarding_collector()
+  for count in (1, 16):
+    concurrency = 16 * bench.concurrency // count
+    rates = {False: [], True: []}
+    spans = lost = 0
+    for _ in range(bench.rounds):
+      for traced in (False, True):
+        flags = [f'--otlp_endpoint={address}'] if traced else []
+        with bench.server('--access_log=none', *flags) as server:
+          report = bench.load(server, f'--concurrency={concurrency}',
+                              f'--counts={count}', '--standalone_calls=1',
+                              seconds=bench.seconds / 3)
+          rates[traced].append(report['images_per_second'])
+          if traced:
+            metrics = Metrics(server)
+            spans += metrics.sum('ddgan_trace_spans_total')
+            lost += sum(metrics.sum('ddgan_trace_spans_total', result=result)
+                        for result in ('failed', 'queue_full'))
+    off, on = mean(rates[False]), mean(rates[True])
+    row(count, f'{off:.1f} images/s', f'{on:.1f} images/s', f'{on / off:.3f}',
+        f'{spans:.0f}', f'{lost:.0f}')
+  collector.stop(None)
+  print()
+
+
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--build', default=str(ROOT / 'build' / 'release'))
@@ -176,7 +222,8 @@ def main():
   parser.add_argument('--model_root', default=str(ROOT / 'deploy' / 'models'))
   parser.add_argument('--model', default='mnist')
   parser.add_argument('--seconds', type=float, default=60)
-  parser.add_argument('--only', choices=['saturation', 'poisson', 'overload'])
+  parser.add_argument(
+      '--only', choices=['saturation', 'poisson', 'overload', 'traces'])
   parser.add_argument('--device', default='cpu', help='cpu or cuda:N')
   parser.add_argument('--precision', default='float32')
   parser.add_argument('--batch', type=int, default=16,
@@ -187,6 +234,10 @@ def main():
                       help='loads of the Poisson runs, of capacity')
   arguments = parser.parse_args()
   bench = Bench(arguments)
+  if arguments.only in (None, 'traces'):
+    traces(bench)
+  if arguments.only == 'traces':
+    return
   capacity = saturation(bench)
   if arguments.only in (None, 'poisson'):
     poisson(bench, capacity)
