@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "engine/api/canary_bounds.h"
 #include "engine/api/engine_observer.h"
 #include "engine/api/generation.h"
@@ -75,6 +76,14 @@ struct ResolvedModel {
 class Reservation {
  public:
   virtual ~Reservation() = default;
+
+  // Moves the room for the images at `positions` of the request, ascending and
+  // in range, none of which was taken before, to a place of its own, in which
+  // they are at 0, 1, ... Nothing is admitted anew, so it cannot be refused.
+  // The place that is left keeps the room for the others: more can be taken
+  // from it, but it is not to be submitted any more.
+  virtual std::unique_ptr<Reservation> Take(
+      absl::Span<const uint32_t> positions) = 0;
 };
 
 // Keeps a listener to Engine::WatchModels; its destructor waits for a call that

@@ -45,8 +45,20 @@ Claim ClaimOf(const GenerationRequest& request,
           .images = static_cast<int>(request.count),
           .first_step = steps - 1,
           .bytes = image * request.count + guide,
+          .image_bytes = image,
           .deadline = request.deadline,
           .steps_deadline = StepsDeadline(now, request.deadline)};
+}
+
+Claim TakeImages(int images, Claim* claim) {
+  const int64_t bytes = images * claim->image_bytes;
+  const int64_t guide = claim->bytes - claim->images * claim->image_bytes;
+  Claim taken = *claim;
+  taken.images = images;
+  taken.bytes = bytes + guide;
+  claim->images -= images;
+  claim->bytes -= bytes;
+  return taken;
 }
 
 std::optional<Refusal> CheckOpen(const EngineLoad& load, absl::Time deadline,

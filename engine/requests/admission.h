@@ -22,8 +22,9 @@ namespace ddgan {
 struct Claim {
   std::shared_ptr<const ServableVersion> version;  // Not null.
   int images = 1;
-  int first_step = 0;  // Of each image: steps after its first one.
-  int64_t bytes = 0;   // Of its images, their results and its guide.
+  int first_step = 0;       // Of each image: steps after its first one.
+  int64_t bytes = 0;        // Of its images, their results and its guide.
+  int64_t image_bytes = 0;  // Each image's part of them.
   absl::Time deadline = absl::InfiniteFuture();
   absl::Time steps_deadline = absl::InfiniteFuture();  // StepsDeadline
 
@@ -34,6 +35,10 @@ struct Claim {
 // both as the picture that comes and as the planes that are made of it.
 Claim ClaimOf(const GenerationRequest& request,
               std::shared_ptr<const ServableVersion> version, absl::Time now);
+
+// Takes `images` out of `claim`, which has as many, into the claim that is
+// returned. Both count the guide then, since both may wait with it.
+Claim TakeImages(int images, Claim* claim);
 
 // The lanes that take work: how many, at least 1, and the rows that they take
 // in a tick together, at least 1.

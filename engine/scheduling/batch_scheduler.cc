@@ -15,6 +15,11 @@ BatchScheduler::Place::~Place() {
   if (held_) scheduler_->GiveBack(claim_);
 }
 
+std::unique_ptr<Reservation> BatchScheduler::Place::Take(
+    absl::Span<const uint32_t> positions) {
+  return scheduler_->TakeFrom(this, positions);
+}
+
 BatchScheduler::BatchScheduler(const Options& options, EngineObserver* observer,
                                Clock* clock)
     : options_(options),
@@ -46,6 +51,28 @@ absl::StatusOr<std::unique_ptr<BatchScheduler::Place>> BatchScheduler::Reserve(
 void BatchScheduler::GiveBack(const Claim& claim) {
   absl::MutexLock lock(&mu_);
   work_.queue().GiveBack(&claim);
+}
+
+std::unique_ptr<BatchScheduler::Place> BatchScheduler::TakeFrom(
+    Place* place, absl::Span<const uint32_t> positions) {
+  GenerationRequest request = place->request_;
+  request.count = static_cast<uint32_t>(positions.size());
+  request.noise.clear();
+  for (const uint32_t position : positions) {
+    request.noise.push_back(place->request_.NoiseOf(position));
+  }
+  auto taken = std::unique_ptr<Place>(
+      new Place(this, std::move(request), place->claim_));
+  absl::MutexLock lock(&mu_);
+  RequestQueue& queue = work_.queue();
+  queue.GiveBack(&place->claim_);
+  taken->claim_ =
+      TakeImages(static_cast<int>(positions.size()), &place->claim_);
+  queue.Hold(&taken->claim_);
+  taken->held_ = true;
+  place->held_ = place->claim_.images > 0;
+  if (place->held_) queue.Hold(&place->claim_);
+  return taken;
 }
 
 absl::StatusOr<Acceptance> BatchScheduler::Submit(

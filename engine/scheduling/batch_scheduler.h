@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "engine/api/engine.h"
 #include "engine/api/engine_observer.h"
 #include "engine/api/generation.h"
@@ -65,6 +66,9 @@ class BatchScheduler {
    public:
     ~Place() override;
 
+    std::unique_ptr<Reservation> Take(
+        absl::Span<const uint32_t> positions) override;
+
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
 
@@ -78,7 +82,7 @@ class BatchScheduler {
 
     BatchScheduler* const scheduler_;
     const GenerationRequest request_;
-    const Claim claim_;
+    Claim claim_;
     bool held_ = false;
   };
 
@@ -183,6 +187,10 @@ class BatchScheduler {
   // Reports the refusal. Its status.
   absl::Status Refuse(const Refusal& refusal) ABSL_LOCKS_EXCLUDED(mu_);
   void GiveBack(const Claim& claim) ABSL_LOCKS_EXCLUDED(mu_);
+  // Place::Take.
+  std::unique_ptr<Place> TakeFrom(Place* place,
+                                  absl::Span<const uint32_t> positions)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Sweeps until there is nothing to tell; releases the lock while it tells.
   // Returns when to sweep again.
   absl::Time SweepAndTell(SchedulerReport* report)

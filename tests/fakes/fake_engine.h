@@ -509,6 +509,19 @@ class FakeEngine : public Engine {
       --engine->places_;
     }
 
+    std::unique_ptr<Reservation> Take(
+        absl::Span<const uint32_t> positions) override {
+      GenerationRequest part = request;
+      part.count = static_cast<uint32_t>(positions.size());
+      part.noise.clear();
+      for (const uint32_t position : positions) {
+        part.noise.push_back(request.NoiseOf(position));
+      }
+      absl::MutexLock lock(&engine->mu_);
+      ++engine->places_;
+      return std::make_unique<Place>(engine, model, part);
+    }
+
     FakeEngine* const engine;
     const ResolvedModel model;
     const GenerationRequest request;

@@ -60,6 +60,25 @@ TEST(AdmissionTest, AClaimCountsImagesResultsAndTheUnpackedGuide) {
   EXPECT_EQ(guided.first_step, 1);
 }
 
+TEST(AdmissionTest, APartOfAClaimTakesItsImagesAndTheGuide) {
+  const auto version = SharedServableVersion("digits", 1, /*num_timesteps=*/4);
+  GenerationRequest request;
+  request.count = 3;
+  request.deadline = kNow + absl::Seconds(1);
+  request.guide = Guide{2, GuideFit::kResize, {1, 1000, 1000}};
+  Claim left = ClaimOf(request, version, kNow);
+  const Claim taken = TakeImages(2, &left);
+  request.count = 2;
+  EXPECT_EQ(taken.images, 2);
+  EXPECT_EQ(taken.bytes, ClaimOf(request, version, kNow).bytes);
+  EXPECT_EQ(taken.deadline, request.deadline);
+  EXPECT_EQ(taken.steps(), 4);
+  request.count = 1;
+  EXPECT_EQ(left.images, 1);
+  EXPECT_EQ(left.bytes, ClaimOf(request, version, kNow).bytes);
+  EXPECT_EQ(left.steps(), 2);
+}
+
 TEST(AdmissionTest, AClosedEngineSaysWhy) {
   EngineLoad load = IdleEngine();
   EXPECT_FALSE(CheckOpen(load, absl::InfiniteFuture(), kNow));

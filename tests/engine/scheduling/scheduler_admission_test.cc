@@ -30,6 +30,32 @@ TEST_F(BatchSchedulerTest, AFullQueueRefusesAtOnceAndTakesTheNextWhenFree) {
   Submit(4);
 }
 
+TEST_F(BatchSchedulerTest, APartOfAPlaceIsAPlaceOfItsOwn) {
+  Scheduler(/*max_batch_size=*/8, /*max_queued_images=*/4);
+  auto place = *Reserve(4);
+  auto part = place->Take({1, 3});
+  auto last = place->Take({2});
+  EXPECT_FALSE(Reserve(1).ok());  // All four are held as before.
+  place.reset();                  // Of the image at 0.
+  EXPECT_TRUE(Reserve(1).ok());
+  EXPECT_FALSE(Reserve(2).ok());
+  const auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(
+      scheduler_
+          ->Submit(std::unique_ptr<BatchScheduler::Place>(
+                       static_cast<BatchScheduler::Place*>(part.release())),
+                   nullptr, sink)
+          .ok());
+  for (int step = 0; step < 4; ++step) Tick();
+  ASSERT_TRUE(sink->finished());
+  ASSERT_THAT(sink->images(), SizeIs(2));
+  EXPECT_EQ(sink->images()[0].index, 1u);
+  EXPECT_EQ(sink->images()[1].index, 3u);
+  EXPECT_FALSE(Reserve(4).ok());
+  last.reset();
+  EXPECT_TRUE(Reserve(4).ok());
+}
+
 TEST_F(BatchSchedulerTest, ADeadlineThatHasPassedIsRefusedOnArrival) {
   Scheduler();
   const absl::StatusOr<Acceptance> refused =
