@@ -135,6 +135,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     spdlog::warn("not ready: {}", std::string(ready.message()));
   }
 
+  if (options.image_cache_bytes > 0) {
+    server->image_cache_ = std::make_unique<ImageCache>(
+        options.image_cache_bytes, &server->metrics_);
+  }
   // Images can wait here after the engine is done with them, so the room is for
   // as many again as it holds.
   server->encode_pool_ = std::make_unique<EncodePool>(
@@ -256,6 +260,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
   inference_service_.reset();
   guide_decoder_.reset();
   encode_pool_.reset();
+  image_cache_.reset();
   engine_.reset();
   metrics_.StopTraces();
   access_log_.reset();
@@ -297,6 +302,8 @@ absl::Status Server::StartGrpc() {
       .access_log = access_log_.get(),
       .calls = &calls_,
       .statistics = &statistics_,
+      .cache = image_cache_.get(),
+      .timer = write_timer_.get(),
       .trace_ratio = options_.traces.CallRatio()};
   image_service_ = std::make_unique<ImageService>(calls);
   inference_service_ = std::make_unique<InferenceService>(

@@ -18,6 +18,7 @@
 #include "server/calls/call_statistics.h"
 #include "server/calls/encode_pool.h"
 #include "server/calls/guide_decoder.h"
+#include "server/calls/image_cache.h"
 #include "server/calls/image_service.h"
 #include "server/connections/byte_ledger.h"
 #include "server/connections/calls_in_flight.h"
@@ -106,6 +107,7 @@ class Server {
   std::unique_ptr<MetricsEndpoint> endpoint_;
   int http_port_ = 0;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<ImageCache> image_cache_;  // Null: no image is kept.
   std::unique_ptr<EncodePool> encode_pool_;
   std::unique_ptr<GuideDecoder> guide_decoder_;
   ByteLedger ledger_;

@@ -294,6 +294,13 @@ std::vector<Option> QueueRows(ServerOptions* options) {
        Between(64, kMaxMebibytes), "the same in memory"},
       {"encode_threads", kQueue, "", &options->encode_threads, Between(1, 256),
        "CPU threads that encode PNG"},
+      {"image_cache_mib", kQueue, "MiB", Bytes{&options->image_cache_bytes, 20},
+       Between(0, kMaxMebibytes),
+       "memory for images as they were sent: what is asked for again (same "
+       "version, seed, index, format and guide) is not made again, and what "
+       "several calls ask for at the same time is made once. Quotas and the "
+       "queue count it as if it were made. 0 keeps none, since it pays only "
+       "where seeds come again: a call without a seed never does"},
   };
 }
 

@@ -2,6 +2,7 @@
 #ifndef DDGAN_SERVER_SERVER_OPTIONS_H_
 #define DDGAN_SERVER_SERVER_OPTIONS_H_
 
+#include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -33,6 +34,8 @@ struct ServerOptions {
   SecurityOptions security;
   // CPU threads that encode PNG. [1, 256]
   int encode_threads = 2;
+  // What the images that are kept may take (calls/image_cache.h); 0 keeps none.
+  int64_t image_cache_bytes = 0;
   // After SIGTERM: how long calls are still taken as before, [0 s, 10 min], and
   // then how long accepted work may take to finish, [0 s, 1 h].
   absl::Duration drain_delay = absl::ZeroDuration();

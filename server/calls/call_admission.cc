@@ -23,6 +23,10 @@ absl::Status CallAdmission::Admit(Applicant applicant, SizeReply size_reply,
   admission->provenance.emplace(model->identity, generation.guide.has_value()
                                                      ? generation.guide->steps
                                                      : model->evaluations);
+  admission->without_work.identity = model->identity;
+  admission->without_work.shape = model->shape;
+  admission->without_work.num_timesteps = model->num_timesteps;
+  admission->without_work.evaluations = model->evaluations;
 
   absl::Status status = TakeQuota(applicant.caller, admission);
   if (status.ok()) {

@@ -40,6 +40,8 @@ struct Admission {
   ReplySize reply_size;
   // Of the version that makes the images.
   std::optional<PngProvenance> provenance;
+  // What the caller is told if the engine has nothing to make for the call.
+  Acceptance without_work;
   CallHoldings holdings;
   // Of a request with a guide, until that is decoded.
   std::optional<GuideDecoder::Room> guide_room;

@@ -26,20 +26,45 @@ void CallLifetime::Begin(Admission admission) {
   request_ = std::move(admission.request);
   reply_size_ = admission.reply_size;
   provenance_ = std::move(admission.provenance);
+  without_work_ = std::move(admission.without_work);
   absl::MutexLock lock(&mu_);
   holdings_ = std::move(admission.holdings);
   encoded_.resize(request_.generation.count);
 }
 
 absl::Status CallLifetime::Submit(std::unique_ptr<Reservation> place,
-                                  std::shared_ptr<const Picture> guide) {
+                                  std::shared_ptr<const Picture> guide,
+                                  const std::string& guide_sha256) {
+  const GenerationRequest& generation = request_.generation;
+  if (parts_.cache != nullptr) {
+    std::optional<GuideKey> guide_key;
+    if (generation.guide.has_value()) {
+      guide_key = {.sha256 = guide_sha256,
+                   .steps = generation.guide->steps,
+                   .fit = generation.guide->fit};
+    }
+    keys_.emplace(without_work_.identity, request_.formats, guide_key);
+  }
+  const absl::StatusOr<Acceptance> acceptance =
+      keys_.has_value() && !generation.previews
+          ? SubmitWhatIsNotKept(std::move(place), std::move(guide))
+          : SubmitToEngine(std::move(place), std::move(guide),
+                           shared_from_this());
+  if (!acceptance.ok()) return acceptance.status();
+  HandleAcceptance(*acceptance);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Acceptance> CallLifetime::SubmitToEngine(
+    std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
+    std::shared_ptr<GenerationSink> sink) {
   {
     absl::MutexLock lock(&mu_);
     ++pending_;  // OnFinished, which may come before Submit returns.
     if (timer_ != nullptr) submitted_ = RealMonotonicClock()->Now();
   }
   const absl::StatusOr<Acceptance> acceptance = parts_.engine->Submit(
-      std::move(place), std::move(guide), shared_from_this());
+      std::move(place), std::move(guide), std::move(sink));
   bool abandoned_meanwhile;
   {
     absl::MutexLock lock(&mu_);
@@ -47,13 +72,13 @@ absl::Status CallLifetime::Submit(std::unique_ptr<Reservation> place,
       --pending_;
       return acceptance.status();
     }
-    acceptance_ = *acceptance;
+    if (!acceptance_.has_value()) acceptance_ = *acceptance;
+    requests_.push_back(acceptance->id);
     abandoned_meanwhile = abandoned_;
   }
   // Whoever abandoned it had no id to cancel.
   if (abandoned_meanwhile) parts_.engine->Cancel(acceptance->id);
-  HandleAcceptance(*acceptance);
-  return absl::OkStatus();
+  return acceptance;
 }
 
 void CallLifetime::EndSubmission(const absl::Status& status) {
@@ -62,25 +87,21 @@ void CallLifetime::EndSubmission(const absl::Status& status) {
 }
 
 void CallLifetime::Cancel() {
-  std::optional<RequestId> id;
   {
     absl::MutexLock lock(&mu_);
     cancelled_ = true;
     abandoned_ = true;
-    if (acceptance_.has_value()) id = acceptance_->id;
   }
-  if (id.has_value()) parts_.engine->Cancel(*id);
+  DropRest();
 }
 
 void CallLifetime::Fail(const absl::Status& error) {
-  std::optional<RequestId> id;
   {
     absl::MutexLock lock(&mu_);
     error_.Update(error);
     abandoned_ = true;
-    if (acceptance_.has_value()) id = acceptance_->id;
   }
-  if (id.has_value()) parts_.engine->Cancel(*id);
+  DropRest();
 }
 
 void CallLifetime::OnImage(GeneratedImage image) {
@@ -107,7 +128,10 @@ void CallLifetime::OnFinished(const absl::Status& status,
     }
   }
   // Not here: ending the call serialises a reply, which would hold up the lane.
-  parts_.encode_pool->Run([self = shared_from_this()] { self->Release(); });
+  parts_.encode_pool->Run([self = shared_from_this(), failed = !status.ok()] {
+    if (failed && self->keys_.has_value()) self->DropRest();
+    self->Release();
+  });
 }
 
 void CallLifetime::RunOnEncoder(EncodePool::Task work) {
@@ -207,15 +231,29 @@ void CallLifetime::EncodeImage(const GeneratedImage& image) {
   {
     absl::MutexLock lock(&mu_);
     encoded_[image.position] = true;
+    making_.erase(image.position);
+  }
+  if (keys_.has_value()) {
+    parts_.cache->Publish(
+        KeyOf(image.position),
+        std::make_shared<const std::vector<std::string>>(*data));
   }
   HandleImage(image.position, *std::move(data));
 }
 
 void CallLifetime::Release() {
+  std::set<uint32_t> not_made;
+  std::optional<DeadlineTimer::Key> alarm;
   {
     absl::MutexLock lock(&mu_);
     if (--pending_ > 0) return;
+    not_made.swap(making_);
+    alarm.swap(alarm_);
   }
+  for (const uint32_t position : not_made) {
+    parts_.cache->GiveUp(KeyOf(position), this, position);
+  }
+  if (alarm.has_value()) parts_.timer->Remove(*alarm);
   HandleEnd();
 }
 

@@ -4,8 +4,10 @@
 #define DDGAN_SERVER_CALLS_CALL_LIFETIME_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +25,9 @@
 #include "server/calls/call_observer.h"
 #include "server/calls/call_timeline.h"
 #include "server/calls/encode_pool.h"
+#include "server/calls/image_cache.h"
+#include "server/calls/image_key.h"
+#include "server/connections/deadline_timer.h"
 
 namespace ddgan {
 
@@ -32,7 +37,16 @@ namespace ddgan {
 // The generation has ended when nothing is pending any more: the submission,
 // the engine's OnFinished and each encoding count as one each, and whoever
 // brings the count to zero calls HandleEnd, once.
+//
+// Where images are kept, each image is asked for in the cache first. What is
+// kept is sent, what is on its way for another call is waited for, and only the
+// rest is submitted. An image that is waited for counts as pending too, and has
+// its place in the engine all the time: should the other call not make it, this
+// one submits it with its own deadline and class. A call that wants previews
+// asks for nothing, since only steps make them; its images are kept all the
+// same.
 class CallLifetime : public GenerationSink,
+                     public ImageCache::Asker,
                      public std::enable_shared_from_this<CallLifetime> {
  public:
   // Must outlive the call.
@@ -40,6 +54,8 @@ class CallLifetime : public GenerationSink,
     Engine* engine = nullptr;
     EncodePool* encode_pool = nullptr;
     CallObserver* metrics = nullptr;
+    ImageCache* cache = nullptr;     // Null: no image is kept.
+    DeadlineTimer* timer = nullptr;  // Not null where images are kept.
   };
 
   // GenerationSink, on a lane's thread:
@@ -49,6 +65,10 @@ class CallLifetime : public GenerationSink,
   void OnFinished(const absl::Status& status,
                   const GenerationTimings& timings) final
       ABSL_LOCKS_EXCLUDED(mu_);
+
+  // ImageCache::Asker, on an encoder thread of any call:
+  void OnImageMade(uint32_t position, ImageCache::Image image) final;
+  void OnTakeOver(uint32_t position) final;
 
  protected:
   // The call came in at `arrived`. Times are of RealMonotonicClock().
@@ -67,10 +87,13 @@ class CallLifetime : public GenerationSink,
   //
   // What was admitted; also as far as that came if the call is refused.
   void Begin(Admission admission) ABSL_LOCKS_EXCLUDED(mu_);
-  // Submits the request, with its guide's picture if it has one. A call that
-  // was cancelled before is cancelled in the engine by it. As Engine::Submit.
+  // Submits the request, with its guide's picture if it has one, and the
+  // SHA-256 of its PNG. A call that was cancelled before is cancelled in the
+  // engine by it, or is Cancelled where images are kept. Else as
+  // Engine::Submit.
   absl::Status Submit(std::unique_ptr<Reservation> place,
-                      std::shared_ptr<const Picture> guide)
+                      std::shared_ptr<const Picture> guide,
+                      const std::string& guide_sha256 = "")
       ABSL_LOCKS_EXCLUDED(mu_);
   void EndSubmission(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -137,6 +160,45 @@ class CallLifetime : public GenerationSink,
   // Nothing is pending any more. On any thread but a lane's.
   virtual void HandleEnd() = 0;
 
+  // The engine's sink of some of the images.
+  class Part;
+
+  // What Ask found: the images that are there, and those for the engine.
+  struct Shares {
+    std::vector<std::pair<uint32_t, ImageCache::Image>> kept;
+    std::vector<uint32_t> to_make;       // Positions.
+    std::unique_ptr<Reservation> place;  // For them.
+  };
+
+  absl::StatusOr<Acceptance> SubmitToEngine(
+      std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
+      std::shared_ptr<GenerationSink> sink) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<Acceptance> SubmitWhatIsNotKept(
+      std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Asks the cache for every image. Cancelled if nobody waits any more.
+  absl::StatusOr<Shares> Ask(std::unique_ptr<Reservation> place,
+                             const std::shared_ptr<const Picture>& guide)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // The image is there without the engine.
+  void TakeImage(uint32_t position, const ImageCache::Image& image)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // The image is this call's to make from now on.
+  void TakeOver(uint32_t position) ABSL_LOCKS_EXCLUDED(mu_);
+  std::string KeyOf(uint32_t position) const {
+    return keys_->Of(request_.generation.NoiseOf(position));
+  }
+  // The place of an image that was waited for.
+  std::unique_ptr<Reservation> TakeJoined(uint32_t position)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Nobody waits for the images any more that are in the engine, or on their
+  // way for other calls.
+  void DropRest() ABSL_LOCKS_EXCLUDED(mu_);
+  // Waiting for other calls ends with the deadline. The engine looks after it
+  // for what it makes.
+  void WatchDeadline() ABSL_LOCKS_EXCLUDED(mu_);
+  void OnDeadline() ABSL_LOCKS_EXCLUDED(mu_);
+
   void EncodeImage(const GeneratedImage& image) ABSL_LOCKS_EXCLUDED(mu_);
   // As Encode, whose times are not taken.
   absl::StatusOr<std::vector<std::string>> EncodeForms(
@@ -162,6 +224,10 @@ class CallLifetime : public GenerationSink,
   ConvertedRequest request_;
   ReplySize reply_size_;
   std::optional<PngProvenance> provenance_;  // Set if it was admitted.
+  Acceptance without_work_;                  // The same.
+
+  // Constant once submitted. Unset: no image is kept.
+  std::optional<ImageKeys> keys_;
 
   mutable absl::Mutex mu_;
   int pending_ ABSL_GUARDED_BY(mu_) = 1;     // The submission.
@@ -171,6 +237,14 @@ class CallLifetime : public GenerationSink,
   // that has nothing to do with the engine.
   bool abandoned_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<Acceptance> acceptance_ ABSL_GUARDED_BY(mu_);
+  std::vector<RequestId> requests_ ABSL_GUARDED_BY(mu_);  // In the engine.
+  // By position: images that this call has to publish or give up, and those
+  // that it waits for, with their places.
+  std::set<uint32_t> making_ ABSL_GUARDED_BY(mu_);
+  std::map<uint32_t, std::unique_ptr<Reservation>> joined_ ABSL_GUARDED_BY(mu_);
+  // For what is waited for, whose places count it; null once there is nothing.
+  std::shared_ptr<const Picture> guide_ ABSL_GUARDED_BY(mu_);
+  std::optional<DeadlineTimer::Key> alarm_ ABSL_GUARDED_BY(mu_);
   CallHoldings holdings_ ABSL_GUARDED_BY(mu_);
   // By position in the request: whether the image is encoded.
   std::vector<bool> encoded_ ABSL_GUARDED_BY(mu_);

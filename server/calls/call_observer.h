@@ -2,6 +2,7 @@
 #ifndef DDGAN_SERVER_CALLS_CALL_OBSERVER_H_
 #define DDGAN_SERVER_CALLS_CALL_OBSERVER_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,6 +16,10 @@ struct TraceContext;  // server/access/trace_context.h
 
 // The calls that make images, which metrics tell apart.
 enum class RpcMethod { kGenerate, kGenerateStream, kModelInfer };
+
+// Where an image comes from, where images are kept (image_cache.h): it was
+// there already, it is on its way for another call, or it is made for this one.
+enum class ImageSource { kKept, kJoined, kMade };
 
 // As its service calls it: "Generate".
 const char* NameOf(RpcMethod method);
@@ -49,6 +54,11 @@ class CallObserver {
   virtual void OnGuidesFull() {}
   // A call was turned away because unfinished and unread replies hold too much.
   virtual void OnReplyBytesFull(ByteLedger::Refusal /*refusal*/) {}
+  // An image was asked for that may have been kept.
+  virtual void OnImageAsked(ImageSource /*source*/) {}
+  // An image was kept, and `evicted` others are no more; together they take so
+  // many bytes now.
+  virtual void OnImageKept(int64_t /*bytes*/, int /*evicted*/) {}
 };
 
 }  // namespace ddgan

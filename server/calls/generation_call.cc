@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "engine/base/entropy.h"
 #include "engine/base/monotonic_clock.h"
+#include "engine/base/sha256.h"
 #include "server/access/caller.h"
 #include "server/access/caller_name.h"
 #include "server/calls/call_trace.h"
@@ -31,7 +32,9 @@ GenerationCall::GenerationCall(const Parts& parts, const Kind& kind,
                                grpc::CallbackServerContext* context)
     : CallLifetime({.engine = parts.engine,
                     .encode_pool = parts.encode_pool,
-                    .metrics = parts.metrics},
+                    .metrics = parts.metrics,
+                    .cache = parts.cache,
+                    .timer = parts.timer},
                    RealMonotonicClock()->Now(),
                    DeadlineOf(*context, kind.timeout)),
       parts_(parts),
@@ -165,7 +168,8 @@ absl::Status GenerationCall::DecodeAndSubmit(
   if (!picture.ok()) return picture.status();
   if (abandoned()) return absl::CancelledError("cancelled after its guide");
   return Submit(std::move(place),
-                std::make_shared<const Picture>(*std::move(picture)));
+                std::make_shared<const Picture>(*std::move(picture)),
+                parts_.cache == nullptr ? "" : Sha256Hex(guide.png()));
 }
 
 grpc::Status GenerationCall::Conclude(int64_t reply_bytes) {

@@ -48,6 +48,9 @@ class GenerationCall : public CallLifetime {
     // Calls are traced if their caller's trace is recorded; of the traces that
     // begin here this ratio is, in [0, 1]. Unset: none is traced.
     std::optional<double> trace_ratio;
+    // As in CallLifetime::Parts.
+    ImageCache* cache = nullptr;
+    DeadlineTimer* timer = nullptr;
   };
 
  protected:

@@ -10,6 +10,7 @@ Metrics::Metrics(Clock* clock)
       ReloadMetrics(this),
       DeviceMetrics(this),
       CallMetrics(this),
+      ImageCacheMetrics(this),
       AccessMetrics(this),
       ConnectionMetrics(this),
       RefusalMetrics(this) {

@@ -17,6 +17,7 @@
 #include "server/telemetry/call_metrics.h"
 #include "server/telemetry/connection_metrics.h"
 #include "server/telemetry/device_metrics.h"
+#include "server/telemetry/image_cache_metrics.h"
 #include "server/telemetry/metrics_registry.h"
 #include "server/telemetry/queue_metrics.h"
 #include "server/telemetry/refusal_metrics.h"
@@ -34,6 +35,7 @@ class Metrics : private MetricsRegistry,
                 public ReloadMetrics,
                 public DeviceMetrics,
                 public CallMetrics,
+                public ImageCacheMetrics,
                 public AccessMetrics,
                 public ConnectionMetrics,
                 public RefusalMetrics {

@@ -459,6 +459,52 @@ TEST_P(SecuredServerTest, EachSeedOfAnInferenceIsTakenFromTheQuota) {
   EXPECT_TRUE(infer({9}).ok());
 }
 
+// With images that are kept.
+class SecuredCacheTest : public SecuredServerTest {
+ protected:
+  void SetUp() override {
+    options_.image_cache_bytes = 1 << 20;
+    SecuredServerTest::SetUp();
+  }
+
+  grpc::StatusCode AskForTheSameImage(
+      const std::shared_ptr<grpc::Channel>& channel) {
+    grpc::ClientContext context;
+    v1::GenerateRequest request;
+    request.set_count(1);
+    request.set_seed(7);
+    v1::GenerateResponse response;
+    return v1::ImageGeneration::NewStub(channel)
+        ->Generate(&context, request, &response)
+        .error_code();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Loopback, SecuredCacheTest,
+                         ::testing::Values(Transport::kLoopback));
+
+TEST_P(SecuredCacheTest, AnImageThatIsKeptIsForWhoMayMakeIt) {
+  EXPECT_EQ(AskForTheSameImage(Open("token-generate")), grpc::StatusCode::OK);
+  EXPECT_EQ(AskForTheSameImage(Open("token-read")),
+            grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(AskForTheSameImage(Open("token-expired")),
+            grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(AskForTheSameImage(Open("")), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(AskForTheSameImage(Open("token-generate")), grpc::StatusCode::OK);
+  EXPECT_THAT(MetricsWith("ddgan_image_cache_images_total{result=\"hit\"} 1\n"),
+              HasSubstr("ddgan_image_cache_images_total{result=\"miss\"} 1\n"));
+}
+
+TEST_P(SecuredCacheTest, AnImageThatIsKeptIsTakenFromTheQuota) {
+  EXPECT_EQ(AskForTheSameImage(Open("token-generate")), grpc::StatusCode::OK);
+  const auto channel = Open("token-quota");
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(AskForTheSameImage(channel), grpc::StatusCode::OK);
+  }
+  EXPECT_EQ(AskForTheSameImage(channel), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  MetricsWith("ddgan_image_cache_images_total{result=\"hit\"} 4\n");
+}
+
 TEST_P(SecuredServerTest, WhatTheEngineRefusesCostsNoQuota) {
   const auto channel = Open("token-quota");
   engine_->RefuseRequests(absl::ResourceExhaustedError("full"));

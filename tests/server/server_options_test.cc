@@ -82,6 +82,7 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
                               "--canary_max_mean_shift=0.25",
                               "--canary_max_deviation_ratio=inf",
                               "--encode_threads=3",
+                              "--image_cache_mib=512",
                               "--drain_timeout=1m",
                               "--drain_delay=5s",
                               "--admin_listen=127.0.0.1:50053",
@@ -140,6 +141,7 @@ TEST(ServerOptionsTest, TakesEveryFlagInBothSpellings) {
   EXPECT_EQ(options.engine.canary_bounds.max_deviation_ratio,
             std::numeric_limits<double>::infinity());
   EXPECT_EQ(options.encode_threads, 3);
+  EXPECT_EQ(options.image_cache_bytes, int64_t{512} << 20);
   EXPECT_EQ(options.drain_timeout, absl::Minutes(1));
   EXPECT_EQ(options.drain_delay, absl::Seconds(5));
   EXPECT_EQ(options.admin_listen, (ListenAddress{"127.0.0.1", 50053}));
@@ -196,6 +198,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--max_connection_age=inf", "inf", "[100ms, 500h]"},
         BadFlag{"--max_connection_age_grace=1", "1", "500ms"},
         BadFlag{"--encode_threads=0", "0", "[1, 256]"},
+        BadFlag{"--image_cache_mib=-1", "-1", "[0, 1048576]"},
         BadFlag{"--drain_timeout=-1s", "-1s", "[0s, 1h]"},
         BadFlag{"--drain_delay=-1s", "-1s", "[0s, 10m]"},
         BadFlag{"--drain_delay=11m", "11m", "[0s, 10m]"},

@@ -50,6 +50,8 @@ TEST_F(MetricsTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnFirstPreview(absl::Milliseconds(10));
   metrics_.OnPreviewsDropped(2);
   metrics_.OnEncoded(absl::Microseconds(300));
+  metrics_.OnImageAsked(ImageSource::kJoined);
+  metrics_.OnImageKept(1 << 20, 2);
   metrics_.OnEncoderFull();
   metrics_.OnReplyBytesFull(ByteLedger::Refusal::kTotal);
   metrics_.OnReplyBytes(1 << 20);
@@ -74,6 +76,13 @@ TEST_F(MetricsTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
                            "ddgan_time_to_first_preview_seconds_bucket",
                            "ddgan_previews_dropped_total",
                            "ddgan_encode_duration_seconds_bucket",
+                           "ddgan_image_cache_bytes 1048576",
+                           "ddgan_image_cache_evictions_total 2",
+                           "ddgan_image_cache_images_total{result=\"hit\"} 0",
+                           "ddgan_image_cache_images_total{result="
+                           "\"coalesced\"} 1",
+                           "ddgan_image_cache_images_total{result="
+                           "\"miss\"} 0",
                            "ddgan_queue_depth",
                            "ddgan_queue_oldest_age_seconds",
                            "ddgan_inflight_images",
