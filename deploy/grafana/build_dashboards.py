@@ -327,6 +327,21 @@ def serving():
                 (gauge('ddgan_device_healthy', 'instance, device', 'min'),
                  '{{instance}} {{device}}'), largest=1),
 
+          row('Images that are kept (--image_cache_mib)'),
+          lines('Images asked for, by where they come from', 'suffix: /s',
+                (rate('ddgan_image_cache_images_total', 'result'),
+                 '{{result}}'), stacked=True, width=12,
+                description='hit: kept before; coalesced: on its way for '
+                'another call; miss: made.'),
+          lines('Memory of the images that are kept', 'bytes',
+                (gauge('ddgan_image_cache_bytes', 'instance'),
+                 '{{instance}}'), width=6),
+          lines('Images that made room for newer ones', 'suffix: /s',
+                (rate('ddgan_image_cache_evictions_total', 'instance'),
+                 '{{instance}}'), width=6,
+                description='Many, and few hits: seeds do not come again, or '
+                'there is too little memory for those that do.'),
+
           row('Versions'),
           table('Live versions', f'ddgan_model_info{{{CHOSEN}}}',
                 ('model', 'version', 'instance', 'digest'), width=12),
