@@ -114,10 +114,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
                         status);
     }
   }
-  if (absl::Status status = server->metrics_.StartTraces(options.traces);
-      !status.ok()) {
-    return status;
-  }
+  absl::Status traces = server->metrics_.StartTraces(options.traces);
+  if (!traces.ok()) return traces;
   absl::StatusOr<std::unique_ptr<ListenerSecurity>> security =
       ListenerSecurity::Start(options.security, &server->metrics_,
                               server->access_log_.get(), RealClock());
@@ -302,9 +300,9 @@ absl::Status Server::StartGrpc() {
       .access_log = access_log_.get(),
       .calls = &calls_,
       .statistics = &statistics_,
+      .trace_ratio = options_.traces.CallRatio(),
       .cache = image_cache_.get(),
-      .timer = write_timer_.get(),
-      .trace_ratio = options_.traces.CallRatio()};
+      .timer = write_timer_.get()};
   image_service_ = std::make_unique<ImageService>(calls);
   inference_service_ = std::make_unique<InferenceService>(
       InferenceService::Parts{.calls = calls,
@@ -375,9 +373,8 @@ absl::Status Server::Live() const {
     // There is no gRPC port yet, or none any more.
     if (phase_ != Phase::kServing) return absl::OkStatus();
   }
-  absl::Status status = engine_->Liveness();
-  if (!status.ok()) return status;
-  status = grpc_->Probe(kLivenessTimeout);
+  if (absl::Status engine = engine_->Liveness(); !engine.ok()) return engine;
+  absl::Status status = grpc_->Probe(kLivenessTimeout);
   if (!status.ok()) {
     return WithPrefix(absl::StrCat("gRPC port ", grpc_port_), status);
   }
