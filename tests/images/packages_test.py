@@ -49,7 +49,7 @@ def setUpModule():
   if options.packages is None:
     subprocess.run(
         [options.repository / 'deploy/debian/build_packages.sh', folder,
-         options.build], check=True, stdin=subprocess.DEVNULL)
+         options.build / 'packages'], check=True, stdin=subprocess.DEVNULL)
   else:
     shutil.copytree(options.packages, folder, dirs_exist_ok=True)
   engine = container_engine.ContainerEngine(options.storage)
@@ -217,7 +217,8 @@ def main():
   global options
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--build', required=True, type=pathlib.Path,
-                      help="CMake's folder, with the programs built")
+                      help="CMake's folder, in which the packages get one of "
+                      'their own')
   parser.add_argument('--repository', required=True, type=pathlib.Path)
   parser.add_argument('--version', required=True,
                       help="the project's, which the packages must have")
