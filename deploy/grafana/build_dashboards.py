@@ -401,6 +401,10 @@ def serving():
                  '{{reason}}'), width=6,
                 description='Their senders are too slow, or too many at a '
                 'time.'),
+          lines('Spans of traces, by what became of them', 'suffix: /s',
+                (rate('ddgan_trace_spans_total', 'result'), '{{result}}'),
+                width=6, description='With --otlp_endpoint only. failed: the '
+                'collector takes none; queue_full: too many wait for it.'),
       ])
 
 

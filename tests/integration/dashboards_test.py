@@ -149,7 +149,9 @@ class DashboardsTest(unittest.TestCase):
     publisher.publish(1)
     server = self.enterContext(ServerProcess(options.server, root, [
         '--poll_interval=50ms', '--warmup=ends', '--canary_max_mean_shift=2',
-        '--log_level=warn']))
+        '--log_level=warn',
+        # Where nobody listens: spans are lost, which a panel shows.
+        '--otlp_endpoint=127.0.0.1:1']))
     # Into a root of its own, so that the server does not see its versions.
     trainer = self.enterContext(TrainingRun(
         options.trainer, root / '.trained', '--save_every=50'))
