@@ -31,7 +31,8 @@ def commands_of(program):
   """The names below "COMMAND", or [None] of a program that has no commands."""
   text = subprocess.run([PROGRAMS[program], '--help'], check=True,
                         capture_output=True, text=True).stdout
-  if 'COMMAND' not in text.splitlines()[2]:
+  usage = re.search('^usage: .*', text, re.MULTILINE)[0]
+  if 'COMMAND' not in usage:
     return [None]
   return re.findall(r'^  ([a-z_]+) ', text, re.MULTILINE)
 

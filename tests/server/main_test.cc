@@ -208,10 +208,10 @@ TEST_F(MainTest, TellsTheServiceManagerThatItServesAndStops) {
   EXPECT_EQ(ready,
             absl::StrCat("READY=1\nSTATUS=Serving gRPC on port ", GrpcPort()));
   kill(server.pid(), SIGTERM);
-  // What the watchdog allows on top of --drain_timeout is 7 s.
+  // What the watchdog allows on top of --drain_timeout is 12 s.
   EXPECT_THAT(socket.Receive(),
               AllOf(HasSubstr("STOPPING=1\n"),
-                    HasSubstr("EXTEND_TIMEOUT_USEC=9000000")));
+                    HasSubstr("EXTEND_TIMEOUT_USEC=14000000")));
   EXPECT_EQ(server.WaitForExit(), 0);
 }
 
