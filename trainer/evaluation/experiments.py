@@ -121,7 +121,7 @@ def compare_gaussians(options):
   for name, sampler in measured(options):
     begin = time.monotonic()
     rows.append(evaluate(
-        options, 'modes', '25_gaussians', '--samples=10000',
+        options, 'modes', '25_gaussians', '--samples=2500',
         f'--model={version_folder(options, name)}', f'--sampler={sampler}'))
     rows[-1]['sampler'] = sampler
     rows[-1]['seconds'] = time.monotonic() - begin
