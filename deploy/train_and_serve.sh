@@ -2,9 +2,9 @@
 # A model that gets better while it serves: installs what is missing, builds,
 # starts ddgan-train on MNIST and ddgan-server beside it, and asks the server for
 # the same images (seed 7) each time that a new version is live. The pictures are
-# on a page that keeps itself up to date; strokes become digits within minutes.
 # on a page that keeps itself up to date: gray becomes strokes within three
 # minutes, and strokes digits within an hour or two.
+#
 # usage: deploy/train_and_serve.sh --data=DIR [--out=DIR] [--versions=N]
 #                                  [--build=DIR] [-- TRAINER_FLAG...]
 #   --data=DIR      MNIST's four files (train-images-idx3-ubyte and so on),
@@ -31,7 +31,7 @@ while [ $# -gt 0 ]; do
       versions=${1#*=}
       [[ $versions =~ ^[1-9][0-9]{0,8}$ ]] || wrong_usage "$1 is not a number from 1 on" ;;
     --build=?*) build=$(realpath -m "${1#*=}") ;;
-    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --) shift; break ;;
     *) wrong_usage "unknown argument '$1'" ;;
   esac
