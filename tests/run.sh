@@ -1,30 +1,33 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test.
+# Installs what is missing, builds, and runs the tests.
 #
-# usage: tests/run.sh [CTEST_ARGUMENT...]   e.g. tests/run.sh -L unit
-#        tests/run.sh --sanitizers
-#   --sanitizers  the unit tests instead: of what links no LibTorch under ASan,
-#                 UBSan and TSan, with 10 seconds of each fuzz target; then of
-#                 everything under ASan and UBSan. Takes an hour and more.
+# usage: tests/run.sh                     every test; then, under ASan and UBSan and
+#                                         under TSan, the unit tests of what links no
+#                                         LibTorch, and each fuzz target for 10 s
+#        tests/run.sh CTEST_ARGUMENT...   those tests alone, e.g. -L unit
+#        tests/run.sh --sanitizers        all unit tests under ASan and UBSan, those
+#                                         that link LibTorch as well
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# sanitized_unit_tests PRESET
-sanitized_unit_tests() {
-  cmake --preset "$1"
-  cmake --build --preset "$1"
-  ctest --preset "$1" --no-tests=error -j "$(nproc)" -L unit
+# build_and_test PRESET [CTEST_ARGUMENT...]
+build_and_test() {
+  local preset=$1
+  shift
+  cmake --preset "$preset"
+  cmake --build --preset "$preset"
+  ctest --preset "$preset" --no-tests=error -j "$(nproc)" "$@"
 }
 
 docker/install_dependencies.sh --tests --images --linters
 if [ "${1:-}" = --sanitizers ]; then
-  sanitized_unit_tests fuzz
-  tests/fuzz/run.sh --each=10
-  sanitized_unit_tests tsan
-  sanitized_unit_tests asan
+  build_and_test asan -L unit
   exit
 fi
-cmake --preset release
-cmake --build --preset release
-tests/thread_safety.py build/release
-ctest --preset release --no-tests=error -j "$(nproc)" "$@"
+build_and_test release "$@"
+if [ $# = 0 ]; then
+  tests/thread_safety.py build/release
+  build_and_test fuzz -L unit
+  tests/fuzz/run.sh --each=10
+  build_and_test tsan -L unit
+fi

@@ -46,6 +46,7 @@ double SinOfQuarter(double x, int quarter) {
 }  // namespace
 
 double PortableExp(double x) {
+  if (std::isnan(x)) return x;
   if (x < -708) return 0;
   if (x > 709) return HUGE_VAL;
   // x = n ln 2 + r, |r| <= ln 2 / 2.

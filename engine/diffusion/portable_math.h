@@ -7,7 +7,8 @@
 
 namespace ddgan {
 
-// e^x. 0 below -708, where the result would be subnormal; infinity above 709.
+// e^x. 0 below -708, where the result would be subnormal; infinity above 709;
+// NaN of NaN, which a schedule that is about to be refused may have.
 double PortableExp(double x);
 
 // ln x of normal x > 0.

@@ -28,6 +28,7 @@ TEST(PortableMathTest, ExpIsNear) {
   EXPECT_EQ(PortableExp(0), 1);
   EXPECT_EQ(PortableExp(-1e300), 0);
   EXPECT_EQ(PortableExp(1e300), HUGE_VAL);
+  EXPECT_TRUE(std::isnan(PortableExp(std::nan(""))));
 }
 
 TEST(PortableMathTest, LogIsNear) {

@@ -258,7 +258,7 @@ TEST(BatchPolicyTest, WhoHasNothingLeftOverSavesUpNothing) {
 // of random size: what they get is in proportion within 5%, whatever the batch
 // size and the versions.
 TEST(BatchPolicyTest, SharesAreFairWithinFivePercent) {
-  for (uint64_t seed = 0; seed < 20; ++seed) {
+  for (uint64_t seed = 0; seed < 8; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937_64 random(seed);
     const auto pick = [&](int low, int high) {

@@ -68,7 +68,7 @@ TEST_F(BatchSchedulerTest, CallersShareTheDevicesByTheirWeights) {
   for (int tick = 0; tick < 400; ++tick) Tick();
   const int head_start = ImagesOf("bronze");
   SubmitMany("gold", 200);
-  for (int tick = 0; tick < 4000; ++tick) Tick();
+  for (int tick = 0; tick < 2000; ++tick) Tick();
   const double bronze = ImagesOf("bronze") - head_start;
   EXPECT_NEAR(ImagesOf("gold") / bronze, 3, 0.15);
 }

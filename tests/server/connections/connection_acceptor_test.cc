@@ -335,7 +335,10 @@ int WatchedByEpoll() {
 // reported as hung up again and again.
 TEST_F(ConnectionAcceptorTest, WatchesNoConnectionThatHasEnded) {
   KeptConnections kept;
-  kept.resume = true;
+  {
+    absl::MutexLock lock(&kept.mu);
+    kept.resume = true;
+  }
   auto acceptor = ConnectionAcceptor::Listen(
       {"127.0.0.1", 0}, {.limits = {.total = 10, .per_peer = 10}}, nullptr);
   ASSERT_TRUE(acceptor.ok()) << acceptor.status();

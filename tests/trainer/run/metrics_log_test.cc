@@ -82,7 +82,8 @@ TEST(MetricsLineTest, GivesTheSameDoublesAgain) {
 }
 
 TEST(MetricsLineTest, IsJsonForAnyNumbers) {
-  MetricsRecord record = At(std::numeric_limits<int64_t>::max());
+  MetricsRecord record = At(1);
+  record.step = std::numeric_limits<int64_t>::max();
   record.images = std::numeric_limits<int64_t>::min();
   record.time = absl::InfiniteFuture();
   const double low = std::numeric_limits<double>::lowest() / 3;

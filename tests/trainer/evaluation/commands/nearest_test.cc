@@ -28,8 +28,8 @@ TEST(NearestOptionsTest, WantsAFolderForTheGrid) {
   EXPECT_THAT(
       std::string(Parse({"--model=r/m/1", "--data=d"}).status().message()),
       HasSubstr("--out is required"));
-  for (const absl::string_view line :
-       absl::StrSplit(Parse({"--help"})->text, '\n')) {
+  const auto help = Parse({"--help"});
+  for (const absl::string_view line : absl::StrSplit(help->text, '\n')) {
     EXPECT_LE(line.size(), 80u) << line;
   }
 }
