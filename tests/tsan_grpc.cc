@@ -1,6 +1,6 @@
-// Tells ThreadSanitizer what to make of Debian's gRPC, which is built without
-// it: how gRPC hands memory from thread to thread cannot be seen, and would be
-// reported as races. Our own code is watched as ever.
+// Tells ThreadSanitizer what to make of Debian's gRPC and OpenTelemetry, which
+// are built without it: how they hand memory from thread to thread cannot be
+// seen, and would be reported as races. Our own code is watched as ever.
 //
 // Linked into the tests that use gRPC, in a build with DDGAN_SANITIZE=thread,
 // and nowhere else.
@@ -25,6 +25,13 @@ extern "C" const char* __tsan_default_suppressions() {
       "race:grpcpp/impl/call_op_set.h\n"
       "race:grpc::internal::CallbackWithSuccessTag::Set\n"
       "race:grpc::internal::CallbackWithSuccessTag::CallbackWithSuccessTag\n"
+      // A request is received, and read, by a thread of the completion queue
+      // after another has begun its call.
+      "race:HandleReceived\n"
+      // A span's strings are handed from the threads of the calls to
+      // OpenTelemetry's, which serialises and frees them.
+      "race:google::protobuf::io::EpsCopyOutputStream\n"
+      "race:opentelemetry::\n"
       // A call's tag is constructed by the thread that starts the call, and run
       // on one of the completion queue's.
       "race:grpc::internal::CallbackWithStatusTag::CallbackWithStatusTag\n"

@@ -215,6 +215,14 @@ class FakeEngine : public Engine {
   }
 
   // How many places are reserved and not submitted.
+  void WaitForPlaces(int wanted) const {
+    absl::MutexLock lock(&mu_);
+    const auto there = [&] {
+      mu_.AssertHeld();
+      return places_ == wanted;
+    };
+    mu_.Await(absl::Condition(&there));
+  }
   int places() const {
     absl::MutexLock lock(&mu_);
     return places_;

@@ -74,7 +74,7 @@ struct EveryKind {
   std::vector<absl::Duration> times;
 
   std::vector<Option> Table() {
-    constexpr char kGroup[] = "Options";
+    static constexpr char kGroup[] = "Options";
     return {
         {"flag", kGroup, "", &flag, kAny, "a bool"},
         {"whole", kGroup, "", &whole, Between(-3, 64), "an int"},

@@ -53,8 +53,8 @@ TEST(TrilemmaOptionsTest, WantsModelsAndData) {
               HasSubstr("which models?"));
   EXPECT_THAT(std::string(Parse({"r/a/1"}).status().message()),
               HasSubstr("--data is required"));
-  for (const absl::string_view line :
-       absl::StrSplit(Parse({"--help"})->text, '\n')) {
+  const auto help = Parse({"--help"});
+  for (const absl::string_view line : absl::StrSplit(help->text, '\n')) {
     EXPECT_LE(line.size(), 80u) << line;
   }
 }
