@@ -242,7 +242,9 @@ int RunGenerate(const GenerateCommand& command, std::ostream& out,
          << command.request.first_index() << ", T = " << summary.num_timesteps;
   const bool every_step = summary.steps_per_image == summary.num_timesteps;
   if (!every_step) {
-    report << ", " << summary.steps_per_image << " evaluations per image";
+    report << ", " << summary.steps_per_image
+           << (summary.steps_per_image == 1 ? " evaluation" : " evaluations")
+           << " per image";
   }
   report << '\n';
   if (!command.guide_file.empty()) {

@@ -1,6 +1,7 @@
 #include "engine/versions/model_registry.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -8,8 +9,17 @@
 namespace ddgan {
 namespace {
 
-std::string OrNone(const std::string& list) {
-  return list.empty() ? "none" : list;
+// Of many names a message holds the first ones.
+constexpr size_t kMaxNamed = 10;
+
+std::string Listed(std::vector<std::string> names) {
+  if (names.empty()) return "none";
+  if (names.size() > kMaxNamed) {
+    const size_t more = names.size() - kMaxNamed;
+    names.resize(kMaxNamed);
+    names.push_back(absl::StrCat(more, " more"));
+  }
+  return absl::StrJoin(names, ", ");
 }
 
 }  // namespace
@@ -44,15 +54,15 @@ absl::StatusOr<std::shared_ptr<const ServableVersion>> ModelRegistry::Resolve(
         std::any_of(std::next(found), models_.end(), is_live)) {
       return absl::InvalidArgumentError(
           absl::StrCat("model is empty, but several are served; one of: ",
-                       absl::StrJoin(LiveModelNames(), ", ")));
+                       Listed(LiveModelNames())));
     }
   }
   const std::shared_ptr<const ServableVersion> live =
       found == models_.end() ? nullptr : found->second.live();
   if (live == nullptr) {
     return absl::NotFoundError(
-        absl::StrCat("no model \"", model, "\" is served; served: ",
-                     OrNone(absl::StrJoin(LiveModelNames(), ", "))));
+        absl::StrCat("no model \"", model,
+                     "\" is served; served: ", Listed(LiveModelNames())));
   }
   if (!version) return live;
   std::shared_ptr<const ServableVersion> loaded =
@@ -135,12 +145,11 @@ absl::Status ModelRegistry::CheckPinnable(const std::string& model,
   absl::MutexLock lock(&mu_);
   const auto found = models_.find(model);
   if (found != models_.end()) return found->second.CheckPinnable(version);
-  const std::string names =
-      absl::StrJoin(models_, ", ", [](std::string* out, const auto& entry) {
-        absl::StrAppend(out, entry.first);
-      });
-  return absl::NotFoundError(absl::StrCat("there is no model \"", model,
-                                          "\"; there are: ", OrNone(names)));
+  std::vector<std::string> names;
+  for (const auto& [name, versions] : models_) names.push_back(name);
+  return absl::NotFoundError(
+      absl::StrCat("there is no model \"", model,
+                   "\"; there are: ", Listed(std::move(names))));
 }
 
 absl::StatusOr<int64_t> ModelRegistry::RollBackTarget(

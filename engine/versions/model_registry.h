@@ -54,6 +54,7 @@ class ModelRegistry {
   // empty name stands for the only model that has a live version.
   //   NotFound         no such model or version; names those there are
   //   InvalidArgument  no name, but several models; names them
+  // Of models, the first ten by name.
   absl::StatusOr<std::shared_ptr<const ServableVersion>> Resolve(
       const std::string& model, std::optional<int64_t> version) const;
 

@@ -8,6 +8,8 @@
               and how soon full speed is back
   traces      images/s of the server with every call traced, against none, in
               turns; the collector takes the spans and does not look at them
+  cache       images/s of the server that keeps images, against one that does
+              not, in turns; no image is asked for twice, so all are misses
 
 Run, on an otherwise idle machine:
   ~/.cache/ddgan/python/bin/python tests/benchmark/serving_benchmark.py \
@@ -19,6 +21,7 @@ On a GPU, with larger batches and as many calls at once as fill them:
 """
 
 import argparse
+import collections
 import concurrent.futures
 import json
 import os
@@ -81,7 +84,8 @@ class Bench:
     with tempfile.NamedTemporaryFile(suffix='.json') as report:
       subprocess.run(
           [str(self.build / 'client' / 'ddgan'), 'bench',
-           f'--server={server.grpc_address}', f'--json={report.name}',
+           f'--server={server.grpc_address}', f'--model={self.model}',
+           f'--json={report.name}',
            f'--duration={seconds or self.seconds}s', '--warmup=3s', *flags],
           check=True, stdout=subprocess.DEVNULL)
       return json.load(open(report.name))
@@ -188,30 +192,54 @@ def discarding_collector():
   return server, f'127.0.0.1:{port}'
 
 
+def in_turns(bench, count, *flags):
+  """A server without the flags beside one with them, both with all rows full.
+
+  Returns cells of a row, and the metrics of each server that had the flags.
+  """
+  concurrency = 16 * bench.concurrency // count
+  rates = {False: [], True: []}
+  metrics = []
+  for _ in range(bench.rounds):
+    for has_flags in (False, True):
+      with bench.server('--access_log=none',
+                        *(flags if has_flags else ())) as server:
+        report = bench.load(server, f'--concurrency={concurrency}',
+                            f'--counts={count}', '--standalone_calls=1',
+                            seconds=bench.seconds / 3)
+        rates[has_flags].append(report['images_per_second'])
+        if has_flags:
+          metrics.append(Metrics(server))
+  off, on = mean(rates[False]), mean(rates[True])
+  return ([count, f'{off:.1f} images/s', f'{on:.1f} images/s',
+           f'{on / off:.3f}'], metrics)
+
+
+def by_result(metrics, name):
+  """A counter of several servers, added up by its label result."""
+  counts = collections.Counter()
+  for page in metrics:
+    counts.update(page.values(name, 'result'))
+  return {result: int(count) for result, count in counts.items()}
+
+
 def traces(bench):
   head('images of a call', 'not traced', 'all traced', 'ratio', 'spans', 'lost')
   collector, address = discarding_collector()
   for count in (1, 16):
-    concurrency = 16 * bench.concurrency // count
-    rates = {False: [], True: []}
-    spans = lost = 0
-    for _ in range(bench.rounds):
-      for traced in (False, True):
-        flags = [f'--otlp_endpoint={address}'] if traced else []
-        with bench.server('--access_log=none', *flags) as server:
-          report = bench.load(server, f'--concurrency={concurrency}',
-                              f'--counts={count}', '--standalone_calls=1',
-                              seconds=bench.seconds / 3)
-          rates[traced].append(report['images_per_second'])
-          if traced:
-            metrics = Metrics(server)
-            spans += metrics.sum('ddgan_trace_spans_total')
-            lost += sum(metrics.sum('ddgan_trace_spans_total', result=result)
-                        for result in ('failed', 'queue_full'))
-    off, on = mean(rates[False]), mean(rates[True])
-    row(count, f'{off:.1f} images/s', f'{on:.1f} images/s', f'{on / off:.3f}',
-        f'{spans:.0f}', f'{lost:.0f}')
+    cells, metrics = in_turns(bench, count, f'--otlp_endpoint={address}')
+    spans = by_result(metrics, 'ddgan_trace_spans_total')
+    row(*cells, sum(spans.values()), spans['failed'] + spans['queue_full'])
   collector.stop(None)
+  print()
+
+
+def cache(bench):
+  head('images of a call', 'none kept', 'all kept', 'ratio', 'made', 'not made')
+  for count in (1, 16):
+    cells, metrics = in_turns(bench, count, '--image_cache_mib=64')
+    images = by_result(metrics, 'ddgan_image_cache_images_total')
+    row(*cells, images['miss'], images['hit'] + images['coalesced'])
   print()
 
 
@@ -223,20 +251,23 @@ def main():
   parser.add_argument('--model', default='mnist')
   parser.add_argument('--seconds', type=float, default=60)
   parser.add_argument(
-      '--only', choices=['saturation', 'poisson', 'overload', 'traces'])
+      '--only',
+      choices=['saturation', 'poisson', 'overload', 'traces', 'cache'])
   parser.add_argument('--device', default='cpu', help='cpu or cuda:N')
   parser.add_argument('--precision', default='float32')
   parser.add_argument('--batch', type=int, default=16,
                       help='largest batch of the Poisson runs')
   parser.add_argument('--rounds', type=int, default=3,
-                      help='of the saturation runs')
+                      help='of what is measured in turns')
   parser.add_argument('--shares', default='0.5,0.8,0.95',
                       help='loads of the Poisson runs, of capacity')
   arguments = parser.parse_args()
   bench = Bench(arguments)
   if arguments.only in (None, 'traces'):
     traces(bench)
-  if arguments.only == 'traces':
+  if arguments.only in (None, 'cache'):
+    cache(bench)
+  if arguments.only in ('traces', 'cache'):
     return
   capacity = saturation(bench)
   if arguments.only in (None, 'poisson'):

@@ -16,6 +16,7 @@ import tempfile
 import time
 import unittest
 
+README = pathlib.Path(__file__).resolve().parents[2] / 'client' / 'README.md'
 PROGRAMS = {}  # By name. Set by main().
 # What mandoc has to say of pages without a date, which would change with every
 # build.
@@ -40,11 +41,12 @@ def commands_of(program):
 class TypedShell:
   """A shell at a terminal, whose programs print what they are called with."""
 
-  def __init__(self, command, begin):
+  def __init__(self, command, begin, **environment):
+    """`environment`: variables besides those of this process."""
     self._process, self._terminal = pty.fork()
     if self._process == 0:
       os.environ.update(TERM='xterm', INPUTRC='/dev/null', HISTFILE='',
-                        COLUMNS='200')
+                        COLUMNS='200', **environment)
       os.execvp(command[0], command)
     self.seen = ''
     # In parts, so that what the shell prints is not in what it is told.
@@ -166,6 +168,28 @@ class CompletionTest(unittest.TestCase):
       line = ' '.join([name, *command, '--config_fil'])
       # zsh takes the "=" back when the line ends there.
       self.assertEqual(shell.complete(line), [*command, '--config_file'])
+
+
+  def test_the_readmes_lines_work_in_a_new_home(self):
+    section = README.read_text().split('### Completion and manual pages')[1]
+    lines = section.split('```sh\n')[1].split('```')[0]
+    environment = {'HOME': str(self.folder), 'ZDOTDIR': str(self.folder)}
+    programs = pathlib.Path(PROGRAMS['ddgan']).parent
+    shown = subprocess.run(
+        ['bash', '-e', '-o', 'pipefail', '-c',
+         f'{lines}\ncomplete -p ddgan\n'
+         'diff <(ddgan --help=bash) '
+         '~/.local/share/bash-completion/completions/ddgan'],
+        capture_output=True, text=True, env={
+            **os.environ, **environment, 'MANPAGER': 'cat',
+            'PATH': f'{programs}:{os.environ["PATH"]}'})
+    self.assertEqual((shown.returncode, shown.stderr), (0, ''))
+    for seen in ('DDGAN(1)', 'DDGAN-GENERATE(1)', '-F _ddgan ddgan'):
+      self.assertIn(seen, shown.stdout)
+
+    of_zsh = re.search(r'`(fpath=.*)` before `(.*)`\.', section)
+    (self.folder / '.zshrc').write_text(f'{of_zsh[1]}\n{of_zsh[2]}\n')
+    self.typed(TypedShell(['zsh', '-i'], [], **environment))
 
 
 class ManualTest(unittest.TestCase):

@@ -187,6 +187,25 @@ class HotReloadTest(unittest.TestCase):
     with urllib.request.urlopen(ready, timeout=10) as reply:
       self.assertEqual(reply.status, 200)
 
+  def test_a_model_needs_a_name_once_there_are_several(self):
+    def generate(*flags):
+      return subprocess.run(
+          [options.client, 'generate', f'--server={self.server.grpc_address}',
+           f'--out={self.folder}/image.png', *flags],
+          capture_output=True, text=True, check=False)
+
+    self.start_server()
+    only = generate()
+    self.assertEqual(only.returncode, 0, only.stderr)
+    self.assertIn(f'model {MODEL} version 1', only.stdout)
+    self.models.wait_until_live(
+        'other', self.publisher_to(self.root, 'other').publish())
+    unnamed = generate()
+    self.assertEqual(unnamed.returncode, 1)
+    self.assertIn(f'one of: other, {MODEL}\n', unnamed.stderr)
+    named = generate(f'--model={MODEL}')
+    self.assertEqual(named.returncode, 0, named.stderr)
+
   def test_a_pin_holds_against_newer_versions_and_a_restart(self):
     model_pb = stubs[2]
     flags = [f'--state_dir={self.folder}/state', '--keep_versions=1']

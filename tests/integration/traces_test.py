@@ -7,6 +7,8 @@ Run by CTest, or by hand:
 
 import argparse
 import collections
+import concurrent.futures
+import io
 import pathlib
 import socket
 import sys
@@ -16,6 +18,8 @@ import unittest
 
 import grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
+from PIL import Image
+from PIL import ImageDraw
 
 from certificates import Authority
 from otlp_collector import Collector
@@ -152,6 +156,62 @@ class TracesTest(unittest.TestCase):
       self.assertEqual(batch.attributes['ddgan.traced_rows'], 4)
       self.assertAlmostEqual(batch.end - batch.start, step.end - step.start,
                              delta=1000)  # Rounding.
+
+  def test_a_batch_that_calls_share_links_to_each_of_them(self):
+    collector = self.collect()
+    # An image whose call comes first is held back for the other call's.
+    server, images = self.start(collector.address, '--max_batch_wait=1s')
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+      shared = 0
+      while not shared:  # A busy machine may bring the other too late.
+        ended = list(pool.map(lambda _: self.call(images, count=2), range(2)))
+        self.assertEqual([code for code, _ in ended],
+                         [grpc.StatusCode.OK] * 2)
+        metrics = Metrics(server)
+        shared = (metrics.sum('ddgan_step_batch_size_count') -
+                  metrics.sum('ddgan_step_batch_size_bucket', le='2'))
+    spans = self.stop_and_read(server, collector)
+
+    calls = {span.identity: span for span in spans if span.name == CALL}
+    batches = [span for span in spans if span.name == 'batch'
+               and span.attributes['ddgan.batch_size'] > 2]
+    self.assertEqual(len(batches), shared)
+    for batch in batches:
+      size = batch.attributes['ddgan.batch_size']
+      self.assertEqual(batch.attributes['ddgan.traced_rows'], size)
+      self.assertEqual(len(set(batch.links)), 2)
+      self.assertEqual(len(batch.links), 2)
+      steps = [span for span in spans if span.name == 'step'
+               and span.links == [batch.identity]]
+      self.assertEqual(sorted((step.trace_id, step.parent_id)
+                              for step in steps), sorted(batch.links))
+      self.assertLessEqual(set(batch.links), set(calls))
+      self.assertEqual(attributes(steps, 'ddgan.batch_size'), [size] * 2)
+      self.assertEqual(
+          sum(len(of_call) for of_call in attributes(steps, 'ddgan.images')),
+          size)
+
+  def test_a_guided_call_shows_its_guide_and_the_steps_from_there(self):
+    picture = Image.new('RGB', (50, 30), (40, 60, 90))
+    ImageDraw.Draw(picture).line([(0, 0), picture.size], (230, 200, 20), 4)
+    png = io.BytesIO()
+    picture.save(png, 'PNG')
+    guide = self.pb.Guide(png=png.getvalue(), steps=2,
+                          fit=self.pb.GUIDE_FIT_RESIZE)
+    collector = self.collect()
+    server, images = self.start(collector.address)
+    code, _ = self.call(images, SAMPLED, count=2, guide=guide)
+    self.assertEqual(code, grpc.StatusCode.OK)
+    spans = self.stop_and_read(server, collector)
+    below = self.tree(spans, self.only(spans, CALL))
+    self.assertEqual({name: len(found) for name, found in below.items()},
+                     {'admission': 1, 'guide': 1, 'queue': 1, 'step': 2,
+                      'encode': 2, 'write': 1})
+    self.assertEqual(attributes(below['step'], 'ddgan.steps_left'),
+                     [[1, 1], [0, 0]])
+    for before, after in (('admission', 'guide'), ('guide', 'queue'),
+                          ('queue', 'step')):
+      self.assertLessEqual(below[before][0].end, below[after][0].start)
 
   def test_a_stream_writes_each_message_and_encodes_previews(self):
     collector = self.collect()

@@ -193,6 +193,16 @@ TEST_F(CliTest, CountsTheStepsOfAModelThatTakesFewerThanT) {
                     HasSubstr("previews: 4 received, 1 dropped\n")));
 }
 
+TEST_F(CliTest, SaysOfASingleEvaluationThatItIsOne) {
+  server_.set_tamper([](v1::GenerateResponse* reply) {
+    reply->set_num_timesteps(1000);
+    reply->set_evaluations(1);
+  });
+  const Result result = Run("generate --seed=7");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr(", T = 1000, 1 evaluation per image\n"));
+}
+
 TEST_F(CliTest, MakesTheSameGridOfAStream) {
   const std::string arguments = "generate --count=70 --seed=7 --grid --out=";
   EXPECT_EQ(Run(arguments + "a.png").exit_code, 0);

@@ -344,6 +344,27 @@ TEST_F(ModelRegistryTest, UnknownNamesAreAnsweredWithWhatThereIs) {
             absl::NotFoundError("no model \"faces\" is served"));
 }
 
+TEST_F(ModelRegistryTest, OfManyModelsTheFirstTenAreNamed) {
+  for (int number = 1; number <= 10; ++number) {
+    source_->Add(MakeServableVersion(
+        absl::StrCat("m", absl::Dec(number, absl::kZeroPad2)), 1));
+  }
+  Reconcile();
+  const std::string ten = "m01, m02, m03, m04, m05, m06, m07, m08, m09, m10";
+  EXPECT_EQ(registry().Resolve("", std::nullopt).status().message(),
+            "model is empty, but several are served; one of: " + ten);
+  source_->Add(MakeServableVersion("m11", 1));
+  source_->Add(MakeServableVersion("m12", 1));
+  Reconcile();
+  EXPECT_EQ(
+      registry().Resolve("", std::nullopt).status().message(),
+      "model is empty, but several are served; one of: " + ten + ", 2 more");
+  EXPECT_EQ(registry().Resolve("faces", std::nullopt).status().message(),
+            "no model \"faces\" is served; served: " + ten + ", 2 more");
+  EXPECT_EQ(pins().Pin("faces", 1).message(),
+            "there is no model \"faces\"; there are: " + ten + ", 2 more");
+}
+
 TEST_F(ModelRegistryTest, AnOldVersionIsFreedWithItsLastUserAndOffItsThread) {
   options_.keep_versions = 1;
   Add(1);
