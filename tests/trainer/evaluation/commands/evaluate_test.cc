@@ -199,6 +199,34 @@ TEST_F(EvaluateTest, PrintsItsHelp) {
   EXPECT_THAT(Run("--version").output, testing::StartsWith("ddgan-evaluate "));
 }
 
+// The environment and a file are for all commands: what is there for one must
+// not stop another.
+TEST_F(EvaluateTest, OptionsOfOneCommandAreKnownToAll) {
+  const std::string grid = "figure_data grid --model=r/m/1 --out=o";
+  const auto exit_code_with = [&](const char* variable) {
+    setenv(variable, "1", 1);
+    const Result result = Run(grid);
+    unsetenv(variable);
+    EXPECT_EQ(absl::StrContains(result.errors, "unknown environment variable"),
+              result.exit_code == 2)
+        << result.errors;
+    return result.exit_code;
+  };
+  for (const char* flag :
+       {"SPLITS", "REAL", "SHOWN", "REPEATS", "THROUGH", "PICTURE"}) {
+    EXPECT_EQ(exit_code_with(absl::StrCat("DDGAN_EVALUATE_", flag).c_str()), 1)
+        << flag;
+  }
+  EXPECT_EQ(exit_code_with("DDGAN_EVALUATE_SMAPLES"), 2);
+  for (const char* command :
+       {"quality", "modes", "nearest", "speed", "trilemma", "figure_data"}) {
+    WriteBytes(folder_.path() / "options.toml",
+               absl::StrCat("[", command, "]\nseed = 1\n"));
+    EXPECT_EQ(Run(grid + " --config_file=options.toml").exit_code, 1)
+        << command;
+  }
+}
+
 TEST_F(EvaluateTest, QualityIsTheSameWithFeaturesFromTheCache) {
   const std::string command =
       "quality --model=" DDGAN_BUNDLED_MODEL
