@@ -18,6 +18,7 @@
 #include "absl/types/span.h"
 #include "engine/base/help_forms.h"
 #include "engine/base/monotonic_clock.h"
+#include "engine/base/openmp_waiting.h"
 #include "engine/base/process_signals.h"
 #include "engine/base/progress_bar.h"
 #include "trainer/evaluation/commands/figure_data_command.h"
@@ -176,5 +177,8 @@ int Run(const std::vector<std::string>& all) {
 
 int main(int argc, char** argv) {
   ddgan::IgnoreBrokenPipes();
+  // It often runs beside a training or a server, and threads that spin while
+  // they wait take the processors that the others compute on.
+  ddgan::ChooseOpenMpWaiting("ddgan-evaluate", "PASSIVE", argv);
   return ddgan::Run(std::vector<std::string>(argv + 1, argv + argc));
 }
