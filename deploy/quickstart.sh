@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # From a clone to pictures: installs what is missing, builds, starts
-# ddgan-server on the bundled model, asks it for 64 digits, and serves a page to
-# make more of them in a browser.
+# ddgan-server on the bundled models, asks each for 64 images, and serves a page
+# to make more of them in a browser.
 #
 # usage: deploy/quickstart.sh [--once]
-#   --once   exit after the picture; otherwise server and page stay up until Ctrl-C
+#   --once   exit after the pictures; otherwise server and page stay up until Ctrl-C
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -48,8 +48,12 @@ port() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.arg
 address=127.0.0.1:$(port grpc_port)
 http=127.0.0.1:$(port http_port)
 
-build/quickstart/client/ddgan generate --server="$address" --count=64 --seed=7 --grid --out=digits.png
-echo "The picture: $PWD/digits.png"
+for folder in deploy/models/*/; do
+  model=$(basename "$folder")
+  build/quickstart/client/ddgan generate --server="$address" --model="$model" --count=64 --seed=7 \
+    --grid --out="$model.png"
+  echo "A picture: $PWD/$model.png"
+done
 $once && exit 0
 
 build/quickstart/client/ddgan playground --server="$address" >"$run/page" &
@@ -69,7 +73,7 @@ they start from:
   $url
 
 Page and server are up until Ctrl-C. From another terminal:
-  build/quickstart/client/ddgan generate --server=$address --count=16 --grid --out=more.png
+  build/quickstart/client/ddgan generate --server=$address --model=$model --count=16 --grid --out=more.png
   build/quickstart/client/ddgan models --server=$address
   curl http://$http/metrics
 TEXT

@@ -5,7 +5,7 @@
 #     ddgan-server --model_root=/usr/share/ddgan/models --listen=0.0.0.0:50051 --http=0.0.0.0:50052
 #
 # Without arguments it serves /models, a volume with <model>/<version>/ in it;
-# the bundled model is in /usr/share/ddgan/models.
+# the bundled models are in /usr/share/ddgan/models.
 #
 # Build arguments:
 #   FLAVOUR           cpu (default) or cuda. The CUDA image needs NVIDIA's

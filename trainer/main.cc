@@ -1,13 +1,10 @@
 // ddgan-train: trains a denoising diffusion GAN and publishes versions of it
 // into a model directory, where ddgan-server finds them.
 
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -21,6 +18,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/cuda_devices.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/openmp_waiting.h"
 #include "engine/base/process_signals.h"
 #include "engine/base/progress_bar.h"
 #include "trainer/dataset/batch_loader.h"
@@ -236,18 +234,14 @@ int Run(const std::vector<std::string>& arguments) {
   return status.ok() ? 0 : Fail(status, kFailed);
 }
 
-// libgomp reads its waiting policy when it is loaded, before main.
-void ChooseOpenMpPolicy(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  // A trainer owns its cores: threads that spin between two operators save the
-  // wake-up that a step of small operators pays hundreds of times. Several on
-  // one machine would spin on each other's.
+// A trainer owns its cores: threads that spin between two operators save the
+// wake-up that a step of small operators pays hundreds of times. Several on one
+// machine would spin on each other's.
+const char* OpenMpWaiting() {
   const absl::StatusOr<ProcessEnvironment> environment =
       ReadProcessEnvironment(ReadEnvironmentVariable);
   const bool alone = !environment.ok() || environment->size == 1;
-  setenv("OMP_WAIT_POLICY", alone ? "ACTIVE" : "PASSIVE", 1);
-  execv("/proc/self/exe", argv);
-  std::perror("ddgan-train: cannot restart with OMP_WAIT_POLICY set");
+  return alone ? "ACTIVE" : "PASSIVE";
 }
 
 }  // namespace
@@ -255,9 +249,7 @@ void ChooseOpenMpPolicy(char** argv) {
 
 int main(int argc, char** argv) {
   ddgan::IgnoreBrokenPipes();
-  ddgan::ChooseOpenMpPolicy(argv);
-  // Else ps and killall know a restarted process as "exe".
-  prctl(PR_SET_NAME, "ddgan-train");
+  ddgan::ChooseOpenMpWaiting("ddgan-train", ddgan::OpenMpWaiting(), argv);
   if (!ddgan::IsIgnored(SIGHUP)) std::signal(SIGHUP, ddgan::RequestStop);
   std::signal(SIGINT, ddgan::RequestStop);
   std::signal(SIGTERM, ddgan::RequestStop);

@@ -1,7 +1,7 @@
 # Debian packages by CPack, from components of their own:
 #
 #   ddgan                the client program
-#   ddgan-server         the server, its systemd unit and the bundled model
+#   ddgan-server         the server, its systemd unit and the bundled models
 #   ddgan-trainer        ddgan-train, ddgan-evaluate and ddgan-import
 #   ddgan-libtorch       LibTorch, which Debian has only in another version, in
 #                        a folder of its own; server and trainer load it

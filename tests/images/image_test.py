@@ -240,7 +240,7 @@ class Server:
     """Begins a call of the client program and returns its process."""
     return subprocess.Popen(
         [options.client, 'generate', f'--server={self.address}',
-         f'--count={count}', '--seed=7', '--timeout=30m',
+         '--model=mnist', f'--count={count}', '--seed=7', '--timeout=30m',
          f'--out={out}/'],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True)

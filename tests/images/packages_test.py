@@ -144,12 +144,12 @@ class PackagesTest(unittest.TestCase):
     machine.run('apt-get install -y -qq --no-install-recommends '
                 f'/packages/ddgan_{options.version}_*.deb')
     self.assertTrue(json.loads(machine.told('ddgan health --json'))['ready'])
-    machine.run('cd /tmp && ddgan generate --count=4 --seed=7 --grid --out=x.png')
+    machine.run('cd /tmp && ddgan generate --model=mnist --count=4 --seed=7 --grid --out=x.png')
     self.assertEqual(machine.told('head -c4 /tmp/x.png | tail -c3'), 'PNG')
 
     # Options from the file; what --state_dir holds outlives the server.
-    machine.run('ddgan models pin mnist "$(ddgan models --json | '
-                r'sed -n "s/.*live_version.: \([0-9]*\).*/\1/p")"')
+    live = json.loads(machine.told('ddgan models --json'))['models'][0]
+    machine.run(f"ddgan models pin {live['name']} {live['live_version']}")
     machine.run('echo DDGAN_SERVER_LISTEN=127.0.0.1:50061 >>/etc/default/ddgan-server'
                 ' && systemctl restart ddgan-server')
     self.assertEqual(machine.state('StatusText'), 'Serving gRPC on port 50061')

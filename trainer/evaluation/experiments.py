@@ -80,22 +80,29 @@ def train(options, name, flags):
              '--progress=lines', *flags]
   if options.data:
     command.append(f'--data={options.data}')
+  before = versions(options, name)
   begin = time.monotonic()
   with open(options.out / f'{name}.log', 'a', encoding='utf-8') as log:
     result = subprocess.run(command, stdout=log, stderr=log, check=False)
   if result.returncode != 0:
     raise RuntimeError(f'training of {name} ended with {result.returncode}; '
                        f'see {log.name}')
+  if versions(options, name) == before:
+    return  # It was at its end.
   with open(options.out / f'{options.experiment}.hours', 'a',
             encoding='utf-8') as hours:
     hours.write(f'{name} {(time.monotonic() - begin) / 3600:.2f}\n')
 
 
+def versions(options, name):
+  """The versions of a model, none before it is trained."""
+  return {int(path.parent.name)
+          for path in (options.out / name).glob('*/manifest.json')}
+
+
 def version_folder(options, name):
   """The last version of a model."""
-  folder = options.out / name
-  return folder / str(max(int(entry.name) for entry in folder.iterdir()
-                          if entry.name.isdigit()))
+  return options.out / name / str(max(versions(options, name)))
 
 
 def evaluate(options, *arguments):
@@ -111,13 +118,6 @@ def measured(options):
           if (options.experiment, sampler) not in TOO_SLOW]
 
 
-def evaluations(name, sampler):
-  steps = int(name.rpartition('_t')[2])
-  if sampler.startswith('ddim:'):
-    return int(sampler.removeprefix('ddim:'))
-  return 2 * steps - 1 if sampler == 'pc' else steps
-
-
 def compare_gaussians(options):
   rows = []
   for name, sampler in measured(options):
@@ -125,7 +125,6 @@ def compare_gaussians(options):
     rows.append(evaluate(
         options, 'modes', '25_gaussians', f'--samples={GAUSSIAN_SAMPLES}',
         f'--model={version_folder(options, name)}', f'--sampler={sampler}'))
-    rows[-1]['sampler'] = sampler
     rows[-1]['seconds'] = time.monotonic() - begin
   (options.out / '25_gaussians.json').write_text(json.dumps(rows, indent=1))
   print('| model | version, digest | rule | evaluations | modes '
@@ -135,7 +134,7 @@ def compare_gaussians(options):
     kl = '' if row['kl'] is None else f"{row['kl']:.3f}"
     print(f"| {row['model']} | {row['version']}, {row['digest'][:12]} "
           f"| `{row['sampler']}` "
-          f"| {evaluations(row['model'], row['sampler']):,} "
+          f"| {row['evaluations']:,} "
           f"| {row['modes_covered']} of {row['modes']} "
           f"| {100 * row['high_quality_share']:.1f} % | {kl} "
           f"| {row['seconds']:.1f} |")

@@ -27,7 +27,7 @@ absl::StatusOr<FigureDataOptions> ParseFigureData(const CommandInput& input) {
   using Kind = FigureDataOptions::Kind;
   FigureDataOptions options;
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
-      EvaluateProgram("figure_data",
+      EvaluateProgram(input, "figure_data",
                       {"strip --model=DIR --data=PATH --out=DIR [flags]",
                        "grid --model=DIR --out=DIR [flags]"},
                       kAbout, 1),

@@ -11,12 +11,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "engine/base/help_forms.h"
 #include "engine/base/monotonic_clock.h"
+#include "engine/base/openmp_waiting.h"
 #include "engine/base/process_signals.h"
 #include "engine/base/progress_bar.h"
 #include "trainer/evaluation/commands/figure_data_command.h"
@@ -36,11 +38,17 @@ int Fail(absl::string_view message, int exit_code) {
   return exit_code;
 }
 
+// Of all commands.
+std::vector<CommandSummary> Summaries();
+bool IsFlagOfACommand(absl::string_view name);
+
 // Of a command's options, a function to read them and one to do what they say.
 template <auto parse, auto run>
 int RunCommand(absl::Span<const std::string> arguments) {
   const Environment environment = OwnEnvironment();
-  const auto options = parse(CommandInput{arguments, environment});
+  const std::vector<CommandSummary> commands = Summaries();
+  const auto options =
+      parse(CommandInput{arguments, environment, commands, IsFlagOfACommand});
   if (!options.ok()) return Fail(options.status().message(), 2);
   if (!options->text.empty()) {
     std::fputs(options->text.c_str(), stdout);
@@ -67,29 +75,59 @@ std::string Flags() {
 }
 
 struct RunnableCommand {
-  const char* name;
+  CommandSummary summary;
   int (*run)(absl::Span<const std::string> arguments);
   std::string (*flags)();
 };
+template <auto parse, auto run>
+constexpr RunnableCommand Command(const char* name, const char* summary) {
+  return {{name, summary}, RunCommand<parse, run>, Flags<parse>};
+}
 constexpr RunnableCommand kCommands[] = {
-    {"quality", RunCommand<ParseQuality, RunQuality>, Flags<ParseQuality>},
-    {"modes", RunCommand<ParseModes, RunModes>, Flags<ParseModes>},
-    {"nearest", RunCommand<ParseNearest, RunNearest>, Flags<ParseNearest>},
-    {"speed", RunCommand<ParseSpeed, RunSpeed>, Flags<ParseSpeed>},
-    {"trilemma", RunCommand<ParseTrilemma, RunTrilemma>, Flags<ParseTrilemma>},
-    {"figure_data", RunCommand<ParseFigureData, RunFigureData>,
-     Flags<ParseFigureData>},
+    Command<ParseQuality, RunQuality>(
+        "quality",
+        "how far pictures are from real ones: FD, KID, IS, recall, ..."),
+    Command<ParseModes, RunModes>(
+        "modes",
+        "how many digits, triples of digits or Gaussians a model covers"),
+    Command<ParseNearest, RunNearest>(
+        "nearest", "the real pictures that are nearest to a model's"),
+    Command<ParseSpeed, RunSpeed>(
+        "speed", "how long a model takes for 100 pictures, and for one"),
+    Command<ParseTrilemma, RunTrilemma>(
+        "trilemma",
+        "quality, coverage and time of several models and samplers"),
+    Command<ParseFigureData, RunFigureData>(
+        "figure_data", "numbers that figures are drawn from"),
 };
 
 const RunnableCommand* FindCommand(absl::string_view name) {
-  const auto found = std::find_if(
-      std::begin(kCommands), std::end(kCommands),
-      [name](const RunnableCommand& command) { return name == command.name; });
+  const auto found = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                  [name](const RunnableCommand& command) {
+                                    return name == command.summary.name;
+                                  });
   return found == std::end(kCommands) ? nullptr : found;
 }
 
+std::vector<CommandSummary> Summaries() {
+  std::vector<CommandSummary> all;
+  for (const RunnableCommand& command : kCommands) {
+    all.push_back(command.summary);
+  }
+  return all;
+}
+
+bool IsFlagOfACommand(absl::string_view name) {
+  return std::any_of(
+      std::begin(kCommands), std::end(kCommands),
+      [name](const RunnableCommand& command) {
+        const std::string lines = absl::StrCat("\n", command.flags());
+        return absl::StrContains(lines, absl::StrCat("\n--", name, "=")) ||
+               absl::StrContains(lines, absl::StrCat("\n--", name, "\t"));
+      });
+}
+
 ProgramOfCommands WholeProgram() {
-  const absl::Span<const CommandSummary> commands = EvaluateCommands();
   return {.name = "ddgan-evaluate",
           .summary = "measure models by their pictures, coverage and time",
           .about =
@@ -100,7 +138,7 @@ ProgramOfCommands WholeProgram() {
               "ddgan-evaluate\n--version the version; --help=bash, =zsh and "
               "=man print what completes commands\nin a shell, and a manual "
               "page.\n\nExit code: 0 done, 1 failed, 2 wrong usage.\n",
-          .commands = {commands.begin(), commands.end()},
+          .commands = Summaries(),
           .flags = [](const std::string& command) {
             return FindCommand(command)->flags();
           }};
@@ -139,5 +177,8 @@ int Run(const std::vector<std::string>& all) {
 
 int main(int argc, char** argv) {
   ddgan::IgnoreBrokenPipes();
+  // It often runs beside a training or a server, and threads that spin while
+  // they wait take the processors that the others compute on.
+  ddgan::ChooseOpenMpWaiting("ddgan-evaluate", "PASSIVE", argv);
   return ddgan::Run(std::vector<std::string>(argv + 1, argv + argc));
 }

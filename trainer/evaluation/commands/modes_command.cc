@@ -104,6 +104,7 @@ absl::StatusOr<ModesReport> MeasureDigits(const ModesOptions& options,
   if (measured.has_value()) {
     report.model = EvaluatedModel{
         measured->version->identity, measured->version->sampler,
+        measured->version->evaluations,
         static_cast<double>(done) / absl::ToDoubleSeconds(sampling)};
   }
   report.found = found;
@@ -152,7 +153,7 @@ absl::StatusOr<ModesReport> MeasureGaussians(const ModesOptions& options) {
                                   options.pictures.sampler.empty()
                                       ? checkpoint->config.model_config.sampler
                                       : options.pictures.sampler,
-                                  0};
+                                  (*made)->evaluations_per_point(), 0};
   }
   if (!points.ok()) return points.status();
   const absl::StatusOr<GaussianCoverage> coverage =

@@ -112,7 +112,7 @@ absl::Status Check(const ModesOptions& options) {
 absl::StatusOr<ModesOptions> ParseModes(const CommandInput& input) {
   ModesOptions options;
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
-      EvaluateProgram("modes",
+      EvaluateProgram(input, "modes",
                       {"mnist|stacked_mnist --model=DIR --data=DIR [flags]",
                        "25_gaussians --model=DIR [flags]",
                        "mnist|stacked_mnist|25_gaussians --real [flags]"},

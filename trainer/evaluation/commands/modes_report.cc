@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
+#include "trainer/evaluation/commands/report_json.h"
 
 namespace ddgan {
 namespace {
@@ -104,7 +105,10 @@ std::string ModesTable(const ModesReport& report) {
   if (report.model.has_value()) {
     const ModelIdentity& identity = report.model->identity;
     row("model", absl::StrCat(identity.model, " version ", identity.version));
-    if (!report.model->sampler.empty()) row("rule", report.model->sampler);
+    if (!report.model->sampler.empty()) {
+      row("rule", absl::StrCat(report.model->sampler, ", ",
+                               EvaluationsText(report.model->evaluations)));
+    }
   } else {
     row("pictures", absl::StrCat("real ones of ", ModesName(report.kind)));
   }
@@ -143,6 +147,9 @@ std::string ModesJson(const ModesReport& report) {
     json["digest"] = report.model->identity.digest;
     if (!report.model->sampler.empty()) {
       json["sampler"] = report.model->sampler;
+    }
+    if (report.model->evaluations > 0) {
+      json["evaluations"] = report.model->evaluations;
     }
     if (report.model->images_per_second > 0) {
       json["images_per_second"] = report.model->images_per_second;

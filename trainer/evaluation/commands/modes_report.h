@@ -30,6 +30,7 @@ const char* ModesName(ModesKind kind);
 struct EvaluatedModel {
   ModelIdentity identity;
   std::string sampler;           // Its update rule; empty: not known.
+  int evaluations = 0;           // Of the generator for one; 0: not known.
   double images_per_second = 0;  // Of the sampler alone; 0: not known.
 };
 
@@ -53,12 +54,13 @@ struct ModesReport {
 std::string ModesTable(const ModesReport& report);
 
 // One object in one line, which ends it. Keys: evaluation ("modes"), problem,
-// pictures ("model" or "real"), model, version, digest, sampler and
-// images_per_second (of models only, the last two where known), seed, samples,
-// modes, modes_covered, kl (nats; null if no point is of high quality),
-// kl_floor; of digits also mean_confidence, share_below_50, share_above_90,
-// digit_share (10 numbers), classifier_accuracy, classifier_trusted (whether it
-// reaches kTrustedAccuracy); of Gaussians also high_quality_share.
+// pictures ("model" or "real"), model, version, digest, sampler, evaluations
+// and images_per_second (of models only, the last three where known), seed,
+// samples, modes, modes_covered, kl (nats; null if no point is of high
+// quality), kl_floor; of digits also mean_confidence, share_below_50,
+// share_above_90, digit_share (10 numbers), classifier_accuracy,
+// classifier_trusted (whether it reaches kTrustedAccuracy); of Gaussians also
+// high_quality_share.
 std::string ModesJson(const ModesReport& report);
 
 }  // namespace ddgan

@@ -23,8 +23,8 @@ ones in each row, and the same as figure.json and .npy files.
 absl::StatusOr<NearestOptions> ParseNearest(const CommandInput& input) {
   NearestOptions options;
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
-      EvaluateProgram("nearest", {"--model=DIR --data=PATH --out=DIR [flags]"},
-                      kAbout),
+      EvaluateProgram(input, "nearest",
+                      {"--model=DIR --data=PATH --out=DIR [flags]"}, kAbout),
       JoinedRows(
           {ModelRows(&options.pictures),
            OtherPictureRows(&options.pictures),

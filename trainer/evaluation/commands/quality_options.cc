@@ -58,7 +58,7 @@ int64_t DefaultSamples(int64_t measured, int64_t real) {
 absl::StatusOr<QualityOptions> ParseQuality(const CommandInput& input) {
   QualityOptions options;
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
-      EvaluateProgram("quality",
+      EvaluateProgram(input, "quality",
                       {"--model=DIR --data=PATH [flags]",
                        "--images=PATH --data=PATH --dataset=KIND [flags]"},
                       kAbout),

@@ -45,7 +45,7 @@ absl::StatusOr<SpeedOptions> ParseSpeed(const CommandInput& input) {
   options.batches = {100, 1};
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
       EvaluateProgram(
-          "speed",
+          input, "speed",
           {"--model=DIR [flags]", "--random_weights --config=NAME [flags]"},
           kAbout),
       JoinedRows(

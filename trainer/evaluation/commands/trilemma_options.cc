@@ -38,7 +38,7 @@ absl::StatusOr<TrilemmaOptions> ParseTrilemma(const CommandInput& input) {
   options.timing.repeats = 5;
   std::vector<Option> timing = TimingRows(&options.timing);
   const absl::StatusOr<ProgramOptions> parsed = ParseOptions(
-      EvaluateProgram("trilemma",
+      EvaluateProgram(input, "trilemma",
                       {"VERSION_DIR[:SAMPLER]... --data=PATH [flags]"}, kAbout,
                       kMaxModels),
       JoinedRows({{{"seed", kPictures, "", &options.seed, kAny,

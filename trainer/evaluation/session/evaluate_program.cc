@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "engine/base/host_cpus.h"
 
 namespace ddgan {
@@ -16,61 +15,9 @@ constexpr char kData[] = "Real pictures";
 constexpr char kFeatures[] = "Features";
 constexpr char kReport[] = "Report";
 
-constexpr CommandSummary kCommands[] = {
-    {"quality",
-     "how far pictures are from real ones: FD, KID, IS, recall, ..."},
-    {"modes", "how many digits, triples of digits or Gaussians a model covers"},
-    {"nearest", "the real pictures that are nearest to a model's"},
-    {"speed", "how long a model takes for 100 pictures, and for one"},
-    {"trilemma", "quality, coverage and time of several models and samplers"},
-    {"figure_data", "numbers that figures are drawn from"},
-};
-
-// The environment is one for all commands. A test holds this against the flags
-// in their help.
-bool IsFlagOfACommand(absl::string_view name) {
-  constexpr const char* kFlags[] = {"batches",
-                                    "cache",
-                                    "classifier",
-                                    "columns",
-                                    "config",
-                                    "data",
-                                    "data_samples",
-                                    "dataset",
-                                    "device",
-                                    "features",
-                                    "features_digest",
-                                    "images",
-                                    "json",
-                                    "k",
-                                    "model",
-                                    "num_timesteps",
-                                    "out",
-                                    "picture",
-                                    "prdc",
-                                    "random_weights",
-                                    "real",
-                                    "repeats",
-                                    "sampler",
-                                    "samples",
-                                    "seed",
-                                    "server",
-                                    "shown",
-                                    "splits",
-                                    "test_data",
-                                    "threads",
-                                    "through",
-                                    "timed_evaluations",
-                                    "warm_up"};
-  return std::any_of(std::begin(kFlags), std::end(kFlags),
-                     [&](const char* flag) { return name == flag; });
-}
-
 }  // namespace
 
-absl::Span<const CommandSummary> EvaluateCommands() { return kCommands; }
-
-Program EvaluateProgram(const std::string& command,
+Program EvaluateProgram(const CommandInput& input, const std::string& command,
                         std::vector<std::string> usage, std::string about,
                         size_t max_operands) {
   Program program = {.name = absl::StrCat("ddgan-evaluate ", command),
@@ -80,8 +27,8 @@ Program EvaluateProgram(const std::string& command,
                      .notes = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
                      .max_operands = max_operands,
                      .section = command,
-                     .is_known_elsewhere = IsFlagOfACommand};
-  for (const CommandSummary& known : kCommands) {
+                     .is_known_elsewhere = input.is_flag_of_a_command};
+  for (const CommandSummary& known : input.commands) {
     program.sections.push_back(known.name);
     if (command == known.name) program.summary = known.summary;
   }

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "engine/base/option_table.h"
 #include "engine/base/program_options.h"
@@ -17,17 +18,20 @@
 
 namespace ddgan {
 
-// Which command `ddgan-evaluate ...` names.
-absl::Span<const CommandSummary> EvaluateCommands();
-
-// What a command is parsed from: the arguments after its name.
+// What a command is parsed from, and what it has to know of the others.
 struct CommandInput {
+  // After the command's name.
   absl::Span<const std::string> arguments;
   const Environment& environment;
+  // All commands of the program, this one too.
+  absl::Span<const CommandSummary> commands = {};
+  // Whether any of them has a flag of this name: the environment is one for
+  // all. Null: only this command's flags may stand there.
+  bool (*is_flag_of_a_command)(absl::string_view name) = nullptr;
 };
 
 // `usage` is what may follow "ddgan-evaluate COMMAND", a line each.
-Program EvaluateProgram(const std::string& command,
+Program EvaluateProgram(const CommandInput& input, const std::string& command,
                         std::vector<std::string> usage, std::string about,
                         size_t max_operands = 0);
 

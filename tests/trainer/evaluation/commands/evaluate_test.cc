@@ -87,8 +87,7 @@ class EvaluateTest : public ::testing::Test {
     Result result;
     std::FILE* pipe = popen(
         absl::StrCat("cd '", folder_.path().string(),
-                     "' && OMP_WAIT_POLICY=PASSIVE " DDGAN_EVALUATE_BINARY " ",
-                     arguments, " 2> errors")
+                     "' && " DDGAN_EVALUATE_BINARY " ", arguments, " 2> errors")
             .c_str(),
         "r");
     EXPECT_NE(pipe, nullptr);
@@ -197,6 +196,50 @@ TEST_F(EvaluateTest, PrintsItsHelp) {
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.output, HasSubstr("--classifier=FILE"));
   EXPECT_THAT(Run("--version").output, testing::StartsWith("ddgan-evaluate "));
+}
+
+TEST_F(EvaluateTest, ThreadsOfOpenMpSleepUnlessTheUserWantsThemToSpin) {
+  // The library tells it when it is loaded: of two starts, the last counts.
+  const auto spins = [&] {
+    const std::string errors = Run("--version").errors;
+    const size_t found = errors.rfind("GOMP_SPINCOUNT = ");
+    return found == std::string::npos ? errors : errors.substr(found, 20);
+  };
+  unsetenv("OMP_WAIT_POLICY");
+  setenv("OMP_DISPLAY_ENV", "verbose", 1);
+  EXPECT_THAT(spins(), HasSubstr("= '0'"));
+  setenv("OMP_WAIT_POLICY", "ACTIVE", 1);
+  EXPECT_THAT(spins(), AllOf(HasSubstr("= '"), Not(HasSubstr("= '0'"))));
+  unsetenv("OMP_WAIT_POLICY");
+  unsetenv("OMP_DISPLAY_ENV");
+}
+
+// The environment and a file are for all commands: what is there for one must
+// not stop another.
+TEST_F(EvaluateTest, OptionsOfOneCommandAreKnownToAll) {
+  const std::string grid = "figure_data grid --model=r/m/1 --out=o";
+  const auto exit_code_with = [&](const char* variable) {
+    setenv(variable, "1", 1);
+    const Result result = Run(grid);
+    unsetenv(variable);
+    EXPECT_EQ(absl::StrContains(result.errors, "unknown environment variable"),
+              result.exit_code == 2)
+        << result.errors;
+    return result.exit_code;
+  };
+  for (const char* flag :
+       {"SPLITS", "REAL", "SHOWN", "REPEATS", "THROUGH", "PICTURE"}) {
+    EXPECT_EQ(exit_code_with(absl::StrCat("DDGAN_EVALUATE_", flag).c_str()), 1)
+        << flag;
+  }
+  EXPECT_EQ(exit_code_with("DDGAN_EVALUATE_SMAPLES"), 2);
+  for (const char* command :
+       {"quality", "modes", "nearest", "speed", "trilemma", "figure_data"}) {
+    WriteBytes(folder_.path() / "options.toml",
+               absl::StrCat("[", command, "]\nseed = 1\n"));
+    EXPECT_EQ(Run(grid + " --config_file=options.toml").exit_code, 1)
+        << command;
+  }
 }
 
 TEST_F(EvaluateTest, QualityIsTheSameWithFeaturesFromTheCache) {

@@ -31,7 +31,7 @@ ModesReport ReportOfAModel(double accuracy = 0.9924) {
   ModesReport report;
   report.kind = ModesKind::kStackedMnist;
   report.model =
-      EvaluatedModel{{"stacked", 42, std::string(64, 'a')}, "pc", 61.25};
+      EvaluatedModel{{"stacked", 42, std::string(64, 'a')}, "pc", 7, 61.25};
   report.seed = 7;
   report.found = found;
   return report;
@@ -39,12 +39,13 @@ ModesReport ReportOfAModel(double accuracy = 0.9924) {
 
 TEST(ModesReportTest, TableSaysItAllInNarrowLines) {
   const std::string table = ModesTable(ReportOfAModel());
-  EXPECT_THAT(table,
-              AllOf(HasSubstr("stacked version 42"), HasSubstr("26000, seed 7"),
-                    HasSubstr("998 of 1000"), HasSubstr("0.0713 nats"),
-                    HasSubstr("0.0192 nats on average"), HasSubstr("0.9870"),
-                    HasSubstr("0.25 %"), HasSubstr("95.00 %"),
-                    HasSubstr("61.2 images/s"), HasSubstr("99.24 %")));
+  EXPECT_THAT(
+      table,
+      AllOf(HasSubstr("stacked version 42"), HasSubstr("pc, 7 evaluations"),
+            HasSubstr("26000, seed 7"), HasSubstr("998 of 1000"),
+            HasSubstr("0.0713 nats"), HasSubstr("0.0192 nats on average"),
+            HasSubstr("0.9870"), HasSubstr("0.25 %"), HasSubstr("95.00 %"),
+            HasSubstr("61.2 images/s"), HasSubstr("99.24 %")));
   EXPECT_THAT(table, Not(HasSubstr("Do not trust")));
   for (const absl::string_view line : absl::StrSplit(table, '\n'))
     EXPECT_LE(line.size(), 80u) << line;
@@ -69,6 +70,7 @@ TEST(ModesReportTest, JsonHasEveryFigureInOneLine) {
   EXPECT_EQ(json.at("evaluation"), "modes");
   EXPECT_EQ(json.at("problem"), "stacked_mnist");
   EXPECT_EQ(json.at("sampler"), "pc");
+  EXPECT_EQ(json.at("evaluations"), 7);
   EXPECT_EQ(json.at("pictures"), "model");
   EXPECT_EQ(json.at("model"), "stacked");
   EXPECT_EQ(json.at("version"), 42);

@@ -10,10 +10,13 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(EvaluateProgramTest, EveryCommandHasItsSummary) {
-  for (const CommandSummary& command : EvaluateCommands()) {
-    EXPECT_EQ(EvaluateProgram(command.name, {}, "").summary, command.summary);
-  }
+TEST(EvaluateProgramTest, ACommandHasItsSummaryAndKnowsTheOthers) {
+  const CommandSummary commands[] = {{"paint", "make one"},
+                                     {"hang", "show it"}};
+  const Program program =
+      EvaluateProgram({{}, {}, commands}, "hang", {"[flags]"}, "");
+  EXPECT_EQ(program.summary, "show it");
+  EXPECT_THAT(program.sections, testing::ElementsAre("paint", "hang"));
 }
 
 std::string Wrong(const std::string& model, const std::string& images,
