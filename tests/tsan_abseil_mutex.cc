@@ -26,20 +26,29 @@ Function Next(const char* mangled_name) {
   return reinterpret_cast<Function>(symbol);
 }
 
-// A condition is evaluated with the mutex held, by whichever thread lets it go.
+// A condition is evaluated with the mutex held, by whichever thread lets it go:
+// after the thread that waits has made this and released the mutex.
 struct GuardedCondition {
   absl::Mutex* mutex;
   const absl::Condition* condition;
-
-  bool Eval() const {
-    __tsan_acquire(mutex);
-    const bool result = condition->Eval();
-    __tsan_release(mutex);
-    return result;
-  }
 };
 
+// Not watched until the mutex is known.
+__attribute__((no_sanitize("thread"))) bool EvalGuarded(void* argument) {
+  const auto* const guarded = static_cast<GuardedCondition*>(argument);
+  __tsan_acquire(guarded->mutex);
+  const bool result = guarded->condition->Eval();
+  __tsan_release(guarded->mutex);
+  return result;
+}
+
 }  // namespace
+
+// What libraries do through intercepted functions (malloc, memcpy, read) is
+// ignored, such as the graph of Abseil's search for deadlocks.
+extern "C" const char* __tsan_default_options() {
+  return "ignore_noninstrumented_modules=1";
+}
 
 namespace absl {
 ABSL_NAMESPACE_BEGIN
@@ -83,25 +92,27 @@ void Mutex::ReaderUnlock() {
 void Mutex::LockWhen(const Condition& condition) {
   static const auto next = Next<void (*)(Mutex*, const Condition&)>(
       "_ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE");
-  const GuardedCondition guarded = {this, &condition};
-  next(this, Condition(&guarded, &GuardedCondition::Eval));
+  GuardedCondition guarded = {this, &condition};
+  __tsan_release(this);
+  next(this, Condition(&EvalGuarded, static_cast<void*>(&guarded)));
   __tsan_acquire(this);
 }
 
 void Mutex::ReaderLockWhen(const Condition& condition) {
   static const auto next = Next<void (*)(Mutex*, const Condition&)>(
       "_ZN4absl7debian35Mutex14ReaderLockWhenERKNS0_9ConditionE");
-  const GuardedCondition guarded = {this, &condition};
-  next(this, Condition(&guarded, &GuardedCondition::Eval));
+  GuardedCondition guarded = {this, &condition};
+  __tsan_release(this);
+  next(this, Condition(&EvalGuarded, static_cast<void*>(&guarded)));
   __tsan_acquire(this);
 }
 
 void Mutex::Await(const Condition& condition) {
   static const auto next = Next<void (*)(Mutex*, const Condition&)>(
       "_ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE");
-  const GuardedCondition guarded = {this, &condition};
+  GuardedCondition guarded = {this, &condition};
   __tsan_release(this);
-  next(this, Condition(&guarded, &GuardedCondition::Eval));
+  next(this, Condition(&EvalGuarded, static_cast<void*>(&guarded)));
   __tsan_acquire(this);
 }
 
@@ -109,10 +120,10 @@ bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
   static const auto next = Next<bool (*)(Mutex*, const Condition&, Duration)>(
       "_ZN4absl7debian35Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_"
       "8DurationE");
-  const GuardedCondition guarded = {this, &condition};
+  GuardedCondition guarded = {this, &condition};
   __tsan_release(this);
-  const bool result =
-      next(this, Condition(&guarded, &GuardedCondition::Eval), timeout);
+  const bool result = next(
+      this, Condition(&EvalGuarded, static_cast<void*>(&guarded)), timeout);
   __tsan_acquire(this);
   return result;
 }
@@ -120,10 +131,10 @@ bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
 bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
   static const auto next = Next<bool (*)(Mutex*, const Condition&, Time)>(
       "_ZN4absl7debian35Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE");
-  const GuardedCondition guarded = {this, &condition};
+  GuardedCondition guarded = {this, &condition};
   __tsan_release(this);
-  const bool result =
-      next(this, Condition(&guarded, &GuardedCondition::Eval), deadline);
+  const bool result = next(
+      this, Condition(&EvalGuarded, static_cast<void*>(&guarded)), deadline);
   __tsan_acquire(this);
   return result;
 }

@@ -5,12 +5,8 @@
 // Linked into the tests that use gRPC, in a build with DDGAN_SANITIZE=thread,
 // and nowhere else.
 
-// What libraries do through intercepted functions (malloc, memcpy, read) is
-// ignored; what is inlined from their headers is not, hence the second list.
-extern "C" const char* __tsan_default_options() {
-  return "ignore_noninstrumented_modules=1";
-}
-
+// What libraries do through intercepted functions is ignored
+// (tsan_abseil_mutex.cc); what is inlined from their headers is not.
 extern "C" const char* __tsan_default_suppressions() {
   // By function or file that one of the two accesses must have on its stack.
   // Of our own code, only a reactor's OnDone has one of these on its stack.
