@@ -2,8 +2,7 @@
 // are built without it: how they hand memory from thread to thread cannot be
 // seen, and would be reported as races. Our own code is watched as ever.
 //
-// Linked into the tests that use gRPC, in a build with DDGAN_SANITIZE=thread,
-// and nowhere else.
+// Linked into every test of a build with DDGAN_SANITIZE=thread, and nowhere else.
 
 // What libraries do through intercepted functions is ignored
 // (tsan_abseil_mutex.cc); what is inlined from their headers is not.
@@ -31,6 +30,7 @@ extern "C" const char* __tsan_default_suppressions() {
       // A call's tag is constructed by the thread that starts the call, and run
       // on one of the completion queue's.
       "race:grpc::internal::CallbackWithStatusTag::CallbackWithStatusTag\n"
+      "race:grpc::internal::CallbackWithStatusTag::Run\n"
       // A reactor that starts its first write where it is constructed is told
       // of its end by another thread, which looks up OnWriteDone in it. Only
       // the look-up: what OnWriteDone does itself is watched.
