@@ -16,10 +16,14 @@ class HealthService::Watcher final
   Watcher(HealthService* service, std::string name)
       : service_(service), name_(std::move(name)) {}
 
-  // Writes what the name is now, unless its reader knows.
+  // Writes what the name is now, unless its reader knows; ends if it is to end.
   void Tell() {
     service_->mu_.AssertHeld();
     if (writing_ || ended_) return;
+    if (cancelled_) {
+      End(grpc::Status::CANCELLED);
+      return;
+    }
     if (service_->shut_down_) {
       End(grpc::Status(grpc::StatusCode::UNAVAILABLE,
                        "the server is shutting down"));
@@ -36,16 +40,14 @@ class HealthService::Watcher final
   void OnWriteDone(bool ok) override {
     absl::MutexLock lock(&service_->mu_);
     writing_ = false;
-    if (ok) {
-      Tell();
-    } else {
-      End(grpc::Status::CANCELLED);
-    }
+    if (!ok) cancelled_ = true;
+    Tell();
   }
 
   void OnCancel() override {
     absl::MutexLock lock(&service_->mu_);
-    if (!writing_) End(grpc::Status::CANCELLED);
+    cancelled_ = true;  // It ends here, or with the write that is on its way.
+    Tell();
   }
 
   void OnDone() override {
@@ -58,7 +60,6 @@ class HealthService::Watcher final
 
  private:
   void End(const grpc::Status& status) {
-    if (ended_) return;
     ended_ = true;
     Finish(status);
   }
@@ -67,6 +68,7 @@ class HealthService::Watcher final
   const std::string name_;
   // All guarded by the service's mutex; what is being written is gRPC's.
   bool writing_ = false;
+  bool cancelled_ = false;
   bool ended_ = false;
   std::optional<Status> told_;
   HealthCheckResponse response_;

@@ -64,31 +64,55 @@ TEST_F(ServerTest, HealthFollowsTheEngine) {
   context.TryCancel();
 }
 
-TEST(HealthServiceTest, AWatchIsToldOfChangesAlone) {
-  HealthService service;
-  service.SetServingStatus("images", true);
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                           &port);
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  const auto health = Health::NewStub(grpc::CreateChannel(
-      absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+// The service alone, on a gRPC server of its own.
+class HealthServiceTest : public ::testing::Test {
+ protected:
+  HealthServiceTest() {
+    service_.SetServingStatus("images", true);
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port);
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    health_ = Health::NewStub(grpc::CreateChannel(
+        absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+    request_.set_service("images");
+  }
+
+  HealthService service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Health::Stub> health_;
+  HealthCheckRequest request_;
+};
+
+TEST_F(HealthServiceTest, AWatchIsToldOfChangesAlone) {
   grpc::ClientContext context;
-  HealthCheckRequest request;
-  request.set_service("images");
-  const auto watch = health->Watch(&context, request);
+  const auto watch = health_->Watch(&context, request_);
   HealthCheckResponse response;
   ASSERT_TRUE(watch->Read(&response));
   EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
-  service.SetServingStatus("images", true);
-  service.SetServingStatus("images", false);
+  service_.SetServingStatus("images", true);
+  service_.SetServingStatus("images", false);
   ASSERT_TRUE(watch->Read(&response));
   EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
   context.TryCancel();
   watch->Finish();
-  server->Shutdown();
+  server_->Shutdown();
+}
+
+// A caller who leaves once it has read may do so before gRPC says that the
+// answer is written. The watch ends all the same, which Shutdown waits for.
+TEST_F(HealthServiceTest, AWatchWhoseReaderLeavesAtOnceEnds) {
+  for (int call = 0; call < 1000; ++call) {
+    grpc::ClientContext context;
+    const auto watch = health_->Watch(&context, request_);
+    HealthCheckResponse response;
+    ASSERT_TRUE(watch->Read(&response));
+    context.TryCancel();
+    watch->Finish();
+  }
+  server_->Shutdown();
 }
 
 // One stream that asks all of `requests`; the answers as text. Both versions of
