@@ -27,20 +27,31 @@ Function Next(const char* mangled_name) {
 }
 
 // A condition is evaluated with the mutex held, by whichever thread lets it go:
-// after the thread that waits has made this and released the mutex.
-struct GuardedCondition {
-  absl::Mutex* mutex;
-  const absl::Condition* condition;
-};
+// after the thread that waits has made this.
+class GuardedCondition {
+ public:
+  GuardedCondition(absl::Mutex* mutex, const absl::Condition& condition)
+      : mutex_(mutex), condition_(condition) {
+    __tsan_release(mutex);
+  }
 
-// Not watched until the mutex is known.
-__attribute__((no_sanitize("thread"))) bool EvalGuarded(void* argument) {
-  const auto* const guarded = static_cast<GuardedCondition*>(argument);
-  __tsan_acquire(guarded->mutex);
-  const bool result = guarded->condition->Eval();
-  __tsan_release(guarded->mutex);
-  return result;
-}
+  absl::Condition Get() {
+    return absl::Condition(&Eval, static_cast<void*>(this));
+  }
+
+ private:
+  // Not watched until the mutex is known.
+  __attribute__((no_sanitize("thread"))) static bool Eval(void* argument) {
+    const auto* const guarded = static_cast<GuardedCondition*>(argument);
+    __tsan_acquire(guarded->mutex_);
+    const bool result = guarded->condition_.Eval();
+    __tsan_release(guarded->mutex_);
+    return result;
+  }
+
+  absl::Mutex* const mutex_;
+  const absl::Condition& condition_;
+};
 
 }  // namespace
 
@@ -92,27 +103,24 @@ void Mutex::ReaderUnlock() {
 void Mutex::LockWhen(const Condition& condition) {
   static const auto next = Next<void (*)(Mutex*, const Condition&)>(
       "_ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE");
-  GuardedCondition guarded = {this, &condition};
-  __tsan_release(this);
-  next(this, Condition(&EvalGuarded, static_cast<void*>(&guarded)));
+  GuardedCondition guarded(this, condition);
+  next(this, guarded.Get());
   __tsan_acquire(this);
 }
 
 void Mutex::ReaderLockWhen(const Condition& condition) {
   static const auto next = Next<void (*)(Mutex*, const Condition&)>(
       "_ZN4absl7debian35Mutex14ReaderLockWhenERKNS0_9ConditionE");
-  GuardedCondition guarded = {this, &condition};
-  __tsan_release(this);
-  next(this, Condition(&EvalGuarded, static_cast<void*>(&guarded)));
+  GuardedCondition guarded(this, condition);
+  next(this, guarded.Get());
   __tsan_acquire(this);
 }
 
 void Mutex::Await(const Condition& condition) {
   static const auto next = Next<void (*)(Mutex*, const Condition&)>(
       "_ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE");
-  GuardedCondition guarded = {this, &condition};
-  __tsan_release(this);
-  next(this, Condition(&EvalGuarded, static_cast<void*>(&guarded)));
+  GuardedCondition guarded(this, condition);
+  next(this, guarded.Get());
   __tsan_acquire(this);
 }
 
@@ -120,10 +128,8 @@ bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
   static const auto next = Next<bool (*)(Mutex*, const Condition&, Duration)>(
       "_ZN4absl7debian35Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_"
       "8DurationE");
-  GuardedCondition guarded = {this, &condition};
-  __tsan_release(this);
-  const bool result = next(
-      this, Condition(&EvalGuarded, static_cast<void*>(&guarded)), timeout);
+  GuardedCondition guarded(this, condition);
+  const bool result = next(this, guarded.Get(), timeout);
   __tsan_acquire(this);
   return result;
 }
@@ -131,10 +137,8 @@ bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
 bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
   static const auto next = Next<bool (*)(Mutex*, const Condition&, Time)>(
       "_ZN4absl7debian35Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE");
-  GuardedCondition guarded = {this, &condition};
-  __tsan_release(this);
-  const bool result = next(
-      this, Condition(&EvalGuarded, static_cast<void*>(&guarded)), deadline);
+  GuardedCondition guarded(this, condition);
+  const bool result = next(this, guarded.Get(), deadline);
   __tsan_acquire(this);
   return result;
 }

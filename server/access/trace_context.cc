@@ -133,9 +133,9 @@ bool IsInTraceRatio(const std::string& trace_id, double ratio) {
                            &value)) {
     return false;
   }
-  // Those at the upper end; at 1 the lowest value, 0, is among them. Compared as
-  // integers: as a double, the highest value would round up to kValues, and a
-  // ratio of 0 would have it in.
+  // Those at the upper end; at 1 the lowest value, 0, is among them. Compared
+  // as integers: as a double, the highest value would round up to kValues, and
+  // a ratio of 0 would have it in.
   return value >= static_cast<uint64_t>((1 - ratio) * kValues);
 }
 
