@@ -6,10 +6,11 @@
               16
   overload    5 times capacity with deadlines: refusals, kept deadlines, memory,
               and how soon full speed is back
-  traces      images/s of the server with every call traced, against none, in
-              turns; the collector takes the spans and does not look at them
-  cache       images/s of the server that keeps images, against one that does
-              not, in turns; no image is asked for twice, so all are misses
+  traces      images/s of the server with every call traced, and of one with
+              none beside it at the same time; the collector takes the spans and
+              does not look at them
+  cache       images/s of the server that keeps images, and of one beside it that
+              does not; no image is asked for twice, so all are misses
 
 Run, on an otherwise idle machine:
   ~/.cache/ddgan/python/bin/python tests/benchmark/serving_benchmark.py \
@@ -23,6 +24,7 @@ On a GPU, with larger batches and as many calls at once as fill them:
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -192,27 +194,43 @@ def discarding_collector():
   return server, f'127.0.0.1:{port}'
 
 
-def in_turns(bench, count, *flags):
-  """A server without the flags beside one with them, both with all rows full.
+def cpu_seconds(pid):
+  """What a process has used of all processors so far."""
+  with open(f'/proc/{pid}/stat') as file:
+    user, system = file.read().rpartition(')')[2].split()[11:13]
+  return (int(user) + int(system)) / os.sysconf('SC_CLK_TCK')
 
-  Returns cells of a row, and the metrics of each server that had the flags.
+
+def side_by_side(bench, count, *flags):
+  """A server without the flags and one with them, at once, all rows full.
+
+  So whatever else slows the machine slows both. Returns cells of a row: the
+  ratio by images/s, which each other's turns on the processors blur, and that by
+  processor time for an image; and the metrics of each server with the flags.
   """
-  concurrency = 16 * bench.concurrency // count
-  rates = {False: [], True: []}
-  metrics = []
-  for _ in range(bench.rounds):
-    for has_flags in (False, True):
-      with bench.server('--access_log=none',
-                        *(flags if has_flags else ())) as server:
-        report = bench.load(server, f'--concurrency={concurrency}',
-                            f'--counts={count}', '--standalone_calls=1',
-                            seconds=bench.seconds / 3)
-        rates[has_flags].append(report['images_per_second'])
-        if has_flags:
-          metrics.append(Metrics(server))
-  off, on = mean(rates[False]), mean(rates[True])
-  return ([count, f'{off:.1f} images/s', f'{on:.1f} images/s',
-           f'{on / off:.3f}'], metrics)
+  def measure(server):
+    before, start = Metrics(server), cpu_seconds(server.pid)
+    report = bench.load(server, f'--counts={count}', '--standalone_calls=1',
+                        f'--concurrency={16 * bench.concurrency // count}',
+                        seconds=bench.seconds / 3)
+    used, after = cpu_seconds(server.pid) - start, Metrics(server)
+    images = after.sum('ddgan_images_total') - before.sum('ddgan_images_total')
+    return report['images_per_second'], images / used, after
+
+  by_rate, by_time, metrics = [], [], []
+  for turn in range(bench.rounds):
+    with contextlib.ExitStack() as servers:
+      # The first to start may have it easier; each is it in every other round.
+      kinds = [(), flags][::-1 if turn % 2 else 1]
+      pair = [servers.enter_context(bench.server('--access_log=none', *kind))
+              for kind in kinds]
+      with concurrent.futures.ThreadPoolExecutor() as pool:
+        measured = dict(zip(kinds, pool.map(measure, pair)))
+    by_rate.append(measured[flags][0] / measured[()][0])
+    by_time.append(measured[flags][1] / measured[()][1])
+    metrics.append(measured[flags][2])
+  return [count, *(f'{mean(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})'
+                   for ratios in (by_rate, by_time))], metrics
 
 
 def by_result(metrics, name):
@@ -224,10 +242,11 @@ def by_result(metrics, name):
 
 
 def traces(bench):
-  head('images of a call', 'not traced', 'all traced', 'ratio', 'spans', 'lost')
+  head('images of a call', 'images/s, all traced / none',
+       'images per processor second', 'spans', 'lost')
   collector, address = discarding_collector()
   for count in (1, 16):
-    cells, metrics = in_turns(bench, count, f'--otlp_endpoint={address}')
+    cells, metrics = side_by_side(bench, count, f'--otlp_endpoint={address}')
     spans = by_result(metrics, 'ddgan_trace_spans_total')
     row(*cells, sum(spans.values()), spans['failed'] + spans['queue_full'])
   collector.stop(None)
@@ -235,9 +254,10 @@ def traces(bench):
 
 
 def cache(bench):
-  head('images of a call', 'none kept', 'all kept', 'ratio', 'made', 'not made')
+  head('images of a call', 'images/s, kept / not',
+       'images per processor second', 'made', 'not made')
   for count in (1, 16):
-    cells, metrics = in_turns(bench, count, '--image_cache_mib=64')
+    cells, metrics = side_by_side(bench, count, '--image_cache_mib=64')
     images = by_result(metrics, 'ddgan_image_cache_images_total')
     row(*cells, images['miss'], images['hit'] + images['coalesced'])
   print()
