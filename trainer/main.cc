@@ -88,6 +88,7 @@ absl::StatusOr<std::unique_ptr<BatchSource>> OpenData(
                        progress.memory_bytes >> 20, " MiB"));
   };
   folder_options.print = print;
+  folder_options.classes = ClassNames(options);
   absl::StatusOr<std::unique_ptr<ImageDataset>> opened = OpenDataset(
       {.kind = options.dataset,
        .path = options.data,

@@ -41,6 +41,8 @@ std::vector<Row> DataRows(TrainerOptions* options) {
       {{"data", kData, "PATH", &options->data, kAny,
         "folder or file of the data set", "required but for 25_gaussians"},
        kNone},
+      {{"classes", kData, "NAME[,NAME...]", &options->classes, kAny,
+        "of image_folder: only pictures in folders of these names", "all"}},
       {{"dataset_limit", kData, "", &options->dataset_limit,
         Between(0, kMaxCount), "only the first so many images; 0: all"}},
       {{"convert", kData, "", OneOf(&options->convert, {"refuse", "rgb"}), kAny,

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "engine/base/listen_address.h"
 #include "engine/base/program_options.h"
 #include "engine/base/strict_json.h"
@@ -42,6 +43,23 @@ absl::Status CheckData(const TrainerOptions& options) {
   }
   if (is_points) return absl::OkStatus();
   return CheckGiven("data", options.data, "the folder or file of the data set");
+}
+
+absl::Status CheckClasses(const TrainerOptions& options) {
+  if (options.classes.empty()) return absl::OkStatus();
+  if (options.dataset != "image_folder") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--classes is ", Abbreviated(options.classes), " and --dataset is \"",
+        options.dataset, "\": only image_folder has classes"));
+  }
+  for (const std::string& name : ClassNames(options)) {
+    if (name.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--classes is ", Abbreviated(options.classes),
+                       ", must be names of folders with commas between them"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckBatch(const TrainerOptions& options, int world_size) {
@@ -125,7 +143,7 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options,
       return status;
   }
   for (const absl::Status& status :
-       {CheckData(options),
+       {CheckData(options), CheckClasses(options),
         CheckGiven("out", options.out, "the model root to publish into"),
         CheckBatch(options, world_size), CheckHeadStart(options),
         CheckMetricsAddress(options.metrics_listen)}) {
@@ -155,6 +173,11 @@ absl::Status CheckHasABatch(const TrainerOptions& options, size_t samples) {
   return absl::InvalidArgumentError(
       absl::StrCat("--batch_size is ", options.batch_size,
                    ", but the data set has only ", samples, " images"));
+}
+
+std::vector<std::string> ClassNames(const TrainerOptions& options) {
+  if (options.classes.empty()) return {};
+  return absl::StrSplit(options.classes, ',');
 }
 
 std::string RunFolder(const TrainerOptions& options) {

@@ -60,6 +60,9 @@ struct TrainerOptions {
   // in a set of RGB images.
   std::string convert = "refuse";
   bool flip = false;          // Mirror every other image, at random.
+  // Names of folders, with commas between them; only the pictures that lie in
+  // these. Empty: all. Of image_folder.
+  std::string classes;
   int64_t dataset_limit = 0;  // Only the first so many images; 0: all.
   int data_threads = 1;       // That decode images. [1, 64]
 
@@ -114,6 +117,9 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options,
 
 // InvalidArgument unless a data set of so many samples has a whole batch.
 absl::Status CheckHasABatch(const TrainerOptions& options, size_t samples);
+
+// The names that --classes lists.
+std::vector<std::string> ClassNames(const TrainerOptions& options);
 
 // The folder of the run's own files.
 std::string RunFolder(const TrainerOptions& options);

@@ -10,7 +10,9 @@ namespace ddgan {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 TrainerOptions Valid() {
@@ -63,6 +65,23 @@ TEST(ValidateTrainerOptionsTest, DataAreRequiredUnlessTheyAreDrawn) {
   EXPECT_EQ(Refusal(options), "accepted");
   options.out = "";
   EXPECT_THAT(Refusal(options), HasSubstr("--out is required"));
+}
+
+TEST(ValidateTrainerOptionsTest, ClassesAreNamesOfFolders) {
+  TrainerOptions options = Valid();
+  options.classes = "ship,horse";
+  EXPECT_EQ(Refusal(options),
+            "--classes is \"ship,horse\" and --dataset is \"mnist\": only "
+            "image_folder has classes");
+  options.dataset = "image_folder";
+  EXPECT_EQ(Refusal(options), "accepted");
+  EXPECT_THAT(ClassNames(options), ElementsAre("ship", "horse"));
+  options.classes = "ship,";
+  EXPECT_EQ(Refusal(options),
+            "--classes is \"ship,\", must be names of folders with commas "
+            "between them");
+  options.classes = "";
+  EXPECT_THAT(ClassNames(options), IsEmpty());
 }
 
 TEST(ValidateTrainerOptionsTest, ToyNetworksGoWithPointsAndOnlyWithThem) {

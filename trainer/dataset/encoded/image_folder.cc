@@ -1,6 +1,7 @@
 #include "trainer/dataset/encoded/image_folder.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -24,6 +25,47 @@ namespace fs = std::filesystem;
 std::string ShownName(const fs::path& set, const std::string& path) {
   return absl::StrCat(set.string(), "/", absl::Utf8SafeCEscape(path));
 }
+
+// Which pictures are of the classes that were asked for.
+class ClassChoice {
+ public:
+  explicit ClassChoice(const std::vector<std::string>& wanted)
+      : wanted_(wanted.begin(), wanted.end()), missing_(wanted_) {}
+
+  // Counts the picture of this path, or passes it over.
+  bool Takes(const std::string& path, SetReport* report) {
+    const std::string name = fs::path(path).parent_path().filename().string();
+    if (wanted_.empty() || wanted_.contains(name)) {
+      missing_.erase(name);
+      report->Count(path);
+      return true;
+    }
+    if (others_.size() < kMaxNamed) others_.insert(name);
+    report->PassOver(SetReport::Reason::kOtherClass, path);
+    return false;
+  }
+
+  // InvalidArgument if a class that was asked for has no picture.
+  absl::Status CheckFound(const fs::path& set) const {
+    if (missing_.empty()) return absl::OkStatus();
+    const auto quoted = [](std::string* out, const std::string& name) {
+      absl::StrAppend(out, "'", absl::Utf8SafeCEscape(name), "'");
+    };
+    return absl::InvalidArgumentError(absl::StrCat(
+        set.string(), ": no picture lies in a folder called ",
+        absl::StrJoin(missing_, " or ", quoted),
+        others_.empty() ? ""
+                        : absl::StrCat(", but in ",
+                                       absl::StrJoin(others_, ", ", quoted))));
+  }
+
+ private:
+  static constexpr size_t kMaxNamed = 10;
+
+  const std::set<std::string> wanted_;
+  std::set<std::string> missing_;  // Of these.
+  std::set<std::string> others_;   // The first that were met.
+};
 
 class FolderImages : public EncodedImages {
  public:
@@ -100,7 +142,8 @@ void SortImages(std::vector<ImageArchive::Image>* images) {
 }
 
 absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
-    const std::vector<fs::path>& paths, const ArchiveOptions& options) {
+    const std::vector<fs::path>& paths, const ArchiveOptions& options,
+    ClassChoice* choice) {
   std::vector<ArchivedImages::Archive> archives;
   std::vector<ArchivedImages::Entry> entries;
   for (const fs::path& path : paths) {
@@ -115,7 +158,7 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
     if (!opened.ok()) return opened.status();
     SortImages(&opened->images);
     for (ImageArchive::Image& image : opened->images) {
-      options.report->Count(image.path);
+      if (!choice->Takes(image.path, options.report)) continue;
       entries.push_back({archives.size(), std::move(image)});
     }
     archives.push_back({path, std::move(opened->archive)});
@@ -129,7 +172,7 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
 }
 
 absl::StatusOr<std::unique_ptr<EncodedImages>> OpenFolder(
-    const fs::path& path, const ArchiveOptions& options) {
+    const fs::path& path, const ArchiveOptions& options, ClassChoice* choice) {
   absl::StatusOr<FolderFiles> files =
       WalkFolder(path, options.budget, options.report);
   if (!files.ok()) return files.status();
@@ -138,14 +181,14 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenFolder(
     for (const std::string& archive : files->archives) {
       paths.push_back(path / archive);
     }
-    return OpenArchives(paths, options);
+    return OpenArchives(paths, options, choice);
   }
   for (const std::string& archive : files->archives) {
     options.report->PassOver(SetReport::Reason::kArchive, archive);
   }
-  for (const std::string& picture : files->pictures) {
-    options.report->Count(picture);
-  }
+  std::erase_if(files->pictures, [&](const std::string& picture) {
+    return !choice->Takes(picture, options.report);
+  });
   return std::make_unique<FolderImages>(path, std::move(files->pictures));
 }
 
@@ -179,10 +222,13 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenImageFolder(
   SetReport report;
   const ArchiveOptions archive_options = {
       .budget = &budget, .report = &report, .progress = options.progress};
+  ClassChoice choice(options.classes);
   absl::StatusOr<std::unique_ptr<EncodedImages>> images =
-      type == fs::file_type::directory ? OpenFolder(path, archive_options)
-                                       : OpenArchives({path}, archive_options);
+      type == fs::file_type::directory
+          ? OpenFolder(path, archive_options, &choice)
+          : OpenArchives({path}, archive_options, &choice);
   if (!images.ok()) return images.status();
+  if (absl::Status s = choice.CheckFound(path); !s.ok()) return s;
   if ((*images)->size() == 0) return NoImages(path, report);
   if (options.print) {
     options.print(absl::StrCat(path.string(), ": ", report.Found()));

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "trainer/dataset/encoded/encoded_images.h"
@@ -16,6 +17,9 @@
 namespace ddgan {
 
 struct ImageFolderOptions {
+  // Only pictures of these classes; all if empty. The class of a picture is the
+  // name of the folder that it lies in.
+  std::vector<std::string> classes;
   // Bound on what the list of images holds, and with a compressed archive on
   // the encoded images too. [1, 2^63)
   uint64_t max_memory_bytes = uint64_t{16} << 30;
@@ -43,7 +47,8 @@ struct ImageFolderOptions {
 // damaged. Files that change while they are used give other images or errors.
 //   NotFound           nothing is at `path`, or no picture in it; says what is
 //                      there instead
-//   InvalidArgument    `path` is neither a folder nor a file
+//   InvalidArgument    `path` is neither a folder nor a file, or one of
+//                      `classes` has no picture; names some that have
 //   DataLoss           a file, but no such archive, or a damaged one
 //   ResourceExhausted  over max_memory_bytes, folders too deep, or an archive
 //                      that unpacks to far more than itself (unpacked_file.h)

@@ -64,6 +64,8 @@ std::string Sentence(SetReport::Reason reason, int64_t count) {
     case Reason::kSpecialFile:
       return of("pipe or device of a picture's name",
                 "pipes or devices of pictures' names");
+    case Reason::kOtherClass:
+      return of("picture of another class", "pictures of other classes");
   }
   return "";
 }

@@ -27,7 +27,8 @@ class SetReport {
     kLinkInArchive,     // Leads to nothing that the archive holds as a file.
     kUnreadableFolder,  // The system forbids to look.
     kSpecialFile,       // A pipe or a device of a picture's name.
-    kLast = kSpecialFile,
+    kOtherClass,        // A picture of a class that was not asked for.
+    kLast = kOtherClass,
   };
 
   // A picture, or something passed over; `path` is below the set.

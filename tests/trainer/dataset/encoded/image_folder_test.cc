@@ -67,6 +67,46 @@ TEST_F(ImageFolderTest, OrdersByPathAsBytes) {
               ElementsAre("1", "2", "3", "4", "5", "6"));
 }
 
+TEST_F(ImageFolderTest, OfSomeClassesTakesThePicturesInTheirFolders) {
+  Write("train/ship/2.png", "2");
+  Write("train/ship/1.png", "1");
+  Write("train/ship/small/1.png", "of the class small");
+  Write("train/horse/ship.png", "no ship by its folder");
+  Write("more/ship/3.png", "3");
+  Write("horse.png", "no");
+  std::vector<std::string> lines;
+  ImageFolderOptions options;
+  options.classes = {"ship"};
+  options.print = [&](const std::string& line) { lines.push_back(line); };
+  EXPECT_THAT(Contents(*OpenImageFolder(set_, options).value()),
+              ElementsAre("3", "1", "2"));
+  EXPECT_THAT(
+      lines,
+      ElementsAre(set_.string() + ": 3 pictures: 3 .png",
+                  AllOf(HasSubstr("3 pictures of other classes"),
+                        HasSubstr("horse.png"))));
+
+  // The same of an archive.
+  WriteBytes(tar_, TarFile("train/ship/1.png", "1") +
+                       TarFile("train/horse/1.png", "no") +
+                       TarFile("train/frog/1.png", "0") + TarEnd());
+  options.classes = {"ship", "frog"};
+  EXPECT_THAT(Contents(*OpenImageFolder(tar_, options).value()),
+              ElementsAre("0", "1"));
+}
+
+TEST_F(ImageFolderTest, AClassWithoutAPictureIsAnError) {
+  Write("ship/1.png", "1");
+  Write("horse/1.png", "2");
+  ImageFolderOptions options;
+  options.classes = {"ship", "shp"};
+  const absl::Status status = OpenImageFolder(set_, options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            set_.string() +
+                ": no picture lies in a folder called 'shp', but in 'horse'");
+}
+
 TEST_F(ImageFolderTest, SaysWhatItFoundAndWhatItPassesOver) {
   Write("a.png", "1");
   Write("b.jpg", "2");
