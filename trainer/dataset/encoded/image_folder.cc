@@ -34,15 +34,17 @@ class ClassChoice {
 
   // Counts the picture of this path, or passes it over.
   bool Takes(const std::string& path, SetReport* report) {
-    const std::string name = fs::path(path).parent_path().filename().string();
-    if (wanted_.empty() || wanted_.contains(name)) {
+    if (!wanted_.empty()) {
+      const std::string name = fs::path(path).parent_path().filename().string();
+      if (!wanted_.contains(name)) {
+        if (others_.size() < kMaxNamed) others_.insert(name);
+        report->PassOver(SetReport::Reason::kOtherClass, path);
+        return false;
+      }
       missing_.erase(name);
-      report->Count(path);
-      return true;
     }
-    if (others_.size() < kMaxNamed) others_.insert(name);
-    report->PassOver(SetReport::Reason::kOtherClass, path);
-    return false;
+    report->Count(path);
+    return true;
   }
 
   // InvalidArgument if a class that was asked for has no picture.
