@@ -2,7 +2,7 @@
 Debian 12 that has nothing of this project; systemd runs the server there.
 
 Run by CTest, or by hand as root:
-  python packages_test.py --build=build/release --repository=. --version=0.1.0
+  python packages_test.py --build=build/packages --repository=. --version=0.1.0
 
 Takes minutes and 4 GB of disk meanwhile. Exit code 77, with the reason, where
 the machine can run no container.
@@ -49,7 +49,7 @@ def setUpModule():
   if options.packages is None:
     subprocess.run(
         [options.repository / 'deploy/debian/build_packages.sh', folder,
-         options.build / 'packages'], check=True, stdin=subprocess.DEVNULL)
+         options.build], check=True, stdin=subprocess.DEVNULL)
   else:
     shutil.copytree(options.packages, folder, dirs_exist_ok=True)
   engine = container_engine.ContainerEngine(options.storage)
@@ -217,8 +217,7 @@ def main():
   global options
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--build', required=True, type=pathlib.Path,
-                      help="CMake's folder, in which the packages get one of "
-                      'their own')
+                      help="CMake's folder for the packages")
   parser.add_argument('--repository', required=True, type=pathlib.Path)
   parser.add_argument('--version', required=True,
                       help="the project's, which the packages must have")
