@@ -109,6 +109,7 @@ HTML
 port() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["grpc_port"])' "$out/ports.json"; }
 address=
 shown=0
+failures=0
 say "the first version takes about a minute; the trainer's log is $out/trainer.log"
 while :; do
   kill -0 "$server" 2>/dev/null || { say 'the server ended' >&2; exit 1; }
@@ -121,7 +122,7 @@ while :; do
   if [ -z "$address" ] && [ -s "$out/ports.json" ]; then address=127.0.0.1:$(port); fi
   # Asks only when there is something new on disk; until it is live, the server
   # answers with the version before.
-  newest=$(find "$out/models" -mindepth 2 -maxdepth 2 -regex '.*/mnist/[0-9]+' -printf '%f\n' | sort -n | tail -n 1)
+  newest=$(find "$out/models" -ignore_readdir_race -mindepth 2 -maxdepth 2 -regex '.*/mnist/[0-9]+' -printf '%f\n' | sort -n | tail -n 1)
   if [ -n "$address" ] && [ "${newest:-0}" -gt "$shown" ]; then
     if said=$("$build/client/ddgan" generate --server="$address" --model=mnist --count=16 \
       --seed=7 --grid --out="$out/picture.png" 2>&1); then
@@ -135,6 +136,10 @@ while :; do
         echo "Version $live is live: $out/pictures/$live.png"
         [ "$count" != "$versions" ] || exit 0
       fi
+      failures=0
+    elif failures=$((failures + 1)) && [ "$failures" = 10 ]; then
+      # Once, or twice before the first version is live, says nothing.
+      say "the server gives no images: $said" >&2
     fi
   fi
   sleep 1

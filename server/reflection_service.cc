@@ -4,6 +4,7 @@
 #include <google/protobuf/descriptor.pb.h>
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <set>
 #include <utility>
@@ -18,6 +19,9 @@ using google::protobuf::DescriptorPool;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::FileDescriptor;
 using google::protobuf::FileDescriptorProto;
+
+// A request is the name of a file, a symbol or a type.
+constexpr size_t kMaxReflectionRequestBytes = 4 << 10;
 
 // Messages have no extensions in proto3, but the messages that describe
 // messages do.
@@ -108,39 +112,43 @@ void Answer(const ReflectionSource& source, const Request& request,
 }
 
 // Reads one request, writes its answer, and so on. The gate and gRPC hold it.
+// gRPC hands it bytes, so that it can refuse a request before it is parsed.
 template <class In, class Out>
 class ReflectionReactor final
-    : public grpc::ServerBidiReactor<In, Out>,
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public RequestGate::Request,
       public std::enable_shared_from_this<ReflectionReactor<In, Out>> {
  public:
   static ReflectionReactor* Start(const ReflectionSource* source,
                                   grpc::CallbackServerContext* context) {
-    const auto reactor = std::make_shared<ReflectionReactor>(
-        source, PeerGroup(EndpointOf(context->peer()).host));
+    const auto reactor = std::make_shared<ReflectionReactor>(source, context);
     reactor->held_for_grpc_ = reactor;
     source->gate->Enter(reactor->group_, reactor);
     return reactor.get();
   }
 
-  ReflectionReactor(const ReflectionSource* source, std::string group)
-      : source_(source), group_(std::move(group)) {}
+  ReflectionReactor(const ReflectionSource* source,
+                    grpc::CallbackServerContext* context)
+      : source_(source),
+        group_(PeerGroup(EndpointOf(context->peer()).host)),
+        writes_(*source->writes, context) {}
 
   void Receive() override {
     state_ = State::kReading;
-    this->StartRead(&request_);
+    StartRead(&request_);
   }
 
   void Refuse(const absl::Status& status) override {
-    this->Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                              std::string(status.message())));
+    End(grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                     std::string(status.message())));
   }
 
-  // Which also ends the read.
+  // Which also ends the read. No effect before Receive, but the gate asks
+  // again.
   void GiveUp(const absl::Status& /*status*/) override {
     State reading = State::kReading;
     if (state_.compare_exchange_strong(reading, State::kFinished)) {
-      this->Finish(grpc::Status::OK);
+      End(grpc::Status::OK);
     }
   }
 
@@ -149,39 +157,77 @@ class ReflectionReactor final
     State reading = State::kReading;
     if (!state_.compare_exchange_strong(reading, State::kAnswering)) return;
     if (!ok) {
-      this->Finish(grpc::Status::OK);
+      End(grpc::Status::OK);
       return;
     }
-    response_.Clear();
-    Answer(*source_, request_, &response_);
-    this->StartWrite(&response_);
+    const grpc::Status status = MakeResponse();
+    request_.Clear();
+    if (!status.ok()) {
+      End(status);
+      return;
+    }
+    writes_.Begin();
+    StartWrite(&response_);
   }
 
   void OnWriteDone(bool ok) override {
+    writes_.End();
+    response_.Clear();
     if (ok) {
       source_->gate->Enter(group_, this->shared_from_this());
     } else {
-      this->Finish(grpc::Status::CANCELLED);
+      End(grpc::Status::CANCELLED);
     }
   }
 
-  void OnDone() override { held_for_grpc_.reset(); }
+  void OnDone() override {
+    writes_.LetGo();
+    held_for_grpc_.reset();
+  }
 
  private:
   enum class State { kAnswering, kReading, kFinished };
 
+  // Turns request_ into response_, which is empty.
+  grpc::Status MakeResponse() {
+    if (request_.Length() > kMaxReflectionRequestBytes) {
+      return grpc::Status(
+          grpc::StatusCode::RESOURCE_EXHAUSTED,
+          absl::StrCat("the request has ", request_.Length(),
+                       " bytes, of at most ", kMaxReflectionRequestBytes));
+    }
+    In request;
+    if (!grpc::SerializationTraits<In>::Deserialize(&request_, &request).ok()) {
+      return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                          "the message is not one of this method's requests");
+    }
+    Out response;
+    Answer(*source_, request, &response);
+    bool own_buffer = false;  // True afterwards, whatever the message.
+    return grpc::SerializationTraits<Out>::Serialize(response, &response_,
+                                                     &own_buffer);
+  }
+
+  void End(const grpc::Status& status) {
+    writes_.Begin();
+    // After this line OnDone may have given up the last reference.
+    Finish(status);
+  }
+
+  // Constant after construction.
   const ReflectionSource* const source_;
   const std::string group_;
+
   std::atomic<State> state_ = State::kAnswering;
-  In request_;
-  Out response_;
+  WriteWatch writes_;
+  grpc::ByteBuffer request_;   // From Receive to OnReadDone.
+  grpc::ByteBuffer response_;  // Until it is written.
   std::shared_ptr<ReflectionReactor> held_for_grpc_;
 };
 
 }  // namespace
 
-grpc::ServerBidiReactor<grpc::reflection::v1::ServerReflectionRequest,
-                        grpc::reflection::v1::ServerReflectionResponse>*
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
 ReflectionV1Service::ServerReflectionInfo(
     grpc::CallbackServerContext* context) {
   return ReflectionReactor<
@@ -189,8 +235,7 @@ ReflectionV1Service::ServerReflectionInfo(
       grpc::reflection::v1::ServerReflectionResponse>::Start(source_, context);
 }
 
-grpc::ServerBidiReactor<grpc::reflection::v1alpha::ServerReflectionRequest,
-                        grpc::reflection::v1alpha::ServerReflectionResponse>*
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
 ReflectionV1AlphaService::ServerReflectionInfo(
     grpc::CallbackServerContext* context) {
   return ReflectionReactor<

@@ -53,9 +53,6 @@ constexpr absl::Duration kCutDelay = absl::Milliseconds(500);
 // One decodes the largest guides, of 2048x2048 pixels, at some 30 a second.
 constexpr int kGuideThreads = 1;
 
-// A request to the admin port is a name and a number.
-constexpr int kMaxAdminRequestBytes = 64 << 10;
-
 // Operators and probes. Nobody who can reach the port takes it from the others.
 constexpr ConnectionBudget::Limits kAdminConnections = {.total = 64,
                                                         .per_peer = 32};
@@ -313,10 +310,13 @@ absl::Status Server::StartGrpc() {
                                 options_.admin_listen.has_value(),
                                 security_->access() != nullptr));
   if (absl::Status status = (*port)->Serve(
-          {{v1::ImageGeneration::service_full_name(), image_service_.get()},
+          {{v1::ImageGeneration::service_full_name(),
+            image_service_.get(),
+            {"Generate", "GenerateStream"}},
            {v1::ModelService::service_full_name(), model_service_.get()},
            {inference::GRPCInferenceService::service_full_name(),
-            inference_service_.get()}});
+            inference_service_.get(),
+            {"ModelInfer"}}});
       !status.ok()) {
     return status;
   }
@@ -330,7 +330,7 @@ absl::Status Server::StartAdmin() {
                                .limits = options_.limits,
                                .counts_connections = false};
   options.limits.connections = kAdminConnections;
-  options.limits.max_request_bytes = kMaxAdminRequestBytes;
+  options.limits.max_request_bytes = GrpcPort::kMaxSmallRequestBytes;
   absl::StatusOr<std::unique_ptr<GrpcPort>> port = OpenPort(options);
   if (!port.ok()) return port.status();
   admin_model_service_ = MakeModelService(**port, OrderAccess::kTaken);

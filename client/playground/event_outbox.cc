@@ -42,6 +42,11 @@ std::pair<std::string, bool> EventOutbox::Take() {
   return {std::move(next), at_end};
 }
 
+bool EventOutbox::ended() const {
+  absl::MutexLock lock(&mu_);
+  return ended_;
+}
+
 void EventOutbox::SetGone() {
   std::function<void()> callback;
   {

@@ -50,6 +50,9 @@ class EventOutbox final : public EventWriter {
   // All that waits, for the connection. At the end: nothing, and true.
   std::pair<std::string, bool> Take() ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Whether it has an end, which may be yet to be taken.
+  bool ended() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // The reader has left. `wake` is not called any more.
   void SetGone() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -59,7 +62,7 @@ class EventOutbox final : public EventWriter {
   }
 
   const std::function<void()> wake_;
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   std::string waiting_ ABSL_GUARDED_BY(mu_);
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   bool gone_ ABSL_GUARDED_BY(mu_) = false;

@@ -89,13 +89,15 @@ class PageServer::Server {
   void Accept(Listener* listener) {
     listener->acceptor.async_accept(
         [this, listener](const Error& error, tcp::socket socket) {
+          if (ending_) return;
           if (!error) {
             Take(std::move(socket));
           } else if (!CloseOldest()) {
             // Out of descriptors, or worse, for others' reasons.
             listener->pause.expires_after(kAcceptPause);
-            listener->pause.async_wait(
-                [this, listener](const Error&) { Accept(listener); });
+            listener->pause.async_wait([this, listener](const Error&) {
+              if (!ending_) Accept(listener);
+            });
             return;
           }
           Accept(listener);
@@ -105,6 +107,9 @@ class PageServer::Server {
   void Take(tcp::socket socket);
   // Of those that are not being answered. False if there is none.
   bool CloseOldest();
+  // Closes all but those that finish what they write; the last one that is
+  // closed ends the thread.
+  void End();
 
   const Options options_;
   const int port_;
@@ -112,6 +117,7 @@ class PageServer::Server {
   asio::io_context io_;
   std::list<std::unique_ptr<Listener>> listeners_;
   Connections connections_;  // The oldest first.
+  bool ending_ = false;
   std::thread thread_;
 };
 
@@ -135,13 +141,20 @@ class PageServer::Server::Connection
         });
   }
 
-  bool is_idle() const { return outbox_ == nullptr; }
+  // Whether nothing is cut off by closing it.
+  bool is_idle() const { return outbox_ == nullptr && !replying_; }
+
+  // Whether it writes something that comes to an end by itself.
+  bool is_finishing() const {
+    return replying_ || (outbox_ != nullptr && outbox_->ended());
+  }
 
   void Close() {
     if (std::exchange(closed_, true)) return;
     stream_.close();
     if (outbox_ != nullptr) outbox_->SetGone();
     server_->connections_.erase(place_);
+    if (server_->ending_ && server_->connections_.empty()) server_->io_.stop();
   }
 
  private:
@@ -223,10 +236,12 @@ class PageServer::Server::Connection
     SetHead(answer, &response_);
     response_.body() = std::move(answer.text);
     response_.prepare_payload();
+    replying_ = true;
     stream_.expires_after(kPatience);
     http::async_write(stream_, response_,
                       [self = shared_from_this()](const Error& error, size_t) {
-                        if (self->closed_ || error) {
+                        self->replying_ = false;
+                        if (error || self->server_->ending_) {
                           self->Close();
                           return;
                         }
@@ -316,17 +331,28 @@ class PageServer::Server::Connection
   size_t drained_ = 0;
   std::shared_ptr<EventOutbox> outbox_;  // Of an event stream.
   std::string writing_;                  // Not empty: a write is under way.
+  bool replying_ = false;                // A reply is being written.
   Connections::iterator place_;
   bool closed_ = false;
 };
 
 PageServer::Server::~Server() {
-  io_.stop();
+  asio::post(io_, [this] { End(); });
   thread_.join();
-  while (!connections_.empty()) {
-    // Which takes it out of the list.
-    std::shared_ptr<Connection>(connections_.front())->Close();
+}
+
+void PageServer::Server::End() {
+  ending_ = true;
+  for (const std::unique_ptr<Listener>& listener : listeners_) {
+    Error ignored;
+    listener->acceptor.close(ignored);
   }
+  for (auto next = connections_.begin(); next != connections_.end();) {
+    // Held, since closing takes it out of the list.
+    const std::shared_ptr<Connection> connection = *next++;
+    if (!connection->is_finishing()) connection->Close();
+  }
+  if (connections_.empty()) io_.stop();
 }
 
 void PageServer::Server::Take(tcp::socket socket) {

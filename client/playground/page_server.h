@@ -41,8 +41,8 @@ class PageServer {
   struct Options {
     int port = 0;  // 0 lets the system choose.
     std::string token;
-    // One more closes the one that has waited longest for its request; if all
-    // are being answered, it is closed itself.
+    // One more closes the oldest that waits for its request, or has its reply
+    // whole; if all are being answered, it is closed itself.
     int max_connections = 32;
   };
 
@@ -55,7 +55,9 @@ class PageServer {
       const Options& options,
       std::function<PageAnswer(const PageRequest&)> answer);
 
-  // Closes all connections. `answer` is not called after it.
+  // Closes all connections. Those that are in the middle of a reply, or of a
+  // stream that its writer has ended, send it first, unless a write takes
+  // longer than 30 s. `answer` is not called after it.
   ~PageServer();
 
   PageServer(const PageServer&) = delete;

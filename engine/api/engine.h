@@ -81,7 +81,8 @@ class Reservation {
   // in range, none of which was taken before, to a place of its own, in which
   // they are at 0, 1, ... Nothing is admitted anew, so it cannot be refused.
   // The place that is left keeps the room for the others: more can be taken
-  // from it, but it is not to be submitted any more.
+  // from it, but it is not to be submitted any more. Each of the two has room
+  // for the guide.
   virtual std::unique_ptr<Reservation> Take(
       absl::Span<const uint32_t> positions) = 0;
 };

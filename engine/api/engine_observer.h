@@ -59,9 +59,11 @@ inline constexpr int kNumReloadPhases = 3;
 struct TracedStep {
   // One image of a request with GenerationRequest::trace_tag.
   struct Row {
-    uint64_t tag = 0;       // The request's.
-    uint32_t position = 0;  // Of the image in the request.
-    int step = 0;           // As in EngineObserver::OnStep.
+    uint64_t tag = 0;  // The request's.
+    // Of the image in the request as it was reserved, also where it is in a
+    // part of that (Reservation::Take).
+    uint32_t position = 0;
+    int step = 0;  // As in EngineObserver::OnStep.
   };
 
   const ModelIdentity& model;

@@ -62,6 +62,9 @@ struct QueuedRequest {
   std::shared_ptr<const std::vector<float>> guide;
   bool previews = false;
   uint64_t trace_tag = 0;  // 0: it is not traced.
+  // By position here: the image's position in the request as it was reserved,
+  // of which this may be a part.
+  std::vector<uint32_t> reserved_positions;
   PixelFormat pixel_format = PixelFormat::kUint8;
   absl::Time accepted_at;
   absl::Time deadline;

@@ -1,6 +1,7 @@
 #include "engine/scheduling/batch_scheduler.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace ddgan {
@@ -9,7 +10,11 @@ BatchScheduler::Place::Place(BatchScheduler* scheduler,
                              GenerationRequest request, Claim claim)
     : scheduler_(scheduler),
       request_(std::move(request)),
-      claim_(std::move(claim)) {}
+      claim_(std::move(claim)),
+      reserved_positions_(request_.count) {
+  std::iota(reserved_positions_.begin(), reserved_positions_.end(),
+            uint32_t{0});
+}
 
 BatchScheduler::Place::~Place() {
   if (held_) scheduler_->GiveBack(claim_);
@@ -63,6 +68,9 @@ std::unique_ptr<BatchScheduler::Place> BatchScheduler::TakeFrom(
   }
   auto taken = std::unique_ptr<Place>(
       new Place(this, std::move(request), place->claim_));
+  for (size_t i = 0; i < positions.size(); ++i) {
+    taken->reserved_positions_[i] = place->reserved_positions_[positions[i]];
+  }
   absl::MutexLock lock(&mu_);
   RequestQueue& queue = work_.queue();
   queue.GiveBack(&place->claim_);
@@ -98,6 +106,7 @@ absl::StatusOr<Acceptance> BatchScheduler::Submit(
   added.guide = std::move(guide);
   added.previews = request.previews;
   added.trace_tag = request.trace_tag;
+  added.reserved_positions = std::move(place->reserved_positions_);
   added.pixel_format = request.pixel_format;
   added.deadline = claim.deadline;
   added.steps_deadline = claim.steps_deadline;

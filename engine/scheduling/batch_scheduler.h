@@ -83,6 +83,8 @@ class BatchScheduler {
     BatchScheduler* const scheduler_;
     const GenerationRequest request_;
     Claim claim_;
+    // As QueuedRequest has them.
+    std::vector<uint32_t> reserved_positions_;
     bool held_ = false;
   };
 

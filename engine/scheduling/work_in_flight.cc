@@ -130,9 +130,10 @@ absl::Time WorkInFlight::ChooseRows(size_t lane, absl::Time now,
                            .guide = guided ? request.guide->data() : nullptr,
                            .preview = request.previews && row->step > 0});
     if (request.trace_tag != 0) {
-      batch->traced.push_back({.tag = request.trace_tag,
-                               .position = row->position(),
-                               .step = row->step});
+      batch->traced.push_back(
+          {.tag = request.trace_tag,
+           .position = request.reserved_positions[row->position()],
+           .step = row->step});
     }
   }
   batch->version = rows.front()->request->version;

@@ -27,7 +27,8 @@
 
 namespace ddgan {
 
-// What a call holds until it ends. Each is given back when it is destroyed.
+// What a call holds until it ends, or needs it no more. Each is given back when
+// it is destroyed.
 struct CallHoldings {
   std::optional<TenantQuotas::Lease> quota;  // Unset also without tokens.
   ByteLedger::Reservation reply_bytes;
@@ -52,13 +53,13 @@ struct Admission {
 struct Applicant {
   // As its message was converted; its error refuses the call.
   absl::StatusOr<ConvertedRequest> request;
-  int64_t request_bytes = 0;  // On the wire.
+  int64_t request_bytes = 0;  // In memory.
   Caller caller;
   bool previews = false;
 };
 
 // The most that a reply of images of `shape` can come to, or why there is none
-// of this size. `request_bytes` is the request on the wire.
+// of this size. `request_bytes` is the request in memory.
 using SizeReply = absl::FunctionRef<absl::StatusOr<ReplySize>(
     const ConvertedRequest& request, const ImageShape& shape,
     int64_t request_bytes)>;

@@ -45,6 +45,7 @@ absl::Status CallLifetime::Submit(std::unique_ptr<Reservation> place,
     }
     keys_.emplace(without_work_.identity, request_.formats, guide_key);
   }
+  submitted_ = SubmissionTime();
   const absl::StatusOr<Acceptance> acceptance =
       keys_.has_value() && !generation.previews
           ? SubmitWhatIsNotKept(std::move(place), std::move(guide))
@@ -55,13 +56,17 @@ absl::Status CallLifetime::Submit(std::unique_ptr<Reservation> place,
   return absl::OkStatus();
 }
 
+std::optional<absl::Time> CallLifetime::SubmissionTime() const {
+  if (timer_ == nullptr) return std::nullopt;
+  return RealMonotonicClock()->Now();
+}
+
 absl::StatusOr<Acceptance> CallLifetime::SubmitToEngine(
     std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
     std::shared_ptr<GenerationSink> sink) {
   {
     absl::MutexLock lock(&mu_);
     ++pending_;  // OnFinished, which may come before Submit returns.
-    if (timer_ != nullptr) submitted_ = RealMonotonicClock()->Now();
   }
   const absl::StatusOr<Acceptance> acceptance = parts_.engine->Submit(
       std::move(place), std::move(guide), std::move(sink));
@@ -116,16 +121,22 @@ void CallLifetime::OnPreview(GeneratedImage x0, int steps_left) {
 
 void CallLifetime::OnFinished(const absl::Status& status,
                               const GenerationTimings& timings) {
+  FinishRequest(status, timings, submitted_);
+}
+
+void CallLifetime::FinishRequest(const absl::Status& status,
+                                 const GenerationTimings& timings,
+                                 std::optional<absl::Time> submitted) {
   {
     absl::MutexLock lock(&mu_);
     error_.Update(status);
     if (absl::IsDeadlineExceeded(status)) abandoned_ = true;
     timings_ = timings;
-    if (submitted_.has_value()) {
-      timer_->Add({.kind = CallPart::Kind::kQueue,
-                   .start = *submitted_,
-                   .end = *submitted_ + timings.queue});
-    }
+  }
+  if (submitted.has_value()) {
+    timer_->Add({.kind = CallPart::Kind::kQueue,
+                 .start = *submitted,
+                 .end = *submitted + timings.queue});
   }
   // Not here: ending the call serialises a reply, which would hold up the lane.
   parts_.encode_pool->Run([self = shared_from_this(), failed = !status.ok()] {
@@ -247,6 +258,8 @@ void CallLifetime::Release() {
   {
     absl::MutexLock lock(&mu_);
     if (--pending_ > 0) return;
+    // A reader who takes its time needs no encoder.
+    holdings_.encoder_room.reset();
     not_made.swap(making_);
     alarm.swap(alarm_);
   }
@@ -303,7 +316,6 @@ absl::Status CallLifetime::OutcomeLocked(bool unread) const {
 
 CallLifetime::Ending CallLifetime::Settle(bool unread) {
   absl::MutexLock lock(&mu_);
-  holdings_.encoder_room.reset();
   std::optional<TenantQuotas::Lease>& quota = holdings_.quota;
   if (quota.has_value() && !acceptance_.has_value()) quota->Refund();
   quota.reset();

@@ -4,7 +4,6 @@
 #define DDGAN_SERVER_CALLS_CALL_LIFETIME_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -133,8 +132,8 @@ class CallLifetime : public GenerationSink,
     std::optional<GenerationTimings> timings;
     absl::Duration encode_time;
   };
-  // From HandleEnd on, once: gives back the quota and the room at the encoders,
-  // and says how it went, as Outcome does.
+  // From HandleEnd on, once: gives back the quota, and says how it went, as
+  // Outcome does.
   Ending Settle(bool unread) ABSL_LOCKS_EXCLUDED(mu_);
 
   // From HandleEnd on.
@@ -170,6 +169,8 @@ class CallLifetime : public GenerationSink,
     std::unique_ptr<Reservation> place;  // For them.
   };
 
+  // Now, if the call is timed.
+  std::optional<absl::Time> SubmissionTime() const;
   absl::StatusOr<Acceptance> SubmitToEngine(
       std::unique_ptr<Reservation> place, std::shared_ptr<const Picture> guide,
       std::shared_ptr<GenerationSink> sink) ABSL_LOCKS_EXCLUDED(mu_);
@@ -188,7 +189,7 @@ class CallLifetime : public GenerationSink,
   std::string KeyOf(uint32_t position) const {
     return keys_->Of(request_.generation.NoiseOf(position));
   }
-  // The place of an image that was waited for.
+  // The place of an image that was waited for; null if it was not.
   std::unique_ptr<Reservation> TakeJoined(uint32_t position)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Nobody waits for the images any more that are in the engine, or on their
@@ -199,6 +200,12 @@ class CallLifetime : public GenerationSink,
   void WatchDeadline() ABSL_LOCKS_EXCLUDED(mu_);
   void OnDeadline() ABSL_LOCKS_EXCLUDED(mu_);
 
+  // OnFinished of the call's request or of a Part, and when that was submitted.
+  void FinishRequest(const absl::Status& status,
+                     const GenerationTimings& timings,
+                     std::optional<absl::Time> submitted)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   void EncodeImage(const GeneratedImage& image) ABSL_LOCKS_EXCLUDED(mu_);
   // As Encode, whose times are not taken.
   absl::StatusOr<std::vector<std::string>> EncodeForms(
@@ -207,7 +214,8 @@ class CallLifetime : public GenerationSink,
   absl::StatusOr<std::string> EncodeAsPng(absl::Span<const uint8_t> pixels,
                                           const GeneratedImage& image,
                                           std::optional<int> preview_step);
-  // One pending thing is done; the last one ends the generation.
+  // One pending thing is done; the last one gives back the room at the encoders
+  // and ends the generation.
   void Release() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status OutcomeLocked(bool unread) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -228,6 +236,9 @@ class CallLifetime : public GenerationSink,
 
   // Constant once submitted. Unset: no image is kept.
   std::optional<ImageKeys> keys_;
+  // Constant once submitted; set if the call is timed. Where its images are
+  // divided, each Part has a time of its own.
+  std::optional<absl::Time> submitted_;
 
   mutable absl::Mutex mu_;
   int pending_ ABSL_GUARDED_BY(mu_) = 1;     // The submission.
@@ -239,16 +250,17 @@ class CallLifetime : public GenerationSink,
   std::optional<Acceptance> acceptance_ ABSL_GUARDED_BY(mu_);
   std::vector<RequestId> requests_ ABSL_GUARDED_BY(mu_);  // In the engine.
   // By position: images that this call has to publish or give up, and those
-  // that it waits for, with their places.
+  // that it waits for.
   std::set<uint32_t> making_ ABSL_GUARDED_BY(mu_);
-  std::map<uint32_t, std::unique_ptr<Reservation>> joined_ ABSL_GUARDED_BY(mu_);
-  // For what is waited for, whose places count it; null once there is nothing.
+  std::set<uint32_t> joined_ ABSL_GUARDED_BY(mu_);
+  // For all that is waited for: one place, so that the guide, which they share,
+  // counts once. Both null once there is nothing.
+  std::unique_ptr<Reservation> joined_place_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<const Picture> guide_ ABSL_GUARDED_BY(mu_);
   std::optional<DeadlineTimer::Key> alarm_ ABSL_GUARDED_BY(mu_);
   CallHoldings holdings_ ABSL_GUARDED_BY(mu_);
   // By position in the request: whether the image is encoded.
   std::vector<bool> encoded_ ABSL_GUARDED_BY(mu_);
-  std::optional<absl::Time> submitted_ ABSL_GUARDED_BY(mu_);  // If it is timed.
   std::optional<GenerationTimings> timings_ ABSL_GUARDED_BY(mu_);
   absl::Duration encode_time_ ABSL_GUARDED_BY(mu_);  // Of images only.
 };

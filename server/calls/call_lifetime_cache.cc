@@ -9,9 +9,12 @@ namespace ddgan {
 // Says of each image which one of the call's it is.
 class CallLifetime::Part final : public GenerationSink {
  public:
-  // `positions` of the images in the call, in the order of those in the part.
+  // Is submitted now. `positions` of the images in the call, in the order of
+  // those in the part.
   Part(std::shared_ptr<CallLifetime> call, std::vector<uint32_t> positions)
-      : call_(std::move(call)), positions_(std::move(positions)) {}
+      : call_(std::move(call)),
+        positions_(std::move(positions)),
+        submitted_(call_->SubmissionTime()) {}
 
   void OnImage(GeneratedImage image) override {
     image.position = positions_.at(image.position);
@@ -19,12 +22,13 @@ class CallLifetime::Part final : public GenerationSink {
   }
   void OnFinished(const absl::Status& status,
                   const GenerationTimings& timings) override {
-    call_->OnFinished(status, timings);
+    call_->FinishRequest(status, timings, submitted_);
   }
 
  private:
   const std::shared_ptr<CallLifetime> call_;
   const std::vector<uint32_t> positions_;
+  const std::optional<absl::Time> submitted_;
 };
 
 absl::StatusOr<Acceptance> CallLifetime::SubmitWhatIsNotKept(
@@ -71,7 +75,7 @@ absl::StatusOr<CallLifetime::Shares> CallLifetime::Ask(
         shares.kept.emplace_back(position, std::move(found.image));
         break;
       case ImageCache::Answer::kJoined:
-        joined_[position] = place->Take({position});
+        joined_.insert(position);
         ++pending_;
         break;
       case ImageCache::Answer::kMake:
@@ -85,7 +89,14 @@ absl::StatusOr<CallLifetime::Shares> CallLifetime::Ask(
   } else if (!shares.to_make.empty()) {
     shares.place = place->Take(shares.to_make);
   }
-  if (!joined_.empty()) guide_ = guide;
+  if (joined_.empty()) return shares;
+  if (!shares.kept.empty()) {
+    std::vector<uint32_t> kept;
+    for (const auto& [position, image] : shares.kept) kept.push_back(position);
+    place->Take(kept).reset();  // Needs no room.
+  }
+  joined_place_ = std::move(place);
+  guide_ = guide;
   return shares;
 }
 
@@ -140,11 +151,12 @@ void CallLifetime::TakeOver(uint32_t position) {
 }
 
 std::unique_ptr<Reservation> CallLifetime::TakeJoined(uint32_t position) {
-  const auto joined = joined_.find(position);
-  if (joined == joined_.end()) return nullptr;
-  std::unique_ptr<Reservation> place = std::move(joined->second);
-  joined_.erase(joined);
-  if (joined_.empty()) guide_.reset();
+  if (joined_.erase(position) == 0) return nullptr;
+  std::unique_ptr<Reservation> place = joined_place_->Take({position});
+  if (joined_.empty()) {
+    joined_place_.reset();
+    guide_.reset();
+  }
   return place;
 }
 
@@ -154,7 +166,7 @@ void CallLifetime::DropRest() {
   {
     absl::MutexLock lock(&mu_);
     requests = requests_;
-    for (const auto& [position, place] : joined_) waiting.push_back(position);
+    waiting.assign(joined_.begin(), joined_.end());
   }
   for (const RequestId id : requests) parts_.engine->Cancel(id);
   for (const uint32_t position : waiting) {

@@ -17,7 +17,8 @@ GenerateStreamReactor::Start(const Parts& parts,
   const std::shared_ptr<GenerateStreamReactor> reactor(
       new GenerateStreamReactor(parts, context, request->previews()));
   // Unset, it is the empty request, whose count is refused.
-  reactor->GenerationCall::Start(request->request());
+  reactor->GenerationCall::Start(
+      request->request(), static_cast<int64_t>(request->SpaceUsedLong()));
   return reactor.get();
 }
 

@@ -21,8 +21,8 @@ namespace ddgan {
 
 // Thread-safe, as GenerationCall is. A write that does not get through, because
 // the caller reads slowly, holds up nothing but the writes after it: images
-// wait in the queue, bounded by the reservation that the call keeps until its
-// last write is done, and previews are dropped.
+// wait in the queue, bounded by what is booked for the reply until its last
+// write is done (byte_ledger.h), and previews are dropped.
 //
 // The call is finished once the generation has ended and the queue is drained.
 // After a failure of the engine the images that were done are still sent.

@@ -48,10 +48,11 @@ GenerationCall::GenerationCall(const Parts& parts, const Kind& kind,
   parts.metrics->OnTraceBegun(trace_);
 }
 
-void GenerationCall::Start(const v1::GenerateRequest& request) {
+void GenerationCall::Start(const v1::GenerateRequest& request,
+                           int64_t request_bytes) {
   StartAsked({.model = request.model(),
               .request = ConvertRequest(request, deadline(), DrawEntropy),
-              .bytes = static_cast<int64_t>(request.ByteSizeLong()),
+              .bytes = request_bytes,
               .guide = &request.guide()});
 }
 

@@ -67,12 +67,14 @@ class GenerationCall : public CallLifetime {
                  grpc::CallbackServerContext* context);
 
   // Either of them once, before the reactor is handed to gRPC, which holds the
-  // call from then until LetGo. `request` is gRPC's, valid until OnDone. A
-  // request with a guide is submitted by the guide decoder, when it is its
-  // turn.
-  void Start(const v1::GenerateRequest& request);
-  // A request without a guide, of any other message, which had so many bytes.
-  // `model` is the one asked for, whether or not the request is good.
+  // call from then until LetGo, and so long the message that was received.
+  // `request_bytes` is what that takes in memory (SpaceUsedLong), which can be
+  // 30 times its size on the wire. `request` is it or in it, valid until
+  // OnDone. A request with a guide is submitted by the guide decoder, when it
+  // is its turn.
+  void Start(const v1::GenerateRequest& request, int64_t request_bytes);
+  // A request without a guide, of any other message. `model` is the one asked
+  // for, whether or not the request is good.
   void Start(const std::string& model, absl::StatusOr<ConvertedRequest> request,
              int64_t request_bytes);
 

@@ -1,6 +1,7 @@
 #include "server/calls/reply_size.h"
 
 #include <algorithm>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 
@@ -46,11 +47,20 @@ absl::Status CheckFits(const ConvertedRequest& request, const ImageShape& shape,
   if (size.Of(count) <= limit) return absl::OkStatus();
   const int64_t fits =
       std::max<int64_t>(0, limit - size.fixed) / size.per_image;
-  return absl::InvalidArgumentError(absl::StrCat(
-      request.count_field, ": ", count, " is out of range [1, ", fits, "] for ",
-      NamesOf(request.formats), " images of ", shape.channels, "x",
-      shape.height, "x", shape.width, ", as this server keeps at most ",
-      limit >> 20, " MiB for a caller until they are read"));
+  const std::string images =
+      absl::StrCat(NamesOf(request.formats), " images of ", shape.channels, "x",
+                   shape.height, "x", shape.width);
+  const std::string kept =
+      absl::StrCat("this server keeps at most ", limit,
+                   " bytes for a caller until they are read");
+  if (fits == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a request of this size with one of its ", images,
+                     " takes ", size.Of(1), " bytes, and ", kept));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(request.count_field, ": ", count, " is out of range [1, ",
+                   fits, "] for ", images, ", as ", kept));
 }
 
 }  // namespace ddgan

@@ -23,7 +23,7 @@ struct ReplySize {
 int64_t LargestImageBytes(const ImageShape& shape, v1::OutputFormat format);
 
 // A reply with all images is there twice while it is sent: as a message, and as
-// what gRPC has made of it. `request_bytes` is the request on the wire.
+// what gRPC has made of it. `request_bytes` is the request in memory.
 ReplySize LargestReply(const ImageShape& shape,
                        const std::vector<v1::OutputFormat>& formats,
                        int64_t request_bytes);
@@ -33,8 +33,8 @@ ReplySize LargestReply(const ImageShape& shape,
 ReplySize LargestStream(const ImageShape& shape, v1::OutputFormat format,
                         int64_t request_bytes, bool previews);
 
-// InvalidArgument that names the largest count that fits if `request` could
-// never have `limit` bytes be enough.
+// InvalidArgument that names the largest count that fits, or says that none
+// does, if `limit` bytes could never be enough for `request`.
 absl::Status CheckFits(const ConvertedRequest& request, const ImageShape& shape,
                        const ReplySize& size, int64_t limit);
 

@@ -64,6 +64,8 @@ void StreamQueue::AddImage(v1::GeneratedImage image) {
 
 void StreamQueue::End(std::optional<v1::StreamSummary> summary) {
   ended_ = true;
+  // Another call had made them before the engine refused the rest.
+  if (!accepted_.has_value()) images_.clear();
   previews_dropped_ += static_cast<int>(waiting_.size());
   waiting_.clear();
   if (ahead_ == Ahead::kEncoded) ++previews_dropped_;

@@ -49,7 +49,8 @@ class StreamQueue {
   void AddImage(v1::GeneratedImage image);
 
   // Nothing is added any more, and nothing is being encoded. Drops the previews
-  // that wait. With a summary, that is sent last, its counts filled in here.
+  // that wait, and the images of a call that was never accepted. With a
+  // summary, that is sent last, its counts filled in here.
   void End(std::optional<v1::StreamSummary> summary);
 
   // Nobody reads any more: nothing is sent from now on.

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/rpc_service_method.h>
 
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -35,6 +36,15 @@ absl::Status CheckMetadata(const grpc::CallbackServerContext& context,
       "the call has ", bytes, " bytes of metadata, of at most ", max_bytes));
 }
 
+// `message` may be null.
+absl::Status CheckRequestSize(grpc_byte_buffer* message, int64_t max_bytes) {
+  if (message == nullptr) return absl::OkStatus();
+  const size_t bytes = grpc_byte_buffer_length(message);
+  if (static_cast<int64_t>(bytes) <= max_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the request has ", bytes, " bytes, of at most ", max_bytes));
+}
+
 // Both libraries number the codes alike.
 void CancelCall(grpc_call* call, const absl::Status& status) {
   grpc_call_cancel_with_status(call,
@@ -48,11 +58,13 @@ class ArrivingCall final : public RequestGate::Request,
                            public std::enable_shared_from_this<ArrivingCall> {
  public:
   ArrivingCall(const MethodHandler::HandlerParameter& call, PeerEndpoint peer,
-               MethodHandler* handler, const GatedService::Options* options)
+               MethodHandler* handler, int64_t max_request_bytes,
+               const GatedService::Options* options)
       : call_(call),
         core_call_(call.call->call()),
         peer_(std::move(peer)),
         handler_(handler),
+        max_request_bytes_(max_request_bytes),
         options_(options) {
     // The gate may give up a call that has been answered meanwhile.
     grpc_call_ref(core_call_);
@@ -102,6 +114,11 @@ class ArrivingCall final : public RequestGate::Request,
   // As gRPC does with a message that it has received by itself. The handler
   // owns the call from then on, request or not.
   void Deliver() {
+    const absl::Status size = CheckRequestSize(message_, max_request_bytes_);
+    if (!size.ok()) {
+      GiveUp(size);
+      grpc_byte_buffer_destroy(std::exchange(message_, nullptr));
+    }
     grpc::Status status;
     void* data = nullptr;
     void* const request = handler_->Deserialize(
@@ -119,6 +136,7 @@ class ArrivingCall final : public RequestGate::Request,
   grpc_call* const core_call_;
   const PeerEndpoint peer_;
   MethodHandler* const handler_;
+  const int64_t max_request_bytes_;
   const GatedService::Options* const options_;
 
   grpc_byte_buffer* message_ = nullptr;
@@ -133,15 +151,18 @@ const grpc::CallbackServerContext* ContextOf(
 
 class GatedHandler final : public MethodHandler {
  public:
-  GatedHandler(MethodHandler* handler, const GatedService::Options* options)
-      : handler_(handler), options_(options) {}
+  GatedHandler(MethodHandler* handler, int64_t max_request_bytes,
+               const GatedService::Options* options)
+      : handler_(handler),
+        max_request_bytes_(max_request_bytes),
+        options_(options) {}
 
   void RunHandler(const HandlerParameter& call) override {
     PeerEndpoint peer = PeerOf(call.call->call());
     options_->on_progress(peer);
     std::string group = PeerGroup(peer.host);
-    auto arriving = std::make_shared<ArrivingCall>(call, std::move(peer),
-                                                   handler_, options_);
+    auto arriving = std::make_shared<ArrivingCall>(
+        call, std::move(peer), handler_, max_request_bytes_, options_);
     const absl::Status status =
         CheckMetadata(*ContextOf(call), options_->max_metadata_bytes);
     if (!status.ok()) {
@@ -153,6 +174,7 @@ class GatedHandler final : public MethodHandler {
 
  private:
   MethodHandler* const handler_;
+  const int64_t max_request_bytes_;
   const GatedService::Options* const options_;
 };
 
@@ -198,11 +220,16 @@ GatedService::GatedService(
     AddMethod(new RpcServiceMethod(paths_.back().c_str(),
                                    RpcMethod::BIDI_STREAMING, nullptr));
     MethodHandler* const handler = HandlerOf(service, i);
+    const bool books = options_.booking_methods.count(method.name()) > 0;
+    const int64_t max_request_bytes = books
+                                          ? std::numeric_limits<int64_t>::max()
+                                          : options_.max_request_bytes;
     // gRPC owns it.
     if (method.client_streaming()) {
       MarkMethodCallback(i, new PassingHandler(handler, &options_));
     } else {
-      MarkMethodCallback(i, new GatedHandler(handler, &options_));
+      MarkMethodCallback(
+          i, new GatedHandler(handler, max_request_bytes, &options_));
     }
   }
 }

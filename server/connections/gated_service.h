@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <set>
 #include <string>
 
 #include "server/connections/peer_address.h"
@@ -20,8 +21,9 @@ namespace ddgan {
 // is asked. Here each method is registered as one that reads a stream, which on
 // the wire is the same thing, so that the message is read by us, when the gate
 // says so. A request that cannot be received or parsed ends the call with the
-// gate's status or InvalidArgument; the service never sees it. Methods that
-// read a stream are passed on as they are: they enter the gate themselves.
+// gate's status or InvalidArgument, a larger one than the service takes with
+// ResourceExhausted; the service never sees it. Methods that read a stream are
+// passed on as they are: they enter the gate and look at sizes themselves.
 //
 // It uses parts of gRPC that generated code uses, as they are in 1.51.
 class GatedService final : public grpc::Service {
@@ -31,6 +33,13 @@ class GatedService final : public grpc::Service {
     // Of one call, keys and values. gRPC 1.51 holds each frame of them to its
     // own limit, but not all of them together.
     int64_t max_metadata_bytes = 0;
+    // Of a request on the wire, looked at before it is parsed: in memory,
+    // fields that its type does not have can be 30 times as large. A service
+    // keeps a request until its call ends.
+    int64_t max_request_bytes = 0;
+    // Names of the methods that book the memory of their requests. Only gRPC's
+    // own limit holds for them.
+    std::set<std::string> booking_methods = {};
     // A call has begun on the peer's connection, or its request has come in
     // whole. Thread-safe; returns quickly.
     std::function<void(const PeerEndpoint& peer)> on_progress;

@@ -90,17 +90,25 @@ void RequestGate::Close() {
 void RequestGate::HandleTimeout(uint64_t id) {
   std::shared_ptr<Request> request;
   bool arriving;
+  bool first;
   {
     absl::MutexLock lock(&mu_);
     const auto found = places_.find(id);
     if (found == places_.end()) return;  // It left just now.
-    request = found->second.request;
-    arriving = found->second.arriving;
+    Place& place = found->second;
+    request = place.request;
+    arriving = place.arriving;
+    first = !std::exchange(place.timed_out, true);
     // One that is being received keeps its place until it leaves: what gRPC
     // holds of it is not gone before.
-    if (!arriving) Forget(id);
+    if (arriving) {
+      place.timeout =
+          timer_->Add(limits_.timeout, [this, id] { HandleTimeout(id); });
+    } else {
+      Forget(id);
+    }
   }
-  observer_->OnRequestNotReceived(RequestLoss::kTimeout);
+  if (first) observer_->OnRequestNotReceived(RequestLoss::kTimeout);
   const absl::Status status = absl::DeadlineExceededError(
       absl::StrCat("the request did not come in whole within ",
                    absl::FormatDuration(limits_.timeout)));

@@ -52,7 +52,8 @@ class RequestGate {
     //   Unavailable        Close
     virtual void Refuse(const absl::Status& status) = 0;
     // DeadlineExceeded: it is being received for too long, and is to Leave. It
-    // may have left just now.
+    // may have left just now, or be about to Receive. Again after each further
+    // timeout until it leaves, so that one that came too early is not the last.
     virtual void GiveUp(const absl::Status& status) = 0;
 
    private:
@@ -90,6 +91,7 @@ class RequestGate {
     std::shared_ptr<Request> request;
     std::string group;
     bool arriving = false;
+    bool timed_out = false;
     DeadlineTimer::Key timeout;
   };
 

@@ -23,8 +23,9 @@ grpc::ServerUnaryReactor* ModelInferReactor::Start(
   } else {
     asked = converted.status();
   }
-  reactor->GenerationCall::Start(request->model_name(), std::move(asked),
-                                 static_cast<int64_t>(request->ByteSizeLong()));
+  reactor->GenerationCall::Start(
+      request->model_name(), std::move(asked),
+      static_cast<int64_t>(request->SpaceUsedLong()));
   return reactor.get();
 }
 

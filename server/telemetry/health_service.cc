@@ -101,14 +101,19 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
 
 void HealthService::SetServingStatus(const std::string& name, bool serving) {
   absl::MutexLock lock(&mu_);
-  serving_[name] = serving;
+  const auto [entry, is_new] = serving_.try_emplace(name, serving);
+  // Most reports say what the one before them did.
+  if (!is_new && std::exchange(entry->second, serving) == serving) return;
   TellWatchers();
 }
 
 void HealthService::SetServingStatus(bool serving) {
   absl::MutexLock lock(&mu_);
-  for (auto& [name, now] : serving_) now = serving;
-  TellWatchers();
+  bool changed = false;
+  for (auto& [name, now] : serving_) {
+    changed |= std::exchange(now, serving) != serving;
+  }
+  if (changed) TellWatchers();
 }
 
 void HealthService::Shutdown() {

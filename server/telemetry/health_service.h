@@ -18,6 +18,11 @@ namespace ddgan {
 
 // Thread-safe. Check of a name that was never set is NOT_FOUND, Watch of it
 // SERVICE_UNKNOWN until it is.
+//
+// A watch is a call that stays open, so a port has at most as many as its
+// connections may have calls: GrpcLimits::connections.total times
+// max_streams_per_connection (grpc_limits.h). A change of a status looks at all
+// of them; a status that is set again, at none.
 class HealthService final : public grpc::health::v1::Health::CallbackService,
                             public grpc::HealthCheckServiceInterface {
  public:

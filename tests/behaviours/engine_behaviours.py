@@ -175,6 +175,12 @@ void WorkInFlight::AdvanceRows(''',
         'scheduling_test',
         ('BatchSchedulerTest.ACancelledRequestInFlightIsForgottenAndItsStepsWaste',)),
     Behaviour(
+        'traced images of a part are named as in the whole request',
+        'engine/scheduling/batch_scheduler.cc',
+        'taken->reserved_positions_[i] = place->reserved_positions_[positions[i]];',
+        '',
+        'scheduling_test', ('BatchSchedulerTest.TracedRowsOfAPartAreNamedAsInTheWholeRequest',)),
+    Behaviour(
         'the step that failed runs alone next time',
         'engine/scheduling/work_in_flight.cc',
         'row->failed_step = row->step;',

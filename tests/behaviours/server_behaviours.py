@@ -150,7 +150,7 @@ CALLS = [
     Behaviour(
         'a guide is held no longer than it is needed',
         'server/calls/call_lifetime_cache.cc',
-        'if (joined_.empty()) guide_.reset();',
+        'guide_.reset();',
         '',
         'server_unit_test', ('CallLifetimeCacheTest.AGuideIsHeldNoLongerThanItIsNeeded',)),
     Behaviour(
@@ -181,6 +181,18 @@ CALLS = [
         '''  added_images_.insert(index);
 ''',
         'server_unit_test', ('StreamQueueTest.AnImageIsNeverFollowedByAPreviewOfIt',)),
+    Behaviour(
+        'a call that was refused ends though images for it had come',
+        'server/calls/stream_queue.cc',
+        'if (!accepted_.has_value()) images_.clear();',
+        '',
+        'server_unit_test', ('StreamQueueTest.ARefusedCallIsDrainedWhateverImagesCameBefore',)),
+    Behaviour(
+        'who reads slowly holds no room at the encoders',
+        'server/calls/call_lifetime.cc',
+        'holdings_.encoder_room.reset();',
+        '',
+        'server_unit_test', ('CallLifetimeTest.TheEncodersRoomIsFreeOnceNothingWaitsForThem',)),
     Behaviour(
         'a timeout of centuries is none',
         'server/calls/request_conversion.cc',
@@ -236,9 +248,9 @@ CONNECTIONS = [
     Behaviour(
         'a request that is being received keeps its place until it leaves',
         'server/connections/request_gate.cc',
-        'if (!arriving) Forget(id);',
-        'Forget(id);',
-        'server_unit_test', ('RequestGateTest.EndsWhatDoesNotComeInTime',)),
+        'arriving = place.arriving;',
+        'arriving = false;',
+        'server_unit_test', ('RequestGateTest.GivesUpAgainWhoeverStays',)),
     Behaviour(
         'a low limit of descriptors leaves one peer half of the connections',
         'server/connections/connection_budget.cc',

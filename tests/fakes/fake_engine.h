@@ -227,6 +227,11 @@ class FakeEngine : public Engine {
     absl::MutexLock lock(&mu_);
     return places_;
   }
+  // How many images they have room for.
+  int place_images() const {
+    absl::MutexLock lock(&mu_);
+    return place_images_;
+  }
 
   // How often Cancel has been called.
   int cancels() const {
@@ -344,6 +349,7 @@ class FakeEngine : public Engine {
     if (draining_) return absl::UnavailableError("draining");
     if (!refusal_.ok()) return refusal_;
     ++places_;
+    place_images_ += static_cast<int>(request.count);
     return std::make_unique<Place>(this, model, request);
   }
 
@@ -511,10 +517,14 @@ class FakeEngine : public Engine {
   struct Place : Reservation {
     Place(FakeEngine* engine, const ResolvedModel& model,
           const GenerationRequest& request)
-        : engine(engine), model(model), request(request) {}
+        : engine(engine),
+          model(model),
+          request(request),
+          images(static_cast<int>(request.count)) {}
     ~Place() override {
       absl::MutexLock lock(&engine->mu_);
       --engine->places_;
+      engine->place_images_ -= images;
     }
 
     std::unique_ptr<Reservation> Take(
@@ -527,12 +537,14 @@ class FakeEngine : public Engine {
       }
       absl::MutexLock lock(&engine->mu_);
       ++engine->places_;
+      images -= static_cast<int>(part.count);
       return std::make_unique<Place>(engine, model, part);
     }
 
     FakeEngine* const engine;
     const ResolvedModel model;
     const GenerationRequest request;
+    int images;  // That were not taken.
   };
 
   struct Listener {
@@ -634,6 +646,7 @@ class FakeEngine : public Engine {
   ImageShape live_shape_ ABSL_GUARDED_BY(mu_);
   int64_t live_ ABSL_GUARDED_BY(mu_) = 3;
   int places_ ABSL_GUARDED_BY(mu_) = 0;
+  int place_images_ ABSL_GUARDED_BY(mu_) = 0;
   bool hold_ ABSL_GUARDED_BY(mu_) = false;
   bool stall_ ABSL_GUARDED_BY(mu_) = false;
   bool stall_guided_ ABSL_GUARDED_BY(mu_) = false;

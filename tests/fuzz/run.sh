@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes every parser of foreign bytes, and the scheduler, for MINUTES in all,
-# shared out evenly over the targets and, at most two at a time, over the cores,
-# or each for SECONDS; builds them first (preset fuzz, clang-14). What a campaign
+# Fuzzes every parser of foreign bytes, and the scheduler, for MINUTES in all, with
+# as much for each target, or each for SECONDS; two at a time, or as many as
+# DDGAN_FUZZ_JOBS says. Builds them first (preset fuzz, clang-14). What a campaign
 # learns stays in build/fuzz/corpus and is where the next one begins; inputs that
 # break a target stay in build/fuzz/found. Ends with a table, and with 1 if
 # anything was found.
@@ -24,6 +24,10 @@ mapfile -t targets < <(while read -r program seeds; do
   name=$(basename "$program")
   if [ $# = 0 ] || [[ " $* " = *" $name "* ]]; then echo "$name $program $seeds"; fi
 done <"$build/fuzz_targets.txt")
+if [ "${#targets[@]}" = 0 ]; then
+  echo "tests/fuzz/run.sh: none of '$*' is a fuzz target; $build/fuzz_targets.txt lists them" >&2
+  exit 2
+fi
 case $budget in
   --each=*) seconds=${budget#*=} ;;
   *) seconds=$(awk "BEGIN { s = int($budget * 60 * $jobs / ${#targets[@]}); print s < 1 ? 1 : s }") ;;

@@ -20,9 +20,9 @@ namespace ddgan {
 namespace {
 
 constexpr int kMaxImageSize = 1024;  // The largest model's.
-// So many images that are sound and not for this model, and none that is, are a
-// set of them.
-constexpr size_t kMaxProbesOfOthers = 1000;
+// So many images are looked at for one that can be used: on a slow disk, all of
+// a large set would take hours.
+constexpr size_t kMaxProbes = 1000;
 
 // The first images of another set.
 class FirstImages : public ImageDataset {
@@ -46,6 +46,21 @@ class FirstImages : public ImageDataset {
   const std::unique_ptr<const ImageDataset> all_;
   const size_t size_;
 };
+
+absl::Status ValidateClasses(const DatasetSpec& spec,
+                             const std::vector<std::string>& classes) {
+  if (classes.empty()) return absl::OkStatus();
+  if (spec.kind != "image_folder") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("classes are given and dataset = '", spec.kind,
+                     "': only image_folder has classes"));
+  }
+  if (std::find(classes.begin(), classes.end(), "") != classes.end()) {
+    return absl::InvalidArgumentError(
+        "classes has an empty name, must be names of folders");
+  }
+  return absl::OkStatus();
+}
 
 absl::Status Validate(const DatasetSpec& spec) {
   if (spec.image_size < 1 || spec.image_size > kMaxImageSize) {
@@ -129,12 +144,11 @@ absl::Status CheckShape(const DatasetSpec& spec, const ImageShape& shape) {
 
 // That there is something to learn from, before anything else is set up.
 absl::Status Probe(const DatasetSpec& spec, const ImageDataset& dataset) {
-  const ImageShape& shape = dataset.shape();
-  std::vector<uint8_t> pixels(shape.numel());
+  std::vector<uint8_t> pixels(dataset.shape().numel());
+  const size_t probes = std::min(dataset.size(), kMaxProbes);
   absl::Status first;
   bool all_sound = true;
-  for (size_t i = 0; i < dataset.size(); ++i) {
-    if (all_sound && i == kMaxProbesOfOthers) break;
+  for (size_t i = 0; i < probes; ++i) {
     absl::Status status = dataset.Image(i, absl::MakeSpan(pixels));
     if (status.ok()) return status;
     if (!absl::IsDataLoss(status) && !absl::IsFailedPrecondition(status)) {
@@ -145,14 +159,13 @@ absl::Status Probe(const DatasetSpec& spec, const ImageDataset& dataset) {
   }
   if (all_sound) {
     return absl::InvalidArgumentError(absl::StrCat(
-        spec.path, ": none of the first ",
-        std::min(dataset.size(), kMaxProbesOfOthers),
+        spec.path, ": none of the first ", probes,
         " pictures is for this model of ", spec.num_channels,
         " channels, of which 1 is gray and 3 are RGB; ", first.message()));
   }
-  return absl::DataLossError(
-      absl::StrCat(spec.path, ": none of the ", dataset.size(),
-                   " images can be read; ", first.message()));
+  return absl::DataLossError(absl::StrCat(spec.path, ": none of the first ",
+                                          probes, " images can be used; ",
+                                          first.message()));
 }
 
 }  // namespace
@@ -160,6 +173,9 @@ absl::Status Probe(const DatasetSpec& spec, const ImageDataset& dataset) {
 absl::StatusOr<std::unique_ptr<ImageDataset>> OpenDataset(
     const DatasetSpec& spec, const ImageFolderOptions& options) {
   if (absl::Status s = Validate(spec); !s.ok()) return s;
+  if (absl::Status s = ValidateClasses(spec, options.classes); !s.ok()) {
+    return s;
+  }
   absl::StatusOr<std::unique_ptr<ImageDataset>> dataset =
       OpenKind(spec, options);
   if (!dataset.ok()) return dataset.status();

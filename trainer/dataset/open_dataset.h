@@ -41,14 +41,16 @@ struct DatasetSpec {
   Conversion conversion = Conversion::kRefuse;
 };
 
-// Opens the set and reads its first image, or the first of 1,000 that can be
-// read. `options` are for image_folder, but print, which also has lmdb's line.
-// Fails as the files named above say; also:
-//   InvalidArgument  an unknown kind, a value out of range, or images of
+// Opens the set and reads images, from the first on, until one can be used, but
+// at most 1,000: a set that has none among them is refused, whatever follows.
+// `options` are for image_folder, but print, which also has lmdb's line. Fails
+// as the files named above say; also:
+//   InvalidArgument  an unknown kind, a value out of range, classes of another
+//                    kind than image_folder or with an empty name, or images of
 //                    another shape than the model's: which, and what they are;
-//                    the first 1,000 are sound, but none is for this model
-//   DataLoss         none of the first 1,000 images can be read, why the first
-//                    cannot
+//                    all that were read are sound, but none is for this model
+//   DataLoss         none that was read can be used, and some are damaged: why
+//                    the first cannot
 absl::StatusOr<std::unique_ptr<ImageDataset>> OpenDataset(
     const DatasetSpec& spec, const ImageFolderOptions& options = {});
 

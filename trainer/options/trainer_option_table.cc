@@ -48,8 +48,7 @@ std::vector<Row> DataRows(TrainerOptions* options) {
       {{"convert", kData, "", OneOf(&options->convert, {"refuse", "rgb"}), kAny,
         "what becomes of gray pictures and of those with alpha in a set of RGB "
         "images; refuse: they are not used; rgb: gray is repeated in all "
-        "channels, alpha is put on black"},
-       kResult},
+        "channels, alpha is put on black"}},
       {{"flip", kData, "", &options->flip, kAny,
         "mirror every other image, at random"}},
       {{"data_threads", kData, "", &options->data_threads, Between(1, 64),

@@ -59,7 +59,7 @@ struct TrainerOptions {
   // "refuse" or "rgb": what becomes of gray pictures, and of those with alpha,
   // in a set of RGB images.
   std::string convert = "refuse";
-  bool flip = false;          // Mirror every other image, at random.
+  bool flip = false;  // Mirror every other image, at random.
   // Names of folders, with commas between them; only the pictures that lie in
   // these. Empty: all. Of image_folder.
   std::string classes;
@@ -130,8 +130,8 @@ std::string RunFolder(const TrainerOptions& options);
 std::string EffectiveConfigJson(const TrainerOptions& options);
 
 // Everything that must not change when a run is resumed, as one line of JSON. A
-// run may go on with other learning rates, another end, another precision, and
-// another number of processes or micro-batches.
+// run may go on with other learning rates, another end, sampler or precision,
+// and another number of processes or micro-batches.
 std::string RunFingerprint(const TrainerOptions& options);
 
 // In which options two fingerprints differ, with both values, as part of a

@@ -55,9 +55,22 @@ absl::Status SetStateAside(const fs::path& folder, int64_t steps_done) {
 absl::Status RemoveOldStates(const fs::path& folder) {
   const absl::StatusOr<std::vector<int64_t>> states = ListStates(folder);
   if (!states.ok()) return states.status();
+  std::vector<fs::path> old;
   for (size_t i = kStatesKept; i < states->size(); ++i) {
-    const fs::path path = folder / StateFileName((*states)[i]);
-    std::error_code error;
+    old.push_back(folder / StateFileName((*states)[i]));
+  }
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    // As WriteFileDurably names what is not whole yet.
+    const std::string name = entry->path().filename().string();
+    if (absl::StartsWith(name, absl::StrCat(".", kPrefix)) &&
+        absl::EndsWith(name, absl::StrCat(kSuffix, ".partial"))) {
+      old.push_back(entry->path());
+    }
+  }
+  if (error) return PathError(error.value(), "list", folder);
+  for (const fs::path& path : old) {
     fs::remove(path, error);
     if (error) return PathError(error.value(), "remove", path);
   }

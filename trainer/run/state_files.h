@@ -28,7 +28,8 @@ absl::StatusOr<std::vector<int64_t>> ListStates(
 absl::Status SetStateAside(const std::filesystem::path& folder,
                            int64_t steps_done);
 
-// Removes all but the newest kStatesKept. The file system's error.
+// Removes all but the newest kStatesKept, and what a process that was killed
+// while it saved one has left. The file system's error.
 absl::Status RemoveOldStates(const std::filesystem::path& folder);
 
 }  // namespace ddgan

@@ -4,14 +4,14 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 
-#include <cerrno>
-#include <fstream>
-#include <sstream>
+#include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/folder.h"
 #include "engine/base/sha256.h"
 #include "engine/checkpoint/safetensors.h"
 #include "trainer/options/trainer_options.h"
@@ -102,11 +102,16 @@ absl::Status LoadTrainingState(const std::filesystem::path& folder,
                                const StateIdentity& identity,
                                TrainingStep& training) {
   const std::filesystem::path path = folder / StateFileName(steps_done);
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return PathError(errno, "open", path);
-  std::stringstream buffer;
-  buffer << file.rdbuf();
-  std::string bytes = std::move(buffer).str();
+  const absl::StatusOr<Folder> run = Folder::Open(folder);
+  if (!run.ok()) return run.status();
+  absl::StatusOr<std::string> file = run->ReadFile(
+      StateFileName(steps_done), std::numeric_limits<uint64_t>::max());
+  if (!file.ok()) {
+    return absl::Status(
+        file.status().code(),
+        absl::StrCat(path.string(), ": ", file.status().message()));
+  }
+  std::string bytes = *std::move(file);
   const auto damaged = [&](absl::string_view why) {
     return absl::DataLossError(
         absl::StrCat(path.string(), ": not a whole training state: ", why));

@@ -38,7 +38,8 @@ absl::Status SaveTrainingState(const std::filesystem::path& folder,
 // Restores the state after `steps_done` steps into `training`, which is as
 // before on an error.
 //   DataLoss         damaged, of an earlier trainer, or no training state
-//   InvalidArgument  of a run with another identity; names what differs
+//   InvalidArgument  of a run with another identity, names what differs; or no
+//                    regular file
 //   the file system's errors, with the path
 absl::Status LoadTrainingState(const std::filesystem::path& folder,
                                int64_t steps_done,

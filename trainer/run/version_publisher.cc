@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/folder.h"
+#include "engine/base/sha256.h"
 
 namespace ddgan {
 
@@ -81,8 +83,33 @@ absl::StatusOr<ModelIdentity> VersionPublisher::PublishVersion(
   config.training_step = version;
   config.created = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_publish_,
                                     absl::UTCTimeZone());
-  return PublishCheckpoint(options_.model_root, version, config, *bytes,
-                           options_.readers);
+  absl::StatusOr<ModelIdentity> identity = PublishCheckpoint(
+      options_.model_root, version, config, *bytes, options_.readers);
+  if (absl::IsAlreadyExists(identity.status()) && !IsOwn(version, *bytes)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        identity.status().message(),
+        " and is not of this run: choose another --model or --out"));
+  }
+  return identity;
+}
+
+bool VersionPublisher::IsOwn(int64_t version, std::string_view weights) const {
+  absl::StatusOr<Folder> folder =
+      Folder::Open(options_.model_root / options_.config.model);
+  if (folder.ok()) folder = folder->OpenFolder(absl::StrCat(version));
+  if (!folder.ok()) return false;
+  const absl::StatusOr<std::string> json =
+      folder->ReadFile(kManifestFileName, kMaxJsonBytes);
+  if (!json.ok()) return false;
+  const std::vector<int64_t> published = versions_.versions();
+  if (std::binary_search(published.begin(), published.end(), version) &&
+      versions_.digest(version) == Sha256Hex(*json)) {
+    return true;
+  }
+  // The run may have ended before it noted the version.
+  const absl::StatusOr<Manifest> manifest = ParseManifest(*json);
+  return manifest.ok() &&
+         manifest->weights == ManifestEntry{Sha256Hex(weights), weights.size()};
 }
 
 absl::Status VersionPublisher::RemoveOldVersions() {

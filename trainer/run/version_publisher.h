@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -49,8 +50,9 @@ class VersionPublisher {
   // Publishes the weights after `steps_done` steps, unless that was done
   // before, and removes the versions that options.retention lets go. `weights`
   // gives the bytes of model.safetensors; it is called at most once. A version
-  // that cannot be removed is reported and is no error. Errors of `weights`, of
-  // PublishCheckpoint and of PublishedVersions.
+  // that cannot be removed is reported and is no error.
+  //   FailedPrecondition  that version is there, and another run's
+  //   errors of `weights`, of PublishCheckpoint and of PublishedVersions
   absl::Status Publish(
       int64_t steps_done,
       absl::FunctionRef<absl::StatusOr<std::string>()> weights);
@@ -59,9 +61,13 @@ class VersionPublisher {
   VersionPublisher(const Options& options, PublishedVersions versions,
                    Clock* clock, TrainingReporter* reporter);
 
+  // AlreadyExists: this run published it before.
   absl::StatusOr<ModelIdentity> PublishVersion(
       int64_t version,
       absl::FunctionRef<absl::StatusOr<std::string>()> weights) const;
+  // Whether the version that is there is this run's: in its list, or of the
+  // same weights.
+  bool IsOwn(int64_t version, std::string_view weights) const;
   absl::Status RemoveOldVersions();
 
   const Options options_;

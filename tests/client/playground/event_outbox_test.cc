@@ -18,7 +18,9 @@ TEST(EventOutboxTest, GivesWhatWasWrittenAndThenTheEnd) {
   EXPECT_EQ(outbox.Take(), Taken("", false));
   EXPECT_TRUE(outbox.Write("a"));
   EXPECT_TRUE(outbox.Write("b"));
+  EXPECT_FALSE(outbox.ended());
   outbox.End();
+  EXPECT_TRUE(outbox.ended());
   EXPECT_EQ(wakes, 3);
   EXPECT_FALSE(outbox.Write("c"));
   EXPECT_EQ(outbox.Take(), Taken("ab", false));

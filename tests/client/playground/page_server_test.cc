@@ -27,6 +27,8 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr char kToken[] = "secret";
+// More than sockets take without a reader.
+constexpr size_t kLargeBytes = size_t{64} << 20;
 
 // A connection on which the test says what is sent.
 class RawClient {
@@ -53,13 +55,22 @@ class RawClient {
   std::string ReadUntil(const std::string& end) {
     std::string text;
     char byte;
-    while (!absl::EndsWith(text, end) || end.empty()) {
+    while (!absl::EndsWith(text, end)) {
       if (recv(socket_, &byte, 1, 0) <= 0) break;
       text.push_back(byte);
     }
     return text;
   }
-  std::string ReadAll() { return ReadUntil(""); }
+  // All until the server closes.
+  std::string ReadAll() {
+    std::string text;
+    std::vector<char> part(1 << 16);
+    while (true) {
+      const ssize_t size = recv(socket_, part.data(), part.size(), 0);
+      if (size <= 0) return text;
+      text.append(part.data(), static_cast<size_t>(size));
+    }
+  }
 
  private:
   const int socket_;
@@ -81,6 +92,9 @@ class PageServerTest : public ::testing::Test {
     {
       absl::MutexLock lock(&mu_);
       requests_.push_back(request);
+    }
+    if (request.path == "/large") {
+      return {.text = std::string(kLargeBytes, 'x')};
     }
     if (request.path != "/events") {
       return {.status = 200, .text = "here you are", .policy = "of the page"};
@@ -272,6 +286,35 @@ TEST_F(PageServerTest, ClosesTheIdleToMakeRoomAndNoStream) {
   EXPECT_EQ(idle.ReadAll(), "");
   EXPECT_TRUE(events->Write("event: a\ndata: 1\n\n"));
   EXPECT_THAT(stream.ReadUntil("1\n\n"), HasSubstr("data: 1"));
+}
+
+TEST_F(PageServerTest, AReplyThatHasBegunIsNotClosedToMakeRoom) {
+  Start(1);
+  RawClient slow(server_->port());
+  slow.Send(GetHead("/large"));
+  slow.ReadUntil("\r\n\r\n");
+  RawClient second(server_->port());
+  second.Send(GetHead("/"));
+  EXPECT_EQ(second.ReadAll(), "");
+  EXPECT_EQ(slow.ReadAll().size(), kLargeBytes);
+}
+
+TEST_F(PageServerTest, WhatHasBegunIsSentBeforeTheServerEnds) {
+  Start();
+  RawClient reply(server_->port());
+  reply.Send(GetHead("/large"));
+  reply.ReadUntil("\r\n\r\n");
+  RawClient stream(server_->port());
+  stream.Send(GetHead("/events"));
+  const std::shared_ptr<EventWriter> events = AwaitEvents();
+  EXPECT_TRUE(events->Write(std::string(kLargeBytes, 'x')));
+  events->End();
+  stream.ReadUntil("\r\n\r\n");
+  std::thread ender([this] { server_.reset(); });
+  while (client_->Get("/secret/")) continue;  // Until nobody can connect.
+  EXPECT_EQ(reply.ReadAll().size(), kLargeBytes);
+  EXPECT_EQ(stream.ReadAll().size(), kLargeBytes);
+  ender.join();
 }
 
 TEST_F(PageServerTest, TurnsAwayWhomThereIsNoRoomFor) {

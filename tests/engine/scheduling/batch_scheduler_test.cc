@@ -101,6 +101,28 @@ TEST_F(BatchSchedulerTest, ABatchNamesTheRowsOfTracedRequestsAndNoOthers) {
   Succeed(batch);
 }
 
+TEST_F(BatchSchedulerTest, TracedRowsOfAPartAreNamedAsInTheWholeRequest) {
+  Scheduler();
+  GenerationRequest request;
+  request.count = 4;
+  request.trace_tag = 77;
+  auto place = *scheduler_->Reserve(version_, request);
+  auto part = place->Take({0, 1, 3});
+  auto last = part->Take({1, 2});
+  const auto sink = std::make_shared<RecordingSink>();
+  ASSERT_TRUE(
+      scheduler_
+          ->Submit(std::unique_ptr<BatchScheduler::Place>(
+                       static_cast<BatchScheduler::Place*>(last.release())),
+                   nullptr, sink)
+          .ok());
+  const LaneBatch batch = Next();
+  ASSERT_THAT(batch.traced, SizeIs(2));
+  EXPECT_EQ(batch.traced[0].position, 1u);
+  EXPECT_EQ(batch.traced[1].position, 3u);
+  Succeed(batch);
+}
+
 TEST_F(BatchSchedulerTest, ANewcomerJoinsAtTheNextTickAndLeavesWhenDone) {
   Scheduler();
   const auto first = Submit(1);

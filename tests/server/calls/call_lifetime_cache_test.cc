@@ -29,11 +29,13 @@ class SharingCall : public CallLifetime {
       : SharingCall(parts, RealMonotonicClock()->Now(), limit) {}
 
   using CallLifetime::Begin;
+  using CallLifetime::BeTimed;
   using CallLifetime::Cancel;
   using CallLifetime::EndSubmission;
   using CallLifetime::Outcome;
   using CallLifetime::Settle;
   using CallLifetime::Submit;
+  using CallLifetime::timer;
 
   int acceptances() const {
     absl::MutexLock lock(&mu_);
@@ -77,6 +79,7 @@ class CallLifetimeCacheTest : public ::testing::Test {
       const std::vector<uint64_t>& seeds,
       absl::Duration limit = absl::InfiniteDuration(), bool previews = false) {
     auto call = std::make_shared<SharingCall>(parts_, limit);
+    if (timed_) call->BeTimed(std::make_unique<CallTimer>());
     Admission admission;
     admission.request.formats = {v1::OUTPUT_FORMAT_RAW8};
     GenerationRequest& generation = admission.request.generation;
@@ -108,6 +111,7 @@ class CallLifetimeCacheTest : public ::testing::Test {
   }
 
   std::shared_ptr<const Picture> guide_;  // Of the calls; null: none.
+  bool timed_ = false;                    // Whether the calls are.
   FakeEngine engine_;
   CallObserver metrics_;
   ImageCache cache_{1 << 20, &metrics_};
@@ -155,7 +159,7 @@ TEST_F(CallLifetimeCacheTest, WhatIsOnItsWayIsWaitedFor) {
   const RequestId id = engine_.WaitForHeld(1).front();
   const auto second = Call({2});
   const auto third = Call({2, 2});
-  EXPECT_EQ(engine_.places(), 3);  // Theirs, which they may need yet.
+  EXPECT_EQ(engine_.place_images(), 3);  // Theirs, which they may need yet.
   EXPECT_THAT(engine_.WaitForHeld(1), SizeIs(1));
   engine_.DeliverHeld(id, 1);
   ASSERT_TRUE(second->AwaitEnd().ok());
@@ -243,6 +247,48 @@ TEST_F(CallLifetimeCacheTest, AGuideIsHeldNoLongerThanItIsNeeded) {
   EXPECT_EQ(guide_.use_count(), 2);
   Make(id);
   EXPECT_TRUE(first->AwaitEnd().ok());
+}
+
+// Each place counts the guide.
+TEST_F(CallLifetimeCacheTest, WhatACallWaitsForHasOnePlace) {
+  guide_ = std::make_shared<const Picture>(Picture{{1, 1, 2}, {0, 255}});
+  ASSERT_TRUE(Call({1})->AwaitEnd().ok());
+  engine_.HoldRequests();
+  const auto first = Call({2, 3, 4});
+  const RequestId id = engine_.WaitForHeld(1).front();
+  const auto second = Call({1, 2, 3, 4, 5});
+  const RequestId own = engine_.WaitForHeld(2).back();
+  EXPECT_EQ(engine_.places(), 1);
+  EXPECT_EQ(engine_.place_images(), 3);
+  Make(id);
+  engine_.WaitForPlaces(0);
+  EXPECT_EQ(engine_.place_images(), 0);
+  Make(own);
+  EXPECT_TRUE(first->AwaitEnd().ok());
+  ASSERT_TRUE(second->AwaitEnd().ok()) << second->AwaitEnd();
+  EXPECT_THAT(second->images(), SizeIs(5));
+}
+
+TEST_F(CallLifetimeCacheTest, EachPartOfATimedCallHasATimeOfItsOwnInTheQueue) {
+  engine_.HoldRequests();
+  const auto first = Call({1});
+  engine_.WaitForHeld(1);
+  timed_ = true;
+  const auto second = Call({2, 1});
+  const absl::Time between = RealMonotonicClock()->Now();
+  first->Cancel();  // The second takes over.
+  EXPECT_TRUE(absl::IsCancelled(first->AwaitEnd()));
+  for (const RequestId id : engine_.WaitForHeld(2)) Make(id);
+  ASSERT_TRUE(second->AwaitEnd().ok()) << second->AwaitEnd();
+  const CallTimeline timeline =
+      second->timer()->Finish(RpcMethod::kGenerate, between, between);
+  std::vector<absl::Time> queued;
+  for (const CallPart& part : timeline.parts) {
+    if (part.kind == CallPart::Kind::kQueue) queued.push_back(part.start);
+  }
+  ASSERT_THAT(queued, SizeIs(2));
+  EXPECT_LE(queued[0], between);
+  EXPECT_GE(queued[1], between);
 }
 
 TEST_F(CallLifetimeCacheTest, WhoWaitsMayLeave) {

@@ -81,12 +81,13 @@ class NotedCall : public CallLifetime {
 
 class CallLifetimeTest : public ::testing::Test {
  protected:
-  // A request for two images that has its place.
+  // A request for two images that has its place, and room at the encoders.
   std::unique_ptr<Reservation> Begin(NotedCall* call) {
     Admission admission;
     admission.request.formats = {v1::OUTPUT_FORMAT_RAW8};
     admission.request.generation.count = 2;
     admission.request.generation.first_index = kFirstIndex;
+    admission.holdings.encoder_room = encode_pool_.Reserve(2);
     absl::StatusOr<std::unique_ptr<Reservation>> place = engine_.Reserve(
         *engine_.Resolve("", std::nullopt), admission.request.generation);
     call->Begin(std::move(admission));
@@ -238,6 +239,19 @@ TEST_F(CallLifetimeTest, WhatIsOutOfTimeIsNotEncoded) {
   go_on.Notify();
   call_->ended().WaitForNotification();
   EXPECT_THAT(call_->images(), IsEmpty());
+}
+
+// A stream is settled only when its reader has read everything.
+TEST_F(CallLifetimeTest, TheEncodersRoomIsFreeOnceNothingWaitsForThem) {
+  engine_.HoldRequests();
+  call_->EndSubmission(call_->Submit(Begin(call_.get()), nullptr));
+  const RequestId id = engine_.WaitForHeld(1).front();
+  EXPECT_FALSE(encode_pool_.Reserve(100).has_value());
+  engine_.DeliverHeld(id, 0);
+  engine_.DeliverHeld(id, 1);
+  engine_.FinishHeld(id, absl::OkStatus());
+  call_->ended().WaitForNotification();
+  EXPECT_TRUE(encode_pool_.Reserve(100).has_value());  // It is not settled.
 }
 
 TEST_F(CallLifetimeTest, OnceItHasEndedItTakesNoMoreWork) {

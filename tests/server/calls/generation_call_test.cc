@@ -1,5 +1,7 @@
 // Calls that make images, seen from outside: the whole server on ports of the
 // system's choice, with an engine that draws without a model.
+#include <google/protobuf/message.h>
+#include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
@@ -17,8 +19,10 @@
 #include "engine/imaging/png_encoder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "inference/v2.grpc.pb.h"
 #include "server/calls/reply_size.h"
 #include "tests/fakes/fake_engine.h"
+#include "tests/server/kserve/infer_requests.h"
 #include "tests/server/server_fixture.h"
 
 namespace ddgan {
@@ -41,6 +45,19 @@ v1::GenerateRequest GuidedRequestFor(uint32_t count) {
   request.mutable_guide()->set_steps(2);
   request.mutable_guide()->set_fit(v1::GUIDE_FIT_RESIZE);
   return request;
+}
+
+// Adds fields that no message has: 30 KB on the wire, and at least kManyBytes
+// once they are parsed.
+constexpr int kManyFields = 10'000;
+constexpr int64_t kManyBytes =
+    kManyFields * static_cast<int64_t>(sizeof(google::protobuf::UnknownField) +
+                                       sizeof(std::string));
+void AddManyFields(google::protobuf::Message* message) {
+  for (int i = 0; i < kManyFields; ++i) {
+    message->GetReflection()->MutableUnknownFields(message)->AddLengthDelimited(
+        100, "");
+  }
 }
 
 // Each test starts the server with images of its own size.
@@ -185,9 +202,9 @@ TEST_F(GenerationCallTest, AnImageOfAStreamThatIsReadGivesItsBytesBack) {
   engine_->HoldRequests();
   v1::GenerateStreamRequest request;
   *request.mutable_request() = RawRequestFor(4);
-  const ReplySize size = LargestStream(
-      kLarge, v1::OUTPUT_FORMAT_RAW8,
-      static_cast<int64_t>(request.request().ByteSizeLong()), false);
+  const ReplySize size =
+      LargestStream(kLarge, v1::OUTPUT_FORMAT_RAW8,
+                    static_cast<int64_t>(request.SpaceUsedLong()), false);
   grpc::ClientContext context;
   const auto reader = images_->GenerateStream(&context, request);
   v1::GenerateStreamResponse event;
@@ -204,12 +221,59 @@ TEST_F(GenerationCallTest, AnImageOfAStreamThatIsReadGivesItsBytesBack) {
   EXPECT_TRUE(Becomes([&] { return Metric("ddgan_reply_bytes") == 0; }));
 }
 
+TEST_F(GenerationCallTest, ARequestIsBookedAsLargeAsItIsInMemory) {
+  StartServer({1, 8, 8});
+  engine_->HoldRequests();
+  // What is booked while the engine holds a call, which is cancelled then.
+  const auto booked = [this](auto call) {
+    grpc::ClientContext context;
+    std::thread caller([&call, &context] {
+      EXPECT_EQ(call(&context).error_code(), grpc::StatusCode::CANCELLED);
+    });
+    engine_->WaitForHeld(1);
+    const int64_t bytes = Metric("ddgan_reply_bytes");
+    context.TryCancel();
+    caller.join();
+    EXPECT_TRUE(Becomes([this] { return Metric("ddgan_reply_bytes") == 0; }));
+    return bytes;
+  };
+
+  v1::GenerateRequest request = RawRequestFor(1);
+  AddManyFields(&request);
+  const int64_t generate = booked([&](grpc::ClientContext* context) {
+    v1::GenerateResponse response;
+    return images_->Generate(context, request, &response);
+  });
+  EXPECT_GE(generate, kManyBytes);
+
+  v1::GenerateStreamRequest stream_request;
+  *stream_request.mutable_request() = RawRequestFor(1);
+  AddManyFields(&stream_request);
+  const int64_t stream = booked([&](grpc::ClientContext* context) {
+    const auto reader = images_->GenerateStream(context, stream_request);
+    v1::GenerateStreamResponse event;
+    while (reader->Read(&event)) {
+    }
+    return reader->Finish();
+  });
+  EXPECT_GE(stream, kManyBytes);
+
+  inference::ModelInferRequest infer_request = InferRequestFor({7});
+  AddManyFields(&infer_request);
+  const auto infer_stub = inference::GRPCInferenceService::NewStub(channel_);
+  const int64_t infer = booked([&](grpc::ClientContext* context) {
+    inference::ModelInferResponse response;
+    return infer_stub->ModelInfer(context, infer_request, &response);
+  });
+  EXPECT_GE(infer, kManyBytes);
+}
+
 TEST_F(GenerationCallTest, AReplyThatTurnsOutSmallerHoldsNoMoreThanItIs) {
   StartServer(kLarge);
   const v1::GenerateRequest request = RawRequestFor(4);
   const ReplySize size =
       LargestReply(kLarge, {v1::OUTPUT_FORMAT_RAW8},
-                   static_cast<int64_t>(request.ByteSizeLong()));
+                   static_cast<int64_t>(request.SpaceUsedLong()));
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
   const auto wait = [&queue] {

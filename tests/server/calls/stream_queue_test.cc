@@ -246,6 +246,15 @@ TEST_F(StreamQueueTest, ARefusedCallIsDrainedAtOnce) {
   EXPECT_TRUE(queue_.Drained());
 }
 
+// An image that another call had made may come before the engine refuses the
+// others.
+TEST_F(StreamQueueTest, ARefusedCallIsDrainedWhateverImagesCameBefore) {
+  AddImage(0);
+  queue_.End(std::nullopt);
+  EXPECT_EQ(Write(), "");
+  EXPECT_TRUE(queue_.Drained());
+}
+
 TEST_F(StreamQueueTest, AnAbandonedCallWaitsForItsWriteAlone) {
   queue_.Accept({});
   AddImage(0);

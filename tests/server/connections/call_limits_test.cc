@@ -1,10 +1,15 @@
 // What the server does at its limits, seen by a gRPC client.
+#include <google/protobuf/message.h>
+#include <google/protobuf/unknown_field_set.h>
+
 #include <cstdint>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "ddgan/v1/model.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "inference/v2.grpc.pb.h"
 #include "server/calls/grpc_status.h"
 #include "tests/server/raw_connection.h"
 #include "tests/server/server_fixture.h"
@@ -104,6 +109,55 @@ TEST_F(ServerTest, RefusesACompressedRequestBeforeItIsUnpacked) {
   v1::GenerateResponse response;
   EXPECT_EQ(images_->Generate(&context, request, &response).error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
+}
+
+// No method could parse these bytes: their number is looked at first.
+TEST_F(ServerTest, RefusesALargeRequestOfHealthBeforeItIsParsed) {
+  for (const char* path :
+       {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"}) {
+    RawConnection caller(server_->grpc_port());
+    caller.BeginCall(1, path);
+    caller.SendFrame(RawConnection::kData, RawConnection::kEndStream, 1,
+                     std::string("\0\0\0\4\1", 5) + std::string(1025, '\xff'));
+    EXPECT_THAT(caller.ReadUntil(RawConnection::kHeaders).payload,
+                HasSubstr("the request has 1025 bytes, of at most 1024"))
+        << path;
+  }
+}
+
+TEST_F(ServerTest, RefusesALargeRequestThatMakesNoImages) {
+  const std::string name(64 << 10, 'm');
+  const auto expect_refused = [](const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_THAT(status.error_message(),
+                HasSubstr("the request has 65540 bytes, of at most 65536"));
+  };
+  const auto models = v1::ModelService::NewStub(channel_);
+  {
+    grpc::ClientContext context;
+    v1::GetModelRequest request;
+    request.set_model(name);
+    v1::GetModelResponse response;
+    expect_refused(models->GetModel(&context, request, &response));
+  }
+  {
+    grpc::ClientContext context;
+    inference::ModelReadyRequest request;
+    request.set_name(name);
+    inference::ModelReadyResponse response;
+    expect_refused(
+        inference::GRPCInferenceService::NewStub(channel_)->ModelReady(
+            &context, request, &response));
+  }
+  // A field that it does not have.
+  v1::WatchModelsRequest request;
+  request.GetReflection()->MutableUnknownFields(&request)->AddLengthDelimited(
+      1, name);
+  grpc::ClientContext context;
+  const auto watch = models->WatchModels(&context, request);
+  v1::WatchModelsResponse event;
+  ASSERT_FALSE(watch->Read(&event));
+  expect_refused(watch->Finish());
 }
 
 // As clients send them whose language has no word for "none".

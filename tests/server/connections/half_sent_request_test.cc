@@ -11,6 +11,7 @@
 namespace ddgan {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr char kGenerate[] = "/ddgan.v1.ImageGeneration/Generate";
@@ -58,24 +59,28 @@ TEST_F(HalfSentRequestTest, IsNotReceivedBeforeItsTurn) {
     caller.BeginCall(stream, kGenerate);
     caller.SendFrame(RawConnection::kData, 0, stream, HalfMessage());
   }
-  const auto await_window_of = [&caller](uint32_t stream) {
+  // Of the stream whose window grows first.
+  const auto await_window = [&caller] {
     RawConnection::Frame frame;
     do {
       frame = caller.ReadUntil(RawConnection::kWindowUpdate);
-      EXPECT_TRUE(frame.stream == 0 || frame.stream == stream) << frame.stream;
-    } while (frame.type >= 0 && frame.stream != stream);
+    } while (frame.type >= 0 && frame.stream == 0);
+    return frame.stream;
   };
-  await_window_of(1);
+  // Threads of gRPC bring the two to the gate, in either order.
+  const uint32_t first = await_window();
+  ASSERT_THAT(first, AnyOf(1u, 3u));
+  const uint32_t second = 4 - first;
   caller.SendFrame(RawConnection::kPing, 0, 0, std::string(8, 'p'));
   for (RawConnection::Frame frame; frame.type != RawConnection::kPing;) {
     frame = caller.ReadFrame();
     ASSERT_GE(frame.type, 0);
     EXPECT_FALSE(frame.type == RawConnection::kWindowUpdate &&
-                 frame.stream == 3);
+                 frame.stream == second);
   }
-  caller.SendFrame(RawConnection::kRstStream, 0, 1,
+  caller.SendFrame(RawConnection::kRstStream, 0, first,
                    std::string("\0\0\0\x8", 4));
-  await_window_of(3);
+  EXPECT_EQ(await_window(), second);
 }
 
 TEST_F(HalfSentRequestTest, OthersAreServedMeanwhile) {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/manual_clock.h"
@@ -186,6 +187,23 @@ TEST_F(RequestGateTest, EndsWhatDoesNotComeInTime) {
   EXPECT_THAT(journal_.Take(), IsEmpty());
   gate.Leave(*slow);
   EXPECT_THAT(journal_.Take(), ElementsAre("next"));
+}
+
+// The first time may have come before Receive, when there is nothing to end.
+TEST_F(RequestGateTest, GivesUpAgainWhoeverStays) {
+  RequestGate gate = MakeGate(1);
+  const auto slow = Enter(&gate, "a", "slow");
+  clock_.AwaitWaiter();
+  clock_.Advance(kTimeout);
+  EXPECT_THAT(journal_.Await(2), ElementsAre("slow", "slow given up"));
+  // At the same time as the next, and after it.
+  absl::Notification over;
+  timer_.Add(kTimeout, [&over] { over.Notify(); });
+  clock_.Advance(kTimeout);
+  over.WaitForNotification();
+  EXPECT_THAT(journal_.Take(), ElementsAre("slow given up"));
+  EXPECT_EQ(observer_.timeout(), 1);
+  gate.Leave(*slow);
 }
 
 TEST_F(RequestGateTest, WhoeverHasLeftIsNotGivenUp) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "server/telemetry/health_service.h"
 #include "tests/server/promtool.h"
+#include "tests/server/raw_connection.h"
 #include "tests/server/server_fixture.h"
 
 namespace ddgan {
@@ -101,6 +103,24 @@ TEST_F(HealthServiceTest, AWatchIsToldOfChangesAlone) {
   server_->Shutdown();
 }
 
+TEST_F(HealthServiceTest, AWatchOfAnUnknownNameIsToldWhatItIsSetToFirst) {
+  request_.set_service("models");
+  grpc::ClientContext context;
+  const auto watch = health_->Watch(&context, request_);
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVICE_UNKNOWN);
+  service_.SetServingStatus("models", false);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  service_.SetServingStatus(true);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  context.TryCancel();
+  watch->Finish();
+  server_->Shutdown();
+}
+
 // A caller who leaves once it has read may do so before gRPC says that the
 // answer is written. The watch ends all the same, which Shutdown waits for.
 TEST_F(HealthServiceTest, AWatchWhoseReaderLeavesAtOnceEnds) {
@@ -181,6 +201,46 @@ TEST_F(ServerTest, AReflectionStreamThatAsksNothingEnds) {
   grpc::reflection::v1::ServerReflectionResponse response;
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+// Neither of them could be parsed: the number of bytes is looked at first.
+TEST_F(ServerTest, ReflectionRefusesALargeRequestBeforeItIsParsed) {
+  for (const auto& [size, refusal] :
+       {std::pair(4097, "the request has 4097 bytes, of at most 4096"),
+        std::pair(3, "not one of this method's requests")}) {
+    RawConnection caller(server_->grpc_port());
+    caller.BeginCall(
+        1, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    const std::string prefix = {0, 0, 0, static_cast<char>(size >> 8),
+                                static_cast<char>(size)};
+    caller.SendFrame(RawConnection::kData, 0, 1,
+                     prefix + std::string(size, '\xff'));
+    RawConnection::Frame last;
+    do {
+      last = caller.ReadUntil(RawConnection::kHeaders);
+    } while (last.type >= 0 && (last.flags & RawConnection::kEndStream) == 0);
+    EXPECT_THAT(last.payload, HasSubstr(refusal));
+  }
+}
+
+TEST_F(ServerTest, AReflectionStreamWhoseAnswersNobodyReadsEnds) {
+  server_.reset();
+  options_.limits.write_timeout = absl::Milliseconds(200);
+  StartServer();
+  grpc::ClientContext context;
+  const auto stub = grpc::reflection::v1::ServerReflection::NewStub(channel_);
+  const auto stream = stub->ServerReflectionInfo(&context);
+  grpc::reflection::v1::ServerReflectionRequest request;
+  request.set_file_containing_symbol("ddgan.v1.ImageGeneration.Generate");
+  // More answers than the 64 KiB that are sent to somebody who does not read.
+  for (int i = 0; i < 64 && stream->Write(request); ++i) {
+  }
+  const char* const counted = "ddgan_write_timeouts_total{what=\"call\"} 1";
+  EXPECT_THAT(MetricsWith(counted), HasSubstr(counted));
+  grpc::reflection::v1::ServerReflectionResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_FALSE(stream->Finish().ok());
 }
 
 TEST_F(ServerTest, AWatchOfHealthEndsWithTheServer) {

@@ -138,24 +138,30 @@ TEST_F(OpenDatasetTest, TakesTheFirstOfTheSet) {
   EXPECT_EQ(OpenDataset(Spec("cifar10", 32, 3, 11)).value()->size(), 10u);
 }
 
-TEST_F(OpenDatasetTest, OpensASetWhoseFirstImagesAreDamaged) {
-  constexpr int kDamaged = 1001;
+TEST_F(OpenDatasetTest, LooksAtAThousandImagesForOneThatCanBeUsed) {
+  constexpr int kDamaged = 998;
   for (int i = 0; i < kDamaged; ++i)
     Write(std::to_string(1000 + i) + ".png", "damaged");
   Write("9998.png", PngOf(1, 8, 0));
   Write("9999.png", PngOf(3, 8, 10));
-  const auto dataset = OpenDataset(Spec("image_folder", 8, 3)).value();
-  EXPECT_THAT(ImageOf(*dataset, kDamaged + 1), Each(10));
-  std::vector<uint8_t> pixels(3 * 8 * 8);
-  EXPECT_TRUE(absl::IsFailedPrecondition(
-      dataset->Image(kDamaged, absl::MakeSpan(pixels))));
+  {
+    const auto dataset = OpenDataset(Spec("image_folder", 8, 3)).value();
+    EXPECT_THAT(ImageOf(*dataset, kDamaged + 1), Each(10));
+    std::vector<uint8_t> pixels(3 * 8 * 8);
+    EXPECT_TRUE(absl::IsFailedPrecondition(
+        dataset->Image(kDamaged, absl::MakeSpan(pixels))));
+  }
+  // Then the sound one is number 1,001.
+  Write("0999.png", "damaged");
+  ExpectError(Spec("image_folder", 8, 3), absl::StatusCode::kDataLoss,
+              "none of the first 1000 images can be used; ");
 }
 
 TEST_F(OpenDatasetTest, ReportsThatNoImageCanBeRead) {
   Write("a.png", "damaged");
   Write("b.jpg", PngOf(1, 8, 0));
   ExpectError(Spec("image_folder", 8, 3), absl::StatusCode::kDataLoss,
-              "none of the 2 images can be read");
+              "none of the first 2 images can be used");
   ExpectError(Spec("image_folder", 8, 3), absl::StatusCode::kDataLoss,
               "a.png: these 7 bytes");
 }
@@ -209,6 +215,17 @@ TEST_F(OpenDatasetTest, NamesWhatIsOutOfRange) {
               "num_channels = 2, allowed are 1 and 3");
   ExpectError(Spec("mnist", 32, 1, -1), StatusCode::kInvalidArgument,
               "dataset_limit = -1");
+  ImageFolderOptions options;
+  options.classes = {"ship"};
+  EXPECT_THAT(
+      std::string(
+          OpenDataset(Spec("mnist", 32, 1), options).status().message()),
+      HasSubstr("dataset = 'mnist': only image_folder has classes"));
+  options.classes = {"ship", ""};
+  EXPECT_THAT(
+      std::string(
+          OpenDataset(Spec("image_folder", 8, 3), options).status().message()),
+      HasSubstr("classes has an empty name"));
 }
 
 TEST_F(OpenDatasetTest, SaysWhatIsMissing) {

@@ -183,6 +183,9 @@ TEST(RunFingerprintTest, IsWhatMustStayWhenARunIsResumed) {
   other.flip = true;
   EXPECT_NE(RunFingerprint(other), fingerprint);
   other = Valid();
+  other.convert = "rgb";  // Other images are used, and other pixels of them.
+  EXPECT_NE(RunFingerprint(other), fingerprint);
+  other = Valid();
   other.batch_size = 64;
   EXPECT_NE(RunFingerprint(other), fingerprint);
   other = Valid();

@@ -43,7 +43,12 @@ TEST(StateFilesTest, TheLastTwoStay) {
   for (const int64_t steps : {5, 30, 10, 20})
     WriteBytes(folder.path() / StateFileName(steps), "x");
   WriteBytes(folder.path() / "metrics.jsonl", "x");
+  // Of a process that was killed while it saved.
+  const std::filesystem::path partial =
+      folder.path() / ".state_40.safetensors.partial";
+  WriteBytes(partial, "x");
   ASSERT_TRUE(RemoveOldStates(folder.path()).ok());
+  EXPECT_FALSE(std::filesystem::exists(partial));
   EXPECT_THAT(*ListStates(folder.path()), ElementsAre(30, 20));
   EXPECT_TRUE(std::filesystem::exists(folder.path() / "metrics.jsonl"));
 }

@@ -89,6 +89,14 @@ TEST_F(TrainingStateTest, ADamagedStateChangesNothing) {
   EXPECT_FALSE(loaded_.ema().values().defined());
 }
 
+TEST_F(TrainingStateTest, WhatCannotBeReadIsNotDamaged) {
+  std::filesystem::create_directory(file_);
+  const absl::Status status = Load();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("state_7.safetensors: is not a regular file"));
+}
+
 TEST_F(TrainingStateTest, AStateUnderTheNameOfAnotherStepIsDamage) {
   Save();
   std::filesystem::rename(file_, folder_.path() / StateFileName(kStep + 1));

@@ -1,5 +1,6 @@
 #include "trainer/run/version_publisher.h"
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -98,6 +99,37 @@ TEST_F(VersionPublisherTest, AVersionThatIsThereCountsAsPublished) {
   const auto resumed = Open(10);
   ASSERT_TRUE(Publish(*resumed, 17).ok());
   EXPECT_THAT(metrics_.Text(), HasSubstr("result=\"present\"} 1"));
+}
+
+TEST_F(VersionPublisherTest,
+       AVersionOfTheSameWeightsIsItsOwnThoughItsListLacksIt) {
+  ASSERT_TRUE(Publish(*Open(), 17).ok());
+  std::filesystem::remove(folder_.path() / "published.json");
+  ASSERT_TRUE(Publish(*Open(10), 17).ok());
+  EXPECT_THAT(metrics_.Text(), HasSubstr("result=\"present\"} 1"));
+}
+
+TEST_F(VersionPublisherTest, AVersionOfItsListIsItsOwnThoughItsWeightsChanged) {
+  ASSERT_TRUE(Publish(*Open(), 17).ok());
+  weights_->back() ^= 1;  // Rounded otherwise.
+  ASSERT_TRUE(Publish(*Open(10), 17).ok());
+  EXPECT_THAT(metrics_.Text(), HasSubstr("result=\"present\"} 1"));
+}
+
+TEST_F(VersionPublisherTest, AVersionOfAnotherRunIsAnErrorAndStays) {
+  ASSERT_TRUE(Publish(*Open(), 17).ok());
+  const std::string before =
+      ReadCheckpoint(options_.model_root, "tiny", 117)->identity.digest;
+  std::filesystem::remove(folder_.path() / "published.json");
+  weights_->back() ^= 1;
+  const absl::Status status = Publish(*Open(), 17);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(status.message(),
+              HasSubstr("models/tiny/117 already exists and is "
+                        "not of this run: choose another"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("result=\"failed\"} 1"));
+  EXPECT_EQ(ReadCheckpoint(options_.model_root, "tiny", 117)->identity.digest,
+            before);
 }
 
 TEST_F(VersionPublisherTest, RemovesWhatItsRetentionLetsGo) {

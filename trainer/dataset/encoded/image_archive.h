@@ -52,6 +52,9 @@ struct ArchiveOptions {
   SetReport* report;
   // Called after every 10,000 images. May be empty.
   std::function<void(const ArchiveProgress&)> progress;
+  // Whether the picture of this path is of the set; it reports those that are
+  // not, which are neither listed nor kept in memory. Empty: all are.
+  std::function<bool(const std::string& path)> is_of_set = nullptr;
 };
 
 // Told by their content, not by their names:
@@ -63,9 +66,9 @@ struct ArchiveOptions {
 //          time; stored or deflated, not encrypted
 // Links in a tar are followed to the files of the archive: hard links to a file
 // before them, symbolic links to any by its path from the link's folder. Of a
-// compressed tar they must lead to a picture by its name, since nothing else
-// was kept. A picture of more than kMaxEncodedBytes is in the list, but
-// damaged.
+// compressed tar they must lead to a picture by its name that is of the set,
+// since nothing else was kept. A picture of more than kMaxEncodedBytes is in
+// the list, but damaged.
 //   DataLoss           no archive of these, or a damaged one
 //   ResourceExhausted  over the budget, or over what UnpackedFile allows
 //   another            as the file system says

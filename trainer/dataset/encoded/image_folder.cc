@@ -26,24 +26,34 @@ std::string ShownName(const fs::path& set, const std::string& path) {
   return absl::StrCat(set.string(), "/", absl::Utf8SafeCEscape(path));
 }
 
+// What was passed over, as the end of a message.
+std::string PassedOverText(const SetReport& report) {
+  std::string text;
+  for (const std::string& line : report.PassedOver()) {
+    absl::StrAppend(&text, "; ", line);
+  }
+  return text;
+}
+
 // Which pictures are of the classes that were asked for.
 class ClassChoice {
  public:
-  explicit ClassChoice(const std::vector<std::string>& wanted)
-      : wanted_(wanted.begin(), wanted.end()), missing_(wanted_) {}
+  // `report` outlives this.
+  ClassChoice(const std::vector<std::string>& wanted, SetReport* report)
+      : report_(report),
+        wanted_(wanted.begin(), wanted.end()),
+        missing_(wanted_) {}
 
-  // Counts the picture of this path, or passes it over.
-  bool Takes(const std::string& path, SetReport* report) {
-    if (!wanted_.empty()) {
-      const std::string name = fs::path(path).parent_path().filename().string();
-      if (!wanted_.contains(name)) {
-        if (others_.size() < kMaxNamed) others_.insert(name);
-        report->PassOver(SetReport::Reason::kOtherClass, path);
-        return false;
-      }
-      missing_.erase(name);
+  // Whether the picture of this path is, if any were asked for; passes it over
+  // if not.
+  bool Takes(const std::string& path) {
+    const std::string name = fs::path(path).parent_path().filename().string();
+    if (!wanted_.contains(name)) {
+      if (others_.size() < kMaxNamed) others_.insert(name);
+      report_->PassOver(SetReport::Reason::kOtherClass, path);
+      return false;
     }
-    report->Count(path);
+    missing_.erase(name);
     return true;
   }
 
@@ -53,17 +63,25 @@ class ClassChoice {
     const auto quoted = [](std::string* out, const std::string& name) {
       absl::StrAppend(out, "'", absl::Utf8SafeCEscape(name), "'");
     };
+    const auto place = [&quoted](std::string* out, const std::string& name) {
+      if (name.empty()) {
+        absl::StrAppend(out, "directly in the set");
+      } else {
+        absl::StrAppend(out, "in ");
+        quoted(out, name);
+      }
+    };
     return absl::InvalidArgumentError(absl::StrCat(
         set.string(), ": no picture lies in a folder called ",
         absl::StrJoin(missing_, " or ", quoted),
-        others_.empty() ? ""
-                        : absl::StrCat(", but in ",
-                                       absl::StrJoin(others_, ", ", quoted))));
+        others_.empty() ? "" : ", but ", absl::StrJoin(others_, ", ", place),
+        PassedOverText(*report_)));
   }
 
  private:
   static constexpr size_t kMaxNamed = 10;
 
+  SetReport* const report_;
   const std::set<std::string> wanted_;
   std::set<std::string> missing_;  // Of these.
   std::set<std::string> others_;   // The first that were met.
@@ -144,8 +162,7 @@ void SortImages(std::vector<ImageArchive::Image>* images) {
 }
 
 absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
-    const std::vector<fs::path>& paths, const ArchiveOptions& options,
-    ClassChoice* choice) {
+    const std::vector<fs::path>& paths, const ArchiveOptions& options) {
   std::vector<ArchivedImages::Archive> archives;
   std::vector<ArchivedImages::Entry> entries;
   for (const fs::path& path : paths) {
@@ -160,7 +177,7 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
     if (!opened.ok()) return opened.status();
     SortImages(&opened->images);
     for (ImageArchive::Image& image : opened->images) {
-      if (!choice->Takes(image.path, options.report)) continue;
+      options.report->Count(image.path);
       entries.push_back({archives.size(), std::move(image)});
     }
     archives.push_back({path, std::move(opened->archive)});
@@ -174,7 +191,7 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
 }
 
 absl::StatusOr<std::unique_ptr<EncodedImages>> OpenFolder(
-    const fs::path& path, const ArchiveOptions& options, ClassChoice* choice) {
+    const fs::path& path, const ArchiveOptions& options) {
   absl::StatusOr<FolderFiles> files =
       WalkFolder(path, options.budget, options.report);
   if (!files.ok()) return files.status();
@@ -183,22 +200,26 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenFolder(
     for (const std::string& archive : files->archives) {
       paths.push_back(path / archive);
     }
-    return OpenArchives(paths, options, choice);
+    return OpenArchives(paths, options);
   }
   for (const std::string& archive : files->archives) {
     options.report->PassOver(SetReport::Reason::kArchive, archive);
   }
-  std::erase_if(files->pictures, [&](const std::string& picture) {
-    return !choice->Takes(picture, options.report);
-  });
+  if (options.is_of_set) {
+    std::erase_if(files->pictures, [&options](const std::string& picture) {
+      return !options.is_of_set(picture);
+    });
+  }
+  for (const std::string& picture : files->pictures) {
+    options.report->Count(picture);
+  }
   return std::make_unique<FolderImages>(path, std::move(files->pictures));
 }
 
 absl::Status NoImages(const fs::path& path, const SetReport& report) {
-  const std::vector<std::string> passed = report.PassedOver();
-  return absl::NotFoundError(absl::StrCat(
-      path.string(), ": holds no picture, which are ", PictureEndings(),
-      passed.empty() ? "" : "; ", absl::StrJoin(passed, "; ")));
+  return absl::NotFoundError(
+      absl::StrCat(path.string(), ": holds no picture, which are ",
+                   PictureEndings(), PassedOverText(report)));
 }
 
 }  // namespace
@@ -222,13 +243,17 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenImageFolder(
   }
   MemoryBudget budget(options.max_memory_bytes);
   SetReport report;
-  const ArchiveOptions archive_options = {
+  ArchiveOptions archive_options = {
       .budget = &budget, .report = &report, .progress = options.progress};
-  ClassChoice choice(options.classes);
+  ClassChoice choice(options.classes, &report);
+  if (!options.classes.empty()) {
+    archive_options.is_of_set = [&choice](const std::string& picture) {
+      return choice.Takes(picture);
+    };
+  }
   absl::StatusOr<std::unique_ptr<EncodedImages>> images =
-      type == fs::file_type::directory
-          ? OpenFolder(path, archive_options, &choice)
-          : OpenArchives({path}, archive_options, &choice);
+      type == fs::file_type::directory ? OpenFolder(path, archive_options)
+                                       : OpenArchives({path}, archive_options);
   if (!images.ok()) return images.status();
   if (absl::Status s = choice.CheckFound(path); !s.ok()) return s;
   if ((*images)->size() == 0) return NoImages(path, report);

@@ -18,7 +18,8 @@ namespace ddgan {
 
 struct ImageFolderOptions {
   // Only pictures of these classes; all if empty. The class of a picture is the
-  // name of the folder that it lies in.
+  // name of the folder that it lies in, in the set or in an archive. What lies
+  // directly in either has none: names of sets and archives are no classes.
   std::vector<std::string> classes;
   // Bound on what the list of images holds, and with a compressed archive on
   // the encoded images too. [1, 2^63)
@@ -48,7 +49,8 @@ struct ImageFolderOptions {
 //   NotFound           nothing is at `path`, or no picture in it; says what is
 //                      there instead
 //   InvalidArgument    `path` is neither a folder nor a file, or one of
-//                      `classes` has no picture; names some that have
+//                      `classes` has no picture; names some that have, and says
+//                      what was passed over
 //   DataLoss           a file, but no such archive, or a damaged one
 //   ResourceExhausted  over max_memory_bytes, folders too deep, or an archive
 //                      that unpacks to far more than itself (unpacked_file.h)

@@ -57,8 +57,9 @@ std::string Sentence(SetReport::Reason reason, int64_t count) {
       return of("link to a folder that is read already",
                 "links to folders that are read already");
     case Reason::kLinkInArchive:
-      return of("link in an archive to what is no file there",
-                "links in archives to what is no file there");
+      return of(
+          "link in an archive to no file there, or to one that is not kept",
+          "links in archives to no files there, or to ones that are not kept");
     case Reason::kUnreadableFolder:
       return of("folder that may not be read", "folders that may not be read");
     case Reason::kSpecialFile:

@@ -24,7 +24,8 @@ class SetReport {
     kLinkOutside,       // Leads further than links are followed.
     kLinkBroken,        // Leads nowhere, or in a circle.
     kLinkToKnown,       // Leads to a folder that is read already.
-    kLinkInArchive,     // Leads to nothing that the archive holds as a file.
+    kLinkInArchive,     // Leads to no file of the archive, or to one that is
+                        // not kept.
     kUnreadableFolder,  // The system forbids to look.
     kSpecialFile,       // A pipe or a device of a picture's name.
     kOtherClass,        // A picture of a class that was not asked for.

@@ -102,11 +102,17 @@ class TarScan {
     uint64_t size;
   };
 
+  // Whether the picture of this path is of the set.
+  bool IsOfSet(const std::string& path) const {
+    return !options_.is_of_set || options_.is_of_set(path);
+  }
+
   absl::Status AddFile(TarMember member) {
     const bool is_image = IsImagePath(member.path);
+    const bool is_listed = is_image && IsOfSet(member.path);
     // Of others the place is kept, since links may lead there.
-    if (!is_image && tar_->packed()) {
-      PassOverFile(member.path, options_.report);
+    if (!is_listed && tar_->packed()) {
+      if (!is_image) PassOverFile(member.path, options_.report);
       absl::Status room = options_.budget->Take(
           sizeof(std::string) + member.path.size(), path_);
       if (room.ok()) unread_.insert(Normal(member.path));
@@ -132,9 +138,9 @@ class TarScan {
     std::string path = Normal(member.path);
     links_.erase(path);  // Of members with one path the last counts.
     places_[std::move(path)] = place;
-    if (is_image) {
+    if (is_listed) {
       AddImage(std::move(member.path), place);
-    } else {
+    } else if (!is_image) {
       others_.emplace_back(std::move(member.path), place.place);
     }
     return absl::OkStatus();
@@ -157,7 +163,9 @@ class TarScan {
       const Place place = found->second;
       links_.erase(path);
       places_[std::move(path)] = place;
-      if (IsImagePath(member.path)) AddImage(std::move(member.path), place);
+      if (IsImagePath(member.path) && IsOfSet(member.path)) {
+        AddImage(std::move(member.path), place);
+      }
       return absl::OkStatus();
     }
     places_.erase(path);
@@ -180,10 +188,12 @@ class TarScan {
 
   void FollowLinks() {
     for (auto& [_, link] : links_) {
+      const bool is_image = IsImagePath(link.path);
+      if (is_image && !IsOfSet(link.path)) continue;
       const std::optional<Place> place = Find(link.target);
-      if (IsImagePath(link.path) && place.has_value()) {
+      if (is_image && place.has_value()) {
         AddImage(link.path, *place);
-      } else if (IsImagePath(link.path) ||
+      } else if (is_image ||
                  // One to a folder, in which there may be pictures.
                  (!place.has_value() && !IsHidden(link.path) &&
                   !unread_.contains(link.target))) {

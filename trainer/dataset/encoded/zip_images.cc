@@ -128,7 +128,9 @@ absl::StatusOr<OpenedArchive> OpenZipImages(const std::filesystem::path& path,
       return s;
     }
     if (name.ends_with('/')) continue;  // A folder.
-    if (!IsImagePath(name)) {
+    const bool is_image = IsImagePath(name);
+    if (is_image && options.is_of_set && !options.is_of_set(name)) continue;
+    if (!is_image) {
       PassOverFile(name, options.report);
     } else if (IsLink(archive->get(), index)) {
       options.report->PassOver(SetReport::Reason::kLinkInArchive, name);

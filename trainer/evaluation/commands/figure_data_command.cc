@@ -28,7 +28,7 @@ absl::Status WriteStrip(const FigureDataOptions& options,
   const std::string& kind =
       options.dataset.empty() ? checkpoint->config.dataset : options.dataset;
   const absl::StatusOr<std::vector<uint8_t>> picture =
-      RealPicture(kind, options.data, shape, options.picture);
+      RealPicture(kind, options.data, options.choice, shape, options.picture);
   if (!picture.ok()) return picture.status();
   progress->Print("denoising");
   const absl::StatusOr<DenoisingSamples> denoising =

@@ -20,7 +20,8 @@ struct FigureDataOptions {
   PictureOptions pictures;
   std::string data;      // Of kStrip.
   std::string dataset;   // Empty: what the version was trained on.
-  int64_t picture = 0;   // Of kStrip: which of the data set's.
+  DataChoice choice;     // Of kStrip: of the data set.
+  int64_t picture = 0;   // Of kStrip: which of these.
   int64_t samples = 64;  // Of kGrid. [1, 10,000]
   int columns = 8;       // [1, 100]
   std::string out;       // Folder.

@@ -79,10 +79,12 @@ int64_t LiteratureSamples(ModesKind kind) {
 
 absl::Status Check(const ModesOptions& options) {
   if (options.real) {
-    if (!options.pictures.model.empty() || !options.pictures.server.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--real and --model='", options.pictures.model,
-                       "' exclude each other: give one of them"));
+    const bool is_server = !options.pictures.server.empty();
+    if (is_server || !options.pictures.model.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--real and --", is_server ? "server='" : "model='",
+          is_server ? options.pictures.server : options.pictures.model,
+          "' exclude each other: give one of them"));
     }
   } else if (options.pictures.model.empty()) {
     return absl::InvalidArgumentError(

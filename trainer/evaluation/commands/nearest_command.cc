@@ -256,18 +256,21 @@ absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
       environment);
   if (!measure.ok()) return measure.status();
   const absl::StatusOr<std::unique_ptr<FeatureSession>> session =
-      FeatureSession::Create(*measure, source->shape(), kShownNeighbours + 1,
+      FeatureSession::Create(*measure, source->shape(), kShownNeighbours,
                              progress);
   if (!session.ok()) return session.status();
   DatasetPictures* const data = &(*session)->data();
   // Before the work.
   std::unique_ptr<DatasetPictures> test;
   const std::string& kind = measure->dataset;
+  DataChoice test_choice = measure->choice;
+  test_choice.dataset_limit = 0;  // It is of the training pictures.
   if (!options.test_data.empty() || kind == "mnist" || kind == "cifar10") {
     absl::StatusOr<std::unique_ptr<DatasetPictures>> opened =
         options.test_data.empty()
             ? OpenTestPictures(kind, measure->data)
-            : OpenRealPictures(kind, options.test_data, source->shape());
+            : OpenRealPictures(kind, options.test_data, test_choice,
+                               source->shape());
     if (!opened.ok()) return opened.status();
     test = *std::move(opened);
   }
@@ -298,6 +301,7 @@ absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
                                                     : options.pictures.server;
   report.seed = options.pictures.seed;
   report.dataset = kind;
+  report.data_choice = DataChoiceText(measure->choice);
   report.data_samples = rows;
   report.features = (*session)->network().name();
   report.features_digest = (*session)->network().digest();

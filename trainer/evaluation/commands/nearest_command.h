@@ -59,6 +59,7 @@ struct NearestReport {
   std::string pictures;  // As in QualityReport.
   uint64_t seed = 0;
   std::string dataset;
+  std::string data_choice;  // DataChoiceText.
   int64_t data_samples = 0;
   std::string features;
   std::string features_digest;
@@ -88,10 +89,10 @@ absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
 // Lines of at most 80 columns.
 std::string NearestTable(const NearestReport& report);
 // One object in one line, which ends it. Keys: evaluation ("nearest"), model,
-// version, digest, sampler, pictures, seed, data, data_samples, features,
-// features_digest, copies (null without test pictures), out; in_features and
-// in_pixels: objects of measured and test (null without), each of pictures,
-// lowest, percent_1 and median, and of suspicious_share.
+// version, digest, sampler, pictures, seed, data, data_choice, data_samples,
+// features, features_digest, copies (null without test pictures), out;
+// in_features and in_pixels: objects of measured and test (null without), each
+// of pictures, lowest, percent_1 and median, and of suspicious_share.
 std::string NearestJson(const NearestReport& report);
 
 }  // namespace ddgan

@@ -65,6 +65,7 @@ std::string NearestTable(const NearestReport& report) {
   }
   row("real pictures",
       absl::StrCat(report.data_samples, " of ", report.dataset));
+  if (!report.data_choice.empty()) row("  namely", report.data_choice);
   row("features", report.features);
   absl::StrAppend(&table, "  digest ", report.features_digest, "\n");
   absl::StrAppendFormat(&table, "%-22s %10s %10s %10s %10s\n",
@@ -107,6 +108,7 @@ std::string NearestJson(const NearestReport& report) {
   json["pictures"] = report.pictures;
   json["seed"] = report.seed;
   json["data"] = report.dataset;
+  json["data_choice"] = report.data_choice;
   json["data_samples"] = report.data_samples;
   json["features"] = report.features;
   json["features_digest"] = report.features_digest;

@@ -89,6 +89,7 @@ absl::StatusOr<QualityReport> MeasureQuality(MeasuredPictures* pictures,
                      source.size(), " pictures"));
   }
   report.dataset = session->dataset();
+  report.data_choice = DataChoiceText(session->choice());
   report.data_samples = session->data_rows();
   report.features = session->network().name();
   report.features_digest = session->network().digest();

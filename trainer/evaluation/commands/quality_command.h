@@ -53,6 +53,7 @@ struct QualityReport {
   int64_t samples = 0;
   // Against what.
   std::string dataset;
+  std::string data_choice;  // DataChoiceText.
   int64_t data_samples = 0;
   // By what.
   std::string features;
@@ -90,10 +91,11 @@ absl::StatusOr<std::string> RunQuality(const QualityOptions& options,
 std::string QualityTable(const QualityReport& report);
 // One object in one line, which ends it. Keys: evaluation ("quality"), model,
 // version, digest, sampler and evaluations (null where not known), pictures,
-// through, seed, samples, data, data_samples, features, features_digest,
-// feature_count, fd_name, fd, kid, kid_stddev, kid_subsets, kid_subset, kid_all
-// (null where the sets are not of one size), is, is_stddev, is_splits (null
-// without classes), k, strict, precision, recall, density, coverage, constant.
+// through, seed, samples, data, data_choice, data_samples, features,
+// features_digest, feature_count, fd_name, fd, kid, kid_stddev, kid_subsets,
+// kid_subset, kid_all (null where the sets are not of one size), is, is_stddev,
+// is_splits (null without classes), k, strict, precision, recall, density,
+// coverage, constant.
 std::string QualityJson(const QualityReport& report);
 
 }  // namespace ddgan

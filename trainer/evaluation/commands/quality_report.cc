@@ -35,6 +35,7 @@ std::string QualityTable(const QualityReport& report) {
                               ", through ", CodingName(report.through)));
   row("real pictures",
       absl::StrCat(report.data_samples, " of ", report.dataset));
+  if (!report.data_choice.empty()) row("  namely", report.data_choice);
   row("features", absl::StrCat(report.feature_count, " of ", report.features));
   // A line of its own: 64 digits.
   absl::StrAppend(&table, "  digest ", report.features_digest, "\n");
@@ -79,6 +80,7 @@ std::string QualityJson(const QualityReport& report) {
   json["seed"] = report.seed;
   json["samples"] = report.samples;
   json["data"] = report.dataset;
+  json["data_choice"] = report.data_choice;
   json["data_samples"] = report.data_samples;
   json["features"] = report.features;
   json["features_digest"] = report.features_digest;

@@ -62,9 +62,9 @@ absl::StatusOr<std::string> RunTrilemma(const TrilemmaOptions& options,
 // Lines of at most 120 columns.
 std::string TrilemmaTable(const TrilemmaReport& report);
 // One object in one line, which ends it. Keys: evaluation ("trilemma"), data,
-// data_samples, features (name, digest), fd_name, samples, k, strict, through,
-// seed, device, threads, and rows: a list of name, digest, sampler,
-// evaluations, seconds_per_100_images, seconds_per_100_images_stddev,
+// data_choice, data_samples, features (name, digest), fd_name, samples, k,
+// strict, through, seed, device, threads, and rows: a list of name, digest,
+// sampler, evaluations, seconds_per_100_images, seconds_per_100_images_stddev,
 // timing_estimated, fd, kid, is (null without classes), precision, recall,
 // density, coverage, kl, modes_covered (null without digits), samples.
 std::string TrilemmaJson(const TrilemmaReport& report);

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
+#include "trainer/evaluation/commands/report_json.h"
 #include "trainer/evaluation/commands/trilemma_command.h"
 
 namespace ddgan {
@@ -20,6 +21,9 @@ std::string TrilemmaTable(const TrilemmaReport& report) {
       &table, "%d pictures of seed %d through %s against %d of %s; %s, k %d\n",
       shared.samples, shared.seed, CodingName(shared.through),
       shared.data_samples, shared.dataset, shared.features, shared.k);
+  if (!shared.data_choice.empty()) {
+    absl::StrAppend(&table, shared.dataset, ": ", shared.data_choice, "\n");
+  }
   absl::StrAppend(&table, "features' digest ", shared.features_digest, "\n");
   absl::StrAppendFormat(&table, "%s is %s; s/100: seconds for 100 images, %s\n",
                         "FD", shared.fd_name,
@@ -55,6 +59,7 @@ std::string TrilemmaJson(const TrilemmaReport& report) {
   nlohmann::ordered_json json;
   json["evaluation"] = "trilemma";
   json["data"] = shared.dataset;
+  json["data_choice"] = shared.data_choice;
   json["data_samples"] = shared.data_samples;
   json["features"] = {{"name", shared.features},
                       {"digest", shared.features_digest}};
@@ -95,7 +100,7 @@ std::string TrilemmaJson(const TrilemmaReport& report) {
     entry["samples"] = row.quality.samples;
     json["rows"].push_back(entry);
   }
-  return json.dump() + "\n";
+  return JsonLine(json);
 }
 
 }  // namespace ddgan

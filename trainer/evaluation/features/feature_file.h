@@ -34,6 +34,9 @@ struct FeatureSource {
   int64_t class_count = 0;  // 0: no probabilities are kept.
 };
 
+// A file name of 32 hexadecimal digits and ".features", one for each source.
+std::string FeatureFileName(const FeatureSource& source);
+
 // Rows 0, 1, ... in order, appended as they are computed. Thread-compatible.
 // One process at a time has a file open; the file system's lock says so.
 class FeatureFile {
@@ -41,8 +44,7 @@ class FeatureFile {
   // Opens or makes the file. Rows that an interrupted write left incomplete are
   // cut off. The folder must exist.
   //   InvalidArgument     `source` or the file has a size out of its range, or
-  //   a
-  //                       name is not of a regular file
+  //                       a name is not of a regular file
   //   FailedPrecondition  features of something else: the sentence says which
   //                       and of what
   //   Unavailable         another process has it open

@@ -1,6 +1,7 @@
 #include "trainer/evaluation/pictures/pictures_description.h"
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/sha256.h"
 
 namespace ddgan {
 
@@ -12,6 +13,14 @@ std::string ModelPicturesDescription(const ModelIdentity& identity,
       identity.digest, ", ",
       sampler.empty() ? "its own sampler" : absl::StrCat("sampler ", sampler),
       ", seed ", seed);
+}
+
+std::string ServerPicturesDescription(const ModelIdentity& identity,
+                                      uint64_t seed,
+                                      std::string_view first_image) {
+  return absl::StrCat(ModelPicturesDescription(identity, "", seed),
+                      ", by a server whose first image has digest ",
+                      Sha256Hex(first_image));
 }
 
 }  // namespace ddgan

@@ -24,15 +24,13 @@ class ClientPictures : public ServerPictures {
  public:
   ClientPictures(std::string address, std::unique_ptr<const ImageClient> client,
                  v1::GenerateRequest request, ModelIdentity identity,
-                 const ImageShape& shape)
+                 const ImageShape& shape, std::string description)
       : address_(std::move(address)),
         client_(std::move(client)),
         request_(std::move(request)),
         identity_(std::move(identity)),
         shape_(shape),
-        // A request without a sampler: the version's own.
-        description_(ModelPicturesDescription(identity_, "", request_.seed())) {
-  }
+        description_(std::move(description)) {}
 
   const std::string& description() const override { return description_; }
   const ImageShape& shape() const override { return shape_; }
@@ -95,7 +93,8 @@ absl::StatusOr<std::unique_ptr<ServerPictures>> OpenServerPictures(
   if (model.version.has_value()) request.set_version(*model.version);
   request.set_count(1);
   request.set_seed(model.seed);
-  request.set_format(v1::OUTPUT_FORMAT_RAW8);
+  // All bits, by which one way of computing differs from another.
+  request.set_format(v1::OUTPUT_FORMAT_FLOAT32);
   request.set_request_class(v1::REQUEST_CLASS_BATCH);
   const absl::StatusOr<v1::GenerateResponse> first = client->Generate(request);
   if (!first.ok()) return OfServer(model.address, first.status());
@@ -109,11 +108,12 @@ absl::StatusOr<std::unique_ptr<ServerPictures>> OpenServerPictures(
                             static_cast<int>(first->shape().height()),
                             static_cast<int>(first->shape().width())};
   request.set_version(first->version());
+  request.set_format(v1::OUTPUT_FORMAT_RAW8);
+  const ModelIdentity identity = {first->model(), first->version(),
+                                  first->checkpoint_digest()};
   return std::make_unique<ClientPictures>(
-      model.address, std::move(client), std::move(request),
-      ModelIdentity{first->model(), first->version(),
-                    first->checkpoint_digest()},
-      shape);
+      model.address, std::move(client), std::move(request), identity, shape,
+      ServerPicturesDescription(identity, model.seed, first->images(0).data()));
 }
 
 }  // namespace ddgan

@@ -29,9 +29,10 @@ class ServerPictures : public PictureSource {
   virtual const ModelIdentity& identity() const = 0;
 };
 
-// Asks for one image, to learn version and shape; a version that comes later
-// changes nothing. The server's errors; Pictures() fails so, too, and with
-// Aborted if the version's files are other ones meanwhile.
+// Asks for one image, to learn version and shape, and by its bits what the
+// server computes on; a version that comes later changes nothing. The server's
+// errors; Pictures() fails so, too, and with Aborted if the version's files are
+// other ones meanwhile.
 absl::StatusOr<std::unique_ptr<ServerPictures>> OpenServerPictures(
     const ServerModel& model);
 

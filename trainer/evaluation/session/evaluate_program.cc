@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "engine/base/host_cpus.h"
 
 namespace ddgan {
@@ -43,6 +46,39 @@ std::vector<Option> JoinedRows(std::vector<std::vector<Option>> parts) {
   return all;
 }
 
+std::string DataChoiceText(const DataChoice& choice) {
+  std::vector<std::string> parts;
+  if (!choice.classes.empty()) {
+    const std::set<std::string> names = absl::StrSplit(choice.classes, ',');
+    parts.push_back(absl::StrCat("classes ", absl::StrJoin(names, ",")));
+  }
+  if (choice.dataset_limit > 0) {
+    parts.push_back(absl::StrCat("the first ", choice.dataset_limit));
+  }
+  if (choice.convert == Conversion::kToRgb) {
+    parts.push_back("gray and alpha as RGB");
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
+std::vector<Option> DataChoiceRows(DataChoice* choice, const char* group) {
+  return {
+      {"classes", group, "NAME[,NAME...]", &choice->classes, kNotEmpty,
+       "of image_folder: only pictures in folders of these names, as for "
+       "ddgan-train",
+       "all"},
+      {"dataset_limit", group, "PICTURES", &choice->dataset_limit,
+       Between(0, 1e9), "only the first so many of these; 0: all"},
+      {"convert", group, "",
+       OneOf<Conversion>(&choice->convert, {{"refuse", Conversion::kRefuse},
+                                            {"rgb", Conversion::kToRgb}}),
+       kAny,
+       "what becomes of gray pictures and of those with alpha where a model's "
+       "are RGB; refuse: one of them is an error; rgb: gray is repeated in all "
+       "channels, alpha is put on black"},
+  };
+}
+
 std::vector<Option> ClassifierRows(std::string* classifier,
                                    std::string* cache) {
   return {
@@ -68,6 +104,7 @@ std::vector<Option> MeasureRows(MeasureOptions* options) {
         {"data_samples", kData, "PICTURES", &options->data_samples,
          Between(2, 10'000'000),
          "only so many of them, drawn at random but always the same", "all"}},
+       DataChoiceRows(&options->choice, kData),
        {{"features", kFeatures, "NAME", &options->features, kNotEmpty,
          "the network that turns pictures into features: efficientnet-lite0, "
          "digits, or a TorchScript FILE.pt by the convention of StyleGAN's "

@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "engine/base/option_table.h"
 #include "engine/base/program_options.h"
+#include "trainer/dataset/encoded_dataset.h"
 #include "trainer/evaluation/pictures/picture_source.h"
 
 namespace ddgan {
@@ -37,10 +38,25 @@ Program EvaluateProgram(const CommandInput& input, const std::string& command,
 
 std::vector<Option> JoinedRows(std::vector<std::vector<Option>> parts);
 
+// Which pictures of a data set, and as what, as ddgan-train's flags say it: a
+// model is to be measured against what it was trained on.
+struct DataChoice {
+  // Names of folders, with commas between them; empty: all.
+  std::string classes;
+  int64_t dataset_limit = 0;  // Only the first so many; 0: all. [0, 1e9]
+  Conversion convert = Conversion::kRefuse;
+};
+
+// "classes horse,ship; the first 100; gray and alpha as RGB", or a part of
+// that; empty for all as they are. Equal texts are equal choices, and the order
+// of classes is none of it.
+std::string DataChoiceText(const DataChoice& choice);
+
 // Which real pictures, and what is computed of pictures.
 struct MeasureOptions {
   std::string data;
-  std::string dataset;       // Empty: what the version was trained on.
+  std::string dataset;  // Empty: what the version was trained on.
+  DataChoice choice;
   int64_t data_samples = 0;  // 0: all.
   std::string features;      // Empty: DefaultFeatures.
   std::string features_digest;
@@ -61,6 +77,8 @@ struct PictureOptions {
 
 // --data, --dataset and so on; --features and so on; --threads.
 std::vector<Option> MeasureRows(MeasureOptions* options);
+// --classes, --dataset_limit and --convert alone, in the group of --data.
+std::vector<Option> DataChoiceRows(DataChoice* choice, const char* group);
 // --classifier and --cache alone, for commands that need no features.
 std::vector<Option> ClassifierRows(std::string* classifier, std::string* cache);
 // --model, --sampler, --seed; also --images and --server.

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/durable_file.h"
-#include "engine/base/sha256.h"
 #include "trainer/evaluation/session/digit_yardstick.h"
 #include "trainer/evaluation/session/measured_pictures.h"
 #include "trainer/evaluation/session/parallel_features.h"
@@ -21,7 +21,11 @@ constexpr int64_t kBatch = 64;
 // Trains the classifier where its file is missing.
 absl::Status MakeClassifier(const MeasureOptions& options,
                             EvaluationProgress* progress) {
-  if (std::filesystem::exists(options.classifier)) return absl::OkStatus();
+  // What cannot be looked at is reported by those who read it.
+  std::error_code error;
+  if (std::filesystem::exists(options.classifier, error) || error) {
+    return absl::OkStatus();
+  }
   if (options.dataset != "mnist" && options.dataset != "stacked_mnist") {
     return absl::NotFoundError(absl::StrCat(
         "--classifier is '", options.classifier,
@@ -68,14 +72,20 @@ absl::StatusOr<std::unique_ptr<FeatureSession>> FeatureSession::Create(
     const MeasureOptions& options, const ImageShape& shape,
     int64_t min_pictures, EvaluationProgress* progress) {
   absl::StatusOr<std::unique_ptr<DatasetPictures>> data =
-      OpenRealPictures(options.dataset, options.data, shape);
+      OpenRealPictures(options.dataset, options.data, options.choice, shape);
   if (!data.ok()) return data.status();
   int64_t rows = (*data)->size();
   if (options.data_samples > 0) rows = std::min(rows, options.data_samples);
+  if (rows < min_pictures && rows < (*data)->size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--data_samples is ", rows, ", must be at least ", min_pictures));
+  }
   if (rows < min_pictures) {
+    const std::string chosen = DataChoiceText(options.choice);
     return absl::InvalidArgumentError(
-        absl::StrCat("--data is of ", rows, " pictures, must be of at least ",
-                     min_pictures, " (k + 1)"));
+        absl::StrCat("--data is of ", rows, " pictures",
+                     chosen.empty() ? "" : absl::StrCat(" (", chosen, ")"),
+                     ", must be of at least ", min_pictures));
   }
   if (absl::Status s = CheckWritable(options.cache); !s.ok()) return s;
   if (options.features == "digits") {
@@ -115,11 +125,7 @@ absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureSession::Collect(
   key.feature_count = network_->feature_count();
   key.class_count = network_->class_count();
   const std::filesystem::path path =
-      std::filesystem::path(options_.cache) /
-      absl::StrCat(Sha256Hex(absl::StrCat(key.pictures, "\n", key.network, "\n",
-                                          key.network_digest))
-                       .substr(0, 32),
-                   ".features");
+      std::filesystem::path(options_.cache) / FeatureFileName(key);
   absl::StatusOr<std::unique_ptr<FeatureFile>> file =
       FeatureFile::Open(path, key);
   if (!file.ok() || (*file)->rows() >= rows) return file;

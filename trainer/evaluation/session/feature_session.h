@@ -53,6 +53,7 @@ class FeatureSession {
   int64_t data_rows() const { return data_rows_; }
   const FeatureNetwork& network() const { return *network_; }
   const std::string& dataset() const { return options_.dataset; }
+  const DataChoice& choice() const { return options_.choice; }
   const std::string& classifier() const { return options_.classifier; }
   EvaluationProgress* progress() { return progress_; }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
+#include "engine/base/sha256.h"
 #include "trainer/dataset/cifar10_dataset.h"
 #include "trainer/dataset/mnist_dataset.h"
 #include "trainer/dataset/open_dataset.h"
@@ -67,13 +68,21 @@ absl::StatusOr<MeasuredPictures> OfServer(const PictureOptions& options) {
 
 absl::StatusOr<std::unique_ptr<ImageDataset>> OpenSet(const std::string& kind,
                                                       const std::string& path,
+                                                      const DataChoice& choice,
                                                       const ImageShape& shape) {
   DatasetSpec spec;
   spec.kind = kind;
   spec.path = path;
   spec.image_size = shape.height;
   spec.num_channels = shape.channels;
-  return OpenDataset(spec);
+  spec.limit = choice.dataset_limit;
+  spec.conversion = choice.convert;
+  ImageFolderOptions options;
+  if (!choice.classes.empty()) {
+    const std::vector<std::string> names = absl::StrSplit(choice.classes, ',');
+    options.classes = names;
+  }
+  return OpenDataset(spec, options);
 }
 
 template <typename Dataset>
@@ -99,14 +108,22 @@ absl::StatusOr<MeasuredPictures> OpenMeasuredPictures(
 }
 
 absl::StatusOr<std::unique_ptr<DatasetPictures>> OpenRealPictures(
-    const std::string& kind, const std::string& path, const ImageShape& shape) {
+    const std::string& kind, const std::string& path, const DataChoice& choice,
+    const ImageShape& shape) {
   absl::StatusOr<std::unique_ptr<ImageDataset>> dataset =
-      OpenSet(kind, path, shape);
+      OpenSet(kind, path, choice, shape);
   if (!dataset.ok()) return dataset.status();
   const absl::StatusOr<std::string> digest = DatasetDigest(path, kind);
   if (!digest.ok()) return digest.status();
-  return std::make_unique<DatasetPictures>(
-      *std::move(dataset), absl::StrCat(kind, " of digest ", *digest));
+  std::string description = absl::StrCat(kind, " of digest ", *digest);
+  const std::string chosen = DataChoiceText(choice);
+  if (!chosen.empty()) {
+    // Its digest, since there may be thousands of classes.
+    absl::StrAppend(&description, ", of which a part of digest ",
+                    Sha256Hex(chosen));
+  }
+  return std::make_unique<DatasetPictures>(*std::move(dataset),
+                                           std::move(description));
 }
 
 absl::StatusOr<std::unique_ptr<DatasetPictures>> OpenTestPictures(
@@ -127,10 +144,11 @@ absl::StatusOr<std::unique_ptr<DatasetPictures>> OpenTestPictures(
 
 absl::StatusOr<std::vector<uint8_t>> RealPicture(const std::string& kind,
                                                  const std::string& path,
+                                                 const DataChoice& choice,
                                                  const ImageShape& shape,
                                                  int64_t index) {
   const absl::StatusOr<std::unique_ptr<ImageDataset>> dataset =
-      OpenSet(kind, path, shape);
+      OpenSet(kind, path, choice, shape);
   if (!dataset.ok()) return dataset.status();
   if (static_cast<uint64_t>(index) >= (*dataset)->size()) {
     return absl::InvalidArgumentError(

@@ -40,15 +40,17 @@ absl::StatusOr<MeasuredPictures> OpenMeasuredPictures(
 //   InvalidArgument  the set's pictures are of another shape: both are named
 //   what OpenDataset and DatasetDigest fail with
 absl::StatusOr<std::unique_ptr<DatasetPictures>> OpenRealPictures(
-    const std::string& kind, const std::string& path, const ImageShape& shape);
+    const std::string& kind, const std::string& path, const DataChoice& choice,
+    const ImageShape& shape);
 // The test split of mnist or cifar10, in the same folder. InvalidArgument for
 // another kind; else fails as OpenRealPictures.
 absl::StatusOr<std::unique_ptr<DatasetPictures>> OpenTestPictures(
     const std::string& kind, const std::string& path);
-// Picture `index` of the set, in the set's own order. InvalidArgument if there
-// is none; else fails as OpenRealPictures.
+// Picture `index` of those that `choice` takes, in the set's own order.
+// InvalidArgument if there is none; else fails as OpenRealPictures.
 absl::StatusOr<std::vector<uint8_t>> RealPicture(const std::string& kind,
                                                  const std::string& path,
+                                                 const DataChoice& choice,
                                                  const ImageShape& shape,
                                                  int64_t index);
 

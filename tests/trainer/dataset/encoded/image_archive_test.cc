@@ -1,6 +1,7 @@
 #include "trainer/dataset/encoded/image_archive.h"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <random>
 #include <string>
@@ -40,7 +41,8 @@ class ImageArchiveTest : public ::testing::Test {
   absl::StatusOr<OpenedArchive> Open() {
     budget_ = std::make_unique<MemoryBudget>(max_memory_);
     report_ = {};
-    return OpenImageArchive(path_, {budget_.get(), &report_, nullptr});
+    return OpenImageArchive(path_,
+                            {budget_.get(), &report_, nullptr, is_of_set_});
   }
 
   // By path; of equal ones the last.
@@ -68,6 +70,7 @@ class ImageArchiveTest : public ::testing::Test {
   const TemporaryFolder folder_;
   const fs::path path_ = folder_.path() / "archive";
   uint64_t max_memory_ = 1 << 20;
+  std::function<bool(const std::string&)> is_of_set_;
   std::unique_ptr<MemoryBudget> budget_;
   SetReport report_;
 };
@@ -94,8 +97,9 @@ TEST_F(ImageArchiveTest, FollowsHardLinks) {
                 ElementsAre(Pair("set/a.png", "one"), Pair("set/b.png", "one"),
                             Pair("set/c.png", "one")));
     EXPECT_THAT(report_.PassedOver(),
-                ElementsAre("passed over 1 link in an archive to what is no "
-                            "file there; the first is d.png"));
+                ElementsAre("passed over 1 link in an archive to no file "
+                            "there, or to one that is not kept; the first is "
+                            "d.png"));
   }
 }
 
@@ -172,6 +176,38 @@ TEST_F(ImageArchiveTest, TellsOfLinksToFolders) {
                             AllOf(HasSubstr("2 links in archives"),
                                   HasSubstr("the first is classes/1"))));
   }
+}
+
+TEST_F(ImageArchiveTest, ListsAndKeepsOnlyPicturesOfTheSet) {
+  const std::string other(5000, 'x');
+  const std::string tar =
+      TarFile("ship/a.png", "one") + TarFile("horse/b.png", other) +
+      TarLink("ship/c.png", "a.png", '2') +
+      TarLink("horse/d.png", "../ship/a.png", '2') +
+      TarLink("horse/e.png", "ship/a.png", '1') +
+      TarLink("ship/f.png", "../horse/b.png", '2') + TarEnd();
+  std::vector<std::string> asked;
+  is_of_set_ = [&asked](const std::string& path) {
+    asked.push_back(path);
+    return path.starts_with("ship/");
+  };
+  // Of a tar on disk links lead to any picture.
+  EXPECT_THAT(Contents(tar),
+              ElementsAre(Pair("ship/a.png", "one"), Pair("ship/c.png", "one"),
+                          Pair("ship/f.png", other)));
+  EXPECT_THAT(asked, SizeIs(6));
+  EXPECT_THAT(report_.PassedOver(), IsEmpty());
+  max_memory_ = 4000;  // Less than the other picture has.
+  EXPECT_THAT(Contents(Gzip(tar)), ElementsAre(Pair("ship/a.png", "one"),
+                                               Pair("ship/c.png", "one")));
+  EXPECT_THAT(report_.PassedOver(),
+              ElementsAre(AllOf(HasSubstr("1 link in an archive"),
+                                HasSubstr("ship/f.png"))));
+
+  fs::remove(path_);
+  WriteZipFile(path_, {{"ship/a.png", "one"}, {"horse/b.png", "two"}});
+  EXPECT_THAT(Contents(), ElementsAre(Pair("ship/a.png", "one")));
+  EXPECT_THAT(report_.PassedOver(), IsEmpty());
 }
 
 TEST_F(ImageArchiveTest, SaysThatATarHasChanged) {

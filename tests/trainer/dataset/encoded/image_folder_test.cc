@@ -80,11 +80,9 @@ TEST_F(ImageFolderTest, OfSomeClassesTakesThePicturesInTheirFolders) {
   options.print = [&](const std::string& line) { lines.push_back(line); };
   EXPECT_THAT(Contents(*OpenImageFolder(set_, options).value()),
               ElementsAre("3", "1", "2"));
-  EXPECT_THAT(
-      lines,
-      ElementsAre(set_.string() + ": 3 pictures: 3 .png",
-                  AllOf(HasSubstr("3 pictures of other classes"),
-                        HasSubstr("horse.png"))));
+  EXPECT_THAT(lines, ElementsAre(set_.string() + ": 3 pictures: 3 .png",
+                                 AllOf(HasSubstr("3 pictures of other classes"),
+                                       HasSubstr("horse.png"))));
 
   // The same of an archive.
   WriteBytes(tar_, TarFile("train/ship/1.png", "1") +
@@ -104,7 +102,50 @@ TEST_F(ImageFolderTest, AClassWithoutAPictureIsAnError) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
             set_.string() +
-                ": no picture lies in a folder called 'shp', but in 'horse'");
+                ": no picture lies in a folder called 'shp', but in 'horse'; "
+                "passed over 1 picture of another class; the first is "
+                "horse/1.png");
+}
+
+TEST_F(ImageFolderTest, AClassOfPicturesThatAreNotReadSaysSo) {
+  Write("ship/1.bmp", "1");
+  Write("1.png", "2");
+  ImageFolderOptions options;
+  options.classes = {"ship"};
+  const absl::Status status = OpenImageFolder(set_, options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("called 'ship', but directly in the set; "),
+                    HasSubstr("not read (convert it to PNG): 1 .bmp; the first "
+                              "is ship/1.bmp")));
+}
+
+TEST_F(ImageFolderTest, AnArchivesNameIsNoClass) {
+  Write("ship.tar", TarFile("1.png", "1") + TarEnd());
+  Write("more.tar", TarFile("ship/2.png", "2") + TarEnd());
+  ImageFolderOptions options;
+  options.classes = {"ship"};
+  EXPECT_THAT(Contents(*OpenImageFolder(set_, options).value()),
+              ElementsAre("2"));
+  fs::remove(set_ / "more.tar");
+  EXPECT_THAT(std::string(OpenImageFolder(set_, options).status().message()),
+              HasSubstr("called 'ship', but directly in the set"));
+}
+
+TEST_F(ImageFolderTest, PicturesOfOtherClassesTakeNoMemory) {
+  WriteBytes(tar_, Gzip(TarFile("horse/1.png", std::string(20'000, 'x')) +
+                        TarFile("ship/1.png", "1") + TarEnd()));
+  ImageFolderOptions options;
+  options.max_memory_bytes = 10'000;
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(OpenImageFolder(tar_, options).status()));
+  options.classes = {"ship"};
+  std::vector<std::string> lines;
+  options.print = [&](const std::string& line) { lines.push_back(line); };
+  EXPECT_THAT(Contents(*OpenImageFolder(tar_, options).value()),
+              ElementsAre("1"));
+  EXPECT_THAT(lines, ElementsAre(HasSubstr("1 picture: 1 .png"),
+                                 HasSubstr("1 picture of another class")));
 }
 
 TEST_F(ImageFolderTest, SaysWhatItFoundAndWhatItPassesOver) {

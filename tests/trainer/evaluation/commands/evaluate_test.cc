@@ -38,6 +38,18 @@ struct Result {
   std::string errors;
 };
 
+// A digit of the data as a PNG file.
+std::string DigitPng(int image) {
+  std::vector<uint8_t> pixels(32 * 32);
+  for (int y = 0; y < 28; ++y) {
+    for (int x = 0; x < 28; ++x) {
+      pixels[static_cast<size_t>((y + 2) * 32 + x + 2)] =
+          DigitPixel(image, y, x);
+    }
+  }
+  return EncodePng(pixels, {1, 32, 32}).value();
+}
+
 std::string LabelFile(int count) {
   std::string bytes =
       BigEndian32(0x801) + BigEndian32(static_cast<uint32_t>(count));
@@ -173,7 +185,14 @@ TEST_F(EvaluateTest, SaysInOneLineWhatIsWrong) {
                1, "the model's are 8x8");
   expect_error(quality + "--dataset=stacked_mnist", 1, "3 channels");
   expect_error(quality + "--data_samples=3 --k=3", 1,
-               "--data is of 3 pictures, must be of at least 4");
+               "--data_samples is 3, must be at least 4");
+  expect_error(quality + "--k=50", 1,
+               "--data is of 40 pictures, must be of at least 51");
+  expect_error(quality + "--dataset_limit=3 --k=3", 1,
+               "--data is of 3 pictures (the first 3), must be of at least 4");
+  expect_error(quality + "--convert=rgb", 1,
+               "convert = rgb, but num_channels = 1");
+  expect_error(quality + "--classes=7", 1, "only image_folder has classes");
   expect_error(quality + "--sampler=ddim:9", 1, "ddim:K with K in [1, 4]");
   WriteBytes(folder_.path() / "network.pt", "a program");
   expect_error(quality + "--features=network.pt", 1, "digest");
@@ -282,15 +301,7 @@ TEST_F(EvaluateTest, RealPicturesAreNearerToThemselvesThanAModelsAre) {
   const std::filesystem::path images = folder_.path() / "images";
   std::filesystem::create_directory(images);
   for (int image = 0; image < 40; ++image) {
-    std::vector<uint8_t> pixels(32 * 32);
-    for (int y = 0; y < 28; ++y) {
-      for (int x = 0; x < 28; ++x) {
-        pixels[static_cast<size_t>((y + 2) * 32 + x + 2)] =
-            DigitPixel(image, y, x);
-      }
-    }
-    WriteBytes(images / absl::StrCat(image, ".png"),
-               EncodePng(pixels, {1, 32, 32}).value());
+    WriteBytes(images / absl::StrCat(image, ".png"), DigitPng(image));
   }
   const std::string rest = " --data=data --dataset=mnist --cache=cache";
   const nlohmann::json real = RunJson("quality --images=images" + rest);
@@ -441,6 +452,48 @@ TEST_F(EvaluateTest, NearestWritesAGridAndItsNumbers) {
   EXPECT_EQ(figure.at("files").at("pixel_neighbours").at("shape"),
             nlohmann::json({4, 5, 32, 32, 1}));
   EXPECT_EQ(figure.at("feature_rows").size(), 4u);
+}
+
+TEST_F(EvaluateTest, NearestNeedsNoMoreRealPicturesThanItShows) {
+  const std::string command =
+      "nearest --model=" DDGAN_BUNDLED_MODEL
+      " --data=data --cache=cache --samples=2 --shown=1 --out=out ";
+  EXPECT_EQ(RunJson(command + "--data_samples=5").at("data_samples"), 5);
+  EXPECT_THAT(Run(command + "--data_samples=4").errors,
+              HasSubstr("--data_samples is 4, must be at least 5"));
+}
+
+TEST_F(EvaluateTest, MeasuresAgainstWhatTheFlagsChooseOfASet) {
+  // The classifier is there, so that folders of pictures can be measured by it.
+  ASSERT_EQ(Run("modes mnist --real --data=data --classifier=c --samples=10")
+                .exit_code,
+            0);
+  for (int image = 0; image < 20; ++image) {
+    const std::filesystem::path folder =
+        folder_.path() / "set" / (image < 12 ? "one" : "other");
+    std::filesystem::create_directories(folder);
+    WriteBytes(folder / absl::StrCat(image, ".png"), DigitPng(image));
+  }
+  const std::string set = " --data=set --dataset=image_folder";
+  const std::string command = "quality --model=" DDGAN_BUNDLED_MODEL
+                              " --features=digits --classifier=c --cache=cache "
+                              "--samples=10" +
+                              set;
+  EXPECT_EQ(RunJson(command).at("data_samples"), 20);
+  EXPECT_EQ(FeatureFiles().size(), 2u);
+  const nlohmann::json one =
+      RunJson(command + " --classes=one --dataset_limit=10");
+  EXPECT_EQ(one.at("data_samples"), 10);
+  EXPECT_EQ(one.at("data_choice"), "classes one; the first 10");
+  // The features of all are not taken for those of some.
+  EXPECT_EQ(FeatureFiles().size(), 3u);
+  EXPECT_THAT(Run(command + " --classes=two").errors,
+              HasSubstr("no picture lies in a folder called 'two', but in "
+                        "'one', in 'other'"));
+  EXPECT_THAT(Run("figure_data strip --model=" DDGAN_BUNDLED_MODEL + set +
+                  " --classes=other --picture=8 --out=strip")
+                  .errors,
+              HasSubstr("--picture is 8, must be in [0, 7]"));
 }
 
 TEST_F(EvaluateTest, StripBeginsWithTheRealPicture) {

@@ -114,6 +114,10 @@ TEST(ModesOptionsTest, SaysWhatIsUnknownOrMissing) {
               HasSubstr("--data is required"));
   EXPECT_THAT(message({"mnist", "--server=h:1", "--data=d"}),
               HasSubstr("--model is required"));
+  EXPECT_THAT(message({"mnist", "--real", "--server=h:1", "--data=d"}),
+              HasSubstr("--real and --server='h:1' exclude each other"));
+  EXPECT_THAT(message({"mnist", "--real", "--model=m/1", "--data=d"}),
+              HasSubstr("--real and --model='m/1' exclude each other"));
 }
 
 TEST(ModesOptionsTest, HelpNeedsNothingElse) {

@@ -94,6 +94,7 @@ TEST(NearestReportTest, JsonHasTheDistances) {
   const nlohmann::json json = nlohmann::json::parse(NearestJson(Report(0.25)));
   EXPECT_EQ(json.at("evaluation"), "nearest");
   EXPECT_EQ(json.at("copies"), true);
+  EXPECT_EQ(json.at("data_choice"), "");
   EXPECT_EQ(json.at("in_features").at("measured").at("median"), 2);
   EXPECT_EQ(json.at("in_pixels").at("test").at("percent_1"), 0.9);
   EXPECT_EQ(json.at("in_pixels").at("suspicious_share"), 0.25);

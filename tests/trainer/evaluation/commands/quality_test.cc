@@ -42,7 +42,8 @@ TEST(QualityOptionsTest, TakesEveryFlag) {
       {"--server=h:1", "--model=m/2", "--data=d", "--dataset=cifar10",
        "--through=jpeg75", "--k=5", "--prdc", "--splits=1", "--samples=10000",
        "--seed=3", "--threads=2", "--features=f.pt", "--features_digest=ab",
-       "--cache=c", "--data_samples=500", "--json"});
+       "--cache=c", "--data_samples=500", "--classes=ship,horse",
+       "--dataset_limit=900", "--convert=rgb", "--json"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->pictures.server, "h:1");
   EXPECT_EQ(options->pictures.through, PictureCoding::kJpeg75);
@@ -52,6 +53,9 @@ TEST(QualityOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(options->metrics.samples, 10000);
   EXPECT_EQ(options->measure.features, "f.pt");
   EXPECT_EQ(options->measure.data_samples, 500);
+  EXPECT_EQ(options->measure.choice.classes, "ship,horse");
+  EXPECT_EQ(options->measure.choice.dataset_limit, 900);
+  EXPECT_EQ(options->measure.choice.convert, Conversion::kToRgb);
   EXPECT_TRUE(options->json);
 }
 
@@ -153,6 +157,17 @@ TEST(QualityReportTest, JsonHasEveryFigureInOneLine) {
   EXPECT_EQ(json.at("is"), 8.5);
   EXPECT_EQ(json.at("recall"), 0.52);
   EXPECT_EQ(json.at("strict"), false);
+}
+
+TEST(QualityReportTest, SaysWhichPicturesOfTheSetItIsAgainst) {
+  QualityReport report = ReportOfAModel();
+  EXPECT_THAT(QualityTable(report), Not(HasSubstr("namely")));
+  report.data_choice = "classes horse,ship";
+  EXPECT_THAT(QualityTable(report),
+              HasSubstr("60000 of mnist\n  namely               classes "
+                        "horse,ship\n"));
+  EXPECT_EQ(nlohmann::json::parse(QualityJson(report)).at("data_choice"),
+            "classes horse,ship");
 }
 
 TEST(QualityReportTest, SomebodyElsesPicturesHaveNoVersion) {

@@ -101,6 +101,8 @@ TEST(TrilemmaReportTest, TableHasALineForEachModel) {
     EXPECT_LE(line.size(), 120u) << line;
   }
   TrilemmaReport whole = Report();
+  whole.rows.front().quality.data_choice = "classes 7";
+  EXPECT_THAT(TrilemmaTable(whole), HasSubstr("\nmnist: classes 7\n"));
   whole.rows.pop_back();
   EXPECT_THAT(TrilemmaTable(whole), Not(HasSubstr("~")));
 }
@@ -110,6 +112,7 @@ TEST(TrilemmaReportTest, JsonIsWhatTheFigureIsDrawnFrom) {
   EXPECT_EQ(json.at("evaluation"), "trilemma");
   EXPECT_EQ(json.at("fd_name"), "FD-digits");
   EXPECT_EQ(json.at("samples"), 10'000);
+  EXPECT_EQ(json.at("data_choice"), "");
   ASSERT_EQ(json.at("rows").size(), 2u);
   const nlohmann::json& row = json.at("rows").at(0);
   EXPECT_EQ(row.at("name"), "ddgan/4000");

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,21 @@ void ExpectRows(FeatureFile* file, int64_t rows, int64_t classes = 2) {
   EXPECT_EQ(content->probabilities.features, classes);
   EXPECT_THAT(Values(content->probabilities),
               ElementsAreArray(wanted.probabilities));
+}
+
+TEST(FeatureFileNameTest, EachPartOfTheSourceGivesAnotherName) {
+  std::vector<FeatureSource> sources(8, Tiny());
+  sources[1].pictures = "others";
+  sources[2].shape.channels = 1;
+  sources[3].shape = {3, 64, 64};
+  sources[4].network = "another";
+  sources[5].network_digest = std::string(64, '1');
+  sources[6].feature_count = 4;
+  sources[7].class_count = 0;
+  std::set<std::string> names;
+  for (const FeatureSource& source : sources)
+    names.insert(FeatureFileName(source));
+  EXPECT_EQ(names.size(), sources.size());
 }
 
 class FeatureFileTest : public ::testing::Test {

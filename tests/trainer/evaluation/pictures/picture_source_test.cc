@@ -214,7 +214,7 @@ TEST_F(PictureFolderTest, NamesThePictureOfAnotherShape) {
               AllOf(HasSubstr("a.png"), HasSubstr("must be a square")));
 }
 
-TEST(PicturesDescriptionTest, TellsVersionsSamplersAndSeedsApart) {
+TEST(PicturesDescriptionTest, TellsVersionsSamplersSeedsAndServersApart) {
   const ModelIdentity identity = {"m", 7, std::string(64, 'a')};
   ModelIdentity other = identity;
   other.digest[0] = 'b';
@@ -222,8 +222,11 @@ TEST(PicturesDescriptionTest, TellsVersionsSamplersAndSeedsApart) {
       ModelPicturesDescription(identity, "", 0),
       ModelPicturesDescription(identity, "", 1),
       ModelPicturesDescription(identity, "ddim:5", 0),
-      ModelPicturesDescription(other, "", 0)};
-  EXPECT_EQ(descriptions.size(), 4u);
+      ModelPicturesDescription(other, "", 0),
+      // A CPU and a GPU, say.
+      ServerPicturesDescription(identity, 0, "image"),
+      ServerPicturesDescription(identity, 0, "imagf")};
+  EXPECT_EQ(descriptions.size(), 6u);
 }
 
 }  // namespace

@@ -58,6 +58,17 @@ TEST(EvaluateProgramTest, CacheLiesWhereTheEnvironmentSays) {
   EXPECT_EQ(DefaultCacheFolder(environment).value(), "/caches/ddgan/evaluate");
 }
 
+TEST(EvaluateProgramTest, AChoiceOfDataIsTheSameInWhateverOrder) {
+  DataChoice choice;
+  EXPECT_EQ(DataChoiceText(choice), "");
+  choice.classes = "ship,horse";
+  EXPECT_EQ(DataChoiceText(choice), "classes horse,ship");
+  choice.dataset_limit = 100;
+  choice.convert = Conversion::kToRgb;
+  EXPECT_EQ(DataChoiceText(choice),
+            "classes horse,ship; the first 100; gray and alpha as RGB");
+}
+
 TEST(EvaluateProgramTest, DigitsHaveTheirOwnFeatures) {
   EXPECT_EQ(DefaultFeatures("mnist"), "digits");
   EXPECT_EQ(DefaultFeatures("stacked_mnist"), "digits");
