@@ -1,10 +1,11 @@
-// deploy/models/mnist/digits.png, to the pixel: what the bundled model makes of
-// seed 7 on every processor. Where it is meant to change,
-// DDGAN_WRITE_BUNDLED_PICTURE=FILE writes it anew.
+// deploy/models/MODEL/digits.png, to the pixel: what each bundled model makes
+// of seed 7 on every processor. Where that is meant to change,
+// DDGAN_WRITE_BUNDLED_PICTURES=DIR writes DIR/MODEL.png.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -49,18 +50,20 @@ Pixels Draw(const Model& model) {
   return pixels;
 }
 
-TEST(BundledPictureTest, IsWhatTheModelMakes) {
-  const std::string folder = DDGAN_TESTS_DIR "/../deploy/models";
-  const auto versions = ListVersions(folder, "mnist");
+// `model` is the name of a folder in `root`.
+void ExpectIsWhatTheModelMakes(const std::filesystem::path& root,
+                               const std::string& model) {
+  const auto versions = ListVersions(root, model);
   ASSERT_TRUE(versions.ok() && !versions->empty());
-  const auto checkpoint = ReadCheckpoint(folder, "mnist", versions->front());
+  const auto checkpoint = ReadCheckpoint(root, model, versions->front());
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   const auto loaded = LoadModel(*checkpoint, ModelUse::kCpuLanes);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   const int side = loaded->model->shape().width;
+  const int channels = loaded->model->shape().channels;
   const Pixels images = Draw(*loaded->model);
 
-  std::ifstream file(folder + "/mnist/digits.png", std::ios::binary);
+  std::ifstream file(root / model / "digits.png", std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(file)),
                           std::istreambuf_iterator<char>());
   absl::StatusOr<Picture> picture = DecodePng(bytes);
@@ -68,15 +71,18 @@ TEST(BundledPictureTest, IsWhatTheModelMakes) {
   const int width = kGap + kColumns * (side + kGap);
   ASSERT_EQ(picture->shape.width, width);
   ASSERT_EQ(picture->shape.height, width);
-  ASSERT_EQ(picture->shape.channels, 1);
+  ASSERT_EQ(picture->shape.channels, channels);
   int different = 0, largest = 0;
   for (int i = 0; i < kImages; ++i) {
     for (int y = 0; y < side; ++y) {
-      for (int x = 0; x < side; ++x) {
-        const size_t from = static_cast<size_t>((i * side + y) * side + x);
-        const size_t to = static_cast<size_t>(
-            (kGap + i / kColumns * (side + kGap) + y) * width + kGap +
-            i % kColumns * (side + kGap) + x);
+      for (int x = 0; x < side * channels; ++x) {
+        const auto from =
+            static_cast<size_t>((i * side + y) * side * channels + x);
+        const auto to = static_cast<size_t>(
+            ((kGap + i / kColumns * (side + kGap) + y) * width + kGap +
+             i % kColumns * (side + kGap)) *
+                channels +
+            x);
         const int difference = std::abs(images[from] - picture->pixels[to]);
         if (difference != 0) ++different;
         largest = std::max(largest, difference);
@@ -86,12 +92,26 @@ TEST(BundledPictureTest, IsWhatTheModelMakes) {
   }
   EXPECT_EQ(different, 0) << "pixels of " << images.size()
                           << "; the largest difference is " << largest;
-  if (const char* path = std::getenv("DDGAN_WRITE_BUNDLED_PICTURE")) {
-    std::ofstream(path, std::ios::binary)
+  if (const char* folder = std::getenv("DDGAN_WRITE_BUNDLED_PICTURES")) {
+    std::ofstream(std::filesystem::path(folder) / (model + ".png"),
+                  std::ios::binary)
         << EncodePng(picture->pixels, picture->shape,
                      {.compression_level = 9, .text = {}})
                .value();
   }
+}
+
+TEST(BundledPictureTest, IsWhatTheModelMakes) {
+  const std::filesystem::path root = DDGAN_TESTS_DIR "/../deploy/models";
+  int models = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(root)) {
+    if (!entry.is_directory()) continue;
+    const std::string model = entry.path().filename().string();
+    SCOPED_TRACE(model);
+    ExpectIsWhatTheModelMakes(root, model);
+    ++models;
+  }
+  EXPECT_GT(models, 0);
 }
 
 }  // namespace
