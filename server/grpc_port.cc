@@ -19,9 +19,6 @@ namespace {
 // How often a drain looks whether it is over.
 constexpr absl::Duration kDrainPollInterval = absl::Milliseconds(50);
 
-// A request is the name of a service.
-constexpr int64_t kMaxHealthRequestBytes = 1 << 10;
-
 // What has to be done once in a process before the first port serves.
 void PrepareGrpc() {
   static absl::once_flag once;
@@ -66,10 +63,7 @@ absl::Status GrpcPort::Serve(std::vector<NamedService> services) {
   PrepareGrpc();
   services.insert(
       services.end(),
-      {{grpc::health::v1::Health::service_full_name(),
-        &health_,
-        {},
-        kMaxHealthRequestBytes},
+      {{grpc::health::v1::Health::service_full_name(), &health_},
        {grpc::reflection::v1::ServerReflection::service_full_name(),
         &reflection_v1_},
        {grpc::reflection::v1alpha::ServerReflection::service_full_name(),
@@ -94,7 +88,6 @@ absl::Status GrpcPort::Serve(std::vector<NamedService> services) {
         GatedService::Options{
             .gate = &gate_,
             .max_metadata_bytes = options_.limits.max_metadata_bytes,
-            .max_request_bytes = service.max_request_bytes,
             .booking_methods = service.booking_methods,
             .on_progress = [acceptor =
                                 acceptor_.get()](const PeerEndpoint& peer) {

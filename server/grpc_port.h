@@ -63,16 +63,12 @@ class GrpcPort {
   // For the services' calls, which need it from their construction on.
   const WriteWatch::Parts* writes() const { return &writes_; }
 
-  // Of a request whose memory nobody books: it is a few names and numbers.
-  static constexpr int64_t kMaxSmallRequestBytes = 64 << 10;
-
-  // A ...::CallbackService and its service_full_name(). The rest as in
+  // A service of callbacks and its service_full_name(). The rest as in
   // GatedService::Options.
   struct NamedService {
     std::string name;
     grpc::Service* service = nullptr;
     std::set<std::string> booking_methods = {};
-    int64_t max_request_bytes = kMaxSmallRequestBytes;
   };
 
   // Serves `services`, which must outlive the port, health and reflection.

@@ -3,13 +3,14 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <set>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "server/connections/peer_address.h"
 
 namespace ddgan {
@@ -133,7 +134,9 @@ class ReflectionReactor final
         group_(PeerGroup(EndpointOf(context->peer()).host)),
         writes_(*source->writes, context) {}
 
-  void Receive() override {
+  void Receive() override ABSL_LOCKS_EXCLUDED(mu_) {
+    // Held, or GiveUp could end the call before it reads.
+    absl::MutexLock lock(&mu_);
     state_ = State::kReading;
     StartRead(&request_);
   }
@@ -145,17 +148,14 @@ class ReflectionReactor final
 
   // Which also ends the read. No effect before Receive, but the gate asks
   // again.
-  void GiveUp(const absl::Status& /*status*/) override {
-    State reading = State::kReading;
-    if (state_.compare_exchange_strong(reading, State::kFinished)) {
-      End(grpc::Status::OK);
-    }
+  void GiveUp(const absl::Status& /*status*/) override
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    if (EndReading(State::kFinished)) End(grpc::Status::OK);
   }
 
-  void OnReadDone(bool ok) override {
+  void OnReadDone(bool ok) override ABSL_LOCKS_EXCLUDED(mu_) {
     source_->gate->Leave(*this);
-    State reading = State::kReading;
-    if (!state_.compare_exchange_strong(reading, State::kAnswering)) return;
+    if (!EndReading(State::kAnswering)) return;
     if (!ok) {
       End(grpc::Status::OK);
       return;
@@ -188,6 +188,14 @@ class ReflectionReactor final
  private:
   enum class State { kAnswering, kReading, kFinished };
 
+  // False if it does not read.
+  bool EndReading(State next) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    if (state_ != State::kReading) return false;
+    state_ = next;
+    return true;
+  }
+
   // Turns request_ into response_, which is empty.
   grpc::Status MakeResponse() {
     if (request_.Length() > kMaxReflectionRequestBytes) {
@@ -218,7 +226,8 @@ class ReflectionReactor final
   const ReflectionSource* const source_;
   const std::string group_;
 
-  std::atomic<State> state_ = State::kAnswering;
+  absl::Mutex mu_;
+  State state_ ABSL_GUARDED_BY(mu_) = State::kAnswering;
   WriteWatch writes_;
   grpc::ByteBuffer request_;   // From Receive to OnReadDone.
   grpc::ByteBuffer response_;  // Until it is written.

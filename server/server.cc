@@ -330,7 +330,7 @@ absl::Status Server::StartAdmin() {
                                .limits = options_.limits,
                                .counts_connections = false};
   options.limits.connections = kAdminConnections;
-  options.limits.max_request_bytes = GrpcPort::kMaxSmallRequestBytes;
+  options.limits.max_request_bytes = 4 << 10;  // The largest: reflection's.
   absl::StatusOr<std::unique_ptr<GrpcPort>> port = OpenPort(options);
   if (!port.ok()) return port.status();
   admin_model_service_ = MakeModelService(**port, OrderAccess::kTaken);

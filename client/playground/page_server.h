@@ -56,8 +56,10 @@ class PageServer {
       std::function<PageAnswer(const PageRequest&)> answer);
 
   // Closes all connections. Those that are in the middle of a reply, or of a
-  // stream that its writer has ended, send it first, unless a write takes
-  // longer than 30 s. `answer` is not called after it.
+  // stream that its writer has ended, send it first; a write that its reader
+  // does not take ends after 30 s, so this can block for a minute. Who is still
+  // sending a refused request may not get its reply. `answer` is not called
+  // after it.
   ~PageServer();
 
   PageServer(const PageServer&) = delete;

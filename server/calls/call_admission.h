@@ -53,13 +53,13 @@ struct Admission {
 struct Applicant {
   // As its message was converted; its error refuses the call.
   absl::StatusOr<ConvertedRequest> request;
-  int64_t request_bytes = 0;  // In memory.
+  int64_t request_bytes = 0;  // Kept of its message.
   Caller caller;
   bool previews = false;
 };
 
 // The most that a reply of images of `shape` can come to, or why there is none
-// of this size. `request_bytes` is the request in memory.
+// of this size. `request_bytes` are kept of its message.
 using SizeReply = absl::FunctionRef<absl::StatusOr<ReplySize>(
     const ConvertedRequest& request, const ImageShape& shape,
     int64_t request_bytes)>;

@@ -13,8 +13,7 @@ grpc::ServerUnaryReactor* GenerateReactor::Start(
     const v1::GenerateRequest* request, v1::GenerateResponse* response) {
   const std::shared_ptr<GenerateReactor> reactor(
       new GenerateReactor(parts, context, response));
-  reactor->GenerationCall::Start(
-      *request, static_cast<int64_t>(request->SpaceUsedLong()));
+  reactor->GenerationCall::Start(TakeMessage(request));
   return reactor.get();
 }
 

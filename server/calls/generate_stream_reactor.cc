@@ -18,7 +18,7 @@ GenerateStreamReactor::Start(const Parts& parts,
       new GenerateStreamReactor(parts, context, request->previews()));
   // Unset, it is the empty request, whose count is refused.
   reactor->GenerationCall::Start(
-      request->request(), static_cast<int64_t>(request->SpaceUsedLong()));
+      std::move(*TakeMessage(request).mutable_request()));
   return reactor.get();
 }
 

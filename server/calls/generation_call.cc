@@ -48,26 +48,32 @@ GenerationCall::GenerationCall(const Parts& parts, const Kind& kind,
   parts.metrics->OnTraceBegun(trace_);
 }
 
-void GenerationCall::Start(const v1::GenerateRequest& request,
-                           int64_t request_bytes) {
+void GenerationCall::Start(v1::GenerateRequest request) {
+  absl::StatusOr<ConvertedRequest> converted =
+      ConvertRequest(request, deadline(), DrawEntropy);
+  v1::Guide guide = std::move(*request.mutable_guide());
+  guide.DiscardUnknownFields();
+  const auto bytes = static_cast<int64_t>(guide.SpaceUsedLong());
   StartAsked({.model = request.model(),
-              .request = ConvertRequest(request, deadline(), DrawEntropy),
-              .bytes = request_bytes,
-              .guide = &request.guide()});
+              .request = std::move(converted),
+              .bytes = bytes,
+              .guide = std::move(guide)});
 }
 
 void GenerationCall::Start(const std::string& model,
                            absl::StatusOr<ConvertedRequest> request,
-                           int64_t request_bytes) {
+                           int64_t kept_bytes) {
   if (request.ok()) request->generation.deadline = deadline();
-  StartAsked(
-      {.model = model, .request = std::move(request), .bytes = request_bytes});
+  StartAsked({.model = model,
+              .request = std::move(request),
+              .bytes = kept_bytes,
+              .guide = {}});
 }
 
 void GenerationCall::StartAsked(Asked asked) {
   held_for_grpc_ = shared_from_this();
   asked_model_ = asked.model.substr(0, kMaxNameSize);
-  const v1::Guide* const guide = asked.guide;
+  v1::Guide guide = std::move(asked.guide);
   if (timer() != nullptr && asked.request.ok()) {
     asked.request->generation.trace_tag = TraceTagOf(trace_);
   }
@@ -87,9 +93,9 @@ void GenerationCall::StartAsked(Asked asked) {
   } else if (guide_room.has_value()) {
     guide_ = parts_.guide_decoder->Run(
         *std::move(guide_room),
-        [this, self = shared_from_this(), guide,
+        [this, self = shared_from_this(), guide = std::move(guide),
          place = std::move(place)](const absl::Status& turn) mutable {
-          EndSubmission(turn.ok() ? DecodeAndSubmit(*guide, std::move(place))
+          EndSubmission(turn.ok() ? DecodeAndSubmit(guide, std::move(place))
                                   : turn);
         });
   } else {

@@ -66,17 +66,26 @@ class GenerationCall : public CallLifetime {
   GenerationCall(const Parts& parts, const Kind& kind,
                  grpc::CallbackServerContext* context);
 
+  // The message that gRPC has received, which it would keep until the call is
+  // done, in memory up to 30 times as large as on the wire.
+  template <class Message>
+  static Message TakeMessage(const Message* received) {
+    Message taken;
+    // gRPC's own object, which it hands out as const.
+    taken.Swap(const_cast<Message*>(received));
+    return taken;
+  }
+
   // Either of them once, before the reactor is handed to gRPC, which holds the
-  // call from then until LetGo, and so long the message that was received.
-  // `request_bytes` is what that takes in memory (SpaceUsedLong), which can be
-  // 30 times its size on the wire. `request` is it or in it, valid until
-  // OnDone. A request with a guide is submitted by the guide decoder, when it
-  // is its turn.
-  void Start(const v1::GenerateRequest& request, int64_t request_bytes);
-  // A request without a guide, of any other message. `model` is the one asked
-  // for, whether or not the request is good.
+  // call from then until LetGo. A request with a guide is submitted by the
+  // guide decoder, when it is its turn; of the message only the guide is kept
+  // until then.
+  void Start(v1::GenerateRequest request);
+  // A request without a guide, of any other message, of which `kept_bytes` are
+  // kept until LetGo. `model` is the one asked for, whether or not the request
+  // is good.
   void Start(const std::string& model, absl::StatusOr<ConvertedRequest> request,
-             int64_t request_bytes);
+             int64_t kept_bytes);
 
   // For OnCancel. A guide that waits to be decoded never is.
   void Cancel();
@@ -107,8 +116,8 @@ class GenerationCall : public CallLifetime {
   struct Asked {
     const std::string& model;
     absl::StatusOr<ConvertedRequest> request;
-    int64_t bytes = 0;
-    const v1::Guide* guide = nullptr;  // Null: it can have none.
+    int64_t bytes = 0;  // Kept of the message, the guide's included.
+    v1::Guide guide;    // Empty: it has none.
   };
 
   void StartAsked(Asked asked);

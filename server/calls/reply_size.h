@@ -23,7 +23,7 @@ struct ReplySize {
 int64_t LargestImageBytes(const ImageShape& shape, v1::OutputFormat format);
 
 // A reply with all images is there twice while it is sent: as a message, and as
-// what gRPC has made of it. `request_bytes` is the request in memory.
+// what gRPC has made of it. `request_bytes` are kept of the request.
 ReplySize LargestReply(const ImageShape& shape,
                        const std::vector<v1::OutputFormat>& formats,
                        int64_t request_bytes);

@@ -221,9 +221,8 @@ GatedService::GatedService(
                                    RpcMethod::BIDI_STREAMING, nullptr));
     MethodHandler* const handler = HandlerOf(service, i);
     const bool books = options_.booking_methods.count(method.name()) > 0;
-    const int64_t max_request_bytes = books
-                                          ? std::numeric_limits<int64_t>::max()
-                                          : options_.max_request_bytes;
+    const int64_t max_request_bytes =
+        books ? std::numeric_limits<int64_t>::max() : kMaxSmallRequestBytes;
     // gRPC owns it.
     if (method.client_streaming()) {
       MarkMethodCallback(i, new PassingHandler(handler, &options_));

@@ -28,17 +28,18 @@ namespace ddgan {
 // It uses parts of gRPC that generated code uses, as they are in 1.51.
 class GatedService final : public grpc::Service {
  public:
+  // Of a request that nobody books, which is a few names and numbers. Looked at
+  // on the wire, before it is parsed: in memory, fields that its type does not
+  // have can be 30 times as large, and gRPC keeps it until its call ends.
+  static constexpr int64_t kMaxSmallRequestBytes = 1 << 10;
+
   struct Options {
     RequestGate* gate = nullptr;
     // Of one call, keys and values. gRPC 1.51 holds each frame of them to its
     // own limit, but not all of them together.
     int64_t max_metadata_bytes = 0;
-    // Of a request on the wire, looked at before it is parsed: in memory,
-    // fields that its type does not have can be 30 times as large. A service
-    // keeps a request until its call ends.
-    int64_t max_request_bytes = 0;
-    // Names of the methods that book the memory of their requests. Only gRPC's
-    // own limit holds for them.
+    // Names of the methods that book what they keep of their requests. Only
+    // gRPC's own limit holds for them.
     std::set<std::string> booking_methods = {};
     // A call has begun on the peer's connection, or its request has come in
     // whole. Thread-safe; returns quickly.

@@ -12,31 +12,31 @@ grpc::ServerUnaryReactor* ModelInferReactor::Start(
     const Parts& parts, grpc::CallbackServerContext* context,
     const inference::ModelInferRequest* request,
     inference::ModelInferResponse* response) {
-  absl::StatusOr<ConvertedInfer> converted = ConvertInfer(*request);
+  inference::ModelInferRequest taken = TakeMessage(request);
+  absl::StatusOr<ConvertedInfer> converted = ConvertInfer(taken);
   const std::shared_ptr<ModelInferReactor> reactor(new ModelInferReactor(
       parts, context,
-      converted.ok() ? converted->timeout : absl::InfiniteDuration(), request,
-      response));
+      converted.ok() ? converted->timeout : absl::InfiniteDuration(),
+      std::move(*taken.mutable_id()), response));
   absl::StatusOr<ConvertedRequest> asked;
   if (converted.ok()) {
     asked = std::move(converted->request);
   } else {
     asked = converted.status();
   }
-  reactor->GenerationCall::Start(
-      request->model_name(), std::move(asked),
-      static_cast<int64_t>(request->SpaceUsedLong()));
+  reactor->GenerationCall::Start(taken.model_name(), std::move(asked),
+                                 static_cast<int64_t>(reactor->id_.size()));
   return reactor.get();
 }
 
-ModelInferReactor::ModelInferReactor(
-    const Parts& parts, grpc::CallbackServerContext* context,
-    absl::Duration timeout, const inference::ModelInferRequest* request,
-    inference::ModelInferResponse* response)
+ModelInferReactor::ModelInferReactor(const Parts& parts,
+                                     grpc::CallbackServerContext* context,
+                                     absl::Duration timeout, std::string id,
+                                     inference::ModelInferResponse* response)
     : GenerationCall(parts,
                      {.method = RpcMethod::kModelInfer, .timeout = timeout},
                      context),
-      request_(request),
+      id_(std::move(id)),
       response_(response) {}
 
 absl::StatusOr<ReplySize> ModelInferReactor::SizeReply(
@@ -49,7 +49,7 @@ absl::StatusOr<ReplySize> ModelInferReactor::SizeReply(
 }
 
 void ModelInferReactor::HandleAcceptance(const Acceptance& acceptance) {
-  FillInferHeader(acceptance, converted(), request_->id(), response_);
+  FillInferHeader(acceptance, converted(), id_, response_);
 }
 
 void ModelInferReactor::HandleImage(uint32_t position,

@@ -36,8 +36,7 @@ class ModelInferReactor final : public grpc::ServerUnaryReactor,
 
  private:
   ModelInferReactor(const Parts& parts, grpc::CallbackServerContext* context,
-                    absl::Duration timeout,
-                    const inference::ModelInferRequest* request,
+                    absl::Duration timeout, std::string id,
                     inference::ModelInferResponse* response);
 
   // GenerationCall:
@@ -49,7 +48,7 @@ class ModelInferReactor final : public grpc::ServerUnaryReactor,
       ABSL_LOCKS_EXCLUDED(mu_);
   void HandleEnd() override ABSL_LOCKS_EXCLUDED(mu_);
 
-  const inference::ModelInferRequest* const request_;
+  const std::string id_;  // The caller's, to send back.
   inference::ModelInferResponse* const response_;
 
   absl::Mutex mu_;

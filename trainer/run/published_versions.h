@@ -24,8 +24,7 @@ class PublishedVersions {
       const std::filesystem::path& path);
 
   // `digest` is that of the version's manifest. Both write the file, whole or
-  // not at all, and return the file system's error. A run that ends between
-  // publishing and Add no longer knows that version, which then stays for ever.
+  // not at all, and return the file system's error.
   absl::Status Add(int64_t version, const std::string& digest);
   absl::Status Remove(int64_t version);
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -102,10 +103,14 @@ absl::Status LoadTrainingState(const std::filesystem::path& folder,
                                const StateIdentity& identity,
                                TrainingStep& training) {
   const std::filesystem::path path = folder / StateFileName(steps_done);
-  const absl::StatusOr<Folder> run = Folder::Open(folder);
+  // The operator may have moved it to another disk and left a link.
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(path, error);
+  if (error) return PathError(error.value(), "open", path);
+  const absl::StatusOr<Folder> run = Folder::Open(real.parent_path());
   if (!run.ok()) return run.status();
   absl::StatusOr<std::string> file = run->ReadFile(
-      StateFileName(steps_done), std::numeric_limits<uint64_t>::max());
+      real.filename().string(), std::numeric_limits<uint64_t>::max());
   if (!file.ok()) {
     return absl::Status(
         file.status().code(),

@@ -7,8 +7,26 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/folder.h"
 #include "engine/base/sha256.h"
+#include "engine/checkpoint/safetensors.h"
 
 namespace ddgan {
+namespace {
+
+// Whatever their metadata: that has the options of the run, some of which may
+// change when it is resumed.
+bool HaveSameTensors(std::string_view file, std::string_view other) {
+  const absl::StatusOr<SafetensorsView> a = ParseSafetensors(file);
+  const absl::StatusOr<SafetensorsView> b = ParseSafetensors(other);
+  return a.ok() && b.ok() &&
+         std::equal(a->tensors.begin(), a->tensors.end(), b->tensors.begin(),
+                    b->tensors.end(),
+                    [](const TensorView& x, const TensorView& y) {
+                      return x.name == y.name && x.dtype == y.dtype &&
+                             x.shape == y.shape && x.data == y.data;
+                    });
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<VersionPublisher>> VersionPublisher::Open(
     const Options& options, const std::filesystem::path& list,
@@ -49,32 +67,22 @@ absl::Status VersionPublisher::Publish(
   // Also when it fails: the next try is at the next interval.
   last_publish_ = clock_->Now();
   const int64_t version = options_.first_version + steps_done;
-  const absl::StatusOr<ModelIdentity> identity =
-      PublishVersion(version, weights);
-  // A run resumed from an older state comes past versions that it published
-  // before.
-  const bool present = absl::IsAlreadyExists(identity.status());
-  reporter_->OnPublish(present         ? PublishResult::kPresent
-                       : identity.ok() ? PublishResult::kPublished
-                                       : PublishResult::kFailed,
+  const absl::StatusOr<Publication> done = PublishVersion(version, weights);
+  reporter_->OnPublish(done.ok() ? done->result : PublishResult::kFailed,
                        version, last_publish_);
-  if (present) {
-    reporter_->Print(
-        absl::StrCat("version ", version, " is published already"));
-  } else if (!identity.ok()) {
-    return identity.status();
-  } else {
-    reporter_->Print(absl::StrCat("published ", options_.model_root.string(),
-                                  "/", options_.config.model, "/", version));
-    if (absl::Status status = versions_.Add(version, identity->digest);
-        !status.ok())
-      return status;
-  }
+  if (!done.ok()) return done.status();
+  reporter_->Print(
+      done->result == PublishResult::kPresent
+          ? absl::StrCat("version ", version, " is published already")
+          : absl::StrCat("published ", options_.model_root.string(), "/",
+                         options_.config.model, "/", version));
+  if (absl::Status status = versions_.Add(version, done->digest); !status.ok())
+    return status;
   published_ = steps_done;
   return RemoveOldVersions();
 }
 
-absl::StatusOr<ModelIdentity> VersionPublisher::PublishVersion(
+absl::StatusOr<VersionPublisher::Publication> VersionPublisher::PublishVersion(
     int64_t version,
     absl::FunctionRef<absl::StatusOr<std::string>()> weights) const {
   const absl::StatusOr<std::string> bytes = weights();
@@ -83,33 +91,49 @@ absl::StatusOr<ModelIdentity> VersionPublisher::PublishVersion(
   config.training_step = version;
   config.created = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", last_publish_,
                                     absl::UTCTimeZone());
-  absl::StatusOr<ModelIdentity> identity = PublishCheckpoint(
+  const absl::StatusOr<ModelIdentity> identity = PublishCheckpoint(
       options_.model_root, version, config, *bytes, options_.readers);
-  if (absl::IsAlreadyExists(identity.status()) && !IsOwn(version, *bytes)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        identity.status().message(),
-        " and is not of this run: choose another --model or --out"));
+  if (identity.ok()) {
+    return Publication{PublishResult::kPublished, identity->digest};
   }
-  return identity;
+  if (!absl::IsAlreadyExists(identity.status())) return identity.status();
+  // A run resumed from an older state comes past versions that it published
+  // before.
+  const absl::StatusOr<std::string> digest = OwnDigest(version, *bytes);
+  if (!digest.ok()) {
+    return absl::Status(digest.status().code(),
+                        absl::StrCat(identity.status().message(), " and ",
+                                     digest.status().message()));
+  }
+  return Publication{PublishResult::kPresent, *digest};
 }
 
-bool VersionPublisher::IsOwn(int64_t version, std::string_view weights) const {
+absl::StatusOr<std::string> VersionPublisher::OwnDigest(
+    int64_t version, std::string_view weights) const {
   absl::StatusOr<Folder> folder =
       Folder::Open(options_.model_root / options_.config.model);
   if (folder.ok()) folder = folder->OpenFolder(absl::StrCat(version));
-  if (!folder.ok()) return false;
-  const absl::StatusOr<std::string> json =
+  if (!folder.ok()) return folder.status();
+  const absl::StatusOr<std::string> manifest =
       folder->ReadFile(kManifestFileName, kMaxJsonBytes);
-  if (!json.ok()) return false;
+  if (!manifest.ok()) {
+    return absl::Status(
+        manifest.status().code(),
+        absl::StrCat("its manifest ", manifest.status().message()));
+  }
+  const std::string digest = Sha256Hex(*manifest);
   const std::vector<int64_t> published = versions_.versions();
   if (std::binary_search(published.begin(), published.end(), version) &&
-      versions_.digest(version) == Sha256Hex(*json)) {
-    return true;
+      versions_.digest(version) == digest) {
+    return digest;
   }
   // The run may have ended before it noted the version.
-  const absl::StatusOr<Manifest> manifest = ParseManifest(*json);
-  return manifest.ok() &&
-         manifest->weights == ManifestEntry{Sha256Hex(weights), weights.size()};
+  const absl::StatusOr<std::string> there =
+      folder->ReadFile(kWeightsFileName, weights.size() + kMaxJsonBytes);
+  if (there.ok() && HaveSameTensors(*there, weights)) return digest;
+  return absl::FailedPreconditionError(
+      "is not of this run: move it away, or give another --out and this run's "
+      "folder as --run_dir");
 }
 
 absl::Status VersionPublisher::RemoveOldVersions() {

@@ -61,13 +61,18 @@ class VersionPublisher {
   VersionPublisher(const Options& options, PublishedVersions versions,
                    Clock* clock, TrainingReporter* reporter);
 
-  // AlreadyExists: this run published it before.
-  absl::StatusOr<ModelIdentity> PublishVersion(
+  struct Publication {
+    PublishResult result;
+    std::string digest;  // Of the version's manifest.
+  };
+  absl::StatusOr<Publication> PublishVersion(
       int64_t version,
       absl::FunctionRef<absl::StatusOr<std::string>()> weights) const;
-  // Whether the version that is there is this run's: in its list, or of the
-  // same weights.
-  bool IsOwn(int64_t version, std::string_view weights) const;
+  // Of the manifest of a version that is there, if it is this run's: in its
+  // list, or of the same tensors. FailedPrecondition if not; the file system's
+  // error. Messages fit behind the version's name.
+  absl::StatusOr<std::string> OwnDigest(int64_t version,
+                                        std::string_view weights) const;
   absl::Status RemoveOldVersions();
 
   const Options options_;

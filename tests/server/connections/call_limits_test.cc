@@ -130,7 +130,7 @@ TEST_F(ServerTest, RefusesALargeRequestThatMakesNoImages) {
   const auto expect_refused = [](const grpc::Status& status) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
     EXPECT_THAT(status.error_message(),
-                HasSubstr("the request has 65540 bytes, of at most 65536"));
+                HasSubstr("the request has 65540 bytes, of at most 1024"));
   };
   const auto models = v1::ModelService::NewStub(channel_);
   {

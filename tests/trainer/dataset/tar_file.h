@@ -46,6 +46,14 @@ inline std::string TarFile(const std::string& name, const std::string& content,
   return TarHeader(name, content.size(), type) + Padded(content);
 }
 
+// `type`: '1' hard, '2' symbolic. `target` has at most 100 bytes.
+inline std::string TarLink(const std::string& name, const std::string& target,
+                           char type) {
+  std::string header = TarHeader(name, 0, type);
+  header.replace(157, target.size(), target);
+  return WithChecksum(header);
+}
+
 // GNU's long name for the member after it.
 inline std::string LongName(const std::string& name) {
   return TarFile("././@LongLink", name + std::string(1, '\0'), 'L');

@@ -89,6 +89,13 @@ TEST_F(TrainingStateTest, ADamagedStateChangesNothing) {
   EXPECT_FALSE(loaded_.ema().values().defined());
 }
 
+TEST_F(TrainingStateTest, FollowsALinkOfTheOperator) {
+  Save();
+  std::filesystem::rename(file_, folder_.path() / "elsewhere");
+  std::filesystem::create_symlink("elsewhere", file_);
+  EXPECT_TRUE(Load().ok());
+}
+
 TEST_F(TrainingStateTest, WhatCannotBeReadIsNotDamaged) {
   std::filesystem::create_directory(file_);
   const absl::Status status = Load();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/checkpoint/model_directory.h"
+#include "engine/checkpoint/safetensors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/manual_clock.h"
@@ -105,8 +106,29 @@ TEST_F(VersionPublisherTest,
        AVersionOfTheSameWeightsIsItsOwnThoughItsListLacksIt) {
   ASSERT_TRUE(Publish(*Open(), 17).ok());
   std::filesystem::remove(folder_.path() / "published.json");
+  // With other options, which the metadata has.
+  const std::string before = *weights_;
+  weights_ = SerializeSafetensors(ParseSafetensors(before)->tensors,
+                                  {{"training_config", "another"}});
   ASSERT_TRUE(Publish(*Open(10), 17).ok());
   EXPECT_THAT(metrics_.Text(), HasSubstr("result=\"present\"} 1"));
+  // It is noted, so that it goes when its time has come.
+  options_.retention = {.last = 1, .every = 0};
+  ASSERT_TRUE(Publish(*Open(17), 27).ok());
+  EXPECT_THAT(Versions(), ElementsAre(127));
+}
+
+TEST_F(VersionPublisherTest, AVersionThatCannotBeReadIsNotSaidToBeAnothers) {
+  ASSERT_TRUE(Publish(*Open(), 17).ok());
+  const std::filesystem::path manifest =
+      options_.model_root / "tiny" / "117" / "manifest.json";
+  std::filesystem::remove(manifest);
+  std::filesystem::create_directory(manifest);
+  const absl::Status status = Publish(*Open(10), 17);
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(
+      status.message(),
+      HasSubstr("117 already exists and its manifest is not a regular"));
 }
 
 TEST_F(VersionPublisherTest, AVersionOfItsListIsItsOwnThoughItsWeightsChanged) {
@@ -126,7 +148,7 @@ TEST_F(VersionPublisherTest, AVersionOfAnotherRunIsAnErrorAndStays) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
   EXPECT_THAT(status.message(),
               HasSubstr("models/tiny/117 already exists and is "
-                        "not of this run: choose another"));
+                        "not of this run: move it away"));
   EXPECT_THAT(metrics_.Text(), HasSubstr("result=\"failed\"} 1"));
   EXPECT_EQ(ReadCheckpoint(options_.model_root, "tiny", 117)->identity.digest,
             before);

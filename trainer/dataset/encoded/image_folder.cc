@@ -47,14 +47,17 @@ class ClassChoice {
   // Whether the picture of this path is, if any were asked for; passes it over
   // if not.
   bool Takes(const std::string& path) {
-    const std::string name = fs::path(path).parent_path().filename().string();
-    if (!wanted_.contains(name)) {
-      if (others_.size() < kMaxNamed) others_.insert(name);
-      report_->PassOver(SetReport::Reason::kOtherClass, path);
-      return false;
-    }
-    missing_.erase(name);
-    return true;
+    const std::string name = ClassOf(path);
+    if (wanted_.contains(name)) return true;
+    if (others_.size() < kMaxNamed) others_.insert(name);
+    report_->PassOver(SetReport::Reason::kOtherClass, path);
+    return false;
+  }
+
+  // The picture of this path is in the set.
+  void Count(const std::string& path) {
+    missing_.erase(ClassOf(path));
+    report_->Count(path);
   }
 
   // InvalidArgument if a class that was asked for has no picture.
@@ -65,7 +68,7 @@ class ClassChoice {
     };
     const auto place = [&quoted](std::string* out, const std::string& name) {
       if (name.empty()) {
-        absl::StrAppend(out, "directly in the set");
+        absl::StrAppend(out, "in no folder");
       } else {
         absl::StrAppend(out, "in ");
         quoted(out, name);
@@ -81,9 +84,13 @@ class ClassChoice {
  private:
   static constexpr size_t kMaxNamed = 10;
 
+  static std::string ClassOf(const std::string& path) {
+    return fs::path(path).parent_path().filename().string();
+  }
+
   SetReport* const report_;
   const std::set<std::string> wanted_;
-  std::set<std::string> missing_;  // Of these.
+  std::set<std::string> missing_;  // Of these, none is counted.
   std::set<std::string> others_;   // The first that were met.
 };
 
@@ -162,7 +169,8 @@ void SortImages(std::vector<ImageArchive::Image>* images) {
 }
 
 absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
-    const std::vector<fs::path>& paths, const ArchiveOptions& options) {
+    const std::vector<fs::path>& paths, const ArchiveOptions& options,
+    ClassChoice* choice) {
   std::vector<ArchivedImages::Archive> archives;
   std::vector<ArchivedImages::Entry> entries;
   for (const fs::path& path : paths) {
@@ -177,7 +185,7 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
     if (!opened.ok()) return opened.status();
     SortImages(&opened->images);
     for (ImageArchive::Image& image : opened->images) {
-      options.report->Count(image.path);
+      choice->Count(image.path);
       entries.push_back({archives.size(), std::move(image)});
     }
     archives.push_back({path, std::move(opened->archive)});
@@ -191,7 +199,7 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenArchives(
 }
 
 absl::StatusOr<std::unique_ptr<EncodedImages>> OpenFolder(
-    const fs::path& path, const ArchiveOptions& options) {
+    const fs::path& path, const ArchiveOptions& options, ClassChoice* choice) {
   absl::StatusOr<FolderFiles> files =
       WalkFolder(path, options.budget, options.report);
   if (!files.ok()) return files.status();
@@ -200,7 +208,7 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenFolder(
     for (const std::string& archive : files->archives) {
       paths.push_back(path / archive);
     }
-    return OpenArchives(paths, options);
+    return OpenArchives(paths, options, choice);
   }
   for (const std::string& archive : files->archives) {
     options.report->PassOver(SetReport::Reason::kArchive, archive);
@@ -210,9 +218,7 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenFolder(
       return !options.is_of_set(picture);
     });
   }
-  for (const std::string& picture : files->pictures) {
-    options.report->Count(picture);
-  }
+  for (const std::string& picture : files->pictures) choice->Count(picture);
   return std::make_unique<FolderImages>(path, std::move(files->pictures));
 }
 
@@ -252,8 +258,9 @@ absl::StatusOr<std::unique_ptr<EncodedImages>> OpenImageFolder(
     };
   }
   absl::StatusOr<std::unique_ptr<EncodedImages>> images =
-      type == fs::file_type::directory ? OpenFolder(path, archive_options)
-                                       : OpenArchives({path}, archive_options);
+      type == fs::file_type::directory
+          ? OpenFolder(path, archive_options, &choice)
+          : OpenArchives({path}, archive_options, &choice);
   if (!images.ok()) return images.status();
   if (absl::Status s = choice.CheckFound(path); !s.ok()) return s;
   if ((*images)->size() == 0) return NoImages(path, report);

@@ -36,7 +36,7 @@ absl::StatusOr<FigureDataOptions> ParseFigureData(const CommandInput& input) {
            {{"data", kFigure, "PATH", &options.data, kNotEmpty,
              "where the real pictures are, as for ddgan-train; of strip", ""},
             {"dataset", kFigure, "KIND", &options.dataset, kNotEmpty,
-             "what they are", "what the version was trained on"}},
+             "what they are; of strip", "what the version was trained on"}},
            DataChoiceRows(&options.choice, kFigure),
            {{"picture", kFigure, "INDEX", &options.picture, AtLeast(0),
              "which of them; of strip"},

@@ -86,7 +86,7 @@ absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
                                        const Environment& environment,
                                        EvaluationProgress* progress);
 
-// Lines of at most 80 columns.
+// Lines of at most 80 columns, but for names of classes.
 std::string NearestTable(const NearestReport& report);
 // One object in one line, which ends it. Keys: evaluation ("nearest"), model,
 // version, digest, sampler, pictures, seed, data, data_choice, data_samples,

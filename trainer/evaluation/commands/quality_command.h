@@ -87,7 +87,7 @@ absl::StatusOr<std::string> RunQuality(const QualityOptions& options,
                                        const Environment& environment,
                                        EvaluationProgress* progress);
 
-// Lines of at most 80 columns.
+// Lines of at most 80 columns, but for names of classes.
 std::string QualityTable(const QualityReport& report);
 // One object in one line, which ends it. Keys: evaluation ("quality"), model,
 // version, digest, sampler and evaluations (null where not known), pictures,

@@ -59,7 +59,7 @@ absl::StatusOr<std::string> RunTrilemma(const TrilemmaOptions& options,
                                         const Environment& environment,
                                         EvaluationProgress* progress);
 
-// Lines of at most 120 columns.
+// Lines of at most 120 columns, but for names of classes.
 std::string TrilemmaTable(const TrilemmaReport& report);
 // One object in one line, which ends it. Keys: evaluation ("trilemma"), data,
 // data_choice, data_samples, features (name, digest), fd_name, samples, k,

@@ -29,13 +29,6 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-std::string TarLink(const std::string& name, const std::string& target,
-                    char type) {
-  std::string header = TarHeader(name, 0, type);
-  header.replace(157, target.size(), target);
-  return WithChecksum(header);
-}
-
 class ImageArchiveTest : public ::testing::Test {
  protected:
   absl::StatusOr<OpenedArchive> Open() {

@@ -115,9 +115,18 @@ TEST_F(ImageFolderTest, AClassOfPicturesThatAreNotReadSaysSo) {
   const absl::Status status = OpenImageFolder(set_, options).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("called 'ship', but directly in the set; "),
+              AllOf(HasSubstr("called 'ship', but in no folder; "),
                     HasSubstr("not read (convert it to PNG): 1 .bmp; the first "
                               "is ship/1.bmp")));
+}
+
+TEST_F(ImageFolderTest, AClassOfDeadLinksIsMissing) {
+  WriteBytes(tar_, TarFile("horse/1.png", "1") +
+                       TarLink("ship/1.png", "nowhere.png", '2') + TarEnd());
+  ImageFolderOptions options;
+  options.classes = {"horse", "ship"};
+  EXPECT_THAT(std::string(OpenImageFolder(tar_, options).status().message()),
+              HasSubstr("no picture lies in a folder called 'ship'"));
 }
 
 TEST_F(ImageFolderTest, AnArchivesNameIsNoClass) {
@@ -129,7 +138,7 @@ TEST_F(ImageFolderTest, AnArchivesNameIsNoClass) {
               ElementsAre("2"));
   fs::remove(set_ / "more.tar");
   EXPECT_THAT(std::string(OpenImageFolder(set_, options).status().message()),
-              HasSubstr("called 'ship', but directly in the set"));
+              HasSubstr("called 'ship', but in no folder"));
 }
 
 TEST_F(ImageFolderTest, PicturesOfOtherClassesTakeNoMemory) {
