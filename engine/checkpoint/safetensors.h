@@ -24,6 +24,8 @@ struct TensorView {
   DType dtype = DType::kFloat32;
   std::vector<int64_t> shape;  // Empty for a scalar.
   std::string_view data;       // Little-endian.
+
+  friend bool operator==(const TensorView&, const TensorView&) = default;
 };
 
 struct SafetensorsView {

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
+#include <optional>
 #include <system_error>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "engine/base/durable_file.h"
@@ -18,6 +19,45 @@ namespace fs = std::filesystem;
 constexpr char kPrefix[] = "state_";
 constexpr char kSuffix[] = ".safetensors";
 
+// Steps done of the state of this file name, if it is one. The same strict
+// numbers as those of versions.
+std::optional<int64_t> StepsOf(absl::string_view name) {
+  if (!absl::ConsumePrefix(&name, kPrefix) ||
+      !absl::ConsumeSuffix(&name, kSuffix)) {
+    return std::nullopt;
+  }
+  return ParseVersionName(std::string(name));
+}
+
+// As WriteFileDurably names a state that is not whole yet.
+bool IsPartial(absl::string_view name) {
+  return absl::ConsumePrefix(&name, ".") &&
+         absl::ConsumeSuffix(&name, ".partial") && StepsOf(name).has_value();
+}
+
+// Empty if the folder is not there.
+absl::StatusOr<std::vector<std::string>> ListNames(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  if (error == std::errc::no_such_file_or_directory) return names;
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (error) return PathError(error.value(), "list", folder);
+  return names;
+}
+
+// Newest first.
+std::vector<int64_t> StatesAmong(const std::vector<std::string>& names) {
+  std::vector<int64_t> states;
+  for (const std::string& name : names) {
+    if (const auto steps = StepsOf(name)) states.push_back(*steps);
+  }
+  std::sort(states.begin(), states.end(), std::greater<>());
+  return states;
+}
+
 }  // namespace
 
 std::string StateFileName(int64_t steps_done) {
@@ -25,23 +65,9 @@ std::string StateFileName(int64_t steps_done) {
 }
 
 absl::StatusOr<std::vector<int64_t>> ListStates(const fs::path& folder) {
-  std::vector<int64_t> states;
-  std::error_code error;
-  fs::directory_iterator entry(folder, error);
-  if (error == std::errc::no_such_file_or_directory) return states;
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    absl::string_view number = name;
-    if (!absl::ConsumePrefix(&number, kPrefix) ||
-        !absl::ConsumeSuffix(&number, kSuffix))
-      continue;
-    // The same strict numbers as those of versions.
-    if (const auto steps = ParseVersionName(std::string(number)))
-      states.push_back(*steps);
-  }
-  if (error) return PathError(error.value(), "list", folder);
-  std::sort(states.begin(), states.end(), std::greater<>());
-  return states;
+  const absl::StatusOr<std::vector<std::string>> names = ListNames(folder);
+  if (!names.ok()) return names.status();
+  return StatesAmong(*names);
 }
 
 absl::Status SetStateAside(const fs::path& folder, int64_t steps_done) {
@@ -53,26 +79,19 @@ absl::Status SetStateAside(const fs::path& folder, int64_t steps_done) {
 }
 
 absl::Status RemoveOldStates(const fs::path& folder) {
-  const absl::StatusOr<std::vector<int64_t>> states = ListStates(folder);
-  if (!states.ok()) return states.status();
-  std::vector<fs::path> old;
-  for (size_t i = kStatesKept; i < states->size(); ++i) {
-    old.push_back(folder / StateFileName((*states)[i]));
+  const absl::StatusOr<std::vector<std::string>> names = ListNames(folder);
+  if (!names.ok()) return names.status();
+  std::vector<std::string> old;
+  std::copy_if(names->begin(), names->end(), std::back_inserter(old),
+               IsPartial);
+  const std::vector<int64_t> states = StatesAmong(*names);
+  for (size_t i = kStatesKept; i < states.size(); ++i) {
+    old.push_back(StateFileName(states[i]));
   }
-  std::error_code error;
-  fs::directory_iterator entry(folder, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    // As WriteFileDurably names what is not whole yet.
-    const std::string name = entry->path().filename().string();
-    if (absl::StartsWith(name, absl::StrCat(".", kPrefix)) &&
-        absl::EndsWith(name, absl::StrCat(kSuffix, ".partial"))) {
-      old.push_back(entry->path());
-    }
-  }
-  if (error) return PathError(error.value(), "list", folder);
-  for (const fs::path& path : old) {
-    fs::remove(path, error);
-    if (error) return PathError(error.value(), "remove", path);
+  for (const std::string& name : old) {
+    std::error_code error;
+    fs::remove(folder / name, error);
+    if (error) return PathError(error.value(), "remove", folder / name);
   }
   return absl::OkStatus();
 }

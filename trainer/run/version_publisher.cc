@@ -17,13 +17,7 @@ namespace {
 bool HaveSameTensors(std::string_view file, std::string_view other) {
   const absl::StatusOr<SafetensorsView> a = ParseSafetensors(file);
   const absl::StatusOr<SafetensorsView> b = ParseSafetensors(other);
-  return a.ok() && b.ok() &&
-         std::equal(a->tensors.begin(), a->tensors.end(), b->tensors.begin(),
-                    b->tensors.end(),
-                    [](const TensorView& x, const TensorView& y) {
-                      return x.name == y.name && x.dtype == y.dtype &&
-                             x.shape == y.shape && x.data == y.data;
-                    });
+  return a.ok() && b.ok() && a->tensors == b->tensors;
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ class ClassChoice {
 
   // The picture of this path is in the set.
   void Count(const std::string& path) {
-    missing_.erase(ClassOf(path));
+    if (!missing_.empty()) missing_.erase(ClassOf(path));
     report_->Count(path);
   }
 

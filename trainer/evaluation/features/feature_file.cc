@@ -200,12 +200,7 @@ absl::Status Named(const fs::path& path, const absl::Status& status) {
 }  // namespace
 
 std::string FeatureFileName(const FeatureSource& source) {
-  const std::string all =
-      absl::StrCat(source.pictures, "\n", source.shape.channels, "x",
-                   source.shape.height, "x", source.shape.width, "\n",
-                   source.network, "\n", source.network_digest, "\n",
-                   source.feature_count, "\n", source.class_count);
-  return absl::StrCat(Sha256Hex(all).substr(0, 32), ".features");
+  return absl::StrCat(Sha256Hex(HeaderLine(source)).substr(0, 32), ".features");
 }
 
 absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureFile::Open(

@@ -79,8 +79,7 @@ absl::StatusOr<std::unique_ptr<ImageDataset>> OpenSet(const std::string& kind,
   spec.conversion = choice.convert;
   ImageFolderOptions options;
   if (!choice.classes.empty()) {
-    const std::vector<std::string> names = absl::StrSplit(choice.classes, ',');
-    options.classes = names;
+    options.classes = absl::StrSplit(choice.classes, ',');
   }
   return OpenDataset(spec, options);
 }
