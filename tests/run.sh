@@ -5,9 +5,11 @@
 #                                         under TSan, the unit tests of what links no
 #                                         LibTorch, and each fuzz target for 10 s
 #        tests/run.sh CTEST_ARGUMENT...   those tests alone, e.g. -L unit
-#        tests/run.sh --sanitizers        all unit tests under ASan and UBSan, those
+#        tests/run.sh --sanitizers [CTEST_ARGUMENT...]
+#                                         all unit tests under ASan and UBSan, those
 #                                         that link LibTorch as well, and under TSan
-#                                         those that use gRPC
+#                                         those that use gRPC; or those of them alone
+#                                         that the arguments choose
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,8 +24,9 @@ build_and_test() {
 
 docker/install_dependencies.sh --tests --images --linters
 if [ "${1:-}" = --sanitizers ]; then
-  build_and_test tsan -L unit -L grpc
-  build_and_test asan -L unit
+  shift
+  build_and_test tsan -L unit -L grpc "$@"
+  build_and_test asan -L unit "$@"
   exit
 fi
 build_and_test release "$@"

@@ -86,7 +86,6 @@ class ImageCacheTest(unittest.TestCase):
   def test_random_calls_under_reload_get_no_other_byte(self):
     images = {}  # Sets of bytes, by (version, seed, index, format).
     lock = threading.Lock()
-    calls_done = threading.Semaphore(0)
 
     def note(version, noise, image_format, all_bytes):
       with lock:
@@ -139,34 +138,34 @@ class ImageCacheTest(unittest.TestCase):
         self.assertTrue(kind == 'previews' or previews == 0)
       note(version, noise, image_format, [found[index] for _, index in noise])
 
-    def call_and_count(number):
-      try:
-        call(number)
-      finally:
-        calls_done.release()
-
-    def await_calls(count):
-      for _ in range(count):
-        calls_done.acquire()
-
     pb, grpc_pb = stubs[0], stubs[1]
     with self.channel() as channel, \
          triton.InferenceServerClient(self.server.grpc_address) as \
          triton_client, \
          concurrent.futures.ThreadPoolExecutor(CALLERS) as pool:
       stub = grpc_pb.ImageGenerationStub(channel)
-      done = [pool.submit(call_and_count, number) for number in range(CALLS)]
+      done = []
+      parts = iter(range(VERSIONS + 2))
+
+      def begin_part():
+        """The first call sees the version that is live, the rest the reload."""
+        calls = [pool.submit(call, number)
+                 for number in range(next(parts), CALLS, VERSIONS + 2)]
+        done.extend(calls)
+        calls[0].result()
+
+      begin_part()
       for version in range(2, VERSIONS + 1):
-        await_calls(CALLS // (VERSIONS + 2))
         self.publisher.publish(version)
         self.models.wait_until_live(MODEL, version)
+        begin_part()
       model_pb = stubs[2]
-      await_calls(CALLS // (VERSIONS + 2))
       self.models.service.RollBack(model_pb.RollBackRequest(model=MODEL),
                                    timeout=LIMIT_S)
-      await_calls(CALLS // (VERSIONS + 2))
+      begin_part()
       self.models.service.UnpinVersion(
           model_pb.UnpinVersionRequest(model=MODEL), timeout=LIMIT_S)
+      begin_part()
       for future in done:
         future.result()
 
