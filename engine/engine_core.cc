@@ -92,6 +92,11 @@ absl::Status ValidateRequest(const GenerationRequest& request,
         absl::StrCat("first_index is ", request.first_index, "; with count ",
                      request.count, " allowed are 0 to ", last_allowed));
   }
+  if (const std::optional<double> weight = request.caller_weight;
+      weight.has_value() && !(*weight > 0 && *weight <= 1000)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "caller_weight is ", *weight, "; allowed are more than 0 to 1000"));
+  }
   if (!request.guide) return absl::OkStatus();
   if (request.guide->steps < 1 || request.guide->steps > evaluations) {
     return absl::InvalidArgumentError(

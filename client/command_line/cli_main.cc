@@ -53,5 +53,10 @@ int main(int argc, char** argv) {
     std::cerr << "ddgan: " << command.status().message() << '\n';
     return 2;
   }
-  return std::visit(CommandRunner(), *command);
+  const int exit_code = std::visit(CommandRunner(), *command);
+  if (!std::cout.flush()) {
+    std::cerr << "ddgan: standard output did not take all\n";
+    return 1;
+  }
+  return exit_code;
 }

@@ -73,8 +73,10 @@ class ModelsRun {
             known.erase(event.removed_model());
             PrintChange(absl::StrCat(event.removed_model(), ": gone"));
           }
-          return true;
+          // Nobody reads on: the program says so when it ends.
+          return out_.good();
         });
+    if (!out_.good()) return 1;
     // The end that was asked for.
     if (absl::IsDeadlineExceeded(status) && begun) return 0;
     return Fail(status);

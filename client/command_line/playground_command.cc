@@ -25,7 +25,7 @@ The page talks to this program, and this program to the server, with the flags
 below; the token, if there is one, does not reach the browser. On another
 machine, bring the port here and open the address as it is printed:
 
-  ssh -L 8080:127.0.0.1:8080 HOST ddgan playground --port=8080
+  ssh -t -L 8080:127.0.0.1:8080 HOST ddgan playground --port=8080
 )";
 
 // Those that end the program and that it was not told to ignore.

@@ -22,12 +22,16 @@ CHOSEN = 'instance=~"$instance"'
 RANGE = '[$__rate_interval]'
 
 
+def chosen(metric, labels):
+  """The metric of the chosen instances."""
+  matchers = [CHOSEN, *(f'{name}{match}' for name, match in labels.items())]
+  return f'{metric}{{{",".join(matchers)}}}'
+
+
 def rate(metric, by='', **labels):
   """sum by (by) (rate(metric)), of the chosen instances."""
-  matchers = ','.join([CHOSEN, *(f'{name}{match}'
-                                 for name, match in labels.items())])
   grouping = f'sum by ({by})' if by else 'sum'
-  return f'{grouping} (rate({metric}{{{matchers}}}{RANGE}))'
+  return f'{grouping} (rate({chosen(metric, labels)}{RANGE}))'
 
 
 def quantile(of, metric, by='', **labels):
@@ -47,9 +51,9 @@ def mean(metric, by='', **labels):
           f'{rate(metric + "_count", by, **labels)}')
 
 
-def gauge(metric, by='', operation='sum'):
+def gauge(metric, by='', operation='sum', **labels):
   grouping = f'{operation} by ({by})' if by else operation
-  return f'{grouping} ({metric}{{{CHOSEN}}})'
+  return f'{grouping} ({chosen(metric, labels)})'
 
 
 def panel(kind, title, unit, targets, description='', width=8, **more):
@@ -247,7 +251,9 @@ def serving():
                  description='Over 5 minutes. The promise is 99 % within 5 s.',
                  colours=(('green', None), ('orange', 0.01), ('red', 0.144))),
           number('Oldest image in the queue', 's',
-                 gauge('ddgan_queue_oldest_age_seconds', operation='max'),
+                 gauge('ddgan_queue_oldest_age_seconds', operation='max',
+                       **{'class': '="interactive"'}),
+                 description='Of interactive calls.',
                  colours=(('green', None), ('orange', 10), ('red', 30))),
           number('Devices that are out', 'none',
                  f'count (ddgan_device_healthy{{{CHOSEN}}} == 0) or vector(0)',
@@ -277,8 +283,8 @@ def serving():
 
           row('Queue'),
           lines('Age of the oldest image that waits', 's',
-                (gauge('ddgan_queue_oldest_age_seconds', 'instance', 'max'),
-                 '{{instance}}')),
+                (gauge('ddgan_queue_oldest_age_seconds', 'instance, class',
+                       'max'), '{{instance}} {{class}}')),
           lines('Time in the queue', 's',
                 *quantiles('ddgan_queue_duration_seconds', 'model',
                            '{{model}}'), logarithmic=True,

@@ -1,9 +1,9 @@
 """Draws a dashboard as a picture, with the series that a Prometheus has of it.
 
 For the pictures in deploy/README.md; whoever has Grafana looks at that instead.
-Needs matplotlib (made with 3.11.2), which nothing else here does.
+Needs matplotlib (made with 3.11.2) and Pillow.
 
-  python3 -m venv /tmp/draw && /tmp/draw/bin/pip install matplotlib==3.11.2
+  python3 -m venv /tmp/draw && /tmp/draw/bin/pip install matplotlib==3.11.2 Pillow
   /tmp/draw/bin/python deploy/grafana/draw_dashboard.py \
       --prometheus=http://127.0.0.1:9090 --seconds=300 --rate_interval=20s \
       --dashboard=deploy/grafana/serving_dashboard.json --out=serving.png

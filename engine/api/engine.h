@@ -148,13 +148,14 @@ class Engine {
   //   NotFound            no such model or version; names those there are
   //   FailedPrecondition  the version is refused; says why
   //   Unavailable         the pin could not be made durable (state_dir); it is
-  //                       not in force
+  //                       not in force, but may be after a restart
   virtual absl::Status Pin(const std::string& model, int64_t version) = 0;
   // The newest sound version is to be live again. OK also if none is pinned.
   // NotFound and Unavailable as above.
   virtual absl::Status Unpin(const std::string& model) = 0;
-  // Pins the newest sound version that is older than the live one, and returns
-  // its number. FailedPrecondition if there is none; else as Pin.
+  // Pins the newest loaded version that is older than the live one, without one
+  // the newest on disk that nothing is known against, and returns its number.
+  // FailedPrecondition if there is none; else as Pin.
   virtual absl::StatusOr<int64_t> RollBack(const std::string& model) = 0;
 
   // `listener` is called after each change of what ListModels returns, from any

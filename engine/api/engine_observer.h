@@ -14,6 +14,15 @@
 
 namespace ddgan {
 
+// When the oldest image of each class that waits for its first step was
+// accepted; InfiniteFuture where none waits.
+struct OldestQueued {
+  absl::Time interactive = absl::InfiniteFuture();
+  absl::Time batch = absl::InfiniteFuture();
+
+  bool operator==(const OldestQueued&) const = default;
+};
+
 // Why a request was refused.
 enum class RefusalReason {
   kQueueFull,           // Too many images, or bytes, are unfinished.
@@ -104,10 +113,9 @@ class EngineObserver {
   virtual void OnRefused(RefusalReason /*reason*/) {}
   virtual void OnWastedSteps(WasteReason /*reason*/, int /*steps*/) {}
   // Images accepted and waiting for their first step; images between their
-  // first and last step; when the oldest waiting one was accepted
-  // (InfiniteFuture if none waits).
+  // first and last step; since when the oldest wait.
   virtual void OnQueueState(int /*queued_images*/, int /*inflight_images*/,
-                            absl::Time /*oldest_queued_since*/) {}
+                            const OldestQueued& /*oldest*/) {}
   // An attempt to load a version has ended after `duration`. `reason` is OK for
   // ReloadResult::kLive. The digest is empty if it is not known.
   virtual void OnReload(const ModelIdentity& /*model*/, ReloadResult /*result*/,

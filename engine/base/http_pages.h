@@ -36,7 +36,8 @@ struct HttpPage {
 };
 
 // Serves from Start to destruction. Every other path is 404, every method but
-// GET and HEAD 405, a head over 8 KiB or a body 400. One request a connection.
+// GET and HEAD 405, a head over 8 KiB 400, a body 413. One request a
+// connection.
 class HttpPages {
  public:
   struct Options {

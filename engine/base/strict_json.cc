@@ -1,5 +1,6 @@
 #include "engine/base/strict_json.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -13,6 +14,8 @@ namespace ddgan {
 namespace {
 
 using nlohmann::json;
+
+constexpr size_t kMaxWords = 120;  // Of the library's, in bytes.
 
 // Builds the value from the parser's events, so that a limit stops the parser
 // before it has built more, and every key is seen.
@@ -37,17 +40,19 @@ class StrictBuilder : public nlohmann::json_sax<json> {
 
   bool key(string_t& key) override {
     if (open_.back()->contains(key))
-      return Fail(absl::StrCat("key \"", key, "\" appears twice"));
+      return Fail(absl::StrCat("key ", Abbreviated(key), " appears twice"));
     key_ = std::move(key);
     return true;
   }
 
   bool parse_error(size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    // The library's text begins with its own error code in brackets.
+    // The library's text begins with its own error code in brackets. It may go
+    // on with what was read last, of any bytes and as long as the text.
     std::string what = error.what();
     if (const size_t end = what.find("] "); end != std::string::npos)
       what.erase(0, end + 2);
+    what.erase(std::min({what.find("; last read: "), what.size(), kMaxWords}));
     return Fail(absl::StrCat("not valid JSON at byte ", position, ": ", what));
   }
 

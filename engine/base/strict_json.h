@@ -23,9 +23,9 @@ struct JsonLimits {
   size_t max_values = 1 << 20;  // Of any kind, keys not counted.
 };
 
-// InvalidArgument that says where, for text that is not one JSON value, passes
-// `limits`, or has an object with the same key twice. Throws nothing.
-// Thread-safe.
+// InvalidArgument that says where, in a short line of ASCII, for text that is
+// not one JSON value, passes `limits`, or has an object with the same key
+// twice. Throws nothing. Thread-safe.
 absl::StatusOr<nlohmann::json> ParseStrictJson(std::string_view text,
                                                const JsonLimits& limits = {});
 

@@ -20,8 +20,8 @@ absl::StatusOr<LoadedModel> LoadModel(const Checkpoint& checkpoint,
   const ModelIdentity& identity = checkpoint.identity;
   const std::string name = absl::StrCat(identity.model, "/", identity.version);
   return CatchingLibTorch(name, [&]() -> absl::StatusOr<LoadedModel> {
-    // Weights are packed for the number of threads that the calling thread
-    // uses; that of a new thread is not the process's unless it asks.
+    // LibTorch's number of threads, for what it computes here, is not the
+    // process's in a new thread unless that asks.
     at::init_num_threads();
     absl::StatusOr<Parameters> parameters = LoadParameters(checkpoint, stopped);
     if (!parameters.ok()) {

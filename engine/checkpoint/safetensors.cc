@@ -40,7 +40,7 @@ const DTypeTraits& TraitsOf(DType dtype) {
 
 absl::Status TensorError(const std::string& name, const std::string& what) {
   return absl::InvalidArgumentError(
-      absl::StrCat("tensor \"", name, "\": ", what));
+      absl::StrCat("tensor ", Abbreviated(name), ": ", what));
 }
 
 std::optional<uint64_t> Uint64FromJson(const json& value) {
@@ -76,7 +76,7 @@ absl::StatusOr<std::pair<TensorView, Span>> ParseEntry(const std::string& name,
   for (const auto& item : entry.items()) {
     const std::string& key = item.key();
     if (key != "dtype" && key != "shape" && key != "data_offsets")
-      return TensorError(name, absl::StrCat("unknown key \"", key, "\""));
+      return TensorError(name, absl::StrCat("unknown key ", Abbreviated(key)));
   }
   for (const char* key : {"dtype", "shape", "data_offsets"}) {
     if (!entry.contains(key))
@@ -92,8 +92,8 @@ absl::StatusOr<std::pair<TensorView, Span>> ParseEntry(const std::string& name,
         return dtype.get_ref<const std::string&>() == t.name;
       });
   if (traits == std::end(kDTypes)) {
-    return TensorError(
-        name, absl::StrCat("unknown dtype \"", dtype.get<std::string>(), "\""));
+    return TensorError(name,
+                       absl::StrCat("unknown dtype ", Abbreviated(dtype)));
   }
   tensor.dtype = traits->dtype;
 
@@ -139,8 +139,8 @@ absl::StatusOr<std::map<std::string, std::string>> ParseMetadata(
   std::map<std::string, std::string> result;
   for (const auto& [key, value] : metadata.items()) {
     if (!value.is_string()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(kMetadataKey, ": \"", key, "\" is not a string"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          kMetadataKey, ": ", Abbreviated(key), " is not a string"));
     }
     result[key] = value.get<std::string>();
   }

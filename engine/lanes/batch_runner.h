@@ -1,11 +1,11 @@
 // What a lane's worker calls with a batch. The real one (lane_runner.h) runs a
 // generator; tests script it. No LibTorch: a model is an opaque handle here.
 //
-// An image's bytes follow from checkpoint, seed and image index, and from what
-// the lane computes on: the kind of device, the number format and pinned_batch;
-// on a GPU also its model and the version of cuDNN, on a CPU the vector
-// instructions that it has. They never depend on the other rows of a batch, on
-// the number of threads or lanes, or on whether a step was run again.
+// An image's bytes follow from checkpoint, seed and image index, and from the
+// kind of device that the lane computes on; on a GPU also from its model, the
+// version of cuDNN, the number format and pinned_batch. They never depend on
+// the other rows of a batch, on the number of threads or lanes, or on whether a
+// step was run again.
 #ifndef DDGAN_ENGINE_LANES_BATCH_RUNNER_H_
 #define DDGAN_ENGINE_LANES_BATCH_RUNNER_H_
 
@@ -84,8 +84,8 @@ class BatchRunner {
   // Runs one denoising step for every row, which may be at different steps.
   // Keeps the state of each trajectory on its device between calls; a row at
   // the first step or with a guide starts a new one, a row at step 0 ends it.
-  // Blocks until the device is done. The outcome is the runner's and stays until the next
-  // call; the caller may take the pixels out of it.
+  // Blocks until the device is done. The outcome is the runner's and stays
+  // until the next call; the caller may take the pixels out of it.
   //   ResourceExhausted  out of device or host memory
   //   Internal           anything else that went wrong, on the device or in
   //                      what was asked for

@@ -12,6 +12,10 @@
 
 namespace ddgan {
 
+// What a lane may be made for: as many as EngineOptions::max_queued_images may
+// be, and a batch of a version on trial.
+constexpr int kMaxTrajectories = 1'000'000 + 256;
+
 struct LaneLimits {
   int max_batch_size = 1;  // Rows of one step. >= 1
   // Images in flight; a row that would start one more is refused.

@@ -242,7 +242,10 @@ Workspace::Buffer CpuGenerator::Styles(absl::Span<const GeneratorRow> rows,
   };
   for (const Linear& linear : latent_mapping_) {
     h = apply(linear);
-    kernels::Silu(h.data(), count * linear.out);
+    // By the pool, whose threads all take subnormal numbers for zero.
+    threads.Run(count, linear.out, [&](int64_t row) {
+      kernels::Silu(h.data() + row * linear.out, linear.out);
+    });
   }
   return apply(styles_);
 }

@@ -1,4 +1,4 @@
-// The CUDA kernel of fir_pass.h. fir_gpu.cu implements it, or fir_no_gpu.cc in
+// The CUDA kernel of fir_pass.h. fir_gpu.cu implements it, or no_gpu.cc in
 // a build without CUDA.
 #ifndef DDGAN_ENGINE_MODEL_FIR_GPU_H_
 #define DDGAN_ENGINE_MODEL_FIR_GPU_H_

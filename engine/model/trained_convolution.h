@@ -1,7 +1,6 @@
 // The convolutions of networks that are trained. On a CPU those in float32 run
-// on the kernels of engine/kernels, unless a batch has fewer images than there
-// are threads, which the kernels share them out to, or filters are many and
-// images small. The others are LibTorch's.
+// on the kernels of engine/kernels, unless filters are many and images small.
+// The others are LibTorch's.
 #ifndef DDGAN_ENGINE_MODEL_TRAINED_CONVOLUTION_H_
 #define DDGAN_ENGINE_MODEL_TRAINED_CONVOLUTION_H_
 

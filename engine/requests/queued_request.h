@@ -53,6 +53,7 @@ struct Trajectory {
 
 struct QueuedRequest {
   RequestId id = 0;
+  RequestClass request_class = RequestClass::kInteractive;
   std::shared_ptr<const ServableVersion> version;
   size_t version_number = 0;  // In VersionTurns.
   size_t flow = 0;            // In FlowTable.

@@ -1,5 +1,6 @@
 #include "engine/requests/request_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ddgan {
@@ -22,6 +23,7 @@ QueuedRequest& RequestQueue::Add(QueuedRequest request,
   QueuedRequest& added =
       requests_.emplace(id, std::move(request)).first->second;
   added.id = id;
+  added.request_class = asked.request_class;
   added.unfinished = asked.count;
   added.steps_left = int64_t{asked.count} * (added.first_step + 1);
   added.trajectories.resize(asked.count);
@@ -81,16 +83,22 @@ void RequestQueue::Retire(Trajectory& trajectory) {
   --trajectory.request->unfinished;
 }
 
-absl::Time RequestQueue::OldestQueuedSince() const {
-  if (queued_images_ == 0) return absl::InfiniteFuture();
+OldestQueued RequestQueue::Oldest() const {
+  OldestQueued oldest;
+  if (queued_images_ == 0) return oldest;
   for (const auto& [id, request] : requests_) {
-    for (const Trajectory& trajectory : request.trajectories) {
-      if (trajectory.state == Trajectory::State::kQueued) {
-        return request.accepted_at;
-      }
+    absl::Time& since = request.request_class == RequestClass::kBatch
+                            ? oldest.batch
+                            : oldest.interactive;
+    if (since != absl::InfiniteFuture()) continue;
+    if (std::any_of(request.trajectories.begin(), request.trajectories.end(),
+                    [](const Trajectory& trajectory) {
+                      return trajectory.state == Trajectory::State::kQueued;
+                    })) {
+      since = request.accepted_at;
     }
   }
-  return absl::InfiniteFuture();
+  return oldest;
 }
 
 }  // namespace ddgan

@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "absl/time/time.h"
+#include "engine/api/engine_observer.h"
 #include "engine/api/generation.h"
 #include "engine/requests/admission.h"
 #include "engine/requests/queued_request.h"
@@ -26,8 +26,8 @@ class RequestQueue {
   void Hold(const Claim* claim);
   void GiveBack(const Claim* claim);
 
-  // Takes a request whose id, trajectories and counts are not set yet; sets
-  // them for the images that were asked for.
+  // Takes a request whose id, class, trajectories and counts are not set yet;
+  // sets them for the images that were asked for.
   QueuedRequest& Add(QueuedRequest request, const GenerationRequest& asked);
   // Removes a request that has no unfinished trajectory. Returns the next.
   Requests::iterator Erase(Requests::iterator it);
@@ -55,8 +55,7 @@ class RequestQueue {
     return queued_images_ + inflight_images_ + held_images_;
   }
   int64_t bytes() const { return bytes_; }
-  // When the oldest queued image was accepted; InfiniteFuture if none is.
-  absl::Time OldestQueuedSince() const;
+  OldestQueued Oldest() const;
 
  private:
   Requests requests_;

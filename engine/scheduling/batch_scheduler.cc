@@ -376,7 +376,7 @@ void BatchScheduler::ReportQueueState() {
     report_again_ = false;
     const int queued = work_.queue().queued_images();
     const int inflight = work_.queue().inflight_images();
-    const absl::Time oldest = work_.queue().OldestQueuedSince();
+    const OldestQueued oldest = work_.queue().Oldest();
     mu_.Unlock();
     observer_->OnQueueState(queued, inflight, oldest);
     mu_.Lock();

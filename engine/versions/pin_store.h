@@ -26,8 +26,8 @@ inline constexpr char kPinsFileName[] = "pins.json";
 absl::StatusOr<Pins> ReadPins(const std::filesystem::path& state_dir);
 
 // Replaces the file; after a crash it is the old one or the new one.
-// Unavailable if it cannot be written: then it is the old one. One writer at a
-// time.
+// Unavailable if it cannot be written, and then it is the old one, or cannot be
+// made durable, and then it is either. One writer at a time.
 absl::Status WritePins(const std::filesystem::path& state_dir,
                        const Pins& pins);
 

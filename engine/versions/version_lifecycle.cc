@@ -48,6 +48,15 @@ const VersionFacts* FirstToGo(const ModelFacts& model, int* others) {
   return first;
 }
 
+// What giving up all loaded versions but the live one would make free.
+int64_t BytesBesidesLive(const ModelFacts& model) {
+  int64_t bytes = 0;
+  for (const VersionFacts& facts : model.versions) {
+    if (facts.loaded && facts.version != model.live) bytes += facts.bytes;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 LifecycleAction NextLifecycleAction(const ModelFacts& model) {
@@ -76,7 +85,9 @@ LifecycleAction NextLifecycleAction(const ModelFacts& model) {
   }
   if (next == nullptr) return action;
   if (next->bytes <= model.free_bytes) return {Kind::kLoad, next->version};
-  if (first_to_go != nullptr) return {Kind::kUnload, first_to_go->version};
+  if (next->bytes <= model.free_bytes + BytesBesidesLive(model)) {
+    return {Kind::kUnload, first_to_go->version};
+  }
   if (model.now < model.drained_by) {
     action.look_again = std::min(action.look_again, model.drained_by);
     return action;

@@ -70,8 +70,9 @@ struct LifecycleAction {
 // whatever appears on or vanishes from the disk.
 //
 // Memory: besides the live version those stay loaded that were live last,
-// keep_versions in all, as long as the one to be loaded fits beside them. For
-// the memory of versions that are given up a load waits, but not for ever.
+// keep_versions in all, as long as the one to be loaded fits beside them; one
+// that would not fit even without them costs none. For the memory of versions
+// that are given up a load waits, but not for ever.
 LifecycleAction NextLifecycleAction(const ModelFacts& model);
 
 // When to try again after `failures` (>= 1) attempts in vain that another

@@ -5,6 +5,9 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
 namespace ddgan {
 namespace {
 
@@ -20,6 +23,19 @@ ReloadResult ResultOfRead(const absl::Status& status) {
     default:
       return ReloadResult::kError;
   }
+}
+
+// A reason may quote what a hostile file holds, and goes to logs and callers.
+absl::Status Shortened(const absl::Status& reason) {
+  constexpr size_t kMaxBytes = 1000;
+  const absl::string_view text = reason.message();
+  if (text.size() <= kMaxBytes) return reason;
+  size_t end = kMaxBytes;
+  // Not within a character of UTF-8.
+  while ((static_cast<unsigned char>(text[end]) & 0xc0) == 0x80 && end > 0) {
+    --end;
+  }
+  return absl::Status(reason.code(), absl::StrCat(text.substr(0, end), "..."));
 }
 
 }  // namespace
@@ -108,6 +124,7 @@ void VersionLoader::Load(const std::string& model, int64_t version) {
   } else {
     verdict = {ResultOfRead(loaded.status()), loaded.status()};
   }
+  verdict.reason = Shortened(verdict.reason);
   live.reset();
   if (verdict.result == ReloadResult::kLive) {
     loaded->loaded_at = clock_->Now();

@@ -35,7 +35,8 @@ class DirectoryVersionSource : public VersionSource {
 
   std::vector<std::filesystem::path> FoldersToWatch() override {
     // What a stranger put there is not counted on, so not even errors matter.
-    std::vector<std::filesystem::path> folders = {model_root_};
+    // The root itself may be a link to a folder, which "." follows.
+    std::vector<std::filesystem::path> folders = {model_root_ / "."};
     std::error_code error;
     for (std::filesystem::directory_iterator model(model_root_, error), end;
          !error && model != end; model.increment(error)) {

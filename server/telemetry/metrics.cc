@@ -20,7 +20,7 @@ Metrics::Metrics(Clock* clock)
 }
 
 std::string Metrics::Text() {
-  SetOldestAge();
+  SetOldestAges();
   return MetricsRegistry::Text();
 }
 

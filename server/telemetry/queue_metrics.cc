@@ -9,6 +9,15 @@ const prometheus::Histogram::BucketBoundaries kQueueSeconds = {
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
     0.2,    0.5,   1,     2,     5,    10,   20,   50};
 
+prometheus::Gauge& OldestAge(MetricsRegistry* registry,
+                             const char* request_class) {
+  return registry
+      ->Gauges("ddgan_queue_oldest_age_seconds",
+               "Age of the oldest image waiting for its first step; 0 if none "
+               "waits.")
+      .Add({{"class", request_class}});
+}
+
 }  // namespace
 
 QueueMetrics::QueueMetrics(MetricsRegistry* registry, Clock* clock)
@@ -20,12 +29,8 @@ QueueMetrics::QueueMetrics(MetricsRegistry* registry, Clock* clock)
                  ->Gauges("ddgan_queue_depth",
                           "Images accepted and waiting for their first step.")
                  .Add({})),
-      oldest_age_(
-          registry
-              ->Gauges("ddgan_queue_oldest_age_seconds",
-                       "Age of the oldest image waiting for its first step; 0 "
-                       "if none waits.")
-              .Add({})),
+      oldest_interactive_age_(OldestAge(registry, "interactive")),
+      oldest_batch_age_(OldestAge(registry, "batch")),
       inflight_(registry
                     ->Gauges("ddgan_inflight_images",
                              "Images between their first and last denoising "
@@ -39,19 +44,22 @@ void QueueMetrics::OnQueueWait(const ModelIdentity& model,
 }
 
 void QueueMetrics::OnQueueState(int queued_images, int inflight_images,
-                                absl::Time oldest_queued_since) {
+                                const OldestQueued& oldest) {
   depth_.Set(queued_images);
   inflight_.Set(inflight_images);
   absl::MutexLock lock(&mu_);
-  oldest_queued_since_ = oldest_queued_since;
+  oldest_ = oldest;
 }
 
-void QueueMetrics::SetOldestAge() {
+void QueueMetrics::SetOldestAges() {
   absl::MutexLock lock(&mu_);
+  const absl::Time now = clock_->Now();
   // None waits: since a time that has not come.
-  const absl::Duration age =
-      std::max(clock_->Now() - oldest_queued_since_, absl::ZeroDuration());
-  oldest_age_.Set(absl::ToDoubleSeconds(age));
+  const auto age = [now](absl::Time since) {
+    return absl::ToDoubleSeconds(std::max(now - since, absl::ZeroDuration()));
+  };
+  oldest_interactive_age_.Set(age(oldest_.interactive));
+  oldest_batch_age_.Set(age(oldest_.batch));
 }
 
 }  // namespace ddgan

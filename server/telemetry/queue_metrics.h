@@ -19,24 +19,25 @@ class QueueMetrics : public virtual EngineObserver {
 
   void OnQueueWait(const ModelIdentity& model, absl::Duration wait) override;
   void OnQueueState(int queued_images, int inflight_images,
-                    absl::Time oldest_queued_since) override
+                    const OldestQueued& oldest) override
       ABSL_LOCKS_EXCLUDED(mu_);
 
  protected:
-  // To be called before a scrape: the age of the oldest waiting image grows
+  // To be called before a scrape: the ages of the oldest waiting images grow
   // without an event.
-  void SetOldestAge() ABSL_LOCKS_EXCLUDED(mu_);
+  void SetOldestAges() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // Constant after construction; the metrics themselves are thread-safe.
   Clock* const clock_;
   prometheus::Family<prometheus::Histogram>& wait_;
   prometheus::Gauge& depth_;
-  prometheus::Gauge& oldest_age_;
+  prometheus::Gauge& oldest_interactive_age_;
+  prometheus::Gauge& oldest_batch_age_;
   prometheus::Gauge& inflight_;
 
   absl::Mutex mu_;
-  absl::Time oldest_queued_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  OldestQueued oldest_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

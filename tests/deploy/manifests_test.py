@@ -314,7 +314,7 @@ class ManifestsTest(unittest.TestCase):
     self.assertTrue(rule['seriesQuery'].startswith(metric + '{'))
     self.assertEqual(autoscaler['spec']['scaleTargetRef']['name'], 'ddgan-server')
     # The query as the adapter fills it in, run by Prometheus' own engine on the
-    # queues of two pods, one of them idle, and a stranger.
+    # queues of two pods, one of which has batch work alone, and a stranger.
     query = rule['metricsQuery']
     for placeholder, value in (
         ('<<.Series>>', metric), ('<<.GroupBy>>', 'pod'),
@@ -326,9 +326,13 @@ class ManifestsTest(unittest.TestCase):
       test.write_text(yaml.safe_dump({'rule_files': [], 'tests': [{
           'interval': '15s',
           'input_series': [
-              {'series': f'{metric}{{namespace="ddgan",pod="a"}}', 'values': '0 1 2 3 4 5 6 7 8'},
-              {'series': f'{metric}{{namespace="ddgan",pod="b"}}', 'values': '0x8'},
-              {'series': f'{metric}{{namespace="other",pod="c"}}', 'values': '9x8'}],
+              {'series': f'{metric}{{namespace="ddgan",pod="a",class="interactive"}}',
+               'values': '0 1 2 3 4 5 6 7 8'},
+              {'series': f'{metric}{{namespace="ddgan",pod="b",class="interactive"}}',
+               'values': '0x8'},
+              {'series': f'{metric}{{namespace="ddgan",pod="b",class="batch"}}', 'values': '9x8'},
+              {'series': f'{metric}{{namespace="other",pod="c",class="interactive"}}',
+               'values': '9x8'}],
           'promql_expr_test': [{'expr': query, 'eval_time': '2m', 'exp_samples': [
               {'labels': '{pod="a"}', 'value': 4}, {'labels': '{pod="b"}', 'value': 0}]}]}]}))
       result = subprocess.run([options.promtool, 'test', 'rules', test],

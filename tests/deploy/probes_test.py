@@ -144,7 +144,7 @@ class ProbesTest(unittest.TestCase):
     with urllib.request.urlopen(
         f'http://{pod.address(ports["http"])}/metrics', timeout=30) as reply:
       # What the autoscaler goes by.
-      self.assertRegex(reply.read().decode(), r'(?m)^ddgan_queue_oldest_age_seconds 0')
+      self.assertRegex(reply.read().decode(), r'(?m)^ddgan_queue_oldest_age_seconds\{class="interactive"\} 0')
 
     # kubelet ends the pod: at first it is not ready but serves, then it ends
     # within the time that it is given.

@@ -250,6 +250,11 @@ TEST_F(CreateEngineTest, AnAbsentModelRootIsNotFound) {
             absl::StatusCode::kNotFound);
 }
 
+TEST_F(CreateEngineTest, TheLongestQueueThatIsAllowedStarts) {
+  options_.max_queued_images = 1'000'000;
+  Create();
+}
+
 TEST_F(CreateEngineTest, AnOptionOutOfItsRangeIsInvalid) {
   options_.max_batch_sizes = {0};
   EXPECT_EQ(CreateEngine(options_, &observer_).status().code(),

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <random>
@@ -121,6 +122,19 @@ TEST(ValidateRequestTest, NoiseIsThatOfEveryImageOrOfNone) {
   EXPECT_EQ(ValidateRequest(request, 4),
             absl::InvalidArgumentError(
                 "noise is of 1 images; allowed are none or count, 2"));
+}
+
+TEST(ValidateRequestTest, ACallersWeightIsAFiniteShare) {
+  GenerationRequest request;
+  request.caller_weight = 1000;
+  EXPECT_EQ(ValidateRequest(request, 4), absl::OkStatus());
+  for (const double weight : {0.0, -1.0, 1000.5, std::nan("")}) {
+    request.caller_weight = weight;
+    EXPECT_EQ(
+        ValidateRequest(request, 4),
+        absl::InvalidArgumentError(absl::StrCat(
+            "caller_weight is ", weight, "; allowed are more than 0 to 1000")));
+  }
 }
 
 TEST(ValidateRequestTest, AGuideStartsAtAStepOfTheModel) {

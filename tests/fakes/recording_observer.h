@@ -38,7 +38,7 @@ class RecordingObserver : public EngineObserver {
   struct QueueState {
     int queued_images = 0;
     int inflight_images = 0;
-    absl::Time oldest_queued_since = absl::InfiniteFuture();
+    OldestQueued oldest;
 
     friend bool operator==(const QueueState&, const QueueState&) = default;
   };
@@ -112,9 +112,9 @@ class RecordingObserver : public EngineObserver {
     events_.wasted_steps[reason] += steps;
   }
   void OnQueueState(int queued_images, int inflight_images,
-                    absl::Time oldest_queued_since) override {
+                    const OldestQueued& oldest) override {
     absl::MutexLock lock(&mu_);
-    events_.queue_state = {queued_images, inflight_images, oldest_queued_since};
+    events_.queue_state = {queued_images, inflight_images, oldest};
   }
   void OnReload(const ModelIdentity& model, ReloadResult result,
                 const absl::Status& reason, absl::Duration duration) override {

@@ -19,7 +19,7 @@ class SchedulerObserver : public EngineObserver {
  public:
   void OnWastedSteps(WasteReason, int steps) override { wasted += steps; }
   void OnQueueState(int queued_images, int inflight_images,
-                    absl::Time) override {
+                    const OldestQueued&) override {
     images = queued_images + inflight_images;
   }
 

@@ -5,10 +5,10 @@ its sender next to nothing and the server tens of milliseconds. The flood waits
 in its own line and is refused beyond it; whoever else calls hardly notices.
 
 Run by CTest, or by hand:
-  python guide_flood_test.py \
+  ~/.cache/ddgan/python/bin/python tests/integration/guide_flood_test.py \
       --server=build/release/tests/server/ddgan_server_with_fake_engine
-Prints the latencies that it measured. With --address=HOST:PORT it measures a
-server that is running already.
+Prints the latencies that it measured. With --address=HOST:PORT --model=NAME it
+measures a server that is running already.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def call_until_told(address):
     begin = time.monotonic()
     code = 'OK'
     try:
-      stub.Generate(pb.GenerateRequest(count=1, seed=7), timeout=LIMIT_S,
+      stub.Generate(pb.GenerateRequest(model=options.model, count=1, seed=7), timeout=LIMIT_S,
                     metadata=named('good'))
     except grpc.RpcError as error:
       code = error.code().name
@@ -98,7 +98,7 @@ def call_until_told(address):
 
 def flood(address, count):
   """All calls at once; prints how they ended as JSON."""
-  request = pb.GenerateRequest(count=1, seed=7)
+  request = pb.GenerateRequest(model=options.model, count=1, seed=7)
   request.guide.png = large_guide()
   request.guide.steps = 1
   request.guide.fit = pb.GUIDE_FIT_RESIZE
@@ -121,7 +121,8 @@ def flood(address, count):
 def role(name, address, *flags):
   """This program in another process."""
   return subprocess.Popen(
-      [sys.executable, __file__, f'--{name}={address}', *flags],
+      [sys.executable, __file__, f'--{name}={address}',
+       f'--model={options.model}', *flags],
       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -185,6 +186,7 @@ def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--server', help='the ddgan_server_with_fake_engine binary')
   parser.add_argument('--address', help='of a server that is running')
+  parser.add_argument('--model', default='', help='of a server of several')
   parser.add_argument('--calls', type=int, default=1000)
   parser.add_argument('--quick', action='store_const', dest='calls', const=250,
                       help='a smaller flood')

@@ -263,6 +263,10 @@ class HotReloadTest(unittest.TestCase):
   def test_manifest_torn(self):
     self.refused_until_mended(version_damage.tear_manifest, 'manifest.json')
 
+  def test_manifest_that_is_no_utf_8(self):
+    self.refused_until_mended(version_damage.flip_high_bit_of_manifest,
+                              'manifest.json', 'UTF-8')
+
   def test_wrong_shape(self):
     self.refused_until_mended(version_damage.change_shape_and_seal, 'shape')
 

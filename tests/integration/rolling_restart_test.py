@@ -7,7 +7,8 @@ replica must have taken its share, and each call must be in a replica's log,
 every line of which is a JSON object.
 
 CTest runs a few restarts. The full proof, as server/OPERATING.md quotes it:
-  python rolling_restart_test.py --restarts=50 --min_calls=10000 \
+  ~/.cache/ddgan/python/bin/python tests/integration/rolling_restart_test.py \
+      --restarts=50 --min_calls=10000 \
       --server=build/release/server/ddgan-server --model_root=deploy/models \
       --proxies=$HOME/.cache/ddgan/proxies
 """
@@ -102,8 +103,9 @@ def wait_until_haproxy_has_all(proxy, limit_s=60):
 class Callers:
   """Threads that call through one proxy until they are told to stop."""
 
-  def __init__(self, proxy, stubs, threads):
+  def __init__(self, proxy, stubs, model, threads):
     self.proxy = proxy
+    self._model = model
     self.calls = 0
     self.failures = collections.Counter()
     self._pb, self._images_grpc = stubs
@@ -126,7 +128,8 @@ class Callers:
       while not self._stop.is_set():
         seed += 1
         request = self._pb.GenerateRequest(
-            count=1, seed=seed, format=self._pb.OUTPUT_FORMAT_RAW8)
+            model=self._model, count=1, seed=seed,
+            format=self._pb.OUTPUT_FORMAT_RAW8)
         failure = None
         try:
           if seed % 10 == 0:
@@ -164,7 +167,8 @@ def read_access_lines(logs):
 def main():
   parser = argparse.ArgumentParser()
   parser.add_argument('--server', required=True)
-  parser.add_argument('--model_root', required=True)
+  parser.add_argument('--model_root', required=True, type=pathlib.Path,
+                      help='its first model by name is called')
   parser.add_argument('--proxies', required=True,
                       help='folder with usr/sbin/nginx and usr/sbin/haproxy')
   parser.add_argument('--restarts', type=int, default=2)
@@ -184,7 +188,10 @@ def main():
       proxies.append(start_proxy(options.proxies, replicas))
       cleanup.callback(proxies[-1].close)
     start = time.monotonic()
-    callers = [Callers(proxy, stubs, options.threads) for proxy in proxies]
+    model = min(path.parent.parent.name for path in
+                options.model_root.glob('*/*/manifest.json'))
+    callers = [Callers(proxy, stubs, model, options.threads)
+               for proxy in proxies]
     idle = []
     try:
       for number in range(options.restarts):

@@ -38,6 +38,13 @@ def tear_manifest(folder):
   (folder / 'manifest.json').write_text(text[:len(text) // 2])
 
 
+def flip_high_bit_of_manifest(folder):
+  """In a name, which is no text in UTF-8 any more."""
+  content = bytearray((folder / 'manifest.json').read_bytes())
+  content[content.index(b'model.safetensors')] ^= 0x80
+  (folder / 'manifest.json').write_bytes(content)
+
+
 def claim_100_gb_in_header_and_seal(folder):
   content = (folder / WEIGHTS).read_bytes()
   (folder / WEIGHTS).write_bytes(struct.pack('<Q', HUNDRED_GB) + content[8:])

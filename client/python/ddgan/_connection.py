@@ -119,14 +119,17 @@ def check_address(address: object) -> None:
 
 
 def is_loopback(address: str) -> bool:
-  """Whether the address certainly is this machine: localhost, 127.0.0.0/8, ::1
-  or a Unix socket."""
+  """Whether the address certainly is this machine: localhost, 127.0.0.0/8 (also
+  as IPv6 writes it), ::1 or a Unix socket. As client/secure_channel.h."""
   if address.startswith('unix:'):
     return True
-  host, _, _ = address.rpartition(':')
-  if host.lower() == 'localhost' or host == '[::1]':
+  host, _, _ = re.sub('^ipv[46]:', '', address).rpartition(':')
+  if host.lower() == 'localhost':
     return True
   try:
+    if host.startswith('[') and host.endswith(']'):
+      v6 = ipaddress.IPv6Address(host[1:-1])
+      return (v6.ipv4_mapped or v6).is_loopback
     return ipaddress.IPv4Address(host).is_loopback
   except ValueError:
     return False

@@ -39,6 +39,8 @@ class CpuModel : public DeviceModel {
         weight_bytes_(model.bytes()),
         image_bytes_(sizeof(float) * shape().numel()) {}
 
+  ~CpuModel() override { lane_.sampler.ReleaseMemory(); }
+
   ImageSlot TakeSlot() override {
     if (free_.empty()) {
       // Room for every slot, so that GiveSlot needs no memory.
@@ -133,7 +135,7 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateCpuLaneRunner(
        {CheckRange("threads", options.threads, 1, 256),
         CheckRange("max_batch_size", options.max_batch_size, 1, 256),
         CheckRange("max_trajectories", options.max_trajectories,
-                   options.max_batch_size, 1'000'000)}) {
+                   options.max_batch_size, kMaxTrajectories)}) {
     if (!status.ok()) return status;
   }
   if (!options.cpus.empty() &&

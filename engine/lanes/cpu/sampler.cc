@@ -188,4 +188,8 @@ int64_t Sampler::bytes() const {
   return bytes;
 }
 
+void Sampler::ReleaseMemory() {
+  for (Share& share : shares_) share.workspace.Shrink();
+}
+
 }  // namespace ddgan

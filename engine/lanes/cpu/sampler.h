@@ -60,6 +60,8 @@ class Sampler {
 
   // Memory for intermediate results, kept from step to step.
   int64_t bytes() const;
+  // Gives it back, once a model is gone that may have needed more than others.
+  void ReleaseMemory();
 
  private:
   struct Share;

@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<BatchRunner>> CreateGpuLaneRunner(
        {CheckRange("pinned_batch", options.pinned_batch, 1, 256),
         CheckRange("max_batch_size", options.max_batch_size, 1, 4096),
         CheckRange("max_trajectories", options.max_trajectories,
-                   options.max_batch_size, 1'000'000)}) {
+                   options.max_batch_size, kMaxTrajectories)}) {
     if (!status.ok()) return status;
   }
   if (options.device == "cpu" && options.precision == Precision::kTf32) {

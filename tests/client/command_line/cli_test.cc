@@ -34,6 +34,21 @@ struct Result {
   std::string output;  // Standard output and standard error together.
 };
 
+// What a watch tells after version 4 of "mnist" was pinned.
+v1::WatchModelsResponse PinnedTo4(v1::ModelVersionState state,
+                                  const std::string& reason = "") {
+  v1::WatchModelsResponse event;
+  event.mutable_model()->set_name("mnist");
+  event.mutable_model()->set_pinned_version(4);
+  v1::ModelVersion* version = event.mutable_model()->add_versions();
+  version->set_version(4);
+  version->set_state(state);
+  version->set_reason(reason);
+  event.mutable_model()->set_live_version(
+      state == v1::MODEL_VERSION_STATE_LIVE ? 4 : 3);
+  return event;
+}
+
 class CliTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -141,6 +156,24 @@ TEST_F(CliTest, WritesOneImageOrAGridToStdout) {
   EXPECT_EQ(grid.exit_code, 0) << Read("report");
   EXPECT_THAT(Read("g.png"), StartsWith("\x89PNG"));
   EXPECT_EQ(Run("generate --out=- >/dev/full").exit_code, 1);
+}
+
+TEST_F(CliTest, OutputThatIsLostIsNoSuccess) {
+  // Nothing of it ends the watch.
+  server_.ScriptWatch({PinnedTo4(v1::MODEL_VERSION_STATE_LOADING)});
+  for (const char* arguments :
+       {"models", "models --json", "models unpin mnist", "models watch",
+        "health", "health --json", "generate --help", "--help=man",
+        "generate --out=x.png",
+        "bench --duration=1ms --warmup=0s --concurrency=1 --json=-"}) {
+    const Result result = RunShell(
+        absl::StrCat("(DDGAN_SERVER=", server_.address(), " " DDGAN_BINARY " ",
+                     arguments, " 2>&1 >/dev/full)"));
+    EXPECT_EQ(result.exit_code, 1) << arguments << ": " << result.output;
+    EXPECT_THAT(result.output,
+                HasSubstr("ddgan: standard output did not take all\n"))
+        << arguments;
+  }
 }
 
 TEST_F(CliTest, RefusesANameThatSaysAnotherKindOfFileBeforeItAsks) {
@@ -343,21 +376,6 @@ TEST_F(CliTest, ListsModelsAndWhyOneIsRefused) {
             "  dddddddddddd\n"
             "\n"
             "mnist 4: model.safetensors: size 7, the manifest says 9\n");
-}
-
-// What a watch tells after version 4 of "mnist" was pinned.
-v1::WatchModelsResponse PinnedTo4(v1::ModelVersionState state,
-                                  const std::string& reason = "") {
-  v1::WatchModelsResponse event;
-  event.mutable_model()->set_name("mnist");
-  event.mutable_model()->set_pinned_version(4);
-  v1::ModelVersion* version = event.mutable_model()->add_versions();
-  version->set_version(4);
-  version->set_state(state);
-  version->set_reason(reason);
-  event.mutable_model()->set_live_version(
-      state == v1::MODEL_VERSION_STATE_LIVE ? 4 : 3);
-  return event;
 }
 
 constexpr char kPinnedAndLive[] =

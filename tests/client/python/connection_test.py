@@ -30,11 +30,14 @@ class ConnectionTest(unittest.TestCase):
 
   def test_knows_this_machine_by_its_usual_names(self):
     for address in ('localhost:1', 'LOCALHOST:1', '127.0.0.1:1',
-                    '127.9.8.7:50051', '[::1]:1', 'unix:/run/ddgan.sock'):
+                    '127.9.8.7:50051', '[::1]:1', '[0:0::1]:1',
+                    '[::ffff:127.0.0.1]:1', '[::ffff:127.9.9.9]:1',
+                    'ipv4:127.0.0.1:1', 'ipv6:[::1]:1', 'unix:/run/ddgan.sock'):
       self.assertTrue(_connection.is_loopback(address), address)
     for address in ('example.org:1', '10.0.0.1:1', '128.0.0.1:1',
                     'localhost.example.org:1', '[::2]:1', '127.0.0.1.x:1',
-                    '127.1:1', 'dns:///localhost:1'):
+                    '127.1:1', 'dns:///localhost:1', '', 'localhost', '[::1:1',
+                    '[::ffff:10.0.0.1]:1', '[127.0.0.1]:1', 'ipv4:10.0.0.1:1'):
       self.assertFalse(_connection.is_loopback(address), address)
 
   def test_names_a_server_without_a_port(self):

@@ -68,7 +68,7 @@ class ReadmeTest(unittest.TestCase):
         self.draw(server.grpc_address)
 
   def draw(self, address):
-    with ddgan.Client(address) as client:
+    with ddgan.Client(address, model='mnist') as client:
       four = client.generate(4, seed=1)
       four.grid(columns=4, scale=3).save(options.images / 'four.png',
                                          optimize=True)

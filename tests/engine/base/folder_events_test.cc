@@ -57,6 +57,19 @@ TEST_F(FolderEventsTest, WhatIsGoneOrNoFolderIsPassedOver) {
   EXPECT_TRUE(events_->Wait(kLimit));
 }
 
+TEST_F(FolderEventsTest, ALinkIsWatchedWhereThePathSaysSo) {
+  const fs::path inner = folder_.path() / "inner",
+                 link = folder_.path() / "link";
+  fs::create_directory(inner);
+  fs::create_directory_symlink(inner, link);
+  ASSERT_EQ(events_->Watch({link}), absl::OkStatus());
+  std::ofstream(inner / "one") << "";
+  EXPECT_FALSE(SomethingChanged());
+  ASSERT_EQ(events_->Watch({link / "."}), absl::OkStatus());
+  std::ofstream(inner / "two") << "";
+  EXPECT_TRUE(events_->Wait(kLimit));
+}
+
 TEST_F(FolderEventsTest, WakeEndsAWaitNowOrTheNextOne) {
   events_->Wake();
   EXPECT_TRUE(events_->Wait(kLimit));

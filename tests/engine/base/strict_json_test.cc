@@ -1,5 +1,6 @@
 #include "engine/base/strict_json.h"
 
+#include <algorithm>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -53,6 +54,21 @@ TEST(StrictJsonTest, WhatIsNotOneJsonValueIsRefused) {
   EXPECT_THAT(Refusal("NaN"), HasSubstr("not valid JSON"));
   EXPECT_THAT(Refusal("\"\xff\""), HasSubstr("not valid JSON"));
   EXPECT_THAT(Refusal(std::string_view("{}\0x", 4)), HasSubstr("NUL"));
+}
+
+TEST(StrictJsonTest, ARefusalIsAShortLineOfAsciiWhateverTheText) {
+  const std::string long_text(1 << 20, 'x');
+  for (const std::string& text :
+       {std::string("\"\xff\""), "\"" + long_text, std::string(1 << 20, '7'),
+        "{\"" + long_text + "\": 1, \"" + long_text + "\": 2}",
+        std::string("{\"\xc3\xa4\": 1, \"\xc3\xa4\": 2}")}) {
+    const std::string refusal = Refusal(text);
+    EXPECT_NE(refusal, "accepted");
+    EXPECT_LT(refusal.size(), 200u);
+    EXPECT_TRUE(std::all_of(refusal.begin(), refusal.end(), [](char c) {
+      return c >= ' ' && c <= '~';
+    })) << refusal;
+  }
 }
 
 }  // namespace

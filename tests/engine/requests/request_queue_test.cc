@@ -11,7 +11,8 @@ namespace {
 
 class RequestQueueTest : public ::testing::Test {
  protected:
-  QueuedRequest& Add(uint32_t count, absl::Time accepted_at = kStart) {
+  QueuedRequest& Add(uint32_t count, absl::Time accepted_at = kStart,
+                     RequestClass request_class = RequestClass::kInteractive) {
     QueuedRequest request;
     request.version = SharedServableVersion("digits", 1, 4);
     request.first_step = 3;
@@ -21,6 +22,7 @@ class RequestQueueTest : public ::testing::Test {
     asked.count = count;
     asked.seed = 7;
     asked.first_index = 5;
+    asked.request_class = request_class;
     return queue_.Add(std::move(request), asked);
   }
 
@@ -103,13 +105,18 @@ TEST_F(RequestQueueTest, RoomThatIsHeldCountsUntilItIsGivenBack) {
   EXPECT_TRUE(queue_.claims().empty());
 }
 
-TEST_F(RequestQueueTest, TheOldestQueuedImageTellsSinceWhen) {
-  EXPECT_EQ(queue_.OldestQueuedSince(), absl::InfiniteFuture());
-  QueuedRequest& first = Add(1);
-  Add(1, kStart + absl::Seconds(1));
-  EXPECT_EQ(queue_.OldestQueuedSince(), kStart);
+TEST_F(RequestQueueTest, TheOldestQueuedImageOfEachClassTellsSinceWhen) {
+  EXPECT_EQ(queue_.Oldest(), OldestQueued());
+  const auto second = [](int i) { return kStart + absl::Seconds(i); };
+  QueuedRequest& batch = Add(1, second(0), RequestClass::kBatch);
+  QueuedRequest& first = Add(1, second(1));
+  Add(1, second(2));
+  Add(1, second(3), RequestClass::kBatch);
+  EXPECT_EQ(queue_.Oldest(), (OldestQueued{second(1), second(0)}));
   queue_.Start(first.trajectories[0], 0);
-  EXPECT_EQ(queue_.OldestQueuedSince(), kStart + absl::Seconds(1));
+  EXPECT_EQ(queue_.Oldest(), (OldestQueued{second(2), second(0)}));
+  queue_.Start(batch.trajectories[0], 0);
+  EXPECT_EQ(queue_.Oldest(), (OldestQueued{second(2), second(3)}));
 }
 
 }  // namespace

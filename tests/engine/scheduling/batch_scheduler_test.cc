@@ -214,12 +214,12 @@ TEST_F(BatchSchedulerTest, QueueStateFollowsImagesFromQueueToDevice) {
   const absl::Time accepted = clock_.Now();
   Submit(3);
   EXPECT_EQ(observer_.events().queue_state,
-            (RecordingObserver::QueueState{3, 0, accepted}));
+            (RecordingObserver::QueueState{3, 0, {.interactive = accepted}}));
   clock_.Advance(absl::Seconds(1));
   Submit(1);
   const LaneBatch batch = Next();
   EXPECT_EQ(observer_.events().queue_state,
-            (RecordingObserver::QueueState{2, 2, accepted}));
+            (RecordingObserver::QueueState{2, 2, {.interactive = accepted}}));
   Succeed(batch);
   for (int tick = 1; tick < 8; ++tick) Tick();
   EXPECT_EQ(observer_.events().queue_state, RecordingObserver::QueueState{});
@@ -228,8 +228,9 @@ TEST_F(BatchSchedulerTest, QueueStateFollowsImagesFromQueueToDevice) {
 TEST_F(BatchSchedulerTest,
        WhatChangesDuringAReportOfTheQueueIsReportedAfterIt) {
   struct SlowObserver : RecordingObserver {
-    void OnQueueState(int queued, int inflight, absl::Time since) override {
-      RecordingObserver::OnQueueState(queued, inflight, since);
+    void OnQueueState(int queued, int inflight,
+                      const OldestQueued& oldest) override {
+      RecordingObserver::OnQueueState(queued, inflight, oldest);
       if (begun.HasBeenNotified()) return;
       begun.Notify();
       go_on.WaitForNotification();

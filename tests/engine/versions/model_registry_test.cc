@@ -197,6 +197,17 @@ TEST_F(ModelRegistryTest, EveryKindOfRefusalHasItsResult) {
   }
 }
 
+TEST_F(ModelRegistryTest, AReasonIsShortWhateverAFileHolds) {
+  source_->Add(MakeServableVersion("digits", 1));
+  std::string long_name;
+  while (long_name.size() < 100'000) long_name += "\xc3\xa4x";
+  source_->AddBroken("digits", 2, absl::InvalidArgumentError(long_name));
+  Reconcile();
+  const std::string reason(observer_.events().reloads.front().reason.message());
+  EXPECT_EQ(reason, long_name.substr(0, 999) + "...");
+  EXPECT_THAT(States(), HasSubstr(absl::StrCat("2 refused: ", reason)));
+}
+
 TEST_F(ModelRegistryTest, WhatMayMendItselfIsTriedAgainLaterAndLater) {
   source_->AddBroken("digits", 1, absl::UnavailableError("every lane is out"));
   absl::Duration delay = ModelVersions::kFirstRetry;

@@ -122,6 +122,11 @@ TEST(VersionLifecycle, ALoadNeedsRoom) {
   ExpectAction(model, Kind::kLoad, 7);
   model.free_bytes = 49;
   ExpectAction(model, Kind::kUnload, 5);
+  // 10 of version 5 would not be enough.
+  model.free_bytes = 39;
+  ExpectAction(model, Kind::kNoRoom, 7);
+  model.free_bytes = 40;
+  ExpectAction(model, Kind::kUnload, 5);
   model.versions = {Loaded(6, 2), OnDisk(7, 50)};
   model.drained_by = model.now + absl::Seconds(1);
   ExpectAction(model, Kind::kNone);

@@ -53,7 +53,7 @@ TEST_F(VersionSourceTest, ReadsWhatWasPublishedAndHandsItToTheLoader) {
                           VersionOnDisk{3, source->Examine("digits", 3)}));
   EXPECT_NE(source->Examine("digits", 12), source->Examine("digits", 3));
   EXPECT_THAT(source->FoldersToWatch(),
-              ::testing::UnorderedElementsAre(root_, root_ / "digits",
+              ::testing::UnorderedElementsAre(root_ / ".", root_ / "digits",
                                               root_ / "digits" / "3",
                                               root_ / "digits" / "12"));
   const absl::StatusOr<ServableVersion> version =

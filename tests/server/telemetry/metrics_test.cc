@@ -35,7 +35,7 @@ TEST_F(MetricsTest, PassesPrometheusLinterOnceEveryMetricHasAValue) {
   metrics_.OnImages(Digits(1), 2);
   metrics_.OnRefused(RefusalReason::kDeadline);
   metrics_.OnWastedSteps(WasteReason::kDeadline, 3);
-  metrics_.OnQueueState(1, 2, clock_.Now());
+  metrics_.OnQueueState(1, 2, {.interactive = clock_.Now()});
   metrics_.OnReload(Digits(1), ReloadResult::kLive, absl::OkStatus(),
                     absl::Seconds(1));
   metrics_.OnReloadPhase(ReloadPhase::kRead, absl::Seconds(1));
@@ -237,12 +237,19 @@ TEST_F(MetricsTest, CountsDroppedPreviewsAndTimesTheFirstOne) {
 }
 
 TEST_F(MetricsTest, ComputesTheOldestAgeWhenScraped) {
-  metrics_.OnQueueState(1, 0, clock_.Now());
+  const absl::Time accepted = clock_.Now();
+  clock_.Advance(absl::Seconds(1));
+  metrics_.OnQueueState(
+      2, 0, {.interactive = accepted, .batch = accepted + absl::Seconds(1)});
   clock_.Advance(absl::Milliseconds(2500));
+  const std::string age = "\nddgan_queue_oldest_age_seconds";
   EXPECT_THAT(metrics_.Text(),
-              HasSubstr("\nddgan_queue_oldest_age_seconds 2.5"));
-  metrics_.OnQueueState(0, 1, absl::InfiniteFuture());
-  EXPECT_THAT(metrics_.Text(), HasSubstr("\nddgan_queue_oldest_age_seconds 0"));
+              AllOf(HasSubstr(age + "{class=\"interactive\"} 3.5"),
+                    HasSubstr(age + "{class=\"batch\"} 2.5")));
+  metrics_.OnQueueState(0, 1, {});
+  EXPECT_THAT(metrics_.Text(),
+              AllOf(HasSubstr(age + "{class=\"interactive\"} 0"),
+                    HasSubstr(age + "{class=\"batch\"} 0")));
 }
 
 TEST_F(MetricsTest, CountsReloadsByResult) {

@@ -63,7 +63,9 @@ int RunCommand(absl::Span<const std::string> arguments) {
     report = run(*options, environment, &progress);
   }
   if (!report.ok()) return Fail(report.status().message(), 1);
-  std::fputs(report->c_str(), stdout);
+  if (std::fputs(report->c_str(), stdout) == EOF || std::fflush(stdout) != 0) {
+    return Fail("standard output did not take the report", 1);
+  }
   return 0;
 }
 
