@@ -23,6 +23,7 @@
 #include "engine/api/engine.h"
 #include "engine/base/listen_address.h"
 #include "engine/base/process_signals.h"
+#include "engine/base/standard_output.h"
 #include "server/build_version.h"
 #include "server/server.h"
 #include "server/server_options.h"
@@ -127,7 +128,7 @@ int Main(int argc, char** argv) {
   }
   if (!command->text.empty()) {
     fputs(command->text.c_str(), stdout);
-    return 0;
+    return EndOfOutput("ddgan-server");
   }
 
   const char* const notify_socket = getenv("NOTIFY_SOCKET");

@@ -41,7 +41,8 @@ constexpr char kNotes[] =
     "\n"
     "Example:\n"
     "  ddgan-server --model_root=deploy/models --listen=127.0.0.1:50051\n"
-    "  ddgan generate --count=64 --seed=7 --grid --out=digits.png\n";
+    "  ddgan generate --model=mnist --count=64 --seed=7 --grid "
+    "--out=digits.png\n";
 
 TextReader ReadAddress(std::function<ListenAddress&()> target) {
   return [target = std::move(target)](absl::string_view text) {

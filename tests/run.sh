@@ -17,7 +17,7 @@ cd "$(dirname "$0")/.."
 build_and_test() {
   local preset=$1
   shift
-  cmake --preset "$preset"
+  cmake --preset "$preset" -DDDGAN_BUILD_TESTS=ON
   cmake --build --preset "$preset"
   # One more than there are cores: the longest tests wait more than they compute.
   ctest --preset "$preset" --no-tests=error -j "$(($(nproc) + 1))" "$@"
@@ -26,8 +26,9 @@ build_and_test() {
 docker/install_dependencies.sh --tests --images --linters
 if [ "${1:-}" = --sanitizers ]; then
   shift
-  build_and_test tsan -L unit -L grpc "$@"
-  build_and_test asan -L unit "$@"
+  # What is chosen may be in one of the two alone.
+  build_and_test tsan -L unit -L grpc ${1:+--no-tests=ignore} "$@"
+  build_and_test asan -L unit ${1:+--no-tests=ignore} "$@"
   exit
 fi
 build_and_test release "$@"

@@ -21,6 +21,7 @@
 #include "engine/base/openmp_waiting.h"
 #include "engine/base/process_signals.h"
 #include "engine/base/progress_bar.h"
+#include "engine/base/standard_output.h"
 #include "trainer/dataset/batch_loader.h"
 #include "trainer/dataset/data_order.h"
 #include "trainer/dataset/gaussian_mixture.h"
@@ -210,13 +211,13 @@ int Run(const std::vector<std::string>& arguments) {
   if (!line.ok()) return Fail(line.status(), kWrongUsage);
   if (!line->text.empty()) {
     std::cout << line->text;
-    return 0;
+    return EndOfOutput("ddgan-train");
   }
   if (line->list) {
     const absl::StatusOr<std::string> table = BuiltinConfigTable();
     if (!table.ok()) return Fail(table.status(), kFailed);
     std::cout << *table;
-    return 0;
+    return EndOfOutput("ddgan-train");
   }
   const absl::StatusOr<TrainerOptions> options =
       ResolveOptions(line->config, line->flags);

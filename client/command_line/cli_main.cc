@@ -16,6 +16,7 @@
 #include "client/command_line/models_command.h"
 #include "client/command_line/playground_command.h"
 #include "engine/base/process_signals.h"
+#include "engine/base/standard_output.h"
 
 namespace {
 
@@ -54,9 +55,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   const int exit_code = std::visit(CommandRunner(), *command);
-  if (!std::cout.flush()) {
-    std::cerr << "ddgan: standard output did not take all\n";
-    return 1;
-  }
-  return exit_code;
+  const int output = ddgan::EndOfOutput("ddgan");
+  return exit_code != 0 ? exit_code : output;
 }

@@ -39,8 +39,8 @@ and why a version is refused; or says which version is to be live.
   unpin
       The newest sound version is to be live again.
   rollback
-      Pins the newest sound version that is older than the live one, and waits
-      as pin does.
+      Pins the newest loaded version that is older than the live one, else the
+      newest on disk that is not refused, and waits as pin does.
   watch
       Prints what there is and then a line for each change, until Ctrl-C.
 

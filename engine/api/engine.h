@@ -154,7 +154,7 @@ class Engine {
   // NotFound and Unavailable as above.
   virtual absl::Status Unpin(const std::string& model) = 0;
   // Pins the newest loaded version that is older than the live one, without one
-  // the newest on disk that nothing is known against, and returns its number.
+  // the newest on disk that is not refused, and returns its number.
   // FailedPrecondition if there is none; else as Pin.
   virtual absl::StatusOr<int64_t> RollBack(const std::string& model) = 0;
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "engine/base/strict_json.h"
 
 namespace ddgan {
 namespace {
@@ -59,8 +60,8 @@ absl::Status CheckTensorShapes(const std::vector<TensorShape>& tensors,
   }
   for (const TensorShape& tensor : tensors) {
     if (found.count(tensor.name) != 0) {
-      differences.push_back(
-          absl::StrCat(tensor.name, " is not part of this generator"));
+      differences.push_back(absl::StrCat(Abbreviated(tensor.name),
+                                         " is not part of this generator"));
     }
   }
   if (differences.empty()) return absl::OkStatus();

@@ -8,8 +8,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "engine/model/generator_plan.h"
 
 namespace ddgan {
@@ -33,6 +35,13 @@ absl::Status CheckNumber(const char* key, T value, T low, T high) {
                    ", ", high, "]"));
 }
 
+// In a message: a stranger may have written it, of any bytes and any length.
+std::string Quoted(absl::string_view value) {
+  constexpr size_t kMaxBytes = 64;
+  return absl::StrCat("\"", absl::CHexEscape(value.substr(0, kMaxBytes)),
+                      value.size() > kMaxBytes ? "..." : "", "\"");
+}
+
 absl::Status CheckOption(const char* key, bool value, bool supported) {
   if (value == supported) return absl::OkStatus();
   const auto name = [](bool b) { return b ? "true" : "false"; };
@@ -45,7 +54,7 @@ absl::Status CheckOption(const char* key, const std::string& value,
   for (const char* option : supported)
     if (value == option) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat(key, " = \"", value, "\" is not supported: must be \"",
+      absl::StrCat(key, " = ", Quoted(value), " is not supported: must be \"",
                    absl::StrJoin(supported, "\" or \""), "\""));
 }
 
@@ -153,8 +162,8 @@ absl::Status CheckSampler(const ModelConfig& config) {
       ParseUpdateRule(config.sampler, config.num_timesteps);
   if (rule.ok()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("sampler = \"", config.sampler,
-                   "\" is not allowed: ", rule.status().message()));
+      absl::StrCat("sampler = ", Quoted(config.sampler),
+                   " is not allowed: ", rule.status().message()));
 }
 
 bool IsNormalised(ModuleKind kind) {

@@ -34,7 +34,7 @@ QueuedRequest& RequestQueue::Add(QueuedRequest request,
     trajectory.noise = asked.NoiseOf(i);
     trajectory.step = added.first_step;
   }
-  queued_images_ += static_cast<int>(asked.count);
+  QueuedOf(added) += static_cast<int>(asked.count);
   bytes_ += added.bytes;
   return added;
 }
@@ -47,7 +47,7 @@ RequestQueue::Requests::iterator RequestQueue::Erase(Requests::iterator it) {
 void RequestQueue::Start(Trajectory& trajectory, size_t lane) {
   if (trajectory.state == Trajectory::State::kQueued) {
     trajectory.lane = lane;
-    --queued_images_;
+    --QueuedOf(*trajectory.request);
     ++inflight_images_;
   }
   trajectory.state = Trajectory::State::kRunning;
@@ -70,12 +70,12 @@ void RequestQueue::Restart(Trajectory& trajectory) {
   trajectory.step = trajectory.request->first_step;
   trajectory.state = Trajectory::State::kQueued;
   --inflight_images_;
-  ++queued_images_;
+  ++QueuedOf(*trajectory.request);
 }
 
 void RequestQueue::Retire(Trajectory& trajectory) {
   int& places = trajectory.state == Trajectory::State::kQueued
-                    ? queued_images_
+                    ? QueuedOf(*trajectory.request)
                     : inflight_images_;
   --places;
   trajectory.state = Trajectory::State::kDone;
@@ -85,18 +85,21 @@ void RequestQueue::Retire(Trajectory& trajectory) {
 
 OldestQueued RequestQueue::Oldest() const {
   OldestQueued oldest;
-  if (queued_images_ == 0) return oldest;
+  std::array<bool, 2> looked_for = {queued_[0] > 0, queued_[1] > 0};
   for (const auto& [id, request] : requests_) {
-    absl::Time& since = request.request_class == RequestClass::kBatch
-                            ? oldest.batch
-                            : oldest.interactive;
-    if (since != absl::InfiniteFuture()) continue;
-    if (std::any_of(request.trajectories.begin(), request.trajectories.end(),
-                    [](const Trajectory& trajectory) {
-                      return trajectory.state == Trajectory::State::kQueued;
-                    })) {
-      since = request.accepted_at;
+    if (!looked_for[0] && !looked_for[1]) break;
+    bool& wanted = looked_for[static_cast<size_t>(request.request_class)];
+    if (!wanted ||
+        std::none_of(request.trajectories.begin(), request.trajectories.end(),
+                     [](const Trajectory& trajectory) {
+                       return trajectory.state == Trajectory::State::kQueued;
+                     })) {
+      continue;
     }
+    wanted = false;
+    (request.request_class == RequestClass::kBatch ? oldest.batch
+                                                   : oldest.interactive) =
+        request.accepted_at;
   }
   return oldest;
 }

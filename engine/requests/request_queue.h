@@ -2,6 +2,7 @@
 #ifndef DDGAN_ENGINE_REQUESTS_REQUEST_QUEUE_H_
 #define DDGAN_ENGINE_REQUESTS_REQUEST_QUEUE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -48,21 +49,25 @@ class RequestQueue {
   // Of places that are held.
   const std::set<const Claim*>& claims() const { return claims_; }
 
-  int queued_images() const { return queued_images_; }      // kQueued
+  int queued_images() const { return queued_[0] + queued_[1]; }  // kQueued
   int inflight_images() const { return inflight_images_; }  // kReady, kRunning
   // Those and the ones that room is held for.
   int images() const {
-    return queued_images_ + inflight_images_ + held_images_;
+    return queued_images() + inflight_images_ + held_images_;
   }
   int64_t bytes() const { return bytes_; }
   OldestQueued Oldest() const;
 
  private:
+  int& QueuedOf(const QueuedRequest& request) {
+    return queued_[static_cast<size_t>(request.request_class)];
+  }
+
   Requests requests_;
   std::set<const Claim*> claims_;
   RequestId next_request_id_ = 1;
   TrajectoryId next_trajectory_id_ = 1;
-  int queued_images_ = 0;
+  std::array<int, 2> queued_ = {};  // By RequestClass.
   int inflight_images_ = 0;
   int held_images_ = 0;
   int64_t bytes_ = 0;

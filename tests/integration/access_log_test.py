@@ -2,7 +2,8 @@
 
 Run by CTest, or by hand:
   python access_log_test.py --server=build/release/server/ddgan-server \
-      --client=build/release/client/ddgan --model_root=deploy/models
+      --client=build/release/client/ddgan \
+      --model_root=build/release/tests/integration/tiny_models
 """
 
 import argparse

@@ -214,7 +214,8 @@ class ServingAlertsTest(AlertsTest):
     self.watch_servers(server, replacements={
         'recording_rules.yaml': {'le="5"': 'le="0.002"'},
         'alerts.yaml': {
-            'age_seconds > 30': 'age_seconds > 0.0002',
+            'age_seconds{class="interactive"} > 30':
+                'age_seconds{class="interactive"} > 0.0002',
             'p99_5m{method=~"Generate|ModelInfer"} > 20':
                 'p99_5m{method=~"Generate|ModelInfer"} > 0.002'}})
     self.load(server, '--rate=1000', '--counts=64')

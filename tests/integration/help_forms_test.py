@@ -192,6 +192,19 @@ class CompletionTest(unittest.TestCase):
     self.typed(TypedShell(['zsh', '-i'], [], **environment))
 
 
+class LostOutputTest(unittest.TestCase):
+
+  def test_is_no_success(self):
+    for program, path in PROGRAMS.items():
+      for flags in (['--help'], ['--help=man'], ['--version']):
+        with self.subTest(program, flags=flags), open('/dev/full', 'wb') as full:
+          result = subprocess.run([path, *flags], stdout=full,
+                                  stderr=subprocess.PIPE, text=True)
+          self.assertEqual(
+              (result.returncode, result.stderr),
+              (1, f'{program}: standard output did not take all\n'))
+
+
 class ManualTest(unittest.TestCase):
 
   def test_pages_are_formatted_without_a_warning(self):

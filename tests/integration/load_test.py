@@ -6,7 +6,8 @@ calls, and nothing here depends on how fast the machine is.
 
 Run by CTest, or by hand:
   python load_test.py --server=build/release/server/ddgan-server \
-      --client=build/release/client/ddgan --model_root=deploy/models
+      --client=build/release/client/ddgan \
+      --model_root=build/release/tests/integration/tiny_models
 """
 
 import argparse

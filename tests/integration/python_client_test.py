@@ -6,7 +6,8 @@ NumPy.
 
 Run by CTest, or by hand:
   python python_client_test.py --server=build/release/server/ddgan-server \
-      --client=build/release/client/ddgan --model_root=deploy/models \
+      --client=build/release/client/ddgan \
+      --model_root=build/release/tests/integration/tiny_models \
       --promtool=promtool
 """
 

@@ -2,7 +2,7 @@
 
 Run by CTest, or by hand:
   python traces_test.py --server=build/release/server/ddgan-server \
-      --model_root=deploy/models
+      --model_root=build/release/tests/integration/tiny_models
 """
 
 import argparse

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "engine/base/process_signals.h"
+#include "engine/base/standard_output.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "trainer/import/checkpoint_import.h"
 #include "trainer/import/import_config.h"
@@ -42,7 +43,7 @@ int Run(const std::vector<std::string>& arguments) {
   if (!options.ok()) return Fail(options.status(), 2);
   if (!options->text.empty()) {
     std::fputs(options->text.c_str(), stdout);
-    return 0;
+    return EndOfOutput("ddgan-import");
   }
   const absl::StatusOr<ImportedVersion> imported = Import(*options);
   if (!imported.ok()) return Fail(imported.status(), 1);
@@ -53,7 +54,7 @@ int Run(const std::vector<std::string>& arguments) {
   std::printf("published %s version %lld in %s, digest %s\n",
               identity.model.c_str(), static_cast<long long>(identity.version),
               options->model_root.c_str(), identity.digest.c_str());
-  return 0;
+  return EndOfOutput("ddgan-import");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "trainer/import/pickle_values.h"
 
 namespace ddgan {
 namespace {
@@ -114,7 +115,7 @@ absl::StatusOr<std::string> PthFile::ReadEntry(const std::string& name,
                                                uint64_t max_bytes) const {
   const std::string entry = prefix_ + name;
   const auto error = [&](const std::string& what) {
-    return ErrorOf(path_, absl::StrCat(entry, " ", what));
+    return ErrorOf(path_, absl::StrCat(pickle::Printable(entry), " ", what));
   };
   zip_stat_t stat;
   constexpr zip_uint64_t kNeeded =

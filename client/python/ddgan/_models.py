@@ -88,7 +88,8 @@ class Models:
 
   def rollback(self, model: str, *, wait: bool = True,
                timeout: Optional[float] = None) -> ModelVersion:
-    """Pins the newest sound version that is older than the live one.
+    """Pins the newest loaded version that is older than the live one, else the
+    newest on disk that is not refused.
 
     Called twice it goes back two versions, so a call that fails is not tried
     again: `get` shows what has become of it. Otherwise as `pin`.

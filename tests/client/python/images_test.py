@@ -3,7 +3,7 @@
 Run by CTest, or by hand, with the package installed and tests/integration in
 PYTHONPATH:
   python images_test.py --server=build/release/server/ddgan-server \
-      --model_root=deploy/models
+      --model_root=build/release/tests/integration/tiny_models
 """
 
 import argparse

@@ -5,7 +5,7 @@ The certificates are made by the openssl program while the test runs.
 Run by CTest, or by hand, with the package installed and tests/integration in
 PYTHONPATH:
   python security_test.py --server=build/release/server/ddgan-server \
-      --model_root=deploy/models
+      --model_root=build/release/tests/integration/tiny_models
 """
 
 import argparse

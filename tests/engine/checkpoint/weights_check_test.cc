@@ -47,7 +47,7 @@ TEST_F(WeightsCheckTest, NamesWhatIsMissingExtraOrOfAnotherShape) {
               AllOf(HasSubstr("all_modules.0.weight has shape [4, 4], the "
                               "config wants [16, 4]"),
                     HasSubstr("all_modules.0.bias is missing"),
-                    HasSubstr("stranger is not part of this generator")));
+                    HasSubstr("\"stranger\" is not part of this generator")));
 }
 
 TEST_F(WeightsCheckTest, NamesTheFirstFewOfMany) {

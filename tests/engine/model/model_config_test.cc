@@ -104,6 +104,16 @@ TEST(ModelConfigTest, ManyStepsMustStayDistinctInFloat32) {
   EXPECT_THAT(variance_preserving(100), HasSubstr("beta_max = 100"));
 }
 
+TEST(ModelConfigTest, WhatIsQuotedIsShortAndPrintable) {
+  const std::string hostile = "\x1b[2J\n\xff" + std::string(1 << 20, 'x');
+  for (const std::string& refusal :
+       {Refusal([&](ModelConfig& c) { c.resblock_type = hostile; }),
+        Refusal([&](ModelConfig& c) { c.sampler = hostile; })}) {
+    EXPECT_THAT(refusal, HasSubstr(" = \"\\x1b[2J\\n\\xffxxx"));
+    EXPECT_LT(refusal.size(), 250u);
+  }
+}
+
 TEST(ModelConfigTest, UnsupportedOptionIsNamedWithWhatIsSupported) {
   EXPECT_EQ(Refusal([](ModelConfig& c) { c.resblock_type = "ddpm"; }),
             "resblock_type = \"ddpm\" is not supported: must be \"biggan\"");

@@ -21,6 +21,7 @@
 #include "engine/base/openmp_waiting.h"
 #include "engine/base/process_signals.h"
 #include "engine/base/progress_bar.h"
+#include "engine/base/standard_output.h"
 #include "trainer/evaluation/commands/figure_data_command.h"
 #include "trainer/evaluation/commands/modes_command.h"
 #include "trainer/evaluation/commands/nearest_command.h"
@@ -52,7 +53,7 @@ int RunCommand(absl::Span<const std::string> arguments) {
   if (!options.ok()) return Fail(options.status().message(), 2);
   if (!options->text.empty()) {
     std::fputs(options->text.c_str(), stdout);
-    return 0;
+    return EndOfOutput("ddgan-evaluate");
   }
   absl::StatusOr<std::string> report;
   {
@@ -63,10 +64,8 @@ int RunCommand(absl::Span<const std::string> arguments) {
     report = run(*options, environment, &progress);
   }
   if (!report.ok()) return Fail(report.status().message(), 1);
-  if (std::fputs(report->c_str(), stdout) == EOF || std::fflush(stdout) != 0) {
-    return Fail("standard output did not take the report", 1);
-  }
-  return 0;
+  std::fputs(report->c_str(), stdout);
+  return EndOfOutput("ddgan-evaluate");
 }
 
 // What --help=flags of a command prints.
@@ -153,17 +152,17 @@ int Run(const std::vector<std::string>& all) {
   }
   if (name == "--help" || name == "-h" || name == "help") {
     std::fputs(OverviewText(WholeProgram()).c_str(), stdout);
-    return 0;
+    return EndOfOutput("ddgan-evaluate");
   }
   if (absl::string_view form = name; absl::ConsumePrefix(&form, "--help=")) {
     const absl::StatusOr<std::string> text = HelpInForm(WholeProgram(), form);
     if (!text.ok()) return Fail(text.status().message(), 2);
     std::fputs(text->c_str(), stdout);
-    return 0;
+    return EndOfOutput("ddgan-evaluate");
   }
   if (name == "--version") {
     std::fputs(VersionText("ddgan-evaluate").c_str(), stdout);
-    return 0;
+    return EndOfOutput("ddgan-evaluate");
   }
   const RunnableCommand* const command = FindCommand(name);
   if (command == nullptr) {
