@@ -216,7 +216,7 @@ std::string DescribeFingerprintDifference(const std::string& saved,
     return found == side.end() ? "not set" : Abbreviated(*found);
   };
   TrainerOptions defaults;
-  const std::vector<Option> rows = TrainerOptionsAsTable(&defaults).rows;
+  const auto [rows, effects] = TrainerOptionsAsTable(&defaults);
   std::vector<std::string> differences;
   size_t unnamed = 0;
   for (const std::string& key : keys) {
@@ -228,6 +228,10 @@ std::string DescribeFingerprintDifference(const std::string& saved,
       if (there_value == there->end() && option != nullptr &&
           OptionJson(*option) == *here_value)
         continue;
+    } else if (option != nullptr &&
+               effects[static_cast<size_t>(option - rows.data())] !=
+                   OptionEffect::kIdentity) {
+      continue;
     }
     if (differences.size() == kMaxNamed) {
       ++unnamed;

@@ -130,14 +130,15 @@ std::string RunFolder(const TrainerOptions& options);
 std::string EffectiveConfigJson(const TrainerOptions& options);
 
 // Everything that must not change when a run is resumed, as one line of JSON. A
-// run may go on with other learning rates, another end, sampler or precision,
-// and another number of processes or micro-batches.
+// run may go on with other learning rates, R1 penalty and average, another end,
+// sampler or precision, and another number of processes or micro-batches.
 std::string RunFingerprint(const TrainerOptions& options);
 
 // In which options two fingerprints differ, with both values, as part of a
 // sentence: "batch_size was 32 and is 64, seed was 1 and is 2". Empty if in
 // none. An option that `saved` lacks, since an earlier trainer did not have it,
-// had its default. `saved` may be hostile: at most 8 options are named, values
+// had its default; one that only an earlier trainer held fast may differ.
+// `saved` may be hostile: at most 8 options are named, values
 // cut short.
 std::string DescribeFingerprintDifference(const std::string& saved,
                                           const std::string& current);

@@ -174,6 +174,9 @@ TEST(RunFingerprintTest, IsWhatMustStayWhenARunIsResumed) {
   other.max_steps = 7;
   other.max_hours = 7;
   other.lr_g = other.lr_d = 1e-5;
+  other.r1_gamma = 7;
+  other.lazy_reg = 7;
+  other.ema_decay = 0.5;
   other.model_config.sampler = "pc";
   other.log_every = other.save_every = other.publish_every = 7;
   other.resume = ResumePolicy::kNever;
@@ -224,6 +227,12 @@ TEST(DescribeFingerprintDifferenceTest, SaysWhatIsOnOneSideOnly) {
   EXPECT_EQ(
       DescribeFingerprintDifference(R"({"seed": 1})", R"({"flip": true})"),
       "flip was not set and is true, seed was 1 and is not set");
+}
+
+TEST(DescribeFingerprintDifferenceTest, WhatAnEarlierTrainerHeldFastMayDiffer) {
+  EXPECT_EQ(DescribeFingerprintDifference(R"({"seed": 1, "r1_gamma": 0.02})",
+                                          R"({"seed": 1})"),
+            "");
 }
 
 TEST(DescribeFingerprintDifferenceTest, AnOptionOfALaterTrainerHadItsDefault) {
