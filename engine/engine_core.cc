@@ -14,6 +14,9 @@ namespace {
 
 constexpr int64_t kMinQueuedBytes = int64_t{64} << 20;
 
+// A share of the devices; not for NaN.
+bool IsCallerWeight(double weight) { return weight > 0 && weight <= 1000; }
+
 }  // namespace
 
 absl::Status ValidateEngineOptions(const EngineOptions& options) {
@@ -65,7 +68,7 @@ absl::Status ValidateEngineOptions(const EngineOptions& options) {
                      bounds.max_deviation_ratio, "; allowed are 1 and more")));
   }
   for (const auto& [caller, weight] : options.caller_weights) {
-    if (weight > 0 && weight <= 1000) continue;
+    if (IsCallerWeight(weight)) continue;
     status.Update(absl::InvalidArgumentError(
         absl::StrCat("caller_weights: the weight of '", caller, "' is ", weight,
                      "; allowed are more than 0 to 1000")));
@@ -93,7 +96,7 @@ absl::Status ValidateRequest(const GenerationRequest& request,
                      request.count, " allowed are 0 to ", last_allowed));
   }
   if (const std::optional<double> weight = request.caller_weight;
-      weight.has_value() && !(*weight > 0 && *weight <= 1000)) {
+      weight.has_value() && !IsCallerWeight(*weight)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "caller_weight is ", *weight, "; allowed are more than 0 to 1000"));
   }

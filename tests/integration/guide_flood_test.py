@@ -86,8 +86,8 @@ def call_until_told(address):
     begin = time.monotonic()
     code = 'OK'
     try:
-      stub.Generate(pb.GenerateRequest(model=options.model, count=1, seed=7), timeout=LIMIT_S,
-                    metadata=named('good'))
+      stub.Generate(pb.GenerateRequest(model=options.model, count=1, seed=7),
+                    timeout=LIMIT_S, metadata=named('good'))
     except grpc.RpcError as error:
       code = error.code().name
     calls.append((begin, time.monotonic() - begin, code))

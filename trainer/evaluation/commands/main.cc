@@ -39,6 +39,12 @@ int Fail(absl::string_view message, int exit_code) {
   return exit_code;
 }
 
+// The exit code.
+int Print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return EndOfOutput("ddgan-evaluate");
+}
+
 // Of all commands.
 std::vector<CommandSummary> Summaries();
 bool IsFlagOfACommand(absl::string_view name);
@@ -52,8 +58,7 @@ int RunCommand(absl::Span<const std::string> arguments) {
       parse(CommandInput{arguments, environment, commands, IsFlagOfACommand});
   if (!options.ok()) return Fail(options.status().message(), 2);
   if (!options->text.empty()) {
-    std::fputs(options->text.c_str(), stdout);
-    return EndOfOutput("ddgan-evaluate");
+    return Print(options->text);
   }
   absl::StatusOr<std::string> report;
   {
@@ -64,8 +69,7 @@ int RunCommand(absl::Span<const std::string> arguments) {
     report = run(*options, environment, &progress);
   }
   if (!report.ok()) return Fail(report.status().message(), 1);
-  std::fputs(report->c_str(), stdout);
-  return EndOfOutput("ddgan-evaluate");
+  return Print(*report);
 }
 
 // What --help=flags of a command prints.
@@ -151,18 +155,15 @@ int Run(const std::vector<std::string>& all) {
     return Fail("which command? (see ddgan-evaluate --help)", 2);
   }
   if (name == "--help" || name == "-h" || name == "help") {
-    std::fputs(OverviewText(WholeProgram()).c_str(), stdout);
-    return EndOfOutput("ddgan-evaluate");
+    return Print(OverviewText(WholeProgram()));
   }
   if (absl::string_view form = name; absl::ConsumePrefix(&form, "--help=")) {
     const absl::StatusOr<std::string> text = HelpInForm(WholeProgram(), form);
     if (!text.ok()) return Fail(text.status().message(), 2);
-    std::fputs(text->c_str(), stdout);
-    return EndOfOutput("ddgan-evaluate");
+    return Print(*text);
   }
   if (name == "--version") {
-    std::fputs(VersionText("ddgan-evaluate").c_str(), stdout);
-    return EndOfOutput("ddgan-evaluate");
+    return Print(VersionText("ddgan-evaluate"));
   }
   const RunnableCommand* const command = FindCommand(name);
   if (command == nullptr) {

@@ -135,9 +135,9 @@ TEST(CpuLaneRunnerSubnormalTest, TheyAreZeroHoweverTheThreadsShareTheWork) {
   const auto model = std::make_shared<const Model>(
       ModelIdentity{"crafted", 1, "digest"}, Generator(config, parameters));
   const std::unique_ptr<BatchRunner> runner = Runner(2);
-  const StepRow one = Row(1, 5, 0, 0, PixelFormat::kFloat32);
   const std::vector<float> guide(3 * 16 * 16, 0.5f);
-  StepRow rows[] = {one, Row(2, 5, 1, 0, PixelFormat::kFloat32)};
+  StepRow rows[] = {Row(1, 5, 0, 0, PixelFormat::kFloat32),
+                    Row(2, 5, 1, 0, PixelFormat::kFloat32)};
   for (StepRow& row : rows) row.guide = guide.data();
   // All threads make one image, and each makes one of two.
   const Pixels alone =
