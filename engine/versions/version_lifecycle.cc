@@ -31,30 +31,28 @@ std::vector<const VersionFacts*> Candidates(const ModelFacts& model) {
   return candidates;
 }
 
-// Of the loaded versions that are not live, the one that was live the longest
-// ago; null if there is none. `others` counts them.
-const VersionFacts* FirstToGo(const ModelFacts& model, int* others) {
-  const VersionFacts* first = nullptr;
-  *others = 0;
+// The loaded versions that are not live.
+struct Others {
+  int count = 0;
+  int64_t bytes = 0;
+  // The one that was live the longest ago; null if there is none.
+  const VersionFacts* first_to_go = nullptr;
+};
+
+Others OthersOf(const ModelFacts& model) {
+  Others others;
   for (const VersionFacts& facts : model.versions) {
     if (!facts.loaded || facts.version == model.live) continue;
-    ++*others;
+    ++others.count;
+    others.bytes += facts.bytes;
+    const VersionFacts*& first = others.first_to_go;
     if (first == nullptr || facts.last_live < first->last_live ||
         (facts.last_live == first->last_live &&
          facts.version < first->version)) {
       first = &facts;
     }
   }
-  return first;
-}
-
-// What giving up all loaded versions but the live one would make free.
-int64_t BytesBesidesLive(const ModelFacts& model) {
-  int64_t bytes = 0;
-  for (const VersionFacts& facts : model.versions) {
-    if (facts.loaded && facts.version != model.live) bytes += facts.bytes;
-  }
-  return bytes;
+  return others;
 }
 
 }  // namespace
@@ -78,15 +76,14 @@ LifecycleAction NextLifecycleAction(const ModelFacts& model) {
     return {Kind::kMakeLive, next->version};
   }
 
-  int others = 0;
-  const VersionFacts* first_to_go = FirstToGo(model, &others);
-  if (others > model.keep_versions - 1) {
-    return {Kind::kUnload, first_to_go->version};
+  const Others others = OthersOf(model);
+  if (others.count > model.keep_versions - 1) {
+    return {Kind::kUnload, others.first_to_go->version};
   }
   if (next == nullptr) return action;
   if (next->bytes <= model.free_bytes) return {Kind::kLoad, next->version};
-  if (next->bytes <= model.free_bytes + BytesBesidesLive(model)) {
-    return {Kind::kUnload, first_to_go->version};
+  if (next->bytes <= model.free_bytes + others.bytes) {
+    return {Kind::kUnload, others.first_to_go->version};
   }
   if (model.now < model.drained_by) {
     action.look_again = std::min(action.look_again, model.drained_by);
