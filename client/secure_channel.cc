@@ -144,6 +144,12 @@ absl::Status CheckServerAddress(absl::string_view address) {
     if (absl::StartsWith(address, scheme)) return absl::OkStatus();
   }
   const size_t colon = address.rfind(':');
+  if (absl::StrContains(address, "://")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--server=", address,
+        ": must be HOST:PORT with a port in [1, 65535], without http:// or the "
+        "like; --tls is for https"));
+  }
   if (colon != absl::string_view::npos && colon > 0) {
     const absl::string_view digits = address.substr(colon + 1);
     int port = 0;
@@ -203,6 +209,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(
     // not this one's.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   }
+  // A machine or route that vanishes ends no connection: a call that waits for
+  // a server's next word would wait for ever.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetMaxReceiveMessageSize(ImageClient::kMaxReplyBytes);
   if (!security.server_name.empty()) {
     arguments.SetSslTargetNameOverride(security.server_name);

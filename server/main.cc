@@ -78,7 +78,8 @@ class StopSignal {
   StopSignal() {
     sigemptyset(&signals_);
     sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
+    // A shell's background job ignores SIGINT: it is for the job in front.
+    if (!IsIgnored(SIGINT)) sigaddset(&signals_, SIGINT);
     // A terminal that is closed, unless nohup is to keep the server.
     if (!IsIgnored(SIGHUP)) sigaddset(&signals_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);

@@ -329,7 +329,7 @@ std::vector<Option> ProcessRows(ServerOptions* options) {
       {"drain_delay", kProcess, "", &options->drain_delay,
        Between(absl::ZeroDuration(), absl::Minutes(10)),
        "after SIGTERM, how long calls are still taken while /readyz and health "
-       "already say no: the time that whoever sends calls needs to notice. 5s "
+       "already say no: the time that whoever sends calls needs to notice. 10s "
        "is right on Kubernetes"},
       {"drain_timeout", kProcess, "", &options->drain_timeout,
        Between(absl::ZeroDuration(), absl::Hours(1)),

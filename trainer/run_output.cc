@@ -1,7 +1,9 @@
 #include "trainer/run_output.h"
 
 #include <ATen/TensorOperators.h>
+#include <sys/file.h>
 
+#include <cerrno>
 #include <cmath>
 #include <system_error>
 #include <utility>
@@ -62,6 +64,17 @@ absl::StatusOr<int64_t> RunOutput::Open() {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error) return PathError(error.value(), "create", folder_);
+  absl::StatusOr<Folder> folder = Folder::Open(folder_);
+  if (!folder.ok()) return folder.status();
+  // Two processes would remove each other's states and forget each other's
+  // versions. Some network file systems have no locks.
+  if (flock(folder->descriptor(), LOCK_EX | LOCK_NB) != 0 &&
+      errno == EWOULDBLOCK) {
+    return absl::UnavailableError(absl::StrCat(
+        "another process trains in ", folder_.string(),
+        ": wait for its end, or give this run another --model or --run_dir"));
+  }
+  locked_ = *std::move(folder);
   const TrainerOptions& options = source_.options;
   const absl::StatusOr<int64_t> steps_done =
       states_.Resume(options.resume, source_.training);

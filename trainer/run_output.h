@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/api/generation.h"
 #include "engine/base/clock.h"
+#include "engine/base/folder.h"
 #include "trainer/networks/networks.h"
 #include "trainer/options/trainer_options.h"
 #include "trainer/run/saved_states.h"
@@ -41,8 +43,11 @@ class RunOutput {
 
   // Creates the folder where it is missing, restores the newest state, or the
   // version that options.init_from names where there is none, and opens the
-  // log. Returns the steps of that state, or 0. Errors of SavedStates::Resume,
-  // LoadInitialVersion, VersionPublisher::Open and MetricsLog::Open.
+  // log. Returns the steps of that state, or 0.
+  //   Unavailable  another process has the folder; it is this one's as long as
+  //                this lives, where the file system has locks
+  //   errors of SavedStates::Resume, LoadInitialVersion, VersionPublisher::Open
+  //   and MetricsLog::Open
   absl::StatusOr<int64_t> Open();
 
   // After a step: writes pictures, state and version, where each is due. What
@@ -70,6 +75,7 @@ class RunOutput {
   const std::filesystem::path folder_;
   Clock* const clock_;
   TrainingReporter* const reporter_;
+  std::optional<Folder> locked_;  // From Open on.
   SavedStates states_;
   std::unique_ptr<VersionPublisher> publisher_;  // From Open on.
   // Steps done at the last of each, so that none is repeated.

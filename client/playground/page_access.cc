@@ -51,8 +51,10 @@ bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
 
 absl::StatusOr<std::string> CheckAccess(const RequestHead& head,
                                         absl::string_view token, int port) {
-  if (head.host != absl::StrCat("127.0.0.1:", port) &&
-      head.host != absl::StrCat("localhost:", port)) {
+  // Browsers leave out what is HTTP's own port.
+  const std::string suffix = port == 80 ? "" : absl::StrCat(":", port);
+  if (head.host != absl::StrCat("127.0.0.1", suffix) &&
+      head.host != absl::StrCat("localhost", suffix)) {
     return Refused("This page is for this machine alone.");
   }
   if (head.origin.has_value()

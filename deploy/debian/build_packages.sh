@@ -8,11 +8,13 @@
 # Without traces: Debian 12 itself has no OpenTelemetry, only its backports do.
 # Needs what docker/install_dependencies.sh installs.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
 
 usage() { sed -n '5,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ $# = 1 ] || [ $# = 2 ] || usage
-folder=$1 build=${2:-build/packages}
+folder=$(realpath -m "$1")
+build=${2:+$(realpath -m "$2")}
+cd "$(dirname "$0")/../.."
+build=${build:-build/packages}
 
 cmake --preset release -B "$build" -DDDGAN_BUILD_TESTS=OFF -DDDGAN_WITH_TRACES=OFF
 cmake --build "$build" --target \

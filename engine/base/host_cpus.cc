@@ -10,6 +10,8 @@
 #include <string>
 #include <thread>
 
+#include "engine/base/control_group.h"
+
 namespace ddgan {
 namespace {
 
@@ -73,12 +75,13 @@ int UsableCpus() {
   int cpus = static_cast<int>(AllowedCpus().size());
   if (cpus == 0) cpus = static_cast<int>(std::thread::hardware_concurrency());
   cpus = std::max(cpus, 1);
-  // In a container the process's own group is the root of what it sees.
-  std::optional<int> quota = ParseCpuQuota(TextOf("/sys/fs/cgroup/cpu.max"));
-  if (!quota) {
-    quota = ParseCpuQuota(TextOf("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-                          TextOf("/sys/fs/cgroup/cpu/cpu.cfs_period_us"));
+  for (const std::string& text : ReadControlGroups("cpu.max")) {
+    cpus = std::min(cpus, ParseCpuQuota(text).value_or(cpus));
   }
+  // Version 1, in a container.
+  const std::optional<int> quota =
+      ParseCpuQuota(TextOf("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+                    TextOf("/sys/fs/cgroup/cpu/cpu.cfs_period_us"));
   return std::min(cpus, quota.value_or(cpus));
 }
 

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <string>
+
+#include "engine/base/control_group.h"
 
 namespace ddgan {
 
@@ -21,11 +21,11 @@ std::optional<int64_t> ParseMemoryLimit(std::string_view text) {
 int64_t UsableHostMemory() {
   const int64_t machine =
       int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  // In a container the process's own group is the root of what it sees.
-  std::ifstream file("/sys/fs/cgroup/memory.max");
-  const std::string text((std::istreambuf_iterator<char>(file)),
-                         std::istreambuf_iterator<char>());
-  return std::min(machine, ParseMemoryLimit(text).value_or(machine));
+  int64_t usable = machine;
+  for (const std::string& text : ReadControlGroups("memory.max")) {
+    usable = std::min(usable, ParseMemoryLimit(text).value_or(machine));
+  }
+  return usable;
 }
 
 }  // namespace ddgan

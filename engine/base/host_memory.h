@@ -8,8 +8,8 @@
 
 namespace ddgan {
 
-// Bytes: the machine's memory, or the limit of the process's control group
-// (version 2) where that is less, as in a container.
+// Bytes: the machine's memory, or the limit of the process's control group, or
+// of one around it, where that is less (control_group.h).
 int64_t UsableHostMemory();
 
 // The limit that the text of a memory.max file states; nothing for "max" or

@@ -35,19 +35,20 @@ void FillHeader(const Acceptance& acceptance, uint64_t seed, Message* message) {
   ConvertShape(acceptance.shape, message->mutable_shape());
 }
 
-absl::Status CheckModelNameSize(const std::string& name, size_t min) {
+absl::Status CheckModelNameSize(const std::string& name, size_t min,
+                                absl::string_view field) {
   if (name.size() >= min && name.size() <= kMaxNameSize) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat("model: name of ", name.size(),
-                                                 " bytes, allowed are [", min,
-                                                 ", ", kMaxNameSize, "]"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": name of ", name.size(), " bytes, allowed are [",
+                   min, ", ", kMaxNameSize, "]"));
 }
 
 }  // namespace
 
-absl::Status CheckModelName(const std::string& name) {
-  return CheckModelNameSize(name, 1);
+absl::Status CheckModelName(const std::string& name, absl::string_view field) {
+  return CheckModelNameSize(name, 1, field);
 }
 
 absl::Status CheckVersion(int64_t version) {
@@ -60,7 +61,7 @@ absl::Status CheckVersion(int64_t version) {
 absl::StatusOr<ConvertedRequest> ConvertRequest(
     const v1::GenerateRequest& request, absl::Time deadline,
     absl::FunctionRef<uint64_t()> draw_seed) {
-  if (absl::Status status = CheckModelNameSize(request.model(), 0);
+  if (absl::Status status = CheckModelNameSize(request.model(), 0, "model");
       !status.ok()) {
     return status;
   }

@@ -29,7 +29,8 @@ inline constexpr int64_t kMaxReplyOverheadBytes = int64_t{1} << 20;
 
 // InvalidArgument that names the field, the value and the range unless a call
 // that is about one model, or version, names one.
-absl::Status CheckModelName(const std::string& name);
+absl::Status CheckModelName(const std::string& name,
+                            absl::string_view field = "model");
 absl::Status CheckVersion(int64_t version);
 
 // What a call asks for: the engine's part and the server's part.

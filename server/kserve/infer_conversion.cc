@@ -117,7 +117,7 @@ absl::StatusOr<ConvertedInfer> ConvertInfer(
   ConvertedInfer converted;
   converted.request.count_field = "inputs 'seed': shape[0]";
   GenerationRequest& generation = converted.request.generation;
-  if (absl::Status status = CheckModelName(request.model_name());
+  if (absl::Status status = CheckModelName(request.model_name(), "model_name");
       !status.ok()) {
     return status;
   }

@@ -137,7 +137,9 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(
 
 absl::StatusOr<ResolvedModel> InferenceService::Find(
     const std::string& name, const std::string& version) const {
-  if (absl::Status status = CheckModelName(name); !status.ok()) return status;
+  if (absl::Status status = CheckModelName(name, "name"); !status.ok()) {
+    return status;
+  }
   const absl::StatusOr<std::optional<int64_t>> number =
       ConvertModelVersion("version", version);
   if (!number.ok()) return number.status();

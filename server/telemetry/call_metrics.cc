@@ -10,6 +10,10 @@ const prometheus::Histogram::BucketBoundaries kRequestSeconds = {
 const prometheus::Histogram::BucketBoundaries kEncodeSeconds = {
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 
+// Codes that count against availability (recording_rules.yaml).
+constexpr const char* kFailures[] = {"UNKNOWN", "INTERNAL", "UNAVAILABLE",
+                                     "DATA_LOSS"};
+
 }  // namespace
 
 CallMetrics::CallMetrics(MetricsRegistry* registry)
@@ -43,6 +47,18 @@ void CallMetrics::OnCallFinished(RpcMethod method, const std::string& model,
                                  absl::StatusCode code,
                                  absl::Duration duration) {
   const std::string name = absl::StatusCodeToString(code);
+  bool is_first;
+  {
+    absl::MutexLock lock(&mu_);
+    is_first = seen_.emplace(method, model).second;
+  }
+  // Of a counter that begins with a failure, rates would not see that one.
+  if (is_first) {
+    for (const char* failed : kFailures) {
+      requests_.Add(
+          {{"method", NameOf(method)}, {"model", model}, {"code", failed}});
+    }
+  }
   requests_.Add({{"method", NameOf(method)}, {"model", model}, {"code", name}})
       .Increment();
   duration_.Add({{"method", NameOf(method)}, {"code", name}}, kRequestSeconds)

@@ -3,8 +3,12 @@
 #define DDGAN_SERVER_TELEMETRY_CALL_METRICS_H_
 
 #include <string>
+#include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/calls/call_observer.h"
 #include "server/telemetry/metrics_registry.h"
@@ -28,6 +32,10 @@ class CallMetrics : public virtual CallObserver {
   prometheus::Histogram& time_to_first_preview_;
   prometheus::Counter& previews_dropped_;
   prometheus::Histogram& encode_duration_;
+  absl::Mutex mu_;
+  // Methods and models of which a call has ended.
+  absl::flat_hash_set<std::pair<RpcMethod, std::string>> seen_
+      ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

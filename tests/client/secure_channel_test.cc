@@ -48,6 +48,13 @@ TEST(SecureChannelTest, NamesAServerWithoutAPort) {
                                "a port in [1, 65535]")
                       .c_str());
   }
+  for (const char* address : {"http://localhost:50051", "https://h:443"}) {
+    ExpectRefused(CheckConnectionSecurity(address, {}),
+                  absl::StrCat("--server=", address,
+                               ": must be HOST:PORT with a port in [1, 65535], "
+                               "without http://")
+                      .c_str());
+  }
   for (const char* address : {"h:1", "h:65535", "[::1]:2", "unix:/run/ddgan",
                               "dns:///h:1", "ipv4:10.0.0.1:1"}) {
     EXPECT_TRUE(CheckServerAddress(address).ok()) << address;

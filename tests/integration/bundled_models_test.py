@@ -7,11 +7,13 @@ Run by CTest, or by hand, for 200 steps (a minute of a quiet core, a model):
   python bundled_models_test.py --trainer=build/release/trainer/ddgan-train \
       --model=mnist --data=MNIST_DIR
 
-MNIST's files may also be named by DDGAN_MNIST in the environment; exit code 77
-where neither says where they are.
+DDGAN_MNIST and DDGAN_CIFAR10 in the environment may also say where the data
+are. Exit code 77 where nothing says it. Of an archive the first line has the
+digest, and one of another is an error.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import pathlib
@@ -21,6 +23,8 @@ import sys
 import tempfile
 
 MODELS = pathlib.Path(__file__).resolve().parents[2] / 'deploy/models'
+# What a command names as --data, and the variable that says where it is.
+DATA = {'MNIST_DIR': 'DDGAN_MNIST', 'CIFAR10_TRAIN': 'DDGAN_CIFAR10'}
 # Depend on the clock, and are not kept.
 TIMED = {'time', 'images_per_second', 'data_wait_share'}
 # Of these another kind of processor makes a little of its own.
@@ -51,9 +55,9 @@ def processor():
 def run(trainer, command, data, steps):
   """The lines of the command's first steps, without what the clock says."""
   with tempfile.TemporaryDirectory(prefix='ddgan-bundled-') as folder:
-    arguments = [{'--data=MNIST_DIR': f'--data={data}',
-                  '--out=MODEL_ROOT': f'--out={folder}'}.get(word, word)
-                 for word in command.split()[1:]]
+    places = {'data': data, 'out': folder}
+    arguments = [f'{flag}={places.get(flag[2:], value)}' for flag, value in
+                 (word.split('=') for word in command.split()[1:])]
     subprocess.run(
         [trainer, *arguments, f'--max_steps={steps}', '--log_every=1',
          '--samples=0', '--progress=lines'], check=True)
@@ -61,7 +65,6 @@ def run(trainer, command, data, steps):
     lines = [json.loads(line) for line in log.read_text().splitlines()]
   return {line['step']: {key: value for key, value in line.items()
                          if key not in TIMED} for line in lines}
-
 
 
 def compare(kept, made, exact):
@@ -84,7 +87,7 @@ def main():
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--trainer', required=True, type=pathlib.Path)
   parser.add_argument('--model', required=True)
-  parser.add_argument('--data', default=os.environ.get('DDGAN_MNIST'))
+  parser.add_argument('--data')
   options = parser.parse_args()
 
   log = (MODELS / options.model / 'metrics.jsonl').read_text().splitlines()
@@ -92,16 +95,23 @@ def main():
   card = (MODELS / 'README.md').read_text().replace(' \\\n', ' ')
   if source['command'] not in re.sub(' +', ' ', card).splitlines():
     sys.exit(f"the card has no command {source['command']}")
-  if not options.data:
-    print('skipped, DDGAN_MNIST does not say where MNIST is')
+  variable = DATA[re.search(r' --data=(\S+)', source['command'])[1]]
+  data = options.data or os.environ.get(variable)
+  if not data:
+    print(f'skipped, {variable} does not say where the data are')
     sys.exit(77)  # What CTest is told to take for it.
+  if 'data_sha256' in source:
+    digest = hashlib.sha256(pathlib.Path(data).read_bytes()).hexdigest()
+    if digest != source['data_sha256']:
+      sys.exit(f"{data} has SHA-256 {digest}, not {source['data_sha256']}: "
+               'other pictures than the model was trained on')
 
   steps = kept[-1]['step']
   exact = source['processor'] == processor()
   print(f"{len(kept)} lines of {steps} steps, from {source['processor']}; here "
         f"{processor()}: {'bit for bit' if exact else 'within rounding'}",
         flush=True)
-  made = run(options.trainer.resolve(), source['command'], options.data, steps)
+  made = run(options.trainer.resolve(), source['command'], data, steps)
   equal = sum(made.get(line['step']) == line for line in kept)
   print(f'{equal} of {len(kept)} lines are the same, bit for bit')
   wrong = compare(kept, made, exact)

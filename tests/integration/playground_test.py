@@ -28,6 +28,7 @@ import grpc
 import numpy as np
 import safetensors.numpy
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 from playground_browser import open_browser
 from playground_browser import PlaygroundPage
@@ -250,6 +251,52 @@ class PlaygroundTest(PlaygroundCase):
     self.assertEqual(self.page.find('#seed').get_property('value'), '7')
     self.page.find('#forget').click()
     self.assertFalse(self.page.find('#recent').is_displayed())
+
+  def test_a_drawing_is_gone_back_to_and_not_made_again(self):
+    page = self.page
+    page.choose('strokes')
+    page.draw(SEVEN)
+    first = self.await_final_drawing()
+    page.find('#clear').click()
+    page.draw(SEVEN[1:3])
+    self.assertNotEqual(self.await_final_drawing(), first)
+    page.wait(lambda: len(page.find_all('#strip li')) == 2, 'two')
+    page.script('''
+      window.orders = [];
+      const send = window.fetch;
+      window.fetch = (path, ...rest) => {
+        orders.push(path);
+        return send(path, ...rest);
+      };
+    ''')
+    # A wider brush changes what is drawn next, and not what is there.
+    page.find('#brush').send_keys(Keys.RIGHT)
+    page.find_all('#strip button')[1].click()
+    page.wait(lambda: list(map(png_of, page.await_images(4))) == first,
+              'the first drawing')
+    self.assertEqual(self.guided(4, 2, seed=int(
+        page.find('#seed').get_property('value'))), first)
+    self.assertEqual(page.script('return orders'), [])
+
+  def test_the_seed_that_is_drawn_is_the_one_that_is_used(self):
+    self.page.make()
+    self.page.await_images(4)
+    self.page.find('#draw-seed').click()
+    seed = self.page.find('#seed').get_property('value')
+    self.page.make()
+    wanted = self.generate(count=4, seed=int(seed))
+    self.page.wait(
+        lambda: list(map(png_of, self.page.await_images(4))) == wanted,
+        'the images of the seed')
+    self.assertEqual(self.page.find('#seed').get_property('value'), seed)
+
+  def test_another_model_can_be_asked_for_at_once(self):
+    Select(self.page.find('#version')).select_by_value(self.version)
+    Select(self.page.find('#model')).select_by_value('mnist_t2')
+    self.assertTrue(self.page.find('#make').is_enabled())
+    # It has one version, so there is nothing to compare.
+    self.page.choose('versions')
+    self.assertFalse(self.page.find('#make').is_enabled())
 
   def test_an_image_says_what_makes_it_again(self):
     self.page.choose('strokes')

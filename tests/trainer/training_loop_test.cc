@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include <atomic>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/folder.h"
 #include "engine/checkpoint/model_directory.h"
 #include "engine/checkpoint/safetensors.h"
 #include "nlohmann/json.hpp"
@@ -205,6 +207,21 @@ TEST_F(TrainingLoopTest, PublishesAVersionThatAServerAccepts) {
   EXPECT_EQ(checkpoint->config.model_config, options.model_config);
   EXPECT_TRUE(std::filesystem::exists(
       std::filesystem::path(RunFolder(options)) / "samples_step_6.png"));
+}
+
+TEST_F(TrainingLoopTest, RefusesAFolderInWhichAnotherProcessTrains) {
+  const TrainerOptions options = Options("a");
+  std::filesystem::create_directories(RunFolder(options));
+  {
+    const absl::StatusOr<Folder> other = Folder::Open(RunFolder(options));
+    ASSERT_TRUE(other.ok()) << other.status();
+    ASSERT_EQ(flock(other->descriptor(), LOCK_EX | LOCK_NB), 0);
+    const absl::Status status = Train(options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("another process trains in " + RunFolder(options)));
+  }
+  EXPECT_TRUE(Train(options).ok());
 }
 
 TEST_F(TrainingLoopTest, AResumedRunEndsWithTheBytesOfAnUnbrokenOne) {

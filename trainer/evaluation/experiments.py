@@ -16,6 +16,7 @@ is trained stays. --train=NAME,... trains only those, in that order, and prints 
 import argparse
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -36,7 +37,8 @@ MODELS = [
 ]
 FLAGS = {name: flags for name, flags, _ in MODELS}
 # The last epoch, counted from 0: 10,140 and 3,750 steps, a half and a third of
-# those of the configurations, rank the models.
+# those of the configurations, rank the models. Learning rates fall towards that
+# epoch, so the digits' second half is at the lowest rate.
 EPOCHS = {'25_gaussians': 51, 'mnist': 1}
 # Its two million evaluations of a generator for digits would take twice as long
 # as all the other rows together.
@@ -83,21 +85,45 @@ def train(options, name, flags):
   before = versions(options, name)
   begin = time.monotonic()
   with open(options.out / f'{name}.log', 'a', encoding='utf-8') as log:
-    result = subprocess.run(command, stdout=log, stderr=log, check=False)
-  if result.returncode != 0:
-    raise RuntimeError(f'training of {name} ended with {result.returncode}; '
-                       f'see {log.name}')
-  if versions(options, name) == before:
-    return  # It was at its end.
-  with open(options.out / f'{options.experiment}.hours', 'a',
-            encoding='utf-8') as hours:
-    hours.write(f'{name} {(time.monotonic() - begin) / 3600:.2f}\n')
+    code = run_to_its_end(command, log)
+  if versions(options, name) != before:  # Else it was at its end.
+    with open(options.out / f'{options.experiment}.hours', 'a',
+              encoding='utf-8') as hours:
+      hours.write(f'{name} {(time.monotonic() - begin) / 3600:.2f}\n')
+  if code != 0:
+    sys.exit(f'training of {name} ended with {code}; see {log.name}')
+
+
+def run_to_its_end(command, log):
+  """The exit code. A signal is passed on, and the end of the trainer, which
+  then saves and publishes, is waited for."""
+  process = None
+  early = []  # Signals that came before it.
+
+  def pass_on(number, _):
+    if process is None:
+      early.append(number)
+    else:
+      process.send_signal(number)
+
+  before = {number: signal.signal(number, pass_on)
+            for number in (signal.SIGINT, signal.SIGTERM)}
+  try:
+    # In a session of its own a Ctrl-C reaches it once, from here.
+    process = subprocess.Popen(command, stdout=log, stderr=log,
+                               start_new_session=True)
+    for number in early:
+      process.send_signal(number)
+    return process.wait()
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
 
 
 def versions(options, name):
   """The versions of a model, none before it is trained."""
   return {int(path.parent.name)
-          for path in (options.out / name).glob('*/manifest.json')}
+          for path in (options.out / name).glob('[1-9]*/manifest.json')}
 
 
 def version_folder(options, name):

@@ -67,7 +67,11 @@ absl::Status VersionPublisher::Publish(
   if (!done.ok()) return done.status();
   reporter_->Print(
       done->result == PublishResult::kPresent
-          ? absl::StrCat("version ", version, " is published already")
+          ? absl::StrCat("version ", version, " is published already",
+                         done->other_weights
+                             ? ", with other weights: those that an earlier "
+                               "attempt at this step had"
+                             : "")
           : absl::StrCat("published ", options_.model_root.string(), "/",
                          options_.config.model, "/", version));
   if (absl::Status status = versions_.Add(version, done->digest); !status.ok())
@@ -93,16 +97,16 @@ absl::StatusOr<VersionPublisher::Publication> VersionPublisher::PublishVersion(
   if (!absl::IsAlreadyExists(identity.status())) return identity.status();
   // A run resumed from an older state comes past versions that it published
   // before.
-  const absl::StatusOr<std::string> digest = OwnDigest(version, *bytes);
-  if (!digest.ok()) {
-    return absl::Status(digest.status().code(),
+  absl::StatusOr<Publication> own = OwnVersion(version, *bytes);
+  if (!own.ok()) {
+    return absl::Status(own.status().code(),
                         absl::StrCat(identity.status().message(), " and ",
-                                     digest.status().message()));
+                                     own.status().message()));
   }
-  return Publication{PublishResult::kPresent, *digest};
+  return own;
 }
 
-absl::StatusOr<std::string> VersionPublisher::OwnDigest(
+absl::StatusOr<VersionPublisher::Publication> VersionPublisher::OwnVersion(
     int64_t version, std::string_view weights) const {
   absl::StatusOr<Folder> folder =
       Folder::Open(options_.model_root / options_.config.model);
@@ -115,16 +119,17 @@ absl::StatusOr<std::string> VersionPublisher::OwnDigest(
         manifest.status().code(),
         absl::StrCat("its manifest ", manifest.status().message()));
   }
-  const std::string digest = Sha256Hex(*manifest);
-  const std::vector<int64_t> published = versions_.versions();
-  if (std::binary_search(published.begin(), published.end(), version) &&
-      versions_.digest(version) == digest) {
-    return digest;
-  }
-  // The run may have ended before it noted the version.
   const absl::StatusOr<std::string> there =
       folder->ReadFile(kWeightsFileName, weights.size() + kMaxJsonBytes);
-  if (there.ok() && HaveSameTensors(*there, weights)) return digest;
+  Publication own = {PublishResult::kPresent, Sha256Hex(*manifest)};
+  own.other_weights = !there.ok() || !HaveSameTensors(*there, weights);
+  const std::vector<int64_t> published = versions_.versions();
+  if (std::binary_search(published.begin(), published.end(), version) &&
+      versions_.digest(version) == own.digest) {
+    return own;
+  }
+  // The run may have ended before it noted the version.
+  if (!own.other_weights) return own;
   return absl::FailedPreconditionError(
       "is not of this run: move it away, or give another --out and this run's "
       "folder as --run_dir");

@@ -63,16 +63,17 @@ class VersionPublisher {
 
   struct Publication {
     PublishResult result;
-    std::string digest;  // Of the version's manifest.
+    std::string digest;          // Of the version's manifest.
+    bool other_weights = false;  // The version that was there has others.
   };
   absl::StatusOr<Publication> PublishVersion(
       int64_t version,
       absl::FunctionRef<absl::StatusOr<std::string>()> weights) const;
-  // Of the manifest of a version that is there, if it is this run's: in its
-  // list, or of the same tensors. FailedPrecondition if not; the file system's
-  // error. Messages fit behind the version's name.
-  absl::StatusOr<std::string> OwnDigest(int64_t version,
-                                        std::string_view weights) const;
+  // A version that is there, if it is this run's: in its list, or of the same
+  // tensors. FailedPrecondition if not; the file system's error. Messages fit
+  // behind the version's name.
+  absl::StatusOr<Publication> OwnVersion(int64_t version,
+                                         std::string_view weights) const;
   absl::Status RemoveOldVersions();
 
   const Options options_;

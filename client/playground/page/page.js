@@ -85,8 +85,13 @@ class Page {
 
   get canMake() {
     return this.contact === "found" && this.settings.canMake &&
-        (this.mode !== "versions" || Boolean(byId("other").value)) &&
+        (this.mode !== "versions" || this.comparesTwo) &&
         (this.mode !== "strokes" || !this.surface.drawing.isBlank);
+  }
+
+  get comparesTwo() {
+    const [first, second] = this.order().versions;
+    return Boolean(second) && first !== second;
   }
 
   make() {
@@ -107,7 +112,7 @@ class Page {
   order() {
     const versions = [byId("version").value];
     if (this.mode === "versions") {
-      versions[0] ||= this.settings.model.live;
+      versions[0] ||= this.settings.model?.live;
       versions.push(byId("other").value);
     }
     return {
@@ -193,7 +198,9 @@ class Page {
       this.surface.drawing.set(structuredClone(work.strokes));
       store("strokes", work.strokes);
       this.drawingId = work.id;
+      // Its pictures are here: nothing is to be sent.
       this.unsentSince = null;
+      clearTimeout(this.timer);
     }
     this.showModel();
     this.results.show(work, false);

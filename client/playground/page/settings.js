@@ -66,12 +66,14 @@ class Settings {
     byId("more").addEventListener("click", () => this.addToCount(1, changed));
     byId("draw-seed").addEventListener("click", () => {
       byId("seed").value = this.anotherSeed();
-      changed();
+      byId("seed").dispatchEvent(new Event("input"));
     });
-    byId("model").addEventListener("change", () => this.showVersions());
-    for (const id of ["model", "version", "other", "count", "seed", "fresh", "guide", "brush"]) {
+    // Before what follows, which looks at the version.
+    byId("model").addEventListener("input", () => this.showVersions());
+    for (const id of ["model", "version", "other", "count", "seed", "guide"]) {
       byId(id).addEventListener("input", changed);
     }
+    for (const id of ["fresh", "brush"]) byId(id).addEventListener("input", () => this.save());
   }
 
   save() {

@@ -114,7 +114,10 @@ def name(argument: str, value: Any) -> str:
   if not isinstance(value, str):
     raise TypeError(f'{argument}: {value!r} is {_kind(value)}; must be a str '
                     f'of 1 to {MAX_NAME_BYTES} bytes')
-  size = len(value.encode('utf-8', 'surrogatepass'))
+  try:
+    size = len(value.encode())
+  except UnicodeEncodeError:
+    raise ValueError(f'{argument}: {value!r}; has no UTF-8') from None
   if not 1 <= size <= MAX_NAME_BYTES:
     raise ValueError(f'{argument}: a name of {size} bytes; must have 1 to '
                      f'{MAX_NAME_BYTES}')
@@ -128,19 +131,21 @@ def client_id(value: Any) -> str:
   return checked
 
 
-def seconds(argument: str, value: Any) -> float:
-  """A time limit, possibly infinite."""
+def seconds(argument: str, value: Any, *, zero: bool = False) -> float:
+  """A time, possibly infinite. `zero`: it may be 0."""
+  wanted = (f'must be a number of seconds{", 0 or" if zero else ""} above 0; '
+            'math.inf for no limit')
   try:
     if isinstance(value, (bool, str)):
       raise TypeError
     number = float(value)
   except TypeError:
-    raise TypeError(f'{argument}: {value!r} is {_kind(value)}; must be a '
-                    'number of seconds above 0; math.inf for no limit'
+    raise TypeError(f'{argument}: {value!r} is {_kind(value)}; {wanted}'
                     ) from None
-  if math.isnan(number) or number <= 0:
-    raise ValueError(f'{argument}: {value}; must be a number of seconds above '
-                     '0; math.inf for no limit')
+  except OverflowError:  # An integer beyond all floats.
+    number = math.copysign(math.inf, value > 0 or -1)
+  if math.isnan(number) or number < 0 or (number == 0 and not zero):
+    raise ValueError(f'{argument}: {value}; {wanted}')
   return number
 
 

@@ -76,7 +76,12 @@ def check_connection(
                     'ddgan.Tls')
   loopback = is_loopback(address)
   options: List[Tuple[str, Any]] = [
-      ('grpc.max_receive_message_length', MAX_REPLY_BYTES)]
+      ('grpc.max_receive_message_length', MAX_REPLY_BYTES),
+      # A machine or route that vanishes ends no connection: a call that waits
+      # for a server's next word would wait for ever.
+      ('grpc.keepalive_time_ms', 30_000),
+      ('grpc.keepalive_timeout_ms', 20_000),
+      ('grpc.http2.max_pings_without_data', 0)]
   if loopback:
     # A proxy that the environment names is another machine, whose loopback is
     # not this one's.
@@ -86,6 +91,9 @@ def check_connection(
     settings = Tls() if tls is True else tls
     credentials = _credentials(settings)
     if settings.server_name is not None:
+      if not isinstance(settings.server_name, str):
+        raise TypeError(f'tls.server_name: of type '
+                        f'{type(settings.server_name).__name__}; must be a str')
       options.append(('grpc.ssl_target_name_override', settings.server_name))
   metadata: List[Tuple[str, str]] = []
   if token is not None or token_file is not None:
@@ -111,6 +119,10 @@ def check_address(address: object) -> None:
                     "str, 'HOST:PORT'")
   if address.startswith(_SCHEMES):
     return
+  if '://' in address:
+    raise ValueError(f'address: {address!r}; must be HOST:PORT with a port in '
+                     '[1, 65535], without http:// or the like; tls=True is for '
+                     'https')
   host, _, port = address.rpartition(':')
   if not host or not re.fullmatch('[0-9]{1,5}', port, re.ASCII) or (
       not 1 <= int(port) <= 65535):
@@ -154,6 +166,13 @@ def _pem(argument: str, source: Optional[PathOrPem]) -> Optional[bytes]:
 
 
 def _read(argument: str, path: Union[str, 'os.PathLike[str]']) -> bytes:
+  try:
+    path = os.fspath(path)
+  except TypeError:
+    raise TypeError(f'{argument}: of type {type(path).__name__}; must be a path, '
+                    'or the content as bytes') from None
+  if isinstance(path, str) and path.startswith('-----BEGIN'):
+    raise ValueError(f'{argument}: a str is a path; PEM is passed as bytes')
   with open(path, 'rb') as file:
     content = file.read(_MAX_FILE_BYTES + 1)
   if len(content) > _MAX_FILE_BYTES:

@@ -298,11 +298,9 @@ def image_grid(pixels: npt.NDArray[np.uint8], columns: Optional[int],
   count, height, width, channels = pixels.shape
   if columns is None:
     columns = math.isqrt(count - 1) + 1
-  if not 1 <= columns <= sys.maxsize:
-    raise ValueError(f'columns: {columns}; must be 1 or more')
-  if not 1 <= scale <= 64:
-    raise ValueError(f'scale: {scale}; must be in [1, 64]')
-  columns = min(columns, count)
+  from ddgan import _arguments  # It imports this module.
+  columns = min(_arguments.integer('columns', columns, 1, sys.maxsize), count)
+  scale = _arguments.integer('scale', scale, 1, 64)
   rows = -(-count // columns)
   gap = 2
   grid = np.full((gap + rows * (height * scale + gap),

@@ -14,9 +14,11 @@ from typing import Callable, Optional
 
 import grpc
 
+from ddgan import _arguments
 from ddgan._errors import Error
 
 _INT64_MAX = 2**63 - 1
+_LONGEST_SECONDS = 1e9  # 31 years: as good as no limit.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +44,9 @@ class RetryPolicy:
   max_pushback: float = 60.0
 
   def __post_init__(self) -> None:
-    if not isinstance(self.max_attempts, int):
-      raise TypeError(f'max_attempts: {self.max_attempts!r}; must be an int')
-    if self.max_attempts < 1:
-      raise ValueError(
-          f'max_attempts: {self.max_attempts}; must be 1 or more')
+    _arguments.integer('max_attempts', self.max_attempts, 1, 2**31 - 1)
     for name in ('initial_backoff', 'max_backoff', 'max_pushback'):
-      value = getattr(self, name)
-      if not value >= 0:
-        raise ValueError(f'{name}: {value}; must be 0 seconds or more')
+      _arguments.seconds(name, getattr(self, name), zero=True)
 
 
 def parse_pushback(trailer: str) -> float:
@@ -59,7 +55,7 @@ def parse_pushback(trailer: str) -> float:
   Infinite, which means "do not retry", for a negative number and for text that
   is no number, as gRPC's retry design (A6) defines.
   """
-  if not re.fullmatch(r'\s*[+-]?[0-9]+\s*', trailer, re.ASCII):
+  if not re.fullmatch(r'\s*[+-]?[0-9]{1,19}\s*', trailer, re.ASCII):
     return math.inf
   milliseconds = int(trailer)
   if not 0 <= milliseconds <= _INT64_MAX:
@@ -112,7 +108,8 @@ class Deadline:
   def for_grpc(self) -> Optional[float]:
     """What gRPC takes as the timeout of a call that begins now."""
     left = self.time_left()
-    return None if math.isinf(left) else left
+    # gRPC takes what its clock cannot hold for the past.
+    return None if left > _LONGEST_SECONDS else left
 
 
 class Attempts:

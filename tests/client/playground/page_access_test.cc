@@ -57,6 +57,15 @@ TEST(PageAccessTest, TakesLocalhostForThisMachine) {
   EXPECT_TRUE(Check(head).ok());
 }
 
+TEST(PageAccessTest, KnowsThatBrowsersLeaveOutHttpsOwnPort) {
+  RequestHead head = Post("/images");
+  head.host = "127.0.0.1";
+  head.origin = "http://127.0.0.1";
+  EXPECT_TRUE(CheckAccess(head, kToken, 80).ok());
+  EXPECT_FALSE(CheckAccess(head, kToken, 8080).ok());
+  EXPECT_FALSE(CheckAccess(Post("/images"), kToken, 80).ok());
+}
+
 TEST(PageAccessTest, RefusesEveryOtherHost) {
   for (const char* host :
        {"127.0.0.1", "127.0.0.1:80", "127.0.0.1:80801", "evil.example:8080",

@@ -56,6 +56,7 @@ class AskTest(unittest.TestCase):
          'first_index: 4294967295 with count 2; the last index'),
         ({'model': ''}, 'model: a name of 0 bytes; must have 1 to 64'),
         ({'model': 22 * '日'}, 'model: a name of 66 bytes'),
+        ({'model': chr(0xdc80)}, 'model: .*has no UTF-8'),
         ({'output_type': 'tensor'},
          "output_type: 'tensor'; must be one of 'pil', 'np', 'png'"),
         ({'request_class': 'urgent'}, "request_class: 'urgent'; must be one"),
@@ -91,6 +92,8 @@ class AskTest(unittest.TestCase):
     for value in (0, -1, math.nan, -math.inf):
       with self.assertRaisesRegex(ValueError, f'timeout: {value}; must be'):
         _arguments.seconds('timeout', value)
+    self.assertEqual(_arguments.seconds('timeout', 10**400), math.inf)
+    self.assertEqual(_arguments.seconds('backoff', 0, zero=True), 0)
     for value in ('5', True, None, [1]):
       with self.assertRaisesRegex(TypeError, 'timeout: .* is of type'):
         _arguments.seconds('timeout', value)

@@ -48,6 +48,9 @@ class ConnectionTest(unittest.TestCase):
                     'host:1x', 'host:+1', 'http://host'):
       with self.assertRaisesRegex(ValueError, r'address: .*\[1, 65535\]'):
         connect(address)
+    for address in ('http://localhost:50051', 'https://host:443'):
+      with self.assertRaisesRegex(ValueError, r'address: .*without http://.*tls'):
+        connect(address)
     with self.assertRaisesRegex(TypeError, 'address: of type int'):
       connect(50051)
 
@@ -65,6 +68,19 @@ class ConnectionTest(unittest.TestCase):
   def test_takes_the_largest_reply_that_a_server_sends(self):
     self.assertIn(('grpc.max_receive_message_length', 65 << 20),
                   connect().options)
+
+  def test_notices_that_a_machine_has_vanished(self):
+    self.assertLessEqual({('grpc.keepalive_time_ms', 30000),
+                          ('grpc.keepalive_timeout_ms', 20000),
+                          ('grpc.http2.max_pings_without_data', 0)},
+                         set(connect().options))
+
+  def test_names_what_of_tls_is_of_a_wrong_type(self):
+    for name, value in (('ca', 5.0), ('server_name', 5)):
+      with self.assertRaisesRegex(TypeError, f'tls.{name}: of type'):
+        connect(tls=ddgan.Tls(**{name: value}))
+    with self.assertRaisesRegex(ValueError, 'tls.ca: a str is a path'):
+      connect(tls=ddgan.Tls(ca='-----BEGIN CERTIFICATE-----'))
 
   def test_sends_no_token_in_the_clear_to_another_machine(self):
     path = self.write('token', b'secret\n')

@@ -139,6 +139,10 @@ class GenerationTest(unittest.TestCase):
       name, = arguments
       with self.assertRaisesRegex(ValueError, f'{name}: '):
         generation([image()]).grid(**arguments)
+    for arguments in ({'columns': 2.0}, {'scale': '3'}):
+      name, = arguments
+      with self.assertRaisesRegex(TypeError, f'{name}: .*must be an integer'):
+        generation([image()]).grid(**arguments)
 
   def test_a_notebook_shows_the_grid(self):
     shown = PIL.Image.open(io.BytesIO(generation(5 * [image()])._repr_png_()))

@@ -63,7 +63,8 @@ class RetryTest(unittest.TestCase):
     for trailer, seconds in (('0', 0), ('1500', 1.5), (' 20 ', 0.02),
                              ('+7', 0.007), (str(2**63 - 1), 2**63 / 1000)):
       self.assertAlmostEqual(_retry.parse_pushback(trailer), seconds)
-    for trailer in ('', '-1', 'soon', '1.5', '1_000', '0x10', '١', str(2**63)):
+    for trailer in ('', '-1', 'soon', '1.5', '1_000', '0x10', '١', str(2**63),
+                    5000 * '9'):
       self.assertEqual(_retry.parse_pushback(trailer), math.inf, trailer)
 
   def test_counts_attempts_and_time(self):
@@ -79,14 +80,18 @@ class RetryTest(unittest.TestCase):
     now[0] = 102
     self.assertEqual(deadline.for_grpc(), 0)
     self.assertIsNone(_retry.Deadline(math.inf).for_grpc())
+    # gRPC takes a time beyond its clock for one that is past.
+    self.assertIsNone(_retry.Deadline(float(2**63)).for_grpc())
 
   def test_a_policy_names_what_is_out_of_range(self):
     for name, value in (('max_attempts', 0), ('initial_backoff', -1),
                         ('max_backoff', math.nan), ('max_pushback', -0.1)):
       with self.assertRaisesRegex(ValueError, f'{name}: {value}; must be'):
         ddgan.RetryPolicy(**{name: value})
-    with self.assertRaisesRegex(TypeError, 'max_attempts'):
-      ddgan.RetryPolicy(max_attempts=2.5)
+    for name, value in (('max_attempts', 2.5), ('max_attempts', True),
+                        ('initial_backoff', 'x'), ('max_backoff', None)):
+      with self.assertRaisesRegex(TypeError, name):
+        ddgan.RetryPolicy(**{name: value})
 
 
 if __name__ == '__main__':

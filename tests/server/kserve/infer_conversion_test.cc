@@ -119,9 +119,9 @@ TEST(InferConversionTest, ParametersAreADeadlineAndAPriority) {
 TEST(InferConversionTest, NamesAndIdsAreBounded) {
   Request request = InferRequestFor({1});
   request.set_model_name("");
-  ExpectRefused(request, "model: name of 0 bytes, allowed are [1, 64]");
+  ExpectRefused(request, "model_name: name of 0 bytes, allowed are [1, 64]");
   request.set_model_name(std::string(65, 'm'));
-  ExpectRefused(request, "model: name of 65 bytes, allowed are [1, 64]");
+  ExpectRefused(request, "model_name: name of 65 bytes, allowed are [1, 64]");
   request = InferRequestFor({1});
   request.set_id(std::string(256, 'i'));
   EXPECT_TRUE(ConvertInfer(request).ok());

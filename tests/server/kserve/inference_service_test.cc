@@ -177,7 +177,7 @@ TEST_F(InferenceServiceTest, ErrorsHaveTheCodesOfGenerate) {
     EXPECT_THAT(status.error_message(), HasSubstr(message));
   };
   using grpc::StatusCode;
-  expect({}, StatusCode::INVALID_ARGUMENT, "model: name of 0 bytes");
+  expect({}, StatusCode::INVALID_ARGUMENT, "model_name: name of 0 bytes");
   inference::ModelInferRequest request = InferRequestFor({7});
   request.set_model_name("cats");
   expect(request, StatusCode::NOT_FOUND, "no model 'cats'");

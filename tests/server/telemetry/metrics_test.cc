@@ -223,6 +223,23 @@ TEST_F(MetricsTest, CountsRequestsByMethodModelAndCode) {
                       "method=\"Generate\"} 1")));
 }
 
+TEST_F(MetricsTest, FailuresAreCountedFromZeroOnceAModelIsCalled) {
+  metrics_.OnCallFinished(RpcMethod::kGenerate, "digits", absl::StatusCode::kOk,
+                          absl::Milliseconds(1));
+  for (const char* code : {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}) {
+    EXPECT_THAT(metrics_.Text(),
+                HasSubstr(absl::StrCat("ddgan_requests_total{code=\"", code,
+                                       "\",method=\"Generate\","
+                                       "model=\"digits\"} 0")));
+  }
+  metrics_.OnCallFinished(RpcMethod::kGenerate, "digits",
+                          absl::StatusCode::kUnavailable,
+                          absl::Milliseconds(1));
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("ddgan_requests_total{code=\"UNAVAILABLE\","
+                        "method=\"Generate\",model=\"digits\"} 1"));
+}
+
 TEST_F(MetricsTest, CountsDroppedPreviewsAndTimesTheFirstOne) {
   metrics_.OnPreviewsDropped(3);
   metrics_.OnPreviewsDropped(0);

@@ -54,7 +54,16 @@ class VersionPublisherTest : public ::testing::Test {
   absl::StatusOr<std::string> weights_ = TinyWeights(TinyModelConfig());
   int serialized_ = 0;
   TrainingMetrics metrics_{"test", 1000};
-  TrainingReporter reporter_{{}, nullptr, &metrics_};
+  std::vector<std::string> lines_;  // For a person.
+  ProgressDisplay display_{
+      {.mode = ProgressMode::kLines,
+       .is_terminal = false,
+       .columns = nullptr,
+       .batch_size = 4,
+       .log_every = 1},
+      [this](const std::string& text) { lines_.push_back(text); },
+      &clock_};
+  TrainingReporter reporter_{{}, &display_, &metrics_};
 };
 
 TEST_F(VersionPublisherTest, AVersionHasItsNumberAndTime) {
@@ -100,6 +109,7 @@ TEST_F(VersionPublisherTest, AVersionThatIsThereCountsAsPublished) {
   const auto resumed = Open(10);
   ASSERT_TRUE(Publish(*resumed, 17).ok());
   EXPECT_THAT(metrics_.Text(), HasSubstr("result=\"present\"} 1"));
+  EXPECT_EQ(lines_.back(), "version 117 is published already\n");
 }
 
 TEST_F(VersionPublisherTest,
@@ -136,6 +146,7 @@ TEST_F(VersionPublisherTest, AVersionOfItsListIsItsOwnThoughItsWeightsChanged) {
   weights_->back() ^= 1;  // Rounded otherwise.
   ASSERT_TRUE(Publish(*Open(10), 17).ok());
   EXPECT_THAT(metrics_.Text(), HasSubstr("result=\"present\"} 1"));
+  EXPECT_THAT(lines_.back(), HasSubstr("117 is published already, with other"));
 }
 
 TEST_F(VersionPublisherTest, AVersionOfAnotherRunIsAnErrorAndStays) {

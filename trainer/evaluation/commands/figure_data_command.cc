@@ -37,8 +37,6 @@ absl::Status WriteStrip(const FigureDataOptions& options,
 
   MeasuredVersion version;
   version.identity = checkpoint->identity;
-  version.sampler = config.sampler;
-  version.evaluations = config.num_timesteps;
   absl::StatusOr<FigureFolder> folder = FigureFolder::Create(
       options.out, "strip", version, options.pictures.seed);
   if (!folder.ok()) return folder.status();

@@ -40,9 +40,9 @@ absl::StatusOr<FigureDataOptions> ParseFigureData(const CommandInput& input) {
            DataChoiceRows(&options.choice, kFigure),
            {{"picture", kFigure, "INDEX", &options.picture, AtLeast(0),
              "which of them; of strip"},
-            {"samples", kFigure, "PICTURES", &options.samples,
-             Between(1, 10'000), "pictures of grid"},
-            {"columns", kFigure, "", &options.columns, Between(1, 100),
+            {"samples", kFigure, "PICTURES", &options.samples, Between(1, 1024),
+             "pictures of grid"},
+            {"columns", kFigure, "", &options.columns, Between(1, 64),
              "of grid"},
             {"out", kFigure, "DIR", &options.out, kNotEmpty,
              "folder for the files, made if it is missing", kRequired},
@@ -60,6 +60,10 @@ absl::StatusOr<FigureDataOptions> ParseFigureData(const CommandInput& input) {
   options.kind = kind == "strip" ? Kind::kStrip : Kind::kGrid;
   if (options.kind == Kind::kStrip && options.data.empty()) {
     return absl::InvalidArgumentError("strip needs --data=PATH");
+  }
+  if (options.kind == Kind::kStrip && !options.pictures.sampler.empty()) {
+    return absl::InvalidArgumentError(
+        "--sampler is of grid; strip shows one evaluation at each step");
   }
   if (absl::Status s = CheckPictureOptions(options.pictures); !s.ok()) return s;
   return options;

@@ -101,7 +101,11 @@ absl::Status FigureFolder::Add(const std::string& name,
 
 absl::Status FigureFolder::Finish(const std::string& caption) {
   json_["caption"] = caption;
-  return AddFile(kFigureFile, json_.dump(2) + "\n");
+  // A name from the command line may have bytes that are no UTF-8.
+  return AddFile(kFigureFile,
+                 json_.dump(2, ' ', /*ensure_ascii=*/false,
+                            nlohmann::ordered_json::error_handler_t::replace) +
+                     "\n");
 }
 
 }  // namespace ddgan

@@ -16,6 +16,7 @@
 #include "trainer/evaluation/real_pictures.h"
 #include "trainer/evaluation/session/digit_yardstick.h"
 #include "trainer/evaluation/session/measured_pictures.h"
+#include "trainer/evaluation/session/parallel_features.h"
 
 namespace ddgan {
 namespace {
@@ -132,6 +133,7 @@ absl::StatusOr<std::vector<float>> RealPoints(uint64_t seed, int64_t count) {
 }
 
 absl::StatusOr<ModesReport> MeasureGaussians(const ModesOptions& options) {
+  UseLibTorchThreads(ThreadCount(options.threads));
   ModesReport report;
   report.kind = options.kind;
   report.seed = options.pictures.seed;

@@ -16,8 +16,11 @@ std::string Percent(double share) {
   return absl::StrFormat("%.2f %%", 100 * share);
 }
 
-double KlFloor(int modes, double samples) {
-  return (modes - 1) / (2 * samples);
+// KL of so many uniform points that are near a mode, which are those that the
+// KL of `found` counts; there are some.
+double GaussianKlFloor(const GaussianCoverage& found) {
+  return (kGaussianModes - 1) /
+         (2 * found.high_quality_share * static_cast<double>(found.points));
 }
 
 void DigitRows(const DigitModes& found, const Row& row) {
@@ -45,10 +48,10 @@ void GaussianRows(const GaussianCoverage& found, const Row& row) {
   row("KL to uniform", found.kl.has_value()
                            ? absl::StrFormat("%.4f nats", *found.kl)
                            : "none: no point is near a mode");
-  row("  if it were uniform",
-      absl::StrFormat(
-          "%.4f nats on average",
-          KlFloor(kGaussianModes, static_cast<double>(found.points))));
+  if (found.kl.has_value()) {
+    row("  if it were uniform",
+        absl::StrFormat("%.4f nats on average", GaussianKlFloor(found)));
+  }
   row("within 3 deviations", Percent(found.high_quality_share));
 }
 
@@ -77,9 +80,11 @@ void AddGaussians(const GaussianCoverage& found, nlohmann::ordered_json* json) {
   (*json)["modes"] = kGaussianModes;
   (*json)["modes_covered"] = found.modes_covered;
   (*json)["kl"] = nullptr;
-  if (found.kl.has_value()) (*json)["kl"] = *found.kl;
-  (*json)["kl_floor"] =
-      KlFloor(kGaussianModes, static_cast<double>(found.points));
+  (*json)["kl_floor"] = nullptr;
+  if (found.kl.has_value()) {
+    (*json)["kl"] = *found.kl;
+    (*json)["kl_floor"] = GaussianKlFloor(found);
+  }
   (*json)["high_quality_share"] = found.high_quality_share;
 }
 
@@ -162,7 +167,7 @@ std::string ModesJson(const ModesReport& report) {
   } else {
     AddGaussians(std::get<GaussianCoverage>(report.found), &json);
   }
-  return json.dump() + "\n";
+  return JsonLine(json);
 }
 
 }  // namespace ddgan

@@ -57,10 +57,10 @@ std::string ModesTable(const ModesReport& report);
 // pictures ("model" or "real"), model, version, digest, sampler, evaluations
 // and images_per_second (of models only, the last three where known), seed,
 // samples, modes, modes_covered, kl (nats; null if no point is of high
-// quality), kl_floor; of digits also mean_confidence, share_below_50,
-// share_above_90, digit_share (10 numbers), classifier_accuracy,
-// classifier_trusted (whether it reaches kTrustedAccuracy); of Gaussians also
-// high_quality_share.
+// quality), kl_floor (of uniform samples, null likewise); of digits also
+// mean_confidence, share_below_50, share_above_90, digit_share (10 numbers),
+// classifier_accuracy, classifier_trusted (whether it reaches
+// kTrustedAccuracy); of Gaussians also high_quality_share.
 std::string ModesJson(const ModesReport& report);
 
 }  // namespace ddgan

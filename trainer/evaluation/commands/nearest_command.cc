@@ -14,8 +14,10 @@
 namespace ddgan {
 namespace {
 
-constexpr int64_t kBlock = 1024;         // Real pictures at a time.
-constexpr int64_t kTestPictures = 1000;  // Looked at, at most.
+constexpr int64_t kBlock = 1024;  // Real pictures at a time.
+// Looked at, at most; of fewer than the second, 99 % are all or nothing.
+constexpr int64_t kTestPictures = 1000;
+constexpr int64_t kMinTestPictures = 100;
 
 std::vector<float> ToUnit(absl::Span<const uint8_t> pixels) {
   std::vector<float> values(pixels.size());
@@ -273,6 +275,11 @@ absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
                                source->shape());
     if (!opened.ok()) return opened.status();
     test = *std::move(opened);
+    if (test->size() < kMinTestPictures) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--test_data is of ", test->size(), " pictures, must be of at least ",
+          kMinTestPictures, ": the nearest 1 % of them is compared with"));
+    }
   }
 
   const int64_t rows = (*session)->data_rows();

@@ -34,7 +34,8 @@ absl::StatusOr<NearestOptions> ParseNearest(const CommandInput& input) {
              "of them, the first so many are in the grid"},
             {"test_data", kNearest, "PATH", &options.test_data, kNotEmpty,
              "real pictures that the model was not trained on, of the same "
-             "kind as --data, with the same --classes and --convert",
+             "kind as --data, with the same --classes and --convert; at least "
+             "100",
              "the test split in --data of mnist and cifar10; else none"},
             {"out", kNearest, "DIR", &options.out, kNotEmpty,
              "folder for the grid and its numbers, made if it is missing",

@@ -55,7 +55,7 @@ std::string SpeedJson(const SpeedReport& report) {
     entry["images_per_second"] = time.batch / time.seconds;
     json["times"].push_back(entry);
   }
-  return json.dump() + "\n";
+  return JsonLine(json);
 }
 
 }  // namespace ddgan

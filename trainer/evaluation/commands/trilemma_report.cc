@@ -18,9 +18,11 @@ std::string TrilemmaTable(const TrilemmaReport& report) {
   const int name_width = static_cast<int>(std::min<size_t>(width, 40));
   std::string table;
   absl::StrAppendFormat(
-      &table, "%d pictures of seed %d through %s against %d of %s; %s, k %d\n",
+      &table,
+      "%d pictures of seed %d through %s against %d of %s; %s, k %d (%s)\n",
       shared.samples, shared.seed, CodingName(shared.through),
-      shared.data_samples, shared.dataset, shared.features, shared.k);
+      shared.data_samples, shared.dataset, shared.features, shared.k,
+      shared.strict ? "<" : "<=");
   if (!shared.data_choice.empty()) {
     absl::StrAppend(&table, shared.dataset, ": ", shared.data_choice, "\n");
   }
@@ -84,8 +86,10 @@ std::string TrilemmaJson(const TrilemmaReport& report) {
     entry["fd"] = row.quality.fd;
     entry["kid"] = row.quality.kid.mean;
     entry["is"] = nullptr;
+    entry["is_splits"] = nullptr;
     if (row.quality.inception.has_value()) {
       entry["is"] = row.quality.inception->mean;
+      entry["is_splits"] = row.quality.inception->splits;
     }
     entry["precision"] = row.quality.neighbours.precision;
     entry["recall"] = row.quality.neighbours.recall;

@@ -69,7 +69,7 @@ class MatrixFeatureFile : public FeatureFile {
   absl::Status Append(const PictureFeatures& rows) override {
     const absl::StatusOr<int64_t> count = CountRows(rows);
     if (!count.ok()) return count.status();
-    FeatureBlock block;
+    JournalBlock block;
     block.rows = *count;
     block.features = Sha256Hex(BytesOf(rows.features));
     absl::Status status = features_.file.Write(
@@ -99,6 +99,8 @@ class MatrixFeatureFile : public FeatureFile {
     journal_.blocks.push_back(std::move(block));
     return absl::OkStatus();
   }
+
+  void Share() override { journal_file_.Unlock(); }
 
   absl::StatusOr<Content> Read(int64_t rows) override {
     if (rows < 0 || rows > journal_.rows) {
@@ -157,7 +159,7 @@ class MatrixFeatureFile : public FeatureFile {
   // Of the blocks that hold the first `rows` rows, those not looked at before.
   absl::Status CheckDigests(const Content& content, int64_t rows) {
     while (checked_rows_ < rows) {
-      const FeatureBlock& block = journal_.blocks[checked_blocks_];
+      const JournalBlock& block = journal_.blocks[checked_blocks_];
       const auto digest = [&](const FeatureRows& matrix) {
         return Sha256Hex(std::string_view(
             reinterpret_cast<const char*>(matrix.values +

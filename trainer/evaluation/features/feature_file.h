@@ -38,7 +38,8 @@ struct FeatureSource {
 std::string FeatureFileName(const FeatureSource& source);
 
 // Rows 0, 1, ... in order, appended as they are computed. Thread-compatible.
-// One process at a time has a file open; the file system's lock says so.
+// One process at a time opens and extends a file; the file system's lock says
+// so.
 class FeatureFile {
  public:
   // Opens or makes the file. Rows that an interrupted write left incomplete are
@@ -47,7 +48,7 @@ class FeatureFile {
   //                       a name is not of a regular file
   //   FailedPrecondition  features of something else: the sentence says which
   //                       and of what
-  //   Unavailable         another process has it open
+  //   Unavailable         another has it open, and may append
   //   DataLoss            damaged: the sentence says to remove it
   static absl::StatusOr<std::unique_ptr<FeatureFile>> Open(
       const std::filesystem::path& path, const FeatureSource& source);
@@ -60,6 +61,10 @@ class FeatureFile {
   // syncs, so tens of rows at a time cost little. InvalidArgument if they are
   // not whole; else the file system's error. The file is then as it was before.
   virtual absl::Status Append(const PictureFeatures& rows) = 0;
+
+  // Lets others open it. Append must not be called any more; what is there is
+  // never changed, so Read may.
+  virtual void Share() = 0;
 
   // The first `rows` rows, mapped into memory. They live as long as this and
   // are invalid after the next Append. The first time, the digests are

@@ -64,7 +64,7 @@ bool IsDigest(const std::string& text) {
 }
 
 // False unless `line`, without its end, is a block's.
-bool ParseBlock(std::string_view line, bool has_classes, FeatureBlock* block) {
+bool ParseBlock(std::string_view line, bool has_classes, JournalBlock* block) {
   const absl::StatusOr<nlohmann::json> json = ParseStrictJson(line);
   if (!json.ok() || !json->is_object()) return false;
   const auto read = [&](const char* key, auto* out) {
@@ -104,7 +104,7 @@ std::string HeaderLine(const FeatureSource& source) {
   return Line(HeaderJson(source));
 }
 
-std::string BlockLine(const FeatureBlock& block) {
+std::string BlockLine(const JournalBlock& block) {
   ordered_json json = {{"rows", block.rows}, {"features", block.features}};
   if (!block.probabilities.empty()) json["probabilities"] = block.probabilities;
   return Line(json);
@@ -126,7 +126,7 @@ absl::StatusOr<FeatureJournal> ParseFeatureJournal(
   while (journal.bytes < text.size()) {
     const size_t end = text.find('\n', journal.bytes);
     if (end == std::string_view::npos) break;
-    FeatureBlock block;
+    JournalBlock block;
     if (!ParseBlock(text.substr(journal.bytes, end - journal.bytes),
                     source.class_count > 0, &block)) {
       // After a loss of power the last line's end may be there without the

@@ -17,7 +17,7 @@
 namespace ddgan {
 
 // Rows that were appended together.
-struct FeatureBlock {
+struct JournalBlock {
   int64_t rows = 0;           // >= 1
   std::string features;       // SHA-256 of their bytes, in hexadecimal.
   std::string probabilities;  // Likewise; empty if there are no classes.
@@ -27,7 +27,7 @@ struct FeatureJournal {
   // Rows of all blocks together; what more would not fit any file.
   static constexpr int64_t kMaxRows = int64_t{1} << 31;
 
-  std::vector<FeatureBlock> blocks;
+  std::vector<JournalBlock> blocks;
   int64_t rows = 0;
   // Of the lines that are whole; 0 if not even the first one is. What follows
   // is of an interrupted write.
@@ -39,7 +39,7 @@ absl::Status CheckSource(const FeatureSource& source);
 
 // Lines, each with its end. `source` has been checked.
 std::string HeaderLine(const FeatureSource& source);
-std::string BlockLine(const FeatureBlock& block);
+std::string BlockLine(const JournalBlock& block);
 
 // `text` is a file's, of any origin; it may end in a line that was not written
 // to its end. Messages fit behind the file's name.

@@ -50,6 +50,8 @@ absl::Status GrowingFile::Lock() {
       absl::StrCat(path_.string(), " is in use by another process"));
 }
 
+void GrowingFile::Unlock() { flock(descriptor_, LOCK_UN); }
+
 absl::StatusOr<uint64_t> GrowingFile::Size() const {
   struct stat info;
   if (fstat(descriptor_, &info) != 0) return PathError(errno, "examine", path_);

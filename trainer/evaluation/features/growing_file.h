@@ -24,8 +24,10 @@ class GrowingFile {
   GrowingFile& operator=(GrowingFile&&) = delete;
   ~GrowingFile();
 
-  // Unavailable if another has it locked. Held until this is destroyed.
+  // Unavailable if another has it locked. Held until Unlock, or until this
+  // is destroyed.
   absl::Status Lock();
+  void Unlock();
 
   absl::StatusOr<uint64_t> Size() const;
 

@@ -49,12 +49,12 @@ class Fields:
       found = found[:40] + '...'
     raise FigureError(f'{self._where}{name} is {found}, wanted is {wanted}')
 
-  def text(self, name, most=MOST_TEXT):
-    """Printable ASCII of 1 .. `most` characters."""
+  def text(self, name, most=MOST_TEXT, least=1):
+    """Printable ASCII of `least` .. `most` characters."""
     value = self._value.get(name)
-    if not (isinstance(value, str) and 0 < len(value) <= most and
+    if not (isinstance(value, str) and least <= len(value) <= most and
             value.isascii() and value.isprintable()):
-      self.refuse(name, f'text of 1 .. {most} printable ASCII characters')
+      self.refuse(name, f'text of {least} .. {most} printable ASCII characters')
     return value
 
   def choice(self, name, allowed):

@@ -11,20 +11,22 @@ _GROUPS = (('feature', 'in feature space'), ('pixel', 'in pixels'))
 
 
 def draw(folder):
-  """The figure of a folder that `ddgan-evaluate nearest` wrote.
+  """The figure of a folder that `ddgan-evaluate nearest` wrote, of its first
+  MOST_ROWS pictures.
 
   FigureError names what is wrong in the folder.
   """
   data = FigureFolder(folder, 'nearest')
-  generated = data.pictures('generated', 4, most=MOST_ROWS)
+  generated = data.pictures('generated', 4)
   neighbours = []
   for name, _ in _GROUPS:
-    pictures = data.pictures(f'{name}_neighbours', 5, most=MOST_ROWS)
+    pictures = data.pictures(f'{name}_neighbours', 5)
     expected = (len(generated), _NEIGHBOURS) + generated.shape[1:]
     if pictures.shape != expected:
       raise FigureError(f'{folder}: {name}_neighbours has shape '
                         f'{list(pictures.shape)}, wanted is {list(expected)}')
     neighbours.append(pictures)
+  generated = generated[:MOST_ROWS]
 
   sheet = PictureSheet(
       len(generated), 1 + len(_GROUPS) * _NEIGHBOURS, generated.shape[1:],

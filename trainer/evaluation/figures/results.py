@@ -31,11 +31,14 @@ class Row(NamedTuple):
 
 class Results(NamedTuple):
   """All rows were measured with the same data, features and machine."""
-  data: str
+  data: str  # 'mnist', or 'image_folder, classes ship'
+  data_samples: int  # Real pictures.
   features: str  # Name of the network.
   fd_name: str  # 'FID' of Inception's features alone.
   samples: int
+  through: str  # Format of files that pictures went through.
   k: int  # Neighbours, of precision, recall, density and coverage.
+  edge: str  # Whether the edge of a ball is of precision's and recall's: <= or <
   machine: str  # 'cpu, 2 threads'
   rows: list[Row]
 
@@ -47,16 +50,20 @@ def read(path):
   device = fields.text('device', most=40)
   threads = fields.integer('threads', 1, 4096)
   rows = [_row(row) for row in fields.objects('rows', MOST_ROWS)]
+  choice = fields.text('data_choice', least=0, most=4096)
   labels = [(row.model, row.sampler) for row in rows]
   twice = next((label for label in labels if labels.count(label) > 1), None)
   if twice:
     raise FigureError(f'{path}: rows has {" with ".join(twice)} twice')
   return Results(
-      data=fields.text('data'),
-      features=fields.fields('features').text('name', most=100),
-      fd_name=fields.text('fd_name', most=40),
+      data=fields.text('data') + (f', {choice}' if choice else ''),
+      data_samples=fields.integer('data_samples', 1, 1 << 40),
+      features=fields.fields('features').text('name', most=300),
+      fd_name=fields.text('fd_name', most=300),
       samples=fields.integer('samples', 1, 1 << 30),
-      k=fields.integer('k', 1, 1000), rows=rows,
+      through=fields.choice('through', ('png', 'jpeg75')),
+      k=fields.integer('k', 1, 1000),
+      edge='<' if fields.boolean('strict') else '<=', rows=rows,
       machine=f'{device}, {threads} thread{"s" if threads > 1 else ""}'
       if device == 'cpu' else device)
 
@@ -66,7 +73,7 @@ def _row(fields):
   if not _SAMPLER.fullmatch(sampler):
     fields.refuse('sampler', 'ancestral, pc or ddim:K')
   return Row(
-      model=fields.text('name', most=60), sampler=sampler,
+      model=fields.text('name', most=100), sampler=sampler,
       evaluations=fields.integer('evaluations', 1, 1 << 20),
       seconds=fields.number('seconds_per_100_images', 1e-6, 1e9),
       seconds_deviation=fields.number('seconds_per_100_images_stddev', 0, 1e9),

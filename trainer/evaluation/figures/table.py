@@ -28,8 +28,9 @@ def markdown(path):
   if any(row.kl is not None for row in data.rows):
     columns['KL, nats'] = lambda row: _optional(row.kl, '{:.4f}')
 
-  sentence = (f'{data.samples:,} samples of each against {data.data}, features '
-              f'{data.features}, k = {data.k}; times on {data.machine}.')
+  sentence = (f'{data.samples:,} samples of each through {data.through} against '
+              f'{data.data_samples:,} of {data.data}, features {data.features}, '
+              f'k = {data.k} ({data.edge}); times on {data.machine}.')
   if any(row.seconds_estimated for row in data.rows):
     sentence += ' ~ marks a few evaluations timed and multiplied.'
   lines = [sentence, '']

@@ -40,8 +40,8 @@ def draw(path):
   _set_log(quality.xaxis, min(times) / 1.6, max(times) * 1.6)
   _set_distance_axis(quality, [row.fd for row in data.rows])
   quality.set_title(
-      f'{data.data}, {data.samples:,} samples of each, features '
-      f'{data.features}, k = {data.k}', loc='left', fontsize=8,
+      f'{data.data}, {data.samples:,} samples of each ({data.through}), features '
+      f'{data.features}, k = {data.k} ({data.edge})', loc='left', fontsize=8,
       parse_math=False)
   quality.set_ylabel(f'{data.fd_name}\n(lower is better)', parse_math=False)
   reach.set(ylim=(-0.03, 1.03), ylabel='Share of the data\n(higher is better)')

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/sha256.h"
 #include "trainer/dataset/encoded/file_bytes.h"
@@ -23,13 +22,28 @@ constexpr uint64_t kMaxListBytes = uint64_t{16} << 30;
 // Relative and whole.
 using NamedFile = std::pair<std::string, std::filesystem::path>;
 
-bool BelongsTo(const std::string& kind, const std::string& name) {
+// What a set of this kind, which is not image_folder, may consist of.
+std::vector<std::string> NamesOf(const std::string& kind) {
+  std::vector<std::string> names;
   if (kind == "mnist" || kind == "stacked_mnist") {
-    return absl::StrContains(name, "-ubyte");
+    for (const char* part : {"train", "t10k"}) {
+      for (const char* rest : {"-images-idx3-ubyte", "-labels-idx1-ubyte"}) {
+        for (const char* packed : {"", ".gz"}) {
+          names.push_back(absl::StrCat(part, rest, packed));
+        }
+      }
+    }
+  } else if (kind == "cifar10") {
+    for (const char* folder : {"", "cifar-10-batches-bin/"}) {
+      for (int batch = 1; batch <= 5; ++batch) {
+        names.push_back(absl::StrCat(folder, "data_batch_", batch, ".bin"));
+      }
+      names.push_back(absl::StrCat(folder, "test_batch.bin"));
+    }
+  } else {
+    names.push_back("data.mdb");
   }
-  if (kind == "cifar10") return absl::EndsWith(name, ".bin");
-  if (kind == "lmdb") return absl::EndsWith(name, "data.mdb");
-  return true;
+  return names;
 }
 
 // "<name>\0<size>\0" and the digest of each chunk, so that a file of any size
@@ -55,21 +69,14 @@ absl::Status AppendFile(const std::filesystem::path& path,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<NamedFile>> FilesBelow(
-    const std::filesystem::path& root, const std::string& kind) {
-  std::error_code error;
+std::vector<NamedFile> FilesIn(const std::filesystem::path& root,
+                               const std::string& kind) {
   std::vector<NamedFile> files;
-  using Walk = std::filesystem::recursive_directory_iterator;
-  for (Walk it(root, error), end; !error && it != end; it.increment(error)) {
-    const std::string name =
-        it->path().lexically_relative(root).generic_string();
-    if (BelongsTo(kind, name) && it->is_regular_file(error)) {
-      files.emplace_back(name, it->path());
+  for (const std::string& name : NamesOf(kind)) {
+    std::error_code ignored;  // What cannot be looked at is not there.
+    if (std::filesystem::exists(root / name, ignored)) {
+      files.emplace_back(name, root / name);
     }
-  }
-  if (error) {
-    return absl::UnavailableError(
-        absl::StrCat(root.string(), ": ", error.message()));
   }
   return files;
 }
@@ -96,10 +103,13 @@ absl::StatusOr<std::string> DatasetDigest(const std::filesystem::path& path,
   std::error_code error;
   std::vector<NamedFile> files;
   if (std::filesystem::is_directory(path, error)) {
-    absl::StatusOr<std::vector<NamedFile>> found =
-        kind == "image_folder" ? PicturesBelow(path) : FilesBelow(path, kind);
-    if (!found.ok()) return found.status();
-    files = *std::move(found);
+    if (kind == "image_folder") {
+      absl::StatusOr<std::vector<NamedFile>> found = PicturesBelow(path);
+      if (!found.ok()) return found.status();
+      files = *std::move(found);
+    } else {
+      files = FilesIn(path, kind);
+    }
   } else if (std::filesystem::exists(path, error)) {
     files.emplace_back("", path);
   }

@@ -14,9 +14,9 @@ namespace ddgan {
 // set, by ascending name; names are relative to `path`, so the set may lie
 // anywhere. Nothing is decoded: that takes what reading the files takes, some
 // 500 MB a second, and not the hours of computing features. Counted are the
-// files that `kind` of DatasetSpec reads, or all of another kind's:
-//   mnist, stacked_mnist  names with "-ubyte" in them
-//   cifar10               *.bin
+// files that `kind` of DatasetSpec reads, as far as they are there:
+//   mnist, stacked_mnist  the four IDX files, gzipped or not
+//   cifar10               the six batches, also in cifar-10-batches-bin
 //   image_folder          pictures, or archives where there are none, as
 //                         OpenImageFolder finds them; or `path` itself
 //   lmdb                  data.mdb, or `path` itself

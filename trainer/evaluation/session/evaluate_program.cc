@@ -58,6 +58,9 @@ std::string DataChoiceText(const DataChoice& choice) {
   if (choice.convert == Conversion::kToRgb) {
     parts.push_back("gray and alpha as RGB");
   }
+  if (choice.data_seed != 0) {
+    parts.push_back(absl::StrCat("seed ", choice.data_seed));
+  }
   return absl::StrJoin(parts, "; ");
 }
 
@@ -76,6 +79,9 @@ std::vector<Option> DataChoiceRows(DataChoice* choice, const char* group) {
        "what becomes of gray pictures and of those with alpha where a model's "
        "are RGB; refuse: one of them is an error; rgb: gray is repeated in all "
        "channels, alpha is put on black"},
+      {"data_seed", group, "N", &choice->data_seed, kAny,
+       "of stacked_mnist: which digits lie together. The --seed of the "
+       "training gives the images of the training"},
   };
 }
 

@@ -45,11 +45,12 @@ struct DataChoice {
   std::string classes;
   int64_t dataset_limit = 0;  // Only the first so many; 0: all. [0, 1e9]
   Conversion convert = Conversion::kRefuse;
+  uint64_t data_seed = 0;  // Of stacked_mnist: which digits lie together.
 };
 
-// "classes horse,ship; the first 100; gray and alpha as RGB", or a part of
-// that; empty for all as they are. Equal texts are equal choices, and the order
-// of classes is none of it.
+// "classes horse,ship; the first 100; gray and alpha as RGB; seed 1", or a part
+// of that; empty for all as they are. Equal texts are equal choices, and the
+// order of classes is none of it.
 std::string DataChoiceText(const DataChoice& choice);
 
 // Which real pictures, and what is computed of pictures.

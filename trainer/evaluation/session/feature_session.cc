@@ -128,7 +128,11 @@ absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureSession::Collect(
       std::filesystem::path(options_.cache) / FeatureFileName(key);
   absl::StatusOr<std::unique_ptr<FeatureFile>> file =
       FeatureFile::Open(path, key);
-  if (!file.ok() || (*file)->rows() >= rows) return file;
+  if (!file.ok()) return file;
+  if ((*file)->rows() >= rows) {
+    (*file)->Share();
+    return file;
+  }
   if ((*file)->rows() > 0) {
     progress_->Print(absl::StrCat("features of ", name, ": goes on after the ",
                                   (*file)->rows(), " that are in ",
@@ -152,6 +156,7 @@ absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureSession::Collect(
     progress_->Update((*file)->rows());
   }
   progress_->End();
+  (*file)->Share();
   return file;
 }
 

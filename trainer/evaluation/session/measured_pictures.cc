@@ -77,6 +77,7 @@ absl::StatusOr<std::unique_ptr<ImageDataset>> OpenSet(const std::string& kind,
   spec.num_channels = shape.channels;
   spec.limit = choice.dataset_limit;
   spec.conversion = choice.convert;
+  spec.seed = choice.data_seed;
   ImageFolderOptions options;
   if (!choice.classes.empty()) {
     options.classes = absl::StrSplit(choice.classes, ',');

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -39,7 +40,11 @@ absl::StatusOr<PictureFeatures> ParallelFeatures::Run(
   };
   std::vector<std::thread> threads;
   const size_t count = std::min(static_cast<size_t>(threads_), chunks);
-  for (size_t i = 1; i < count; ++i) threads.emplace_back(work);
+  try {
+    for (size_t i = 1; i < count; ++i) threads.emplace_back(work);
+  } catch (const std::system_error&) {
+    // No more threads are to be had: these, and this one, do all.
+  }
   work();
   for (std::thread& thread : threads) thread.join();
 

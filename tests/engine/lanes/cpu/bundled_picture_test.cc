@@ -1,4 +1,4 @@
-// deploy/models/MODEL/digits.png, to the pixel: what each bundled model makes
+// deploy/models/MODEL/grid.png, to the pixel: what each bundled model makes
 // of seed 7 on every processor. Where that is meant to change,
 // DDGAN_WRITE_BUNDLED_PICTURES=DIR writes DIR/MODEL.png.
 #include <gtest/gtest.h>
@@ -63,7 +63,7 @@ void ExpectIsWhatTheModelMakes(const std::filesystem::path& root,
   const int channels = loaded->model->shape().channels;
   const Pixels images = Draw(*loaded->model);
 
-  std::ifstream file(root / model / "digits.png", std::ios::binary);
+  std::ifstream file(root / model / "grid.png", std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(file)),
                           std::istreambuf_iterator<char>());
   absl::StatusOr<Picture> picture = DecodePng(bytes);

@@ -64,8 +64,8 @@ class EvaluateTest : public ::testing::Test {
     std::filesystem::create_directories(data);
     WriteBytes(data / "train-images-idx3-ubyte", DigitFile(40));
     WriteBytes(data / "train-labels-idx1-ubyte", LabelFile(40));
-    WriteBytes(data / "t10k-images-idx3-ubyte", DigitFile(20));
-    WriteBytes(data / "t10k-labels-idx1-ubyte", LabelFile(20));
+    WriteBytes(data / "t10k-images-idx3-ubyte", DigitFile(100));
+    WriteBytes(data / "t10k-labels-idx1-ubyte", LabelFile(100));
   }
 
   // A version of 8x8 pictures, whose folder is returned.
@@ -440,7 +440,7 @@ TEST_F(EvaluateTest, NearestWritesAGridAndItsNumbers) {
       RunJson("nearest --model=" DDGAN_BUNDLED_MODEL
               " --data=data --cache=cache --samples=6 --shown=4 --out=out");
   EXPECT_EQ(json.at("in_features").at("measured").at("pictures"), 6);
-  EXPECT_EQ(json.at("in_features").at("test").at("pictures"), 20);
+  EXPECT_EQ(json.at("in_features").at("test").at("pictures"), 100);
   EXPECT_FALSE(json.at("copies").is_null());
   const std::filesystem::path out = folder_.path() / "out";
   const auto grid = DecodePng(ReadBytes(out / "nearest.png"));
@@ -461,6 +461,11 @@ TEST_F(EvaluateTest, NearestNeedsNoMoreRealPicturesThanItShows) {
   EXPECT_EQ(RunJson(command + "--data_samples=5").at("data_samples"), 5);
   EXPECT_THAT(Run(command + "--data_samples=4").errors,
               HasSubstr("--data_samples is 4, must be at least 5"));
+  // The nearest hundredth of fewer test pictures says nothing.
+  WriteBytes(folder_.path() / "data" / "t10k-images-idx3-ubyte", DigitFile(99));
+  EXPECT_THAT(
+      Run(command).errors,
+      HasSubstr("--test_data is of 99 pictures, must be of at least 100"));
 }
 
 TEST_F(EvaluateTest, MeasuresAgainstWhatTheFlagsChooseOfASet) {

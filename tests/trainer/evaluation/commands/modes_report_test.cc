@@ -117,7 +117,7 @@ TEST(ModesReportTest, GaussiansHaveNoClassifier) {
   EXPECT_THAT(table, AllOf(HasSubstr("real ones of 25_gaussians"),
                            HasSubstr("2500, seed 0"), HasSubstr("24 of 25"),
                            HasSubstr("0.2500 nats"),
-                           HasSubstr("0.0048 nats on average"),
+                           HasSubstr("0.0053 nats on average"),
                            HasSubstr("within 3 deviations    90.00 %"),
                            Not(HasSubstr("classifier"))));
   const nlohmann::json json =
@@ -125,6 +125,7 @@ TEST(ModesReportTest, GaussiansHaveNoClassifier) {
   EXPECT_EQ(json.at("problem"), "25_gaussians");
   EXPECT_EQ(json.at("modes"), 25);
   EXPECT_EQ(json.at("kl"), 0.25);
+  EXPECT_DOUBLE_EQ(json.at("kl_floor"), 24 / (2 * 0.9 * 2500));
   EXPECT_EQ(json.at("high_quality_share"), 0.9);
   EXPECT_FALSE(json.contains("classifier_accuracy"));
 }
@@ -133,7 +134,10 @@ TEST(ModesReportTest, PointsThatAreNowhereHaveNoDivergence) {
   ModesReport report = ReportOfGaussians();
   std::get<GaussianCoverage>(report.found).kl.reset();
   EXPECT_THAT(ModesTable(report), HasSubstr("no point is near a mode"));
-  EXPECT_TRUE(nlohmann::json::parse(ModesJson(report)).at("kl").is_null());
+  EXPECT_THAT(ModesTable(report), Not(HasSubstr("on average")));
+  const nlohmann::json json = nlohmann::json::parse(ModesJson(report));
+  EXPECT_TRUE(json.at("kl").is_null());
+  EXPECT_TRUE(json.at("kl_floor").is_null());
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ TrilemmaReport Report() {
   row.quality.fd = 12.5;
   row.quality.neighbours = {
       .precision = 0.7, .recall = 0.5, .density = 0.9, .coverage = 0.8};
+  row.quality.inception = {.mean = 3.5, .stddev = 0.1, .splits = 10};
   row.speed.sampler = "ancestral";
   row.speed.evaluations = row.speed.timed_evaluations = 4;
   row.speed.device = "cpu";
@@ -93,7 +94,7 @@ TEST(TrilemmaReportTest, TableHasALineForEachModel) {
   const std::string table = TrilemmaTable(Report());
   EXPECT_THAT(
       table, AllOf(HasSubstr("10000 pictures of seed 0 through png against "
-                             "60000 of mnist; digits, k 3"),
+                             "60000 of mnist; digits, k 3 (<=)"),
                    HasSubstr("FD is FD-digits"), HasSubstr("ddgan/4000"),
                    HasSubstr("0.0834"), HasSubstr(" 4.25 "), HasSubstr("~4.25"),
                    HasSubstr("were timed")));
@@ -123,6 +124,8 @@ TEST(TrilemmaReportTest, JsonIsWhatTheFigureIsDrawnFrom) {
   EXPECT_EQ(row.at("fd"), 12.5);
   EXPECT_EQ(row.at("precision"), 0.7);
   EXPECT_EQ(row.at("recall"), 0.5);
+  EXPECT_EQ(row.at("is"), 3.5);
+  EXPECT_EQ(row.at("is_splits"), 10);
   EXPECT_EQ(row.at("density"), 0.9);
   EXPECT_EQ(row.at("coverage"), 0.8);
   EXPECT_EQ(row.at("kl"), 0.0834);

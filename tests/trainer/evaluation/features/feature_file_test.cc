@@ -229,6 +229,16 @@ TEST_F(FeatureFileTest, IsOpenOnce) {
       absl::UnavailableError(path_.string() + " is in use by another process"));
 }
 
+TEST_F(FeatureFileTest, IsOpenTwiceOnceItIsShared) {
+  const auto file = Open();
+  ASSERT_TRUE(file->Append(Rows(0, 2)).ok());
+  file->Share();
+  const auto other = Open();
+  ASSERT_TRUE(other->Append(Rows(2, 3)).ok());
+  ExpectRows(other.get(), 5);
+  ExpectRows(file.get(), 2);
+}
+
 TEST_F(FeatureFileTest, RefusesWhatIsNotWholeRows) {
   const auto file = Open();
   PictureFeatures rows = Rows(0, 2);

@@ -25,7 +25,7 @@ FeatureSource Digits() {
   return source;
 }
 
-FeatureBlock Block(int64_t rows) {
+JournalBlock Block(int64_t rows) {
   return {rows, std::string(64, 'b'), std::string(64, 'c')};
 }
 

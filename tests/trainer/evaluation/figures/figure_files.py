@@ -126,6 +126,8 @@ def write_results(path, rows, **changed):
       path, {
           'evaluation': 'trilemma',
           'data': 'mnist',
+          'data_choice': '',
+          'data_samples': 60000,
           'features': {
               'name': 'digits',
               'digest': '1' * 64
@@ -133,6 +135,8 @@ def write_results(path, rows, **changed):
           'fd_name': 'FD-digits',
           'samples': 10000,
           'k': 3,
+          'strict': False,
+          'through': 'png',
           'seed': 0,
           'device': 'cpu',
           'threads': 2,

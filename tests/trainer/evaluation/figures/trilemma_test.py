@@ -35,7 +35,7 @@ class TrilemmaFigureTest(figure_files.FigureTest):
     self.assertEqual(quality.get_xscale(), 'log')
     self.assertEqual(
         quality.get_title('left'),
-        'mnist, 10,000 samples of each, features digits, k = 3')
+        'mnist, 10,000 samples of each (png), features digits, k = 3 (<=)')
     self.assertEqual(reach.get_xlabel(),
                      'Seconds for 100 images (cpu, 2 threads, log scale)')
     self.assertEqual(quality.get_ylabel(), 'FD-digits\n(lower is better)')
@@ -142,7 +142,7 @@ class ResultsTest(figure_files.FigureTest):
     for keys, to in (
         (('evaluation',), 'mnist'), (('rows',), []), (('rows',), [{}] * 65),
         (('rows',), 7), (('samples',), 0), (('k',), 'three'),
-        (('threads',), 1.5), (('device',), ''), (('fd_name',), 'x' * 41),
+        (('threads',), 1.5), (('device',), ''), (('fd_name',), 'x' * 301),
         (('features',), []), (('features', 'name'), None), (('data',), 3)):
       self.assertIn(keys[-1], self.refusal(*keys, to=to))
 
@@ -173,8 +173,12 @@ class TableTest(figure_files.FigureTest):
   def test_says_how_it_was_measured_and_names_the_distance(self):
     lines = self.table([result_row()])
     self.assertEqual(
-        lines[0], '10,000 samples of each against mnist, features digits, '
-        'k = 3; times on cpu, 2 threads.')
+        lines[0], '10,000 samples of each through png against 60,000 of mnist, '
+        'features digits, k = 3 (<=); times on cpu, 2 threads.')
+    other = self.table([result_row()], strict=True, through='jpeg75',
+                       data_choice='classes 7', data_samples=6265)
+    self.assertIn('through jpeg75 against 6,265 of mnist, classes 7, features '
+                  'digits, k = 3 (<);', other[0])
     self.assertIn('| FD-digits |', lines[2])
     self.assertNotIn('FID', lines[2])
 

@@ -141,6 +141,22 @@ TEST_F(DatasetDigestTest, AFileIsASetOfItsOwn) {
             *digest);
 }
 
+TEST_F(DatasetDigestTest, CountsTheFilesThatASetIsReadFromAndNoOther) {
+  Write("elsewhere/data_batch_1.bin", "records");
+  std::filesystem::create_directory_symlink(root_ / "elsewhere",
+                                            root_ / "cifar-10-batches-bin");
+  const std::string digest = Digest("cifar10");
+  Write("pytorch_model.bin", "weights");
+  Write("unreadable/other.bin", "");
+  EXPECT_EQ(Digest("cifar10"), digest);
+  Write("elsewhere/data_batch_1.bin", "others");
+  EXPECT_NE(Digest("cifar10"), digest);
+  Write("t10k-images-idx3-ubyte.gz", "digits");
+  const std::string digits = Digest("mnist");
+  Write("old-images-idx3-ubyte", "digits");
+  EXPECT_EQ(Digest("mnist"), digits);
+}
+
 TEST_F(DatasetDigestTest, SaysThatNothingIsThere) {
   Write("notes.txt", "no image");
   EXPECT_THAT(std::string(DatasetDigest(root_, "mnist").status().message()),

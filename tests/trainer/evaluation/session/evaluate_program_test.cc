@@ -8,6 +8,7 @@
 namespace ddgan {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 TEST(EvaluateProgramTest, ACommandHasItsSummaryAndKnowsTheOthers) {
@@ -67,6 +68,9 @@ TEST(EvaluateProgramTest, AChoiceOfDataIsTheSameInWhateverOrder) {
   choice.convert = Conversion::kToRgb;
   EXPECT_EQ(DataChoiceText(choice),
             "classes horse,ship; the first 100; gray and alpha as RGB");
+  choice.data_seed = 1;
+  EXPECT_THAT(DataChoiceText(choice),
+              EndsWith("gray and alpha as RGB; seed 1"));
 }
 
 TEST(EvaluateProgramTest, DigitsHaveTheirOwnFeatures) {
