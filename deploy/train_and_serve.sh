@@ -110,14 +110,18 @@ port() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["grpc_p
 address=
 shown=0
 failures=0
+complete=  # When the training was.
 say "the first version takes about a minute; the trainer's log is $out/trainer.log"
 while :; do
   kill -0 "$server" 2>/dev/null || { say 'the server ended' >&2; exit 1; }
-  if ! kill -0 "$trainer" 2>/dev/null; then
-    wait "$trainer" && { say 'the training is complete'; exit 0; }
-    say "the training ended; the last lines of $out/trainer.log are" >&2
-    tail -n 3 "$out/trainer.log" >&2
-    exit 1
+  if [ -z "$complete" ] && ! kill -0 "$trainer" 2>/dev/null; then
+    if wait "$trainer"; then
+      complete=$SECONDS
+    else
+      say "the training ended; the last lines of $out/trainer.log are" >&2
+      tail -n 3 "$out/trainer.log" >&2
+      exit 1
+    fi
   fi
   if [ -z "$address" ] && [ -s "$out/ports.json" ]; then address=127.0.0.1:$(port); fi
   # Asks only when there is something new on disk; until it is live, the server
@@ -141,6 +145,10 @@ while :; do
       # Once, or twice before the first version is live, says nothing.
       say "the server gives no images: $said" >&2
     fi
+  fi
+  if [ -n "$complete" ]; then
+    [ "${newest:-0}" -gt "$shown" ] || { say 'the training is complete'; exit 0; }
+    [ $((SECONDS - complete)) -lt 60 ] || { say "version $newest was not live within a minute" >&2; exit 1; }
   fi
   sleep 1
 done

@@ -51,6 +51,7 @@ GrpcPort::GrpcPort(const Options& options, const Parts& parts,
                    std::unique_ptr<ConnectionAcceptor> acceptor)
     : options_(options),
       security_(parts.security),
+      calls_(parts.calls),
       acceptor_(std::move(acceptor)),
       writes_({.timer = parts.timer,
                .metrics = parts.metrics,
@@ -87,6 +88,7 @@ absl::Status GrpcPort::Serve(std::vector<NamedService> services) {
             service.name),
         GatedService::Options{
             .gate = &gate_,
+            .calls = calls_,
             .max_metadata_bytes = options_.limits.max_metadata_bytes,
             .booking_methods = service.booking_methods,
             .on_progress = [acceptor =
@@ -106,9 +108,9 @@ void GrpcPort::SendGoaways() {
   told_ = RealMonotonicClock()->Now();
 }
 
-void GrpcPort::AwaitDrained(const CallsInFlight& calls, absl::Time deadline) {
+void GrpcPort::AwaitDrained(absl::Time deadline) {
   while (true) {
-    const CallsInFlight::Snapshot now = calls.Now();
+    const CallsInFlight::Snapshot now = calls_->Now();
     const DrainVerdict verdict =
         JudgeDrain({.has_connections = acceptor_->open_connections() > 0,
                     .calls_in_flight = now.count,

@@ -47,6 +47,7 @@ class GrpcPort {
     const ListenerSecurity* security = nullptr;
     ConnectionObserver* metrics = nullptr;
     DeadlineTimer* timer = nullptr;
+    CallsInFlight* calls = nullptr;  // What a drain waits for.
   };
 
   // Listens; a connection waits until Serve. Errors as of CheckCanListen.
@@ -90,8 +91,8 @@ class GrpcPort {
   void SendGoaways();
   // After SendGoaways: blocks until the connections are gone, or only those are
   // left that no call can be expected on, or `deadline` of RealMonotonicClock
-  // has passed. `calls` are those that count.
-  void AwaitDrained(const CallsInFlight& calls, absl::Time deadline);
+  // has passed.
+  void AwaitDrained(absl::Time deadline);
   // Cuts every connection.
   void CutAll() { acceptor_->CutAll(); }
   // Blocks until no call is left. Calls that last longer than `limit` are
@@ -105,6 +106,7 @@ class GrpcPort {
   // Constant after construction.
   const Options options_;
   const ListenerSecurity* const security_;
+  CallsInFlight* const calls_;
   const std::unique_ptr<ConnectionAcceptor> acceptor_;
   const WriteWatch::Parts writes_;
 

@@ -219,7 +219,7 @@ void Server::Stop(absl::Duration drain_timeout, absl::Duration drain_delay) {
     grpc_->StopAccepting();
     grpc_->SendGoaways();
     model_service_->EndWatches();
-    grpc_->AwaitDrained(calls_, deadline);
+    grpc_->AwaitDrained(deadline);
   }
   // Whatever still waits or is in the engine has outlasted the deadline.
   if (guide_decoder_ != nullptr) {
@@ -349,7 +349,8 @@ absl::StatusOr<std::unique_ptr<GrpcPort>> Server::OpenPort(
     const GrpcPort::Options& options) {
   return GrpcPort::Open(options, {.security = security_.get(),
                                   .metrics = &metrics_,
-                                  .timer = write_timer_.get()});
+                                  .timer = write_timer_.get(),
+                                  .calls = &calls_});
 }
 
 std::unique_ptr<ModelService> Server::MakeModelService(const GrpcPort& port,

@@ -181,7 +181,7 @@ std::vector<Option> LimitRows(GrpcLimits* limits) {
        Between(1, 100'000),
        "requests that are being received at a time, each of up to "
        "--max_request_kib. Others wait, 16 times as many, with up to 64 KiB "
-       "each; more get RESOURCE_EXHAUSTED. One address takes half of what is "
+       "each; more get UNAVAILABLE. One address takes half of what is "
        "left"},
       {"request_timeout", kConnections, "", &limits->requests.timeout,
        Between(kShortest, absl::Hours(1)),
@@ -386,6 +386,20 @@ absl::StatusOr<ServerCommandLine> ParseServerCommandLine(
   std::vector<ListenAddress> listeners = {options->listen};
   if (options->admin_listen.has_value()) {
     listeners.push_back(*options->admin_listen);
+  }
+  const std::pair<const char*, std::optional<ListenAddress>> ports[] = {
+      {"listen", options->listen},
+      {"http", options->http},
+      {"admin_listen", options->admin_listen}};
+  for (const auto& a : ports) {
+    for (const auto& b : ports) {
+      if (&a < &b && a.second.has_value() && a.second == b.second &&
+          a.second->port != 0) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--", a.first, " and --", b.first, " are both ",
+                         ToString(*a.second), ", must be different"));
+      }
+    }
   }
   if (absl::Status status = CheckSecurity(options->security, listeners);
       !status.ok()) {

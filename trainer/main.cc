@@ -44,7 +44,12 @@ std::atomic<bool> stop_requested = false;
 // Of a stop that another process of the run was asked for: as if by SIGTERM.
 std::atomic<int> stop_signal = SIGTERM;
 
+// The loop looks at stop_requested between its steps.
+std::atomic<bool> loop_begun = false;
+
 extern "C" void RequestStop(int signal) {
+  // Nothing to save yet: data sets are opened and other processes waited for.
+  if (!loop_begun) _exit(128 + signal);
   stop_signal = signal;
   stop_requested = true;
 }
@@ -180,6 +185,7 @@ absl::Status Train(const TrainerOptions& options,
                                                   : CollectiveBackend::kGloo,
                          absl::Seconds(options.distributed_timeout_s));
   if (!group.ok()) return group.status();
+  loop_begun = true;
   const absl::Status status = RunTraining(options,
                                           {.data = data->get(),
                                            .group = group->get(),

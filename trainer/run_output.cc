@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/libtorch_errors.h"
 #include "trainer/pictures/training_samples.h"
 #include "trainer/run/initial_version.h"
 #include "trainer/run/training_state.h"
@@ -100,8 +101,6 @@ absl::StatusOr<int64_t> RunOutput::Open() {
 }
 
 absl::Status RunOutput::KeepWhatIsDue(int64_t steps_done) {
-  if (steps_done % source_.options.sample_every == 0)
-    reporter_->PrintFailure(steps_done, WriteSamples(steps_done));
   if (steps_done % source_.options.save_every == 0) {
     if (absl::Status status = CheckWeights(steps_done); !status.ok())
       return status;
@@ -112,6 +111,9 @@ absl::Status RunOutput::KeepWhatIsDue(int64_t steps_done) {
       return status;
     reporter_->PrintFailure(steps_done, Publish(steps_done));
   }
+  // Last, since it needs the most memory.
+  if (steps_done % source_.options.sample_every == 0)
+    reporter_->PrintFailure(steps_done, WriteSamples(steps_done));
   return absl::OkStatus();
 }
 
@@ -132,12 +134,15 @@ absl::Status RunOutput::Save(int64_t steps_done) {
 
 absl::Status RunOutput::NotFinite(int64_t steps_done,
                                   const std::string& what) const {
+  std::string kept;  // Only the first process knows.
+  if (states_.last() > 0) {
+    kept = absl::StrCat("; the state after step ", states_.last(),
+                        " is kept in ", folder_.string());
+  } else if (locked_.has_value()) {
+    kept = "; no state was saved before";
+  }
   return absl::InternalError(
-      absl::StrCat("step ", steps_done, ": ", what,
-                   states_.last() > 0
-                       ? absl::StrCat("; the state after step ", states_.last(),
-                                      " is kept in ", folder_.string())
-                       : "; no state was saved before"));
+      absl::StrCat("step ", steps_done, ": ", what, kept));
 }
 
 absl::Status RunOutput::CheckWeights(int64_t steps_done) {
@@ -166,9 +171,11 @@ absl::Status RunOutput::Publish(int64_t steps_done) {
 
 absl::Status RunOutput::WriteSamples(int64_t steps_done) {
   if (sampled_ == steps_done) return absl::OkStatus();
-  const absl::StatusOr<std::string> summary =
-      WriteTrainingSamples({source_.networks, source_.training, source_.shape},
-                           source_.options.samples, folder_, steps_done);
+  const absl::StatusOr<std::string> summary = CatchingLibTorch("pictures", [&] {
+    return WriteTrainingSamples(
+        {source_.networks, source_.training, source_.shape},
+        source_.options.samples, folder_, steps_done);
+  });
   if (!summary.ok()) return summary.status();
   if (!summary->empty())
     reporter_->Print(absl::StrCat("step ", steps_done, ": ", *summary));

@@ -300,7 +300,7 @@ absl::StatusOr<Command> ParseHealth(const CommandInput& input) {
       CommandProgram("health", {"[flags]"}, kHealthAbout),
       Joined({ConnectionRows(&server.address, &server.security),
               {TimeoutRow(&server.timeout,
-                          "longest time for one call, retries included"),
+                          "longest time for the answer; nothing is retried"),
                {"service", kServerGroup, "NAME", &command.service, kAny,
                 "full name of one service, such as ddgan.v1.ImageGeneration",
                 "the server as a whole"},

@@ -59,23 +59,28 @@ class ModelsRun {
   int Watch() {
     bool begun = false;
     std::map<std::string, v1::Model> known;
-    const absl::Status status = client_.WatchModels(
-        command_.server.timeout, [&](const v1::WatchModelsResponse& event) {
-          begun = true;
-          if (event.has_model()) {
-            v1::Model& before = known[event.model().name()];
-            for (const std::string& line :
-                 DescribeChanges(before, event.model())) {
-              PrintChange(line);
-            }
-            before = event.model();
-          } else {
-            known.erase(event.removed_model());
-            PrintChange(absl::StrCat(event.removed_model(), ": gone"));
-          }
-          // Nobody reads on: the program says so when it ends.
-          return out_.good();
-        });
+    const auto show = [&](const v1::WatchModelsResponse& event) {
+      begun = true;
+      if (event.has_model()) {
+        v1::Model& before = known[event.model().name()];
+        for (const std::string& line : DescribeChanges(before, event.model())) {
+          PrintChange(line);
+        }
+        before = event.model();
+      } else {
+        known.erase(event.removed_model());
+        PrintChange(absl::StrCat(event.removed_model(), ": gone"));
+      }
+      // Nobody reads on: the program says so when it ends.
+      return out_.good();
+    };
+    absl::Status status;
+    absl::Time start;
+    do {
+      start = absl::Now();
+      // Begins with all models, of which only what differs is news.
+      status = client_.WatchModels(deadline_ - start, show);
+    } while (out_.good() && IsWatchedAgain(status, absl::Now() - start));
     if (!out_.good()) return 1;
     // The end that was asked for.
     if (absl::IsDeadlineExceeded(status) && begun) return 0;
@@ -160,6 +165,10 @@ class ModelsRun {
 };
 
 }  // namespace
+
+bool IsWatchedAgain(const absl::Status& end, absl::Duration lasted) {
+  return absl::IsUnavailable(end) && lasted >= absl::Seconds(10);
+}
 
 int RunModels(const ModelsCommand& command, std::ostream& out,
               std::ostream& err) {

@@ -4,9 +4,16 @@
 
 #include <ostream>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "client/command_line/command_line.h"
 
 namespace ddgan {
+
+// Whether `ddgan models watch` goes on after a watch that ended so: servers end
+// connections of some age, and are replaced. One that ends at once would only
+// do so again.
+bool IsWatchedAgain(const absl::Status& end, absl::Duration lasted);
 
 // Prints the answer to `out`, progress and errors to `err`. Returns the exit
 // code, 0 or 1. A pin and a rollback wait until the version is live; 1 says

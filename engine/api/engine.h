@@ -108,9 +108,10 @@ class Engine {
 
   // Takes the request's place on `model`, or refuses it at once; request.model
   // and request.version are not looked at. Nothing runs before Submit.
-  //   InvalidArgument    a field out of its range; names field, value, range
-  //   ResourceExhausted  the queue has no room for `count` images, or for the
-  //                      bytes that they and the unpacked guide take
+  //   InvalidArgument    a field out of its range; names field, value, range.
+  //                      Also `count` images, or the bytes that they and the
+  //                      unpacked guide take, for which no queue has room
+  //   ResourceExhausted  the queue has no room for them now
   //   DeadlineExceeded   the deadline has passed, or cannot be met by the
   //                      measured cost of the work ahead
   //   Unavailable        draining, or every device has been out for a while
@@ -170,8 +171,8 @@ class Engine {
 
   // OK while the process can go on serving, or may again without a new start.
   // Internal: a lane hangs in a call that will never return, and none has
-  // served for a minute; names the lane, what it hangs in and since when. Only
-  // a new process helps.
+  // served for a minute; names the lane, what it hangs in and since when. Or
+  // none has served for ten minutes. Only a new process helps, or may.
   virtual absl::Status Liveness() const = 0;
 
   // Refuses new requests from now on, waits until those accepted have finished

@@ -26,6 +26,7 @@ struct OldestQueued {
 // Why a request was refused.
 enum class RefusalReason {
   kQueueFull,           // Too many images, or bytes, are unfinished.
+  kTooLarge,            // More images, or bytes, than there may ever be.
   kDeadline,            // The deadline had passed.
   kUnmeetableDeadline,  // The work ahead takes longer than the deadline allows.
   kDraining,

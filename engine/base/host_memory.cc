@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include "engine/base/control_group.h"
@@ -25,7 +27,11 @@ int64_t UsableHostMemory() {
   for (const std::string& text : ReadControlGroups("memory.max")) {
     usable = std::min(usable, ParseMemoryLimit(text).value_or(machine));
   }
-  return usable;
+  // Version 1, in a container.
+  std::ifstream file("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+  const std::string text((std::istreambuf_iterator<char>(file)),
+                         std::istreambuf_iterator<char>());
+  return std::min(usable, ParseMemoryLimit(text).value_or(machine));
 }
 
 }  // namespace ddgan

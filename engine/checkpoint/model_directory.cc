@@ -75,7 +75,13 @@ absl::StatusOr<std::vector<std::string>> ListEntries(
     const std::function<bool(const std::string&)>& wanted,
     bool (*is_kind)(const std::filesystem::file_status&)) {
   std::error_code error;
-  if (!std::filesystem::is_directory(folder, error)) {
+  const std::filesystem::file_status status =
+      std::filesystem::status(folder, error);
+  if (status.type() == std::filesystem::file_type::none) {
+    return absl::ErrnoToStatus(
+        error.value(), absl::StrCat("cannot look at ", folder.string()));
+  }
+  if (!IsFolder(status)) {
     return absl::NotFoundError(
         absl::StrCat(folder.string(), " is not a folder"));
   }

@@ -47,6 +47,8 @@ inline constexpr absl::Duration kShortestHang = absl::Seconds(30);
 inline constexpr absl::Duration kUnmeasuredHang = absl::Minutes(5);
 // What hangs is lost when it goes on for so much longer.
 inline constexpr absl::Duration kLostAfter = absl::Minutes(1);
+// No lane has served for so long, though none hangs.
+inline constexpr absl::Duration kFailedAfter = absl::Minutes(10);
 
 // How long an activity may go on. InfiniteDuration for kNone.
 absl::Duration HangLimit(const LaneActivity& activity);

@@ -43,6 +43,13 @@ void Supervisor::LookAtLanes(absl::Time now) {
     if (state.open) none_serves_ = absl::ZeroDuration();
     lost.Update(LookAtLane(lane, state, since_last_look, now, &watched_[i]));
   }
+  // A device whose every call fails, as after an error that CUDA keeps until
+  // the process ends, is as good as lost in the end.
+  if (lost.ok() && none_serves_ >= kFailedAfter) {
+    lost = absl::InternalError(absl::StrCat("no device has worked for ",
+                                            absl::FormatDuration(kFailedAfter),
+                                            " or longer"));
+  }
   absl::MutexLock lock(&mu_);
   liveness_ = none_serves_ >= kLostAfter ? lost : absl::OkStatus();
 }

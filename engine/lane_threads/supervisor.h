@@ -36,7 +36,8 @@ class Supervisor {
 
   // Internal if a lane is lost (HangVerdict::kLost) and no lane has served for
   // kLostAfter: only a new process helps. Names the lane, what it hangs in and
-  // since when. OK again once a lane comes back.
+  // since when. Also if none has served for kFailedAfter, whatever the reason:
+  // then a new process may help. OK again once a lane comes back.
   absl::Status Liveness() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

@@ -84,6 +84,15 @@ std::optional<Refusal> CheckOpen(const EngineLoad& load, absl::Time deadline,
 }
 
 std::optional<Refusal> CheckRoom(const EngineLoad& load, const Claim& claim) {
+  // What an idle engine has no room for must not be told to come back.
+  if (claim.images > load.max_images || claim.bytes > load.max_bytes) {
+    return Refusal{RefusalReason::kTooLarge,
+                   absl::InvalidArgumentError(absl::StrCat(
+                       "the request's ", claim.images, " images take ",
+                       claim.bytes, " bytes; this server holds at most ",
+                       load.max_images, " images and ", load.max_bytes,
+                       " bytes: ask for fewer at a time"))};
+  }
   std::string lack;
   if (int64_t{claim.images} + load.images > load.max_images) {
     lack = absl::StrCat(claim.images, " images: ", load.images, " of at most ",

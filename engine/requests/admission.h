@@ -72,8 +72,8 @@ struct Refusal {
 std::optional<Refusal> CheckOpen(const EngineLoad& load, absl::Time deadline,
                                  absl::Time now);
 
-// ResourceExhausted with a retry hint (retry_hint.h) if there is no room for
-// the claim's images or bytes.
+// If there is no room for the claim's images or bytes: InvalidArgument if there
+// never is, else ResourceExhausted with a retry hint (retry_hint.h).
 std::optional<Refusal> CheckRoom(const EngineLoad& load, const Claim& claim);
 
 // DeadlineExceeded if, by the measured cost of steps, the claim's deadline

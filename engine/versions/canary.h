@@ -28,7 +28,8 @@ absl::StatusOr<CanaryStatistics> MeasureCanary(absl::Span<const float> pixels,
                                                int images);
 
 // FailedPrecondition that names channel, values and bound if `next` is further
-// from `live` than `bounds`, or has another number of channels.
+// from `live` than `bounds`, or has another number of channels. A server that
+// has just started has nothing live to compare the first version with.
 absl::Status CompareCanaries(const CanaryStatistics& live,
                              const CanaryStatistics& next,
                              const CanaryBounds& bounds);

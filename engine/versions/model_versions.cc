@@ -77,6 +77,12 @@ ModelVersions::Handle ModelVersions::MakeLive(int64_t version) {
   Loaded& loaded = loaded_.at(version);
   live_ = version;
   loaded.last_live = ++live_count_;
+  // Those that were too far from the version before may be near this one.
+  for (auto& [number, attempt] : attempts_) {
+    if (attempt.verdict.result == ReloadResult::kCanary) {
+      attempt.retry_at = absl::InfinitePast();
+    }
+  }
   return loaded.version;
 }
 
@@ -202,7 +208,8 @@ absl::Status ModelVersions::CheckPinnable(int64_t version) const {
                      "; on disk: ", there.empty() ? "none" : there));
   }
   const auto attempt = attempts_.find(version);
-  if (attempt != attempts_.end() && IsRefusal(attempt->second.verdict.result)) {
+  if (attempt != attempts_.end() && IsRefusal(attempt->second.verdict.result) &&
+      attempt->second.retry_at != absl::InfinitePast()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "version ", version, " of model \"", model_,
         "\" is refused: ", attempt->second.verdict.reason.message()));
@@ -223,7 +230,12 @@ absl::StatusOr<int64_t> ModelVersions::RollBackTarget() const {
   }
   if (target) return *target;
   for (const auto& [version, files] : on_disk_) {
-    if (version < *live_ && !attempts_.contains(version)) target = version;
+    const auto attempt = attempts_.find(version);
+    if (attempt != attempts_.end() &&
+        IsRefusal(attempt->second.verdict.result)) {
+      continue;
+    }
+    if (version < *live_) target = version;
   }
   if (target) return *target;
   return absl::FailedPreconditionError(absl::StrCat(

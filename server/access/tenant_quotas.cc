@@ -11,7 +11,7 @@ namespace ddgan {
 namespace {
 
 absl::Status Refusal(const Tenant& tenant, uint32_t count,
-                     const QuotaDecision& decision) {
+                     const char* count_field, const QuotaDecision& decision) {
   switch (*decision.refusal) {
     case QuotaRefusal::kRate:
       return WithRetryAfter(
@@ -28,8 +28,9 @@ absl::Status Refusal(const Tenant& tenant, uint32_t count,
       break;
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "count: ", count, " is out of range [1, ", *tenant.quota.images_in_flight,
-      "], the images in flight that tenant ", tenant.name, " may have"));
+      count_field, ": ", count, " is out of range [1, ",
+      *tenant.quota.images_in_flight, "], the images in flight that tenant ",
+      tenant.name, " may have"));
 }
 
 }  // namespace
@@ -92,6 +93,7 @@ void TenantQuotas::Lease::Refund() { quotas_->Refund(tenant_, count_); }
 
 std::optional<TenantQuotas::Lease> TenantQuotas::Admit(const Tenant& tenant,
                                                        uint32_t count,
+                                                       const char* count_field,
                                                        absl::Time now,
                                                        Refused* refused) {
   QuotaDecision decision;
@@ -102,7 +104,7 @@ std::optional<TenantQuotas::Lease> TenantQuotas::Admit(const Tenant& tenant,
     use = decision.use;
   }
   if (!decision.refusal.has_value()) return Lease(this, tenant, count);
-  *refused = {*decision.refusal, Refusal(tenant, count, decision)};
+  *refused = {*decision.refusal, Refusal(tenant, count, count_field, decision)};
   return std::nullopt;
 }
 

@@ -80,9 +80,10 @@ class TenantQuotas {
   };
 
   // The lease, or nothing and the reason in `refused`.
+  // `count_field` is what the caller knows `count` by.
   std::optional<Lease> Admit(const Tenant& tenant, uint32_t count,
-                             absl::Time now, Refused* refused)
-      ABSL_LOCKS_EXCLUDED(mu_);
+                             const char* count_field, absl::Time now,
+                             Refused* refused) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   void Release(const std::string& tenant, uint32_t count)

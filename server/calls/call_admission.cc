@@ -50,7 +50,8 @@ absl::Status CallAdmission::TakeQuota(const Caller& caller,
   generation.caller_weight = tenant->weight;
   TenantQuotas::Refused refused;
   admission->holdings.quota = parts_.quotas->Admit(
-      *tenant, generation.count, RealMonotonicClock()->Now(), &refused);
+      *tenant, generation.count, admission->request.count_field,
+      RealMonotonicClock()->Now(), &refused);
   if (admission->holdings.quota.has_value()) return absl::OkStatus();
   parts_.access_metrics->OnQuotaRefusal(refused.reason);
   return refused.status;

@@ -7,6 +7,7 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -58,7 +59,7 @@ class ArrivingCall final : public RequestGate::Request,
                            public std::enable_shared_from_this<ArrivingCall> {
  public:
   ArrivingCall(const MethodHandler::HandlerParameter& call, PeerEndpoint peer,
-               MethodHandler* handler, int64_t max_request_bytes,
+               MethodHandler* handler, int64_t max_request_bytes, bool counts,
                const GatedService::Options* options)
       : call_(call),
         core_call_(call.call->call()),
@@ -66,6 +67,7 @@ class ArrivingCall final : public RequestGate::Request,
         handler_(handler),
         max_request_bytes_(max_request_bytes),
         options_(options) {
+    if (counts) in_flight_.emplace(options->calls);
     // The gate may give up a call that has been answered meanwhile.
     grpc_call_ref(core_call_);
     received_.functor.functor_run = &HandleReceived;
@@ -130,6 +132,8 @@ class ArrivingCall final : public RequestGate::Request,
     }
     handler_->RunHandler({call_.call, call_.server_context, request, status,
                           data, call_.call_requester});
+    // The call that was made of it counts by itself.
+    in_flight_.reset();
   }
 
   const MethodHandler::HandlerParameter call_;
@@ -139,6 +143,7 @@ class ArrivingCall final : public RequestGate::Request,
   const int64_t max_request_bytes_;
   const GatedService::Options* const options_;
 
+  std::optional<CallsInFlight::Call> in_flight_;
   grpc_byte_buffer* message_ = nullptr;
   Received received_;
   std::shared_ptr<ArrivingCall> receiving_;  // What gRPC holds.
@@ -151,18 +156,20 @@ const grpc::CallbackServerContext* ContextOf(
 
 class GatedHandler final : public MethodHandler {
  public:
-  GatedHandler(MethodHandler* handler, int64_t max_request_bytes,
+  // `books`: what it keeps of its request.
+  GatedHandler(MethodHandler* handler, bool books,
                const GatedService::Options* options)
-      : handler_(handler),
-        max_request_bytes_(max_request_bytes),
-        options_(options) {}
+      : handler_(handler), books_(books), options_(options) {}
 
   void RunHandler(const HandlerParameter& call) override {
     PeerEndpoint peer = PeerOf(call.call->call());
     options_->on_progress(peer);
     std::string group = PeerGroup(peer.host);
     auto arriving = std::make_shared<ArrivingCall>(
-        call, std::move(peer), handler_, max_request_bytes_, options_);
+        call, std::move(peer), handler_,
+        books_ ? std::numeric_limits<int64_t>::max()
+               : GatedService::kMaxSmallRequestBytes,
+        books_, options_);
     const absl::Status status =
         CheckMetadata(*ContextOf(call), options_->max_metadata_bytes);
     if (!status.ok()) {
@@ -174,7 +181,7 @@ class GatedHandler final : public MethodHandler {
 
  private:
   MethodHandler* const handler_;
-  const int64_t max_request_bytes_;
+  const bool books_;
   const GatedService::Options* const options_;
 };
 
@@ -221,14 +228,11 @@ GatedService::GatedService(
                                    RpcMethod::BIDI_STREAMING, nullptr));
     MethodHandler* const handler = HandlerOf(service, i);
     const bool books = options_.booking_methods.count(method.name()) > 0;
-    const int64_t max_request_bytes =
-        books ? std::numeric_limits<int64_t>::max() : kMaxSmallRequestBytes;
     // gRPC owns it.
     if (method.client_streaming()) {
       MarkMethodCallback(i, new PassingHandler(handler, &options_));
     } else {
-      MarkMethodCallback(
-          i, new GatedHandler(handler, max_request_bytes, &options_));
+      MarkMethodCallback(i, new GatedHandler(handler, books, &options_));
     }
   }
 }

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include "server/connections/calls_in_flight.h"
 #include "server/connections/peer_address.h"
 #include "server/connections/request_gate.h"
 
@@ -35,6 +36,9 @@ class GatedService final : public grpc::Service {
 
   struct Options {
     RequestGate* gate = nullptr;
+    // Where calls of the booking methods count from their beginning on, so that
+    // a drain waits for requests that are still on their way.
+    CallsInFlight* calls = nullptr;
     // Of one call, keys and values. gRPC 1.51 holds each frame of them to its
     // own limit, but not all of them together.
     int64_t max_metadata_bytes = 0;
@@ -46,9 +50,9 @@ class GatedService final : public grpc::Service {
     std::function<void(const PeerEndpoint& peer)> on_progress;
   };
 
-  // `service` is a ...::CallbackService of `descriptor`. It and the gate must
-  // outlive the server that this one is registered with, as this one must, and
-  // `service` is not registered itself. A call with more metadata ends with
+  // `service` is a ...::CallbackService of `descriptor`. It, gate and calls
+  // must outlive the server that this one is registered with, as this one must,
+  // and `service` is not registered itself. A call with more metadata ends with
   // ResourceExhausted.
   GatedService(grpc::Service* service,
                const google::protobuf::ServiceDescriptor& descriptor,

@@ -22,6 +22,7 @@ RequestGate::~RequestGate() = default;
 void RequestGate::Enter(const std::string& group,
                         std::shared_ptr<Request> request) {
   absl::Status refusal;
+  bool has_room = true;
   std::vector<std::shared_ptr<Request>> turns;
   {
     absl::MutexLock lock(&mu_);
@@ -30,7 +31,9 @@ void RequestGate::Enter(const std::string& group,
       refusal = absl::UnavailableError("the server is shutting down");
     } else if (!LeavesAsMuch(static_cast<int>(own.waiting.size()), waiting_,
                              kWaitingPerArriving * limits_.arriving)) {
-      refusal = absl::ResourceExhaustedError(
+      has_room = false;
+      // Clients try again after that, by themselves.
+      refusal = absl::UnavailableError(
           "too many requests have begun and have not come in whole");
     } else {
       const uint64_t id = ++last_id_;
@@ -48,9 +51,7 @@ void RequestGate::Enter(const std::string& group,
   }
   for (const std::shared_ptr<Request>& turn : turns) turn->Receive();
   if (refusal.ok()) return;
-  if (absl::IsResourceExhausted(refusal)) {
-    observer_->OnRequestNotReceived(RequestLoss::kNoRoom);
-  }
+  if (!has_room) observer_->OnRequestNotReceived(RequestLoss::kNoRoom);
   request->Refuse(refusal);
 }
 

@@ -47,9 +47,8 @@ class RequestGate {
     // Its turn: it is received from now on, until Leave. At most once.
     virtual void Receive() = 0;
     // It never gets a turn. At most once, and then never Receive.
-    //   ResourceExhausted  no room to wait
-    //   DeadlineExceeded   the timeout
-    //   Unavailable        Close
+    //   DeadlineExceeded  the timeout
+    //   Unavailable       no room to wait, which may pass in a moment; or Close
     virtual void Refuse(const absl::Status& status) = 0;
     // DeadlineExceeded: it is being received for too long, and is to Leave. It
     // may have left just now, or be about to Receive. Again after each further

@@ -17,7 +17,9 @@ grpc::ServerUnaryReactor* ModelInferReactor::Start(
   const std::shared_ptr<ModelInferReactor> reactor(new ModelInferReactor(
       parts, context,
       converted.ok() ? converted->timeout : absl::InfiniteDuration(),
-      std::move(*taken.mutable_id()), response));
+      // Not one that is refused, which nobody has booked.
+      converted.ok() ? std::move(*taken.mutable_id()) : std::string(),
+      response));
   absl::StatusOr<ConvertedRequest> asked;
   if (converted.ok()) {
     asked = std::move(converted->request);

@@ -97,7 +97,12 @@ grpc::ServerUnaryReactor* ModelService::RollBack(
 grpc::ServerWriteReactor<v1::WatchModelsResponse>* ModelService::WatchModels(
     grpc::CallbackServerContext* context,
     const v1::WatchModelsRequest* /*request*/) {
-  auto log = [this, record = RecordOf(access_, context, "WatchModels", ""),
+  std::optional<OpenWatches::Place> place =
+      open_watches_.Enter(context->peer());
+  const bool has_place = place.has_value();
+  // The reactor has it as long as it lives.
+  auto log = [this, place = std::move(place),
+              record = RecordOf(access_, context, "WatchModels", ""),
               arrived = RealMonotonicClock()->Now()](
                  const absl::Status& status, int64_t reply_bytes) mutable {
     record.status = status;
@@ -114,6 +119,7 @@ grpc::ServerWriteReactor<v1::WatchModelsResponse>* ModelService::WatchModels(
     std::erase_if(watches_, [](const auto& watch) { return watch.expired(); });
     watches_.push_back(reactor);
   }
+  if (!has_place) reactor->End(OpenWatches::Refusal());
   if (ended) reactor->End(ShuttingDown());
   reactor->Start();
   return reactor.get();

@@ -23,6 +23,7 @@
 #include "server/access/order_access.h"
 #include "server/calls/logged_call.h"
 #include "server/calls/worker_threads.h"
+#include "server/connections/open_watches.h"
 #include "server/connections/write_watch.h"
 #include "server/models/watch_models_reactor.h"
 
@@ -97,6 +98,7 @@ class ModelService final : public v1::ModelService::CallbackService {
   AccessControl* const access_;
   const OrderAccess orders_;
 
+  OpenWatches open_watches_;
   absl::Mutex mu_;
   // Those that are over are dropped when another begins.
   std::vector<std::weak_ptr<WatchModelsReactor>> watches_ ABSL_GUARDED_BY(mu_);

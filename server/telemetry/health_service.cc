@@ -13,8 +13,8 @@ using grpc::health::v1::HealthCheckResponse;
 class HealthService::Watcher final
     : public grpc::ServerWriteReactor<HealthCheckResponse> {
  public:
-  Watcher(HealthService* service, std::string name)
-      : service_(service), name_(std::move(name)) {}
+  Watcher(HealthService* service, std::string name, OpenWatches::Place place)
+      : service_(service), name_(std::move(name)), place_(std::move(place)) {}
 
   // Writes what the name is now, unless its reader knows; ends if it is to end.
   void Tell() {
@@ -66,12 +66,24 @@ class HealthService::Watcher final
 
   HealthService* const service_;
   const std::string name_;
+  const OpenWatches::Place place_;
   // All guarded by the service's mutex; what is being written is gRPC's.
   bool writing_ = false;
   bool cancelled_ = false;
   bool ended_ = false;
   std::optional<Status> told_;
   HealthCheckResponse response_;
+};
+
+// A watch that there is no place for.
+class HealthService::RefusedWatch final
+    : public grpc::ServerWriteReactor<HealthCheckResponse> {
+ public:
+  RefusedWatch() {
+    Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                        std::string(OpenWatches::Refusal().message())));
+  }
+  void OnDone() override { delete this; }
 };
 
 grpc::ServerUnaryReactor* HealthService::Check(
@@ -90,9 +102,12 @@ grpc::ServerUnaryReactor* HealthService::Check(
 }
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
-    grpc::CallbackServerContext* /*context*/,
-    const HealthCheckRequest* request) {
-  auto* const watcher = new Watcher(this, request->service());
+    grpc::CallbackServerContext* context, const HealthCheckRequest* request) {
+  std::optional<OpenWatches::Place> place =
+      open_watches_.Enter(context->peer());
+  if (!place.has_value()) return new RefusedWatch();
+  auto* const watcher =
+      new Watcher(this, request->service(), *std::move(place));
   absl::MutexLock lock(&mu_);
   watchers_.insert(watcher);
   watcher->Tell();

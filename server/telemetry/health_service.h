@@ -13,16 +13,16 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "server/connections/open_watches.h"
 
 namespace ddgan {
 
 // Thread-safe. Check of a name that was never set is NOT_FOUND, Watch of it
 // SERVICE_UNKNOWN until it is.
 //
-// A watch is a call that stays open, so a port has at most as many as its
-// connections may have calls: GrpcLimits::connections.total times
-// max_streams_per_connection (grpc_limits.h). A change of a status looks at all
-// of them; a status that is set again, at none.
+// There are at most as many watches as OpenWatches has places; more get
+// RESOURCE_EXHAUSTED. A change of a status looks at all of them; a status that
+// is set again, at none.
 class HealthService final : public grpc::health::v1::Health::CallbackService,
                             public grpc::HealthCheckServiceInterface {
  public:
@@ -48,12 +48,14 @@ class HealthService final : public grpc::health::v1::Health::CallbackService,
 
  private:
   class Watcher;
+  class RefusedWatch;
   using Status = grpc::health::v1::HealthCheckResponse::ServingStatus;
 
   Status StatusOf(const std::string& name) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void TellWatchers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  OpenWatches open_watches_;
   absl::Mutex mu_;
   bool shut_down_ ABSL_GUARDED_BY(mu_) = false;
   std::map<std::string, bool> serving_ ABSL_GUARDED_BY(mu_);

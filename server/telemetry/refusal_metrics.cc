@@ -7,6 +7,8 @@ const char* LabelOf(RefusalReason reason) {
   switch (reason) {
     case RefusalReason::kQueueFull:
       return "queue_full";
+    case RefusalReason::kTooLarge:
+      return "too_large";
     case RefusalReason::kDeadline:
       return "deadline";
     case RefusalReason::kUnmeetableDeadline:
@@ -51,9 +53,9 @@ RefusalMetrics::RefusalMetrics(MetricsRegistry* registry)
           "ddgan_rejected_total",
           "Requests turned away although they were valid.")) {
   for (RefusalReason reason :
-       {RefusalReason::kQueueFull, RefusalReason::kDeadline,
-        RefusalReason::kUnmeetableDeadline, RefusalReason::kDraining,
-        RefusalReason::kNoDevice}) {
+       {RefusalReason::kQueueFull, RefusalReason::kTooLarge,
+        RefusalReason::kDeadline, RefusalReason::kUnmeetableDeadline,
+        RefusalReason::kDraining, RefusalReason::kNoDevice}) {
     refused_.Add({{"reason", LabelOf(reason)}});
   }
   for (QuotaRefusal reason :

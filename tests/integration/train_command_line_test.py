@@ -4,9 +4,11 @@ Run by CTest, or by hand:
   python train_command_line_test.py --trainer=build/release/trainer/ddgan-train
 """
 
+import os
 import pathlib
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
@@ -141,6 +143,25 @@ class TrainCommandLineTest(unittest.TestCase):
                          errors)
         self.assertTrue(self.saved_steps())
         shutil.rmtree(self.folder / 'out')
+
+  def test_a_signal_ends_a_wait_for_other_processes(self):
+    # Rank 0, which is expected there, says nothing.
+    with socket.create_server(('127.0.0.1', 0)) as rank_0:
+      process = subprocess.Popen(
+          [train_program.path, '--config=25_gaussians', f'--out={self.folder}'],
+          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+          env=os.environ | {
+              'WORLD_SIZE': '2', 'RANK': '1', 'LOCAL_RANK': '1',
+              'MASTER_ADDR': '127.0.0.1',
+              'MASTER_PORT': str(rank_0.getsockname()[1])})
+      rank_0.accept()
+      process.terminate()
+      self.assertEqual(process.wait(timeout=60), 128 + signal.SIGTERM)
+
+  def test_a_batch_of_any_size_trains_networks_without_groups(self):
+    result = run('--config=25_gaussians', '--batch_size=6', '--max_steps=1',
+                 '--threads=1', f'--out={self.folder}')
+    self.assertEqual(result.returncode, 0, result.stderr)
 
   def test_under_nohup_the_terminal_may_go(self):
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -41,20 +41,23 @@ class SquaresSource : public BatchSource {
   struct Faults {
     int64_t bright_step = -1;      // Its pictures are of infinite brightness.
     int64_t unreadable_step = -1;  // Its pictures may not be read.
+    int64_t stop_step = -1;        // A signal comes while they are read.
   };
 
   SquaresSource(ManualClock* clock, std::vector<uint32_t> rows, int batch,
-                size_t size, const Faults& faults)
+                size_t size, const Faults& faults, std::atomic<bool>* stop)
       : clock_(clock),
         rows_(std::move(rows)),
         batch_(batch),
         size_(size),
-        faults_(faults) {}
+        faults_(faults),
+        stop_(stop) {}
 
   const ImageShape& shape() const override { return shape_; }
   size_t size() const override { return size_; }
   absl::StatusOr<absl::Span<const float>> Batch(int64_t step) override {
     pixels_.clear();
+    if (step == faults_.stop_step) *stop_ = true;
     if (step == faults_.unreadable_step)
       return absl::PermissionDeniedError("squares: permission denied");
     if (step == faults_.bright_step) {
@@ -81,6 +84,7 @@ class SquaresSource : public BatchSource {
   const int batch_;
   const size_t size_;
   const Faults faults_;
+  std::atomic<bool>* const stop_;
   const ImageShape shape_ = {1, 32, 32};
   std::vector<float> pixels_;
 };
@@ -117,7 +121,7 @@ class TrainingLoopTest : public testing::Test {
     SquaresSource data(&clock_,
                        RowsOfProcess(options.batch_size, 1, 0,
                                      std::max(1, options.accumulate)),
-                       options.batch_size, samples_, faults_);
+                       options.batch_size, samples_, faults_, &stop_);
     ProgressDisplay display(
         {.mode = ProgressMode::kLines,
          .is_terminal = false,
@@ -378,7 +382,19 @@ TEST_F(TrainingLoopTest, MicroBatchesAreTheSameRunAndResumeIt) {
   options.batch_size = 8;
   options.max_steps = 3;
   options.accumulate = 2;
+  options.log_every = 1;
   ASSERT_TRUE(Train(options).ok());
+  TrainerOptions whole = options;
+  whole.out = (folder_.path() / "whole").string();
+  whole.accumulate = 1;
+  ASSERT_TRUE(Train(whole).ok());
+  const std::vector<nlohmann::json> parts = Log(options), steps = Log(whole);
+  ASSERT_EQ(parts.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    for (const char* loss : {"d_loss_real", "d_loss_fake", "g_loss"}) {
+      EXPECT_NEAR(parts[i].at(loss), steps[i].at(loss), 1e-4) << loss << i;
+    }
+  }
   options.accumulate = 1;
   options.max_steps = 4;
   ASSERT_TRUE(Train(options).ok());
@@ -512,10 +528,27 @@ TEST_F(TrainingLoopTest, ADamagedStateIsDataLoss) {
 }
 
 TEST_F(TrainingLoopTest, StopSavesWhatWasDone) {
-  stop_ = true;
   TrainerOptions options = Options("a");
+  stop_ = true;
   EXPECT_EQ(Train(options).code(), absl::StatusCode::kCancelled);
   EXPECT_FALSE(std::filesystem::exists(options.out + "/squares"));
+  stop_ = false;
+  faults_.stop_step = 3;
+  EXPECT_EQ(Train(options).code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(Versions(options), ElementsAre(4));
+  EXPECT_TRUE(
+      std::filesystem::exists(RunFolder(options) + "/state_4.safetensors"));
+}
+
+TEST_F(TrainingLoopTest, AStateIsSavedBeforePicturesAreDrawn) {
+  TrainerOptions options = Options("a");
+  options.save_every = options.sample_every = 2;
+  ASSERT_TRUE(Train(options).ok());
+  // Whatever becomes of the picture of step 2, its state is there by then.
+  const auto written = [&](const char* name) {
+    return std::filesystem::last_write_time(RunFolder(options) + name);
+  };
+  EXPECT_LE(written("/state_4.safetensors"), written("/samples_step_4.png"));
 }
 
 TEST_F(TrainingLoopTest, StartsFromAPublishedVersionAndCountsOnFromIt) {

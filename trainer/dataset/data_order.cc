@@ -46,7 +46,8 @@ bool MirrorsRow(uint64_t seed, int64_t step, uint32_t row) {
 
 std::vector<uint32_t> RowsOfSlot(int batch, int slots, int slot) {
   const int rows = batch / slots;
-  const int members = std::min(rows, 4);
+  // Of a group; where there are no groups of 4, any partition will do.
+  const int members = rows % 4 == 0 ? 4 : rows;
   const int groups = rows / members;  // Of this slot.
   const int stride = groups * slots;  // Groups of the whole batch.
   std::vector<uint32_t> result;

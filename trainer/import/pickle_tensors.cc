@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr size_t kMaxRank = 8;
 constexpr size_t kMaxStorageKeyBytes = 64;
+constexpr size_t kMaxKeysNamed = 8;
 
 // The names that a pickle may ask for. Each stands for a constant or a call
 // implemented below, not for code of that name.
@@ -175,22 +177,29 @@ bool TensorCalls::IsTensorDict(const Value& value) const {
 
 absl::StatusOr<const Value*> TensorCalls::Unwrap(const Value& dict) {
   const Value* inner = nullptr;
-  std::vector<std::string> keys;
+  int count = 0;
+  std::vector<std::string> keys;  // The first of them.
+  // The same dict may be meant by thousands of keys.
+  std::unordered_map<Ref, bool> looked_at;
   for (size_t i = 0; i < dict.items.size(); i += 2) {
     const Value& key = stack_[dict.items[i]];
     const Value& value = stack_[dict.items[i + 1]];
     if (key.kind != Kind::kString) continue;
     if (key.text == kTrainingStateKey) return RefuseTrainingState();
-    if (!IsTensorDict(value)) continue;
-    keys.push_back(Printable(key.text));
-    if (keys.size() == 1 || key.text == kWrapperKey) {
+    const auto [known, is_new] = looked_at.try_emplace(dict.items[i + 1]);
+    if (is_new) known->second = IsTensorDict(value);
+    if (!known->second) continue;
+    ++count;
+    if (keys.size() < kMaxKeysNamed) keys.push_back(Printable(key.text));
+    if (count == 1 || key.text == kWrapperKey) {
       inner = &value;
       dict_.wrapper = key.text;
     }
   }
-  if (keys.size() > 1 && dict_.wrapper != kWrapperKey) {
+  if (count > 1 && dict_.wrapper != kWrapperKey) {
     return Refuse(absl::StrCat(
-        "holds several dicts of tensors (", absl::StrJoin(keys, ", "),
+        "holds ", count, " dicts of tensors (", absl::StrJoin(keys, ", "),
+        keys.size() < static_cast<size_t>(count) ? ", ..." : "",
         "); save the generator's alone and import that"));
   }
   if (inner == nullptr) dict_.wrapper.clear();

@@ -13,7 +13,8 @@ constexpr char kConfiguration[] = "Configuration";
 constexpr char kAbout[] =
     "Trains a denoising diffusion GAN and publishes versions of it into a "
     "model\n"
-    "directory. Interrupt a run at any time (Ctrl-C, SIGTERM, SIGHUP): it saves its\n"
+    "directory. Interrupt a run at any time (Ctrl-C, SIGTERM, SIGHUP): it "
+    "saves its\n"
     "state, publishes, and the same command goes on from there.\n"
     "\n"
     "A configuration is a set of options for one data set, by its name or in "
@@ -23,9 +24,8 @@ constexpr char kAbout[] =
     "program\n"
     "for the rest.\n";
 constexpr char kNotes[] =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 or 143 stopped by "
-    "Ctrl-C\n"
-    "or SIGTERM.\n";
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 130, 143 or 129 stopped by\n"
+    "Ctrl-C, SIGTERM or SIGHUP.\n";
 
 }  // namespace
 

@@ -96,6 +96,35 @@ absl::Status CheckHeadStart(const TrainerOptions& options) {
       ", must be 0: with --objective=denoising there is no discriminator"));
 }
 
+absl::Status CheckPrecision(const TrainerOptions& options) {
+  if (options.precision != "tf32" || options.device == "cuda") {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--precision is \"tf32\" and --device is \"", options.device,
+                   "\": only GPUs compute in TF32"));
+}
+
+// A run of points has no pictures that these could be of.
+absl::Status CheckPoints(const TrainerOptions& options) {
+  if (options.dataset != kPoints) return absl::OkStatus();
+  const std::pair<const char*, bool> given[] = {
+      {"data", !options.data.empty()},
+      {"flip", options.flip},
+      {"convert", options.convert != "refuse"},
+      {"dataset_limit", options.dataset_limit != 0},
+      {"init_from", !options.init_from.empty()}};
+  for (const auto& [flag, is_given] : given) {
+    if (!is_given) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--", flag, " is given and --dataset is \"", kPoints,
+        "\", which has no ",
+        absl::string_view(flag) == "init_from" ? "versions to start from"
+                                               : "files"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckMetricsAddress(const std::string& address) {
   if (address.empty() || ParseListenAddress(address).ok()) {
     return absl::OkStatus();
@@ -145,6 +174,7 @@ absl::Status ValidateTrainerOptions(const TrainerOptions& options,
   for (const absl::Status& status :
        {CheckData(options), CheckClasses(options),
         CheckGiven("out", options.out, "the model root to publish into"),
+        CheckPoints(options), CheckPrecision(options),
         CheckBatch(options, world_size), CheckHeadStart(options),
         CheckMetricsAddress(options.metrics_listen)}) {
     if (!status.ok()) return status;

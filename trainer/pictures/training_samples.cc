@@ -45,7 +45,7 @@ absl::StatusOr<std::string> WriteTrainingSamples(
     const SampledNetworks& networks, int count,
     const std::filesystem::path& folder, int64_t steps_done) {
   const bool points = networks.config.kind == NetworkKind::kToyMlp;
-  if (!points && count == 0) return "";
+  if (count == 0) return "";
   const absl::StatusOr<SamplePictures> pictures =
       points ? DrawPoints(Sample(networks, kSamplePoints), steps_done)
              : DrawImages(Sample(networks, count), networks.shape, steps_done);

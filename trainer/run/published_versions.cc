@@ -1,18 +1,19 @@
 #include "trainer/run/published_versions.h"
 
-#include <fstream>
-#include <iterator>
 #include <optional>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/durable_file.h"
+#include "engine/base/folder.h"
 #include "engine/base/strict_json.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "nlohmann/json.hpp"
 
 namespace ddgan {
 namespace {
+
+// Of some hundred thousand versions.
+constexpr uint64_t kMaxListBytes = uint64_t{16} << 20;
 
 // {"1000": "<digest>", ...}
 std::optional<std::map<int64_t, std::string>> Parse(const std::string& text) {
@@ -32,12 +33,19 @@ std::optional<std::map<int64_t, std::string>> Parse(const std::string& text) {
 absl::StatusOr<PublishedVersions> PublishedVersions::Load(
     const std::filesystem::path& path) {
   PublishedVersions published(path);
-  std::error_code error;
-  if (!std::filesystem::exists(path, error) && !error) return published;
-  std::ifstream file(path, std::ios::binary);
-  std::optional<std::map<int64_t, std::string>> digests;
-  if (file)
-    digests = Parse(std::string(std::istreambuf_iterator<char>(file), {}));
+  const absl::StatusOr<Folder> folder =
+      Folder::Open(std::filesystem::path(".") / path.parent_path());
+  if (absl::IsNotFound(folder.status())) return published;
+  if (!folder.ok()) return folder.status();
+  const absl::StatusOr<std::string> text =
+      folder->ReadFile(path.filename().string(), kMaxListBytes);
+  if (absl::IsNotFound(text.status())) return published;
+  if (!text.ok()) {
+    return absl::Status(
+        text.status().code(),
+        absl::StrCat(path.string(), " ", text.status().message()));
+  }
+  std::optional<std::map<int64_t, std::string>> digests = Parse(*text);
   if (!digests) {
     return absl::DataLossError(absl::StrCat(
         path.string(),

@@ -56,7 +56,7 @@ class SupervisorTest : public ::testing::Test {
                         .run =
                             [this](BatchRunner&, const ServableVersion&) {
                               if (during_probe_) during_probe_();
-                              return absl::OkStatus();
+                              return probe_status_;
                             }},
         &*scheduler_, &observer_, &clock_);
     supervisor_ =
@@ -126,6 +126,7 @@ class SupervisorTest : public ::testing::Test {
   std::unique_ptr<RunnerScript> script_ = std::make_unique<RunnerScript>();
   std::function<void()> during_creation_;
   std::function<void()> during_probe_;
+  absl::Status probe_status_;
   const std::shared_ptr<const ServableVersion> version_ =
       SharedServableVersion("digits", 1, /*num_timesteps=*/2);
   // What the probe of a new runner tries.
@@ -235,6 +236,20 @@ TEST_F(SupervisorTest, WithoutALaneCallersAreToldAndThenTheProcessIsOverdue) {
   Pass(kLookInterval);
   EXPECT_EQ(supervisor_->Liveness(), absl::OkStatus());
   EXPECT_EQ(Submit()->Await(), absl::OkStatus());
+}
+
+TEST_F(SupervisorTest, ADeviceThatFailsForLongMakesTheProcessOverdue) {
+  Start({Lane("cpu")});
+  probed_ = {version_};
+  probe_status_ = absl::InternalError("illegal address");
+  script_->BreakSeed(/*seed=*/0, /*step=*/0);
+  EXPECT_EQ(Submit()->Await().code(), absl::StatusCode::kInternal);
+  Await([this] { return !scheduler_->AnyLaneUp(); });
+  Pass(kFailedAfter - 2 * kLookInterval);
+  EXPECT_EQ(supervisor_->Liveness(), absl::OkStatus());
+  Pass(4 * kLookInterval);
+  EXPECT_EQ(supervisor_->Liveness(),
+            absl::InternalError("no device has worked for 10m or longer"));
 }
 
 TEST_F(SupervisorTest, TimeInWhichTheWholeProcessStoodStillCondemnsNoLane) {

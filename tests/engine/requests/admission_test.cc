@@ -111,8 +111,24 @@ TEST(AdmissionTest, RoomIsCountedInImagesAndInBytes) {
   EXPECT_EQ(RetryAfter(refusal->status), kTick * 4 * 41 / 8);
 }
 
+TEST(AdmissionTest, WhatNeverFitsIsNotToldToComeBack) {
+  for (const int images : {101, 100}) {
+    EngineLoad load = IdleEngine();
+    if (images == 100) load.max_bytes = 999;
+    const auto refusal = CheckRoom(load, Asks(images));
+    ASSERT_TRUE(refusal.has_value());
+    EXPECT_EQ(refusal->reason, RefusalReason::kTooLarge);
+    EXPECT_TRUE(absl::IsInvalidArgument(refusal->status));
+    EXPECT_THAT(std::string(refusal->status.message()),
+                HasSubstr("this server holds at most 100 images and "));
+    EXPECT_EQ(RetryAfter(refusal->status), std::nullopt);
+  }
+}
+
 TEST(AdmissionTest, TheHintWhenToComeBackIsNeitherAtOnceNorNever) {
   EngineLoad load = IdleEngine();
+  load.max_images = 100'000;
+  load.max_bytes = int64_t{1} << 40;
   load.images = load.max_images;
   const auto hint = [&load](int images) {
     return RetryAfter(CheckRoom(load, Asks(images))->status);

@@ -259,6 +259,43 @@ TEST_F(ModelRegistryTest, ATrialGetsTheLiveVersionAndDecides) {
   EXPECT_THAT(events.reload_phases, SizeIs(3));
 }
 
+TEST_F(ModelRegistryTest, WhatWasTooFarFromOneVersionMayBeNearAnother) {
+  // 3 is far from 2 alone.
+  trial_ = [&](ServableVersion& next, const ServableVersion* live) {
+    if (next.identity.version == 3 && live->identity.version == 2) {
+      return VersionVerdict{ReloadResult::kCanary,
+                            absl::FailedPreconditionError("too bright")};
+    }
+    return VersionVerdict();
+  };
+  for (int64_t version : {1, 2, 3}) {
+    Add(version);
+    Reconcile();
+  }
+  ASSERT_EQ(States(), "3 refused: too bright, 2 live, 1 loaded");
+  ASSERT_EQ(pins().RollBack("digits"), absl::StatusOr<int64_t>(1));
+  Reconcile();
+  ASSERT_EQ(Live(), 1);
+  ASSERT_EQ(pins().Pin("digits", 3), absl::OkStatus());
+  Reconcile();
+  EXPECT_EQ(Live(), 3);
+}
+
+TEST_F(ModelRegistryTest, RollBackTakesOneThatOnlyWaits) {
+  Add(2);
+  Reconcile();
+  ASSERT_EQ(Live(), 2);
+  Add(1);
+  Reconcile();
+  trial_ = [](ServableVersion&, const ServableVersion*) {
+    return VersionVerdict{ReloadResult::kError, absl::InternalError("later")};
+  };
+  EXPECT_EQ(pins().RollBack("digits"), absl::StatusOr<int64_t>(1));
+  Reconcile();
+  ASSERT_EQ(Live(), 2);
+  EXPECT_EQ(pins().RollBack("digits"), absl::StatusOr<int64_t>(1));
+}
+
 TEST_F(ModelRegistryTest, AFailedStepIsTriedAgainAfterAWhile) {
   trial_ = [](ServableVersion&, const ServableVersion*) {
     return VersionVerdict{ReloadResult::kStep, absl::InternalError("NaN")};

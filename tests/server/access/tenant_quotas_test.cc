@@ -132,16 +132,17 @@ TEST(TenantQuotasTest, ALeaseGivesItsPlacesBack) {
   const Tenant studio = Studio({.images_in_flight = 10});
   TenantQuotas::Refused refused;
   {
-    const auto lease = quotas.Admit(studio, 10, kStart, &refused);
+    const auto lease = quotas.Admit(studio, 10, "count", kStart, &refused);
     ASSERT_TRUE(lease.has_value());
-    EXPECT_FALSE(quotas.Admit(studio, 1, kStart, &refused).has_value());
+    EXPECT_FALSE(
+        quotas.Admit(studio, 1, "count", kStart, &refused).has_value());
     EXPECT_EQ(refused.reason, QuotaRefusal::kInFlight);
     EXPECT_TRUE(absl::IsResourceExhausted(refused.status));
     EXPECT_THAT(std::string(refused.status.message()),
                 AllOf(HasSubstr("studio"), HasSubstr("10 images in flight"),
                       HasSubstr("quota of 10")));
   }
-  EXPECT_TRUE(quotas.Admit(studio, 10, kStart, &refused).has_value());
+  EXPECT_TRUE(quotas.Admit(studio, 10, "count", kStart, &refused).has_value());
 }
 
 TEST(TenantQuotasTest, ARefundGivesTheMinutesImagesBackToo) {
@@ -149,12 +150,12 @@ TEST(TenantQuotasTest, ARefundGivesTheMinutesImagesBackToo) {
   const Tenant studio = Studio({.images_per_minute = 60});
   TenantQuotas::Refused refused;
   {
-    auto lease = quotas.Admit(studio, 60, kStart, &refused);
+    auto lease = quotas.Admit(studio, 60, "count", kStart, &refused);
     ASSERT_TRUE(lease.has_value());
     lease->Refund();
   }
-  ASSERT_TRUE(quotas.Admit(studio, 60, kStart, &refused).has_value());
-  EXPECT_FALSE(quotas.Admit(studio, 2, kStart, &refused).has_value());
+  ASSERT_TRUE(quotas.Admit(studio, 60, "count", kStart, &refused).has_value());
+  EXPECT_FALSE(quotas.Admit(studio, 2, "count", kStart, &refused).has_value());
   EXPECT_EQ(RetryAfter(refused.status), absl::Seconds(2));
 }
 
@@ -164,20 +165,21 @@ TEST(TenantQuotasTest, TenantsDoNotPayForOneAnother) {
   Tenant guest = studio;
   guest.name = "guest";
   TenantQuotas::Refused refused;
-  EXPECT_TRUE(quotas.Admit(studio, 1, kStart, &refused).has_value());
-  EXPECT_FALSE(quotas.Admit(studio, 1, kStart, &refused).has_value());
-  EXPECT_TRUE(quotas.Admit(guest, 1, kStart, &refused).has_value());
+  EXPECT_TRUE(quotas.Admit(studio, 1, "count", kStart, &refused).has_value());
+  EXPECT_FALSE(quotas.Admit(studio, 1, "count", kStart, &refused).has_value());
+  EXPECT_TRUE(quotas.Admit(guest, 1, "count", kStart, &refused).has_value());
 }
 
 TEST(TenantQuotasTest, ACountThatNeverFitsIsNamedWithItsRange) {
   TenantQuotas quotas;
   TenantQuotas::Refused refused;
-  EXPECT_FALSE(
-      quotas.Admit(Studio({.images_in_flight = 16}), 17, kStart, &refused)
-          .has_value());
+  EXPECT_FALSE(quotas
+                   .Admit(Studio({.images_in_flight = 16}), 17, "inputs",
+                          kStart, &refused)
+                   .has_value());
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status));
   EXPECT_THAT(std::string(refused.status.message()),
-              HasSubstr("count: 17 is out of range [1, 16]"));
+              HasSubstr("inputs: 17 is out of range [1, 16]"));
 }
 
 }  // namespace

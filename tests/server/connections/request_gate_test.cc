@@ -166,7 +166,7 @@ TEST_F(RequestGateTest, RefusesWhoeverFindsNoRoomToWait) {
   for (int i = 0; i < 8; ++i) Enter(&gate, "a", "waits");
   EXPECT_THAT(journal_.Take(), IsEmpty());
   Enter(&gate, "a", "more");
-  EXPECT_THAT(journal_.Take(), ElementsAre("more refused RESOURCE_EXHAUSTED"));
+  EXPECT_THAT(journal_.Take(), ElementsAre("more refused UNAVAILABLE"));
   EXPECT_EQ(observer_.no_room(), 1);
   Enter(&gate, "b", "another");
   EXPECT_THAT(journal_.Take(), IsEmpty());

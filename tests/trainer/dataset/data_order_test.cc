@@ -50,6 +50,23 @@ TEST(RowsOfSlotTest, GroupsAreThoseOfTheWholeBatch) {
   }
 }
 
+// As networks without such groups have: every row is one slot's.
+TEST(RowsOfSlotTest, SlotsOfAnySizeHaveAllRows) {
+  for (const int batch : {6, 10, 30, 510}) {
+    for (const int slots : {1, 2, 3, 5}) {
+      if (batch % slots != 0) continue;
+      std::set<uint32_t> seen;
+      for (int slot = 0; slot < slots; ++slot) {
+        const std::vector<uint32_t> rows = RowsOfSlot(batch, slots, slot);
+        EXPECT_EQ(rows.size(), static_cast<size_t>(batch / slots));
+        seen.insert(rows.begin(), rows.end());
+      }
+      EXPECT_EQ(seen.size(), static_cast<size_t>(batch)) << slots;
+      EXPECT_EQ(*seen.rbegin(), static_cast<uint32_t>(batch - 1));
+    }
+  }
+}
+
 TEST(RowsOfProcessTest, AreThoseOfItsMicroBatches) {
   EXPECT_THAT(RowsOfProcess(16, 2, 0, 2),
               ElementsAre(0, 4, 8, 12, 1, 5, 9, 13));

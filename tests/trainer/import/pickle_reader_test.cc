@@ -117,7 +117,7 @@ TEST(PickleReaderTest, TakesAWrappedDictAndNothingBesideIt) {
 TEST(PickleReaderTest, NamesSeveralDictsOfWhichNoneIsMeant) {
   const auto dict = ReadStateDictPickle(WrappedPickle("generator", true));
   EXPECT_THAT(std::string(dict.status().message()),
-              HasSubstr("holds several dicts of tensors (other, generator)"));
+              HasSubstr("holds 2 dicts of tensors (other, generator)"));
 }
 
 TEST(PickleReaderTest, CudaTagsAndHalfPrecisionAreTaken) {

@@ -129,9 +129,44 @@ TEST(ValidateTrainerOptionsTest, EveryPartOfABatchHasWholeGroups) {
   EXPECT_THAT(Refusal(options, 2), HasSubstr("2 images"));
   options.batch_size = 3;
   EXPECT_EQ(Refusal(options), "accepted");
+  options.data.clear();
   options.dataset = "25_gaussians";
   options.networks = "toy_mlp";
   EXPECT_EQ(Refusal(options, 3), "accepted");
+}
+
+TEST(ValidateTrainerOptionsTest, PointsHaveNoFilesAndCpusNoTf32) {
+  TrainerOptions points = Valid();
+  points.data.clear();
+  points.dataset = "25_gaussians";
+  points.networks = "toy_mlp";
+  EXPECT_EQ(Refusal(points), "accepted");
+  TrainerOptions options = points;
+  options.data = "/nowhere";
+  EXPECT_EQ(Refusal(options),
+            "--data is given and --dataset is \"25_gaussians\", which has no "
+            "files");
+  options = points;
+  options.flip = true;
+  EXPECT_THAT(Refusal(options), HasSubstr("--flip is given"));
+  options = points;
+  options.convert = "rgb";
+  EXPECT_THAT(Refusal(options), HasSubstr("--convert is given"));
+  options = points;
+  options.dataset_limit = 5;
+  EXPECT_THAT(Refusal(options), HasSubstr("--dataset_limit is given"));
+  options = points;
+  options.init_from = "models/25_gaussians/2";
+  EXPECT_THAT(Refusal(options), HasSubstr("no versions to start from"));
+
+  options = Valid();
+  options.precision = "tf32";
+  EXPECT_EQ(
+      Refusal(options),
+      "--precision is \"tf32\" and --device is \"cpu\": only GPUs compute "
+      "in TF32");
+  options.device = "cuda";
+  EXPECT_EQ(Refusal(options), "accepted");
 }
 
 TEST(ValidateTrainerOptionsTest, ADenoiserHasNoDiscriminatorToObey) {

@@ -59,8 +59,9 @@ TEST(BuiltinConfigTest, AllAreThereAndValid) {
   std::vector<std::string> names;
   for (const BuiltinConfig& config : BuiltinConfigs()) {
     names.push_back(config.name);
-    const TrainerOptions options =
+    TrainerOptions options =
         Resolve(config.name, {{"data", "data"}, {"out", "out"}});
+    if (options.dataset == "25_gaussians") options.data.clear();
     EXPECT_EQ(options.model, config.name);
     const absl::Status status = ValidateTrainerOptions(options, 1);
     EXPECT_TRUE(status.ok()) << config.name << ": " << status;
