@@ -64,12 +64,12 @@ class TrainAndServeTest(unittest.TestCase):
     self.assertIn('nowhere', result.stdout)
 
   def test_a_training_that_is_complete_ends_it(self):
-    result = self.learn('--', *TINY, '--max_steps=5')
+    result = self.learn('--', *TINY, '--max_steps=40')
     self.assertEqual(result.returncode, 0, result.stdout)
     self.assertIn('the training is complete', result.stdout)
     # Its last version, which goes live when the trainer has ended, is shown.
-    self.assertTrue((self.folder / 'out/pictures/5.png').exists())
-    self.assertIn('Version 5 is live', result.stdout)
+    self.assertTrue((self.folder / 'out/pictures/40.png').exists())
+    self.assertIn('Version 40 is live', result.stdout)
 
   def test_what_is_wrong_with_an_argument_is_told(self):
     for argument, sentence in (('--versions=0', 'is not a number from 1 on'),
