@@ -151,11 +151,13 @@ class SchedulerModel {
       request.guide->picture = version->shape;
     }
     const Claim claim = ClaimOf(request, version, clock_.Now());
+    const bool ever_fits = claim.images <= options_.max_queued_images &&
+                           claim.bytes <= options_.max_queued_bytes;
     const bool fits =
         ImagesBooked() + claim.images <= options_.max_queued_images &&
         BytesBooked() + claim.bytes <= options_.max_queued_bytes;
     auto place = scheduler_->Reserve(version, request);
-    RequireJust(place.status(), request, fits);
+    RequireJust(place.status(), request, fits, ever_fits);
     if (!place.ok()) return;
     places_.push_back({*std::move(place), claim});
     if (!input_.OneIn(4)) Submit(TakePlace());
@@ -164,10 +166,12 @@ class SchedulerModel {
   // Whether a request is refused only for what is so, and whatever can be taken
   // is taken.
   void RequireJust(const absl::Status& status, const GenerationRequest& request,
-                   bool fits) {
+                   bool fits, bool ever_fits) {
     const bool timed = request.deadline != absl::InfiniteFuture();
-    if (absl::IsResourceExhausted(status)) {
-      Require(!fits, "there is room");
+    if (absl::IsInvalidArgument(status)) {
+      Require(!ever_fits, "an idle engine has room");
+    } else if (absl::IsResourceExhausted(status)) {
+      Require(!fits && ever_fits, "there is room");
     } else if (absl::IsDeadlineExceeded(status)) {
       Require(timed, "there is time");
     } else if (absl::IsUnavailable(status)) {
@@ -198,7 +202,8 @@ class SchedulerModel {
     const auto acceptance =
         scheduler_->Submit(std::move(held.place), request->guide, request);
     if (!acceptance.ok()) {
-      RequireJust(acceptance.status(), asked, /*fits=*/true);
+      RequireJust(acceptance.status(), asked, /*fits=*/true,
+                  /*ever_fits=*/true);
       return;
     }
     request->id = acceptance->id;
