@@ -12,13 +12,13 @@ namespace {
 
 constexpr char kRoot[] = "/sys/fs/cgroup";
 
-std::string TextOf(const std::string& path) {
+}  // namespace
+
+std::string ControlFileText(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file),
           std::istreambuf_iterator<char>()};
 }
-
-}  // namespace
 
 std::vector<std::string> ControlGroupFolders(
     absl::string_view proc_self_cgroup) {
@@ -39,8 +39,8 @@ std::vector<std::string> ControlGroupFolders(
 std::vector<std::string> ReadControlGroups(absl::string_view file) {
   std::vector<std::string> texts;
   for (const std::string& folder :
-       ControlGroupFolders(TextOf("/proc/self/cgroup"))) {
-    std::string text = TextOf(absl::StrCat(folder, "/", file));
+       ControlGroupFolders(ControlFileText("/proc/self/cgroup"))) {
+    std::string text = ControlFileText(absl::StrCat(folder, "/", file));
     if (!text.empty()) texts.push_back(std::move(text));
   }
   return texts;

@@ -16,6 +16,9 @@ namespace ddgan {
 std::vector<std::string> ControlGroupFolders(
     absl::string_view proc_self_cgroup);
 
+// What the system's file holds; empty if it cannot be read.
+std::string ControlFileText(const std::string& path);
+
 // What `file`, such as "memory.max", holds in each of these folders; a group
 // that has no such file sets no such limit and is left out.
 std::vector<std::string> ReadControlGroups(absl::string_view file);

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 
@@ -25,12 +23,6 @@ std::optional<int64_t> ParseMicroseconds(std::string_view text) {
     return std::nullopt;
   }
   return value;
-}
-
-std::string TextOf(const char* path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file),
-          std::istreambuf_iterator<char>()};
 }
 
 }  // namespace
@@ -80,8 +72,8 @@ int UsableCpus() {
   }
   // Version 1, in a container.
   const std::optional<int> quota =
-      ParseCpuQuota(TextOf("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-                    TextOf("/sys/fs/cgroup/cpu/cpu.cfs_period_us"));
+      ParseCpuQuota(ControlFileText("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+                    ControlFileText("/sys/fs/cgroup/cpu/cpu.cfs_period_us"));
   return std::min(cpus, quota.value_or(cpus));
 }
 

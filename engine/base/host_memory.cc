@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "engine/base/control_group.h"
@@ -28,9 +26,8 @@ int64_t UsableHostMemory() {
     usable = std::min(usable, ParseMemoryLimit(text).value_or(machine));
   }
   // Version 1, in a container.
-  std::ifstream file("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-  const std::string text((std::istreambuf_iterator<char>(file)),
-                         std::istreambuf_iterator<char>());
+  const std::string text =
+      ControlFileText("/sys/fs/cgroup/memory/memory.limit_in_bytes");
   return std::min(usable, ParseMemoryLimit(text).value_or(machine));
 }
 

@@ -108,19 +108,21 @@ absl::Status CheckPrecision(const TrainerOptions& options) {
 // A run of points has no pictures that these could be of.
 absl::Status CheckPoints(const TrainerOptions& options) {
   if (options.dataset != kPoints) return absl::OkStatus();
-  const std::pair<const char*, bool> given[] = {
-      {"data", !options.data.empty()},
-      {"flip", options.flip},
-      {"convert", options.convert != "refuse"},
-      {"dataset_limit", options.dataset_limit != 0},
-      {"init_from", !options.init_from.empty()}};
-  for (const auto& [flag, is_given] : given) {
+  const struct {
+    const char* flag;
+    bool is_given;
+    const char* missing;
+  } rows[] = {
+      {"data", !options.data.empty(), "files"},
+      {"flip", options.flip, "files"},
+      {"convert", options.convert != "refuse", "files"},
+      {"dataset_limit", options.dataset_limit != 0, "files"},
+      {"init_from", !options.init_from.empty(), "versions to start from"}};
+  for (const auto& [flag, is_given, missing] : rows) {
     if (!is_given) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--", flag, " is given and --dataset is \"", kPoints,
-        "\", which has no ",
-        absl::string_view(flag) == "init_from" ? "versions to start from"
-                                               : "files"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", flag, " is given and --dataset is \"", kPoints,
+                     "\", which has no ", missing));
   }
   return absl::OkStatus();
 }

@@ -227,6 +227,10 @@ TEST_F(ModelRegistryTest, WhatMayMendItselfIsTriedAgainLaterAndLater) {
   EXPECT_EQ(Live(), 1);
 }
 
+VersionVerdict TooBright() {
+  return {ReloadResult::kCanary, absl::FailedPreconditionError("too bright")};
+}
+
 TEST_F(ModelRegistryTest, ATrialGetsTheLiveVersionAndDecides) {
   std::vector<std::string> trials;
   trial_ = [&](ServableVersion& next, const ServableVersion* live) {
@@ -236,8 +240,7 @@ TEST_F(ModelRegistryTest, ATrialGetsTheLiveVersionAndDecides) {
     next.canary.mean = {static_cast<double>(next.identity.version)};
     clock_.Advance(absl::Seconds(2));
     if (next.identity.version == 2) {
-      return VersionVerdict{ReloadResult::kCanary,
-                            absl::FailedPreconditionError("too bright")};
+      return TooBright();
     }
     return VersionVerdict();
   };
@@ -263,8 +266,7 @@ TEST_F(ModelRegistryTest, WhatWasTooFarFromOneVersionMayBeNearAnother) {
   // 3 is far from 2 alone.
   trial_ = [&](ServableVersion& next, const ServableVersion* live) {
     if (next.identity.version == 3 && live->identity.version == 2) {
-      return VersionVerdict{ReloadResult::kCanary,
-                            absl::FailedPreconditionError("too bright")};
+      return TooBright();
     }
     return VersionVerdict();
   };
