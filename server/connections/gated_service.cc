@@ -5,7 +5,6 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/rpc_service_method.h>
 
-#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -37,8 +36,9 @@ absl::Status CheckMetadata(const grpc::CallbackServerContext& context,
       "the call has ", bytes, " bytes of metadata, of at most ", max_bytes));
 }
 
-// `message` may be null.
-absl::Status CheckRequestSize(grpc_byte_buffer* message, int64_t max_bytes) {
+// Of a method that does not book what it keeps of it. `message` may be null.
+absl::Status CheckRequestSize(grpc_byte_buffer* message) {
+  constexpr int64_t max_bytes = GatedService::kMaxSmallRequestBytes;
   if (message == nullptr) return absl::OkStatus();
   const size_t bytes = grpc_byte_buffer_length(message);
   if (static_cast<int64_t>(bytes) <= max_bytes) return absl::OkStatus();
@@ -59,15 +59,15 @@ class ArrivingCall final : public RequestGate::Request,
                            public std::enable_shared_from_this<ArrivingCall> {
  public:
   ArrivingCall(const MethodHandler::HandlerParameter& call, PeerEndpoint peer,
-               MethodHandler* handler, int64_t max_request_bytes, bool counts,
+               MethodHandler* handler, bool books,
                const GatedService::Options* options)
       : call_(call),
         core_call_(call.call->call()),
         peer_(std::move(peer)),
         handler_(handler),
-        max_request_bytes_(max_request_bytes),
+        books_(books),
         options_(options) {
-    if (counts) in_flight_.emplace(options->calls);
+    if (books) in_flight_.emplace(options->calls);
     // The gate may give up a call that has been answered meanwhile.
     grpc_call_ref(core_call_);
     received_.functor.functor_run = &HandleReceived;
@@ -116,7 +116,8 @@ class ArrivingCall final : public RequestGate::Request,
   // As gRPC does with a message that it has received by itself. The handler
   // owns the call from then on, request or not.
   void Deliver() {
-    const absl::Status size = CheckRequestSize(message_, max_request_bytes_);
+    const absl::Status size =
+        books_ ? absl::OkStatus() : CheckRequestSize(message_);
     if (!size.ok()) {
       GiveUp(size);
       grpc_byte_buffer_destroy(std::exchange(message_, nullptr));
@@ -140,7 +141,7 @@ class ArrivingCall final : public RequestGate::Request,
   grpc_call* const core_call_;
   const PeerEndpoint peer_;
   MethodHandler* const handler_;
-  const int64_t max_request_bytes_;
+  const bool books_;
   const GatedService::Options* const options_;
 
   std::optional<CallsInFlight::Call> in_flight_;
@@ -165,11 +166,8 @@ class GatedHandler final : public MethodHandler {
     PeerEndpoint peer = PeerOf(call.call->call());
     options_->on_progress(peer);
     std::string group = PeerGroup(peer.host);
-    auto arriving = std::make_shared<ArrivingCall>(
-        call, std::move(peer), handler_,
-        books_ ? std::numeric_limits<int64_t>::max()
-               : GatedService::kMaxSmallRequestBytes,
-        books_, options_);
+    auto arriving = std::make_shared<ArrivingCall>(call, std::move(peer),
+                                                   handler_, books_, options_);
     const absl::Status status =
         CheckMetadata(*ContextOf(call), options_->max_metadata_bytes);
     if (!status.ok()) {
