@@ -42,13 +42,25 @@ constexpr int kUnsentBytes = 128 << 10;
 // versions that are loaded.
 constexpr rlim_t kDescriptorsForOthers = 16;
 
-// How often ReceiveWatch looks.
+// How often the watching thread looks.
 constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
 
 constexpr int kBacklog = 4096;  // The system may have a lower limit.
 
 void SetOption(int socket, int level, int name, int value) {
   setsockopt(socket, level, name, &value, sizeof(value));
+}
+
+// Of an eventfd.
+void Wake(int descriptor) {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t size = write(descriptor, &one, sizeof(one));
+}
+
+void Drain(int descriptor) {
+  uint64_t ignored;
+  [[maybe_unused]] const ssize_t size =
+      read(descriptor, &ignored, sizeof(ignored));
 }
 
 // Whether so few descriptors are left that connections get none: the system
@@ -90,18 +102,21 @@ ConnectionAcceptor::ConnectionAcceptor(ListenAddress address,
       receive_watch_(options.receive) {}
 
 ConnectionAcceptor::~ConnectionAcceptor() {
-  if (thread_.joinable()) {
+  if (accept_thread_.joinable()) {
     {
       absl::MutexLock lock(&mu_);
       accepting_ = false;
       ending_ = true;
     }
-    Wake();
-    thread_.join();
+    Wake(accept_wake_);
+    Wake(watch_wake_);
+    accept_thread_.join();
+    watch_thread_.join();
   }
   CloseListeners();
   for (const auto& [id, connection] : connections_) close(connection.duplicate);
-  for (int descriptor : {spare_, wake_, epoll_}) {
+  for (int descriptor :
+       {spare_, accept_wake_, watch_wake_, accept_epoll_, watch_epoll_}) {
     if (descriptor >= 0) close(descriptor);
   }
 }
@@ -111,10 +126,17 @@ absl::Status ConnectionAcceptor::Bind() {
       ListenOn(address_, kBacklog, &port_);
   if (!listeners.ok()) return listeners.status();
   listeners_ = *std::move(listeners);
-  epoll_ = epoll_create1(EPOLL_CLOEXEC);
-  wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   KeepSpare();
-  if (epoll_ < 0 || wake_ < 0 || spare_ < 0) {
+  bool complete = spare_ >= 0;
+  for (int* epoll : {&accept_epoll_, &watch_epoll_}) {
+    *epoll = epoll_create1(EPOLL_CLOEXEC);
+    complete = complete && *epoll >= 0;
+  }
+  for (int* wake : {&accept_wake_, &watch_wake_}) {
+    *wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    complete = complete && *wake >= 0;
+  }
+  if (!complete) {
     return absl::ResourceExhaustedError(
         absl::StrCat("no descriptor left to listen with: ", strerror(errno)));
   }
@@ -134,21 +156,23 @@ void ConnectionAcceptor::Start(std::unique_ptr<Handler> handler) {
   epoll_event event = {};
   event.events = EPOLLIN;
   event.data.u64 = kWakeId;
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event);
+  epoll_ctl(accept_epoll_, EPOLL_CTL_ADD, accept_wake_, &event);
+  epoll_ctl(watch_epoll_, EPOLL_CTL_ADD, watch_wake_, &event);
   for (size_t i = 0; i < listeners_.size(); ++i) {
     event.data.u64 = kFirstListenerId + i;
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, listeners_[i], &event);
+    epoll_ctl(accept_epoll_, EPOLL_CTL_ADD, listeners_[i], &event);
   }
-  thread_ = std::thread([this] { Run(); });
+  accept_thread_ = std::thread([this] { Accept(); });
+  watch_thread_ = std::thread([this] { Watch(); });
 }
 
 void ConnectionAcceptor::StopAccepting() {
-  if (!thread_.joinable()) return;
+  if (!accept_thread_.joinable()) return;
   {
     absl::MutexLock lock(&mu_);
     accepting_ = false;
   }
-  Wake();
+  Wake(accept_wake_);
   not_accepting_.WaitForNotification();
 }
 
@@ -198,21 +222,11 @@ int ConnectionAcceptor::open_connections() const {
   return budget_.open();
 }
 
-void ConnectionAcceptor::Run() {
-  std::array<epoll_event, 64> events;
+void ConnectionAcceptor::Accept() {
+  std::array<epoll_event, 16> events;
   while (true) {
     const int count =
-        epoll_wait(epoll_, events.data(), events.size(), LookAtReceived());
-    for (int i = 0; i < count; ++i) {
-      const uint64_t id = events[i].data.u64;
-      if (id >= kFirstId) {
-        Forget(id);
-      } else if (id == kWakeId) {
-        uint64_t ignored;
-        [[maybe_unused]] const ssize_t size =
-            read(wake_, &ignored, sizeof(ignored));
-      }
-    }
+        epoll_wait(accept_epoll_, events.data(), events.size(), -1);
     bool accepting;
     bool ending;
     {
@@ -230,20 +244,37 @@ void ConnectionAcceptor::Run() {
       not_accepting_.Notify();
     }
     if (ending) return;
-    if (!accepting) continue;
-    // Last, so that places which have just become free are.
     for (int i = 0; i < count; ++i) {
       const uint64_t id = events[i].data.u64;
-      if (id >= kFirstListenerId && id < kFirstId) {
+      if (id == kWakeId) {
+        Drain(accept_wake_);
+      } else if (accepting) {
+        ForgetClosed(0);  // So that places which have just become free are.
         AcceptFrom(listeners_[id - kFirstListenerId]);
       }
     }
   }
 }
 
-void ConnectionAcceptor::Wake() {
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t size = write(wake_, &one, sizeof(one));
+void ConnectionAcceptor::Watch() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (ending_) return;
+    }
+    ForgetClosed(Look());
+    Drain(watch_wake_);
+  }
+}
+
+void ConnectionAcceptor::ForgetClosed(int timeout_ms) {
+  std::array<epoll_event, 64> events;
+  const int count =
+      epoll_wait(watch_epoll_, events.data(), events.size(), timeout_ms);
+  for (int i = 0; i < count; ++i) {
+    const uint64_t id = events[i].data.u64;
+    if (id != kWakeId) Forget(id);
+  }
 }
 
 void ConnectionAcceptor::TakeBacklog(int listener) {
@@ -319,15 +350,19 @@ void ConnectionAcceptor::Take(int socket, const sockaddr_storage& address) {
     absl::MutexLock lock(&mu_);
     // It fails only without kernel memory. The connection is then counted until
     // the acceptor ends, which is the safe side.
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.duplicate, &event);
+    epoll_ctl(watch_epoll_, EPOLL_CTL_ADD, connection.duplicate, &event);
     ids_.emplace(connection.peer, id);
     receive_watch_.Add(id, connection.group);
     connections_.emplace(id, std::move(connection));
+    hand_over_ = {.id = id, .begun = RealMonotonicClock()->Now()};
+    if (connections_.size() == 1) Wake(watch_wake_);
     if (metrics_ != nullptr) metrics_->OnConnections(budget_.open());
   }
   Handler::NewConnectionParameters handed;
   handed.fd = socket;
   handler_->HandleNewConnection(&handed);
+  absl::MutexLock lock(&mu_);
+  hand_over_.reset();
 }
 
 bool ConnectionAcceptor::ShedOne(int listener) {
@@ -352,7 +387,7 @@ void ConnectionAcceptor::Forget(uint64_t id) {
   const Connection& connection = found->second;
   // By name: to close a duplicate takes it out of the set only once gRPC has
   // closed its descriptor, too.
-  epoll_ctl(epoll_, EPOLL_CTL_DEL, connection.duplicate, nullptr);
+  epoll_ctl(watch_epoll_, EPOLL_CTL_DEL, connection.duplicate, nullptr);
   close(connection.duplicate);
   const auto [first, last] = ids_.equal_range(connection.peer);
   for (auto it = first; it != last; ++it) {
@@ -367,7 +402,7 @@ void ConnectionAcceptor::Forget(uint64_t id) {
   if (metrics_ != nullptr) metrics_->OnConnections(budget_.open());
 }
 
-int ConnectionAcceptor::LookAtReceived() {
+int ConnectionAcceptor::Look() {
   const absl::Time now = RealMonotonicClock()->Now();
   absl::MutexLock lock(&mu_);
   if (connections_.empty()) return -1;
@@ -377,15 +412,26 @@ int ConnectionAcceptor::LookAtReceived() {
            mu_.AssertHeld();
            return BytesReceived(connections_.at(id).duplicate);
          })) {
-      const Connection& connection = connections_.at(id);
-      shutdown(connection.duplicate, SHUT_RDWR);
-      spdlog::warn("{} has sent too much of which no call came: cut",
-                   connection.peer.host);
-      if (metrics_ == nullptr) continue;
-      metrics_->OnRequestNotReceived(RequestLoss::kTooMuch);
+      CutSender(connections_.at(id), "of which no call came");
+    }
+    if (hand_over_.has_value() && !hand_over_->cut &&
+        now - hand_over_->begun >= options_.hand_over_limit) {
+      hand_over_->cut = true;
+      const auto held_up_by = connections_.find(hand_over_->id);
+      if (held_up_by != connections_.end()) {
+        CutSender(held_up_by->second, "without a pause, as it connected");
+      }
     }
   }
   return static_cast<int>(absl::ToInt64Milliseconds(kLookInterval));
+}
+
+void ConnectionAcceptor::CutSender(const Connection& connection,
+                                   const char* how) {
+  spdlog::warn("{} has sent too much {}: cut", connection.peer.host, how);
+  if (metrics_ != nullptr)
+    metrics_->OnRequestNotReceived(RequestLoss::kTooMuch);
+  shutdown(connection.duplicate, SHUT_RDWR);
 }
 
 void ConnectionAcceptor::CloseListeners() {

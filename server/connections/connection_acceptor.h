@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -31,6 +32,11 @@ namespace ddgan {
 
 // Thread-safe once started.
 //
+// Two threads: one accepts and hands over, one watches what is open. gRPC reads
+// a new connection on the thread that hands it over, for as long as the peer
+// sends without a pause, so that thread may be held up; whoever holds it up is
+// cut by the other.
+//
 // gRPC owns the descriptors that it is handed and tells nobody when it closes
 // one, so the acceptor keeps a duplicate of each. gRPC always shuts a socket
 // down before it closes it, which the duplicate shows as a hang-up; that frees
@@ -45,6 +51,9 @@ class ConnectionAcceptor {
     // A connection whose peer takes nothing of what was sent for so long is cut
     // by the kernel (TCP_USER_TIMEOUT). Whole milliseconds, more than 0.
     absl::Duration send_timeout = absl::Minutes(1);
+    // A connection that is not handed over by then is cut: that takes less than
+    // a millisecond, unless its peer holds it up. More than 0.
+    absl::Duration hand_over_limit = absl::Seconds(1);
     // Whether connections begin with a TLS handshake, which Probe looks for.
     bool tls = false;
   };
@@ -101,10 +110,20 @@ class ConnectionAcceptor {
   ConnectionAcceptor(ListenAddress address, const Options& options,
                      ConnectionObserver* metrics);
 
+  // The one whose hand-over has begun and not ended.
+  struct HandOver {
+    uint64_t id = 0;
+    absl::Time begun;  // Of RealMonotonicClock.
+    bool cut = false;
+  };
+
   absl::Status Bind();
-  void Run();
-  void Wake();
-  // These on the acceptor's thread. AcceptFrom takes a turn's connections;
+  void Accept();  // The threads.
+  void Watch();
+  // Forgets those that have hung up, or waits so many milliseconds for one that
+  // does; -1: for ever.
+  void ForgetClosed(int timeout_ms) ABSL_LOCKS_EXCLUDED(mu_);
+  // These on the accepting thread. AcceptFrom takes a turn's connections;
   // whether more may wait. TakeBacklog takes all that wait.
   bool AcceptFrom(int listener);
   void TakeBacklog(int listener);
@@ -114,9 +133,11 @@ class ConnectionAcceptor {
   bool ShedOne(int listener);
   void CountRefused(ConnectionRefusal reason) const;
   void Forget(uint64_t id) ABSL_LOCKS_EXCLUDED(mu_);
-  // Cuts those that have sent too much, if a look is due. In how many
-  // milliseconds to look again; -1: without connections.
-  int LookAtReceived() ABSL_LOCKS_EXCLUDED(mu_);
+  // Cuts those that have sent too much, or hold up the accepting thread. In how
+  // many milliseconds to look again; -1: without connections.
+  int Look() ABSL_LOCKS_EXCLUDED(mu_);
+  void CutSender(const Connection& connection, const char* how)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CloseListeners();
   void KeepSpare();
 
@@ -125,15 +146,18 @@ class ConnectionAcceptor {
   const Options options_;
   ConnectionObserver* const metrics_;
   int port_ = 0;
-  int epoll_ = -1;
-  int wake_ = -1;  // An eventfd.
+  int accept_epoll_ = -1;  // The listeners.
+  int watch_epoll_ = -1;   // The connections.
+  int accept_wake_ = -1;   // Eventfds.
+  int watch_wake_ = -1;
 
-  // Of the acceptor's thread once started.
+  absl::Time next_look_ = absl::InfinitePast();  // The watching thread's.
+
+  // Of the accepting thread once started.
   std::vector<int> listeners_;
   int spare_ = -1;
   uint64_t next_id_;
   std::unique_ptr<Handler> handler_;
-  absl::Time next_look_ = absl::InfinitePast();  // Of RealMonotonicClock.
   absl::Notification not_accepting_;
 
   mutable absl::Mutex mu_;
@@ -144,8 +168,10 @@ class ConnectionAcceptor {
   std::map<uint64_t, Connection> connections_ ABSL_GUARDED_BY(mu_);
   std::multimap<PeerEndpoint, uint64_t> ids_ ABSL_GUARDED_BY(mu_);
   std::multiset<int> probe_ports_ ABSL_GUARDED_BY(mu_);
+  std::optional<HandOver> hand_over_ ABSL_GUARDED_BY(mu_);
 
-  std::thread thread_;
+  std::thread accept_thread_;
+  std::thread watch_thread_;
 };
 
 }  // namespace ddgan

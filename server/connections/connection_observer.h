@@ -14,7 +14,9 @@ enum class WriteTimeout { kCall, kConnection };
 enum class RequestLoss {
   kNoRoom,   // Too many have begun.
   kTimeout,  // It did not come in whole in time.
-  kTooMuch,  // Its connection has sent too much of which nothing came.
+  // Its connection has sent too much of which nothing came, or on and on as it
+  // was handed over.
+  kTooMuch,
 };
 
 // Thread-safe; methods return quickly. Whoever does not care for an event

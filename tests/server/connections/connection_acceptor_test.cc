@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -71,6 +73,11 @@ class Connection {
   void WaitForEnd() {
     char bytes[256];
     while (recv(socket_, bytes, sizeof(bytes), 0) > 0) continue;
+  }
+
+  // False if the connection has been cut.
+  bool Send(const std::string& bytes) const {
+    return send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0;
   }
 
   int port() const {
@@ -203,6 +210,64 @@ TEST_F(ConnectionAcceptorTest, CutsTheConnectionThatItIsToldTo) {
   WaitForOpen(1);
   EXPECT_FALSE(acceptor_->Cut({"127.0.0.2", cut.port()}));
   EXPECT_TRUE(kept.IsServed());
+}
+
+// As gRPC does with a connection whose peer sends without a pause: reads it
+// until its end, on the thread that hands it over.
+class HeldUpHandler : public ConnectionAcceptor::Handler {
+ public:
+  void HandleNewConnection(NewConnectionParameters* connection) override {
+    ++handed_over;
+    char bytes[4096];
+    pollfd entry = {connection->fd, POLLIN, 0};
+    do {
+      poll(&entry, 1, -1);
+    } while (recv(connection->fd, bytes, sizeof(bytes), 0) > 0);
+    shutdown(connection->fd, SHUT_RDWR);
+    close(connection->fd);
+  }
+
+  static inline std::atomic<int> handed_over = 0;
+};
+
+class HeldUpAcceptorTest : public ConnectionAcceptorTest {
+ protected:
+  void Start(const ConnectionAcceptor::Options& options) {
+    HeldUpHandler::handed_over = 0;
+    acceptor_ =
+        *ConnectionAcceptor::Listen({"127.0.0.1", 0}, options, &metrics_);
+    acceptor_->Start(std::make_unique<HeldUpHandler>());
+  }
+
+  // Sends until the connection is cut, and is followed by another.
+  void ExpectCut() {
+    {
+      const Connection flood(acceptor_->port(), "127.0.0.2");
+      while (flood.Send(std::string(4096, 'x'))) continue;
+    }
+    EXPECT_THAT(
+        metrics_.Text(),
+        HasSubstr(
+            "ddgan_requests_not_received_total{reason=\"too_much\"} 1\n"));
+    {
+      const Connection next(acceptor_->port(), "127.0.0.3");
+      while (HeldUpHandler::handed_over < 2) std::this_thread::yield();
+    }
+    WaitForOpen(0);
+  }
+};
+
+TEST_F(HeldUpAcceptorTest, CutsWhoSendsTooMuchThoughItHoldsUpItsHandOver) {
+  Start({.limits = {.total = 10, .per_peer = 10},
+         .receive = {.total = 1 << 20, .per_peer = 1 << 20},
+         .hand_over_limit = absl::Hours(1)});
+  ExpectCut();
+}
+
+TEST_F(HeldUpAcceptorTest, CutsWhoHoldsUpItsHandOver) {
+  Start({.limits = {.total = 10, .per_peer = 10},
+         .hand_over_limit = absl::Milliseconds(1)});
+  ExpectCut();
 }
 
 // gRPC's own listener never accepts again after this (CVE-2023-4785).
