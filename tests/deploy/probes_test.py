@@ -37,16 +37,6 @@ MODELS = manifests.DEPLOY / 'models'
 LIMIT_S = 300
 
 
-def free_ports(count):
-  probes = [socket.socket() for _ in range(count)]
-  for probe in probes:
-    probe.bind(('127.0.0.1', 0))
-  ports = [probe.getsockname()[1] for probe in probes]
-  for probe in probes:
-    probe.close()
-  return ports
-
-
 def wait_until(condition, what):
   deadline = time.monotonic() + LIMIT_S
   while not condition():
@@ -61,7 +51,13 @@ class Pod:
   def __init__(self, arguments, folders):
     flags = manifests.flags(arguments)
     self._ports = {}
-    for flag, local in zip(('listen', 'http', 'admin_listen'), free_ports(3)):
+    self._holders = []  # Nobody else is given these ports, and the server can listen there.
+    for flag in ('listen', 'http', 'admin_listen'):
+      holder = socket.socket()
+      holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+      holder.bind(('127.0.0.1', 0))
+      self._holders.append(holder)
+      local = holder.getsockname()[1]
       self._ports[manifests.port(flags[flag])] = local
       flags[flag] = f'127.0.0.1:{local}'
     for flag, folder in folders.items():

@@ -125,6 +125,11 @@ class AlertsTest(unittest.TestCase):
   def expect(self, name, receiver, **labels):
     return self.receiver.wait_for(name, receiver, **labels)
 
+  def firing(self):
+    return {alert['labels']['alertname']
+            for alert in self.prometheus.get('alerts')['alerts']
+            if alert['state'] == 'firing'}
+
   def expect_silence(self):
     time.sleep(6 * 60 / DIVISOR)  # Longer than all that pages waits.
     self.assertEqual(self.receiver.names(), set())
@@ -266,11 +271,12 @@ class SecurityAlertsTest(AlertsTest):
     self.expect('DdganTokensRefused', 'ticket', **here)
     # For as long as they lie there, an hour and more.
     time.sleep(1.2 * 3600 / DIVISOR)
-    self.assertEqual(
-        {(alert['labels']['alertname'], alert['state'])
-         for alert in self.prometheus.get('alerts')['alerts']},
-        {('DdganCertificateRefused', 'firing'),
-         ('DdganTokensRefused', 'firing')})
+    # A scrape that a busy machine misses interrupts them for a moment.
+    wanted = {'DdganCertificateRefused', 'DdganTokensRefused'}
+    deadline = time.monotonic() + monitoring.LIMIT_S
+    while self.firing() != wanted and time.monotonic() < deadline:
+      time.sleep(0.2)
+    self.assertEqual(self.firing(), wanted)
     self.put(*good)
     tokens.write_text('{"tenants": [ ]}')
     self.expect_resolved('DdganCertificateRefused')

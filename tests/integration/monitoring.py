@@ -10,7 +10,6 @@ import json
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from loopback_ports import free_port
+
 CONFIGURATION = (pathlib.Path(__file__).resolve().parents[2]
                  / 'deploy' / 'prometheus')
-LIMIT_S = 60  # For a program to start, and for each value to appear.
+LIMIT_S = 180  # For a program to start, and for each value to appear.
 SCRAPE_MS = 500  # A busy machine may take long to answer.
 
 _MILLISECONDS = {'ms': 1, 's': 1000, 'm': 60_000, 'h': 3_600_000,
@@ -66,14 +67,6 @@ def argument_parser(description):
                       help='its first version is the one that all come from')
   parser.add_argument('--prometheus', required=True)
   return parser
-
-
-def free_port():
-  # Another process could take it before its user does; that is unlikely, and
-  # Prometheus has no way to say which port it was given.
-  with socket.socket() as probe:
-    probe.bind(('127.0.0.1', 0))
-    return probe.getsockname()[1]
 
 
 class _Process:

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from monitoring import free_port
+from loopback_ports import free_port
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 

@@ -28,7 +28,7 @@ import urllib.request
 import grpc
 
 import proxy_process
-from monitoring import free_port
+from loopback_ports import free_port
 from server_metrics import Metrics
 from server_process import generate_stubs
 from server_process import ServerProcess

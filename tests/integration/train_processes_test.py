@@ -12,7 +12,6 @@ import pathlib
 import random
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import zlib
 import numpy
 import safetensors.numpy
 import train_program
+from loopback_ports import free_port
 
 # A small network on 64 made-up digits; 8 images a step, so that each of two
 # processes has one whole group of the minibatch standard deviation.
@@ -50,12 +50,6 @@ def gray_png(size):
           chunk(b'IHDR', struct.pack('>IIBBBBB', size, size, 8, 0, 0, 0, 0)) +
           chunk(b'IDAT', zlib.compress((b'\0' + bytes(size)) * size)) +
           chunk(b'IEND', b''))
-
-
-def free_port():
-  with socket.socket() as probe:
-    probe.bind(('127.0.0.1', 0))
-    return probe.getsockname()[1]
 
 
 class TrainProcessesTest(unittest.TestCase):

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 
-from monitoring import free_port
+from loopback_ports import free_port
 
 
 class TrainingRun:

@@ -39,7 +39,9 @@ grpc::Status ServerTest::Generate(const v1::GenerateRequest& request) {
 }
 
 httplib::Result ServerTest::Get(const char* path) {
-  return httplib::Client("127.0.0.1", server_->http_port()).Get(path);
+  httplib::Client client("127.0.0.1", server_->http_port());
+  client.set_read_timeout(60);  // Its default of 5 s ends on a busy machine.
+  return client.Get(path);
 }
 
 std::string ServerTest::MetricsWith(const std::string& wanted) {

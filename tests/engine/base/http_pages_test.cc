@@ -121,8 +121,8 @@ TEST(HttpPagesTest, AnswersEachPageWithItsStatusTypeAndText) {
 }
 
 TEST(HttpPagesTest, RefusesWhatItDoesNotServe) {
-  const auto pages = Start({Constant("/a", "text of a")},
-                           {.patience = absl::Milliseconds(500)});
+  const auto pages =
+      Start({Constant("/a", "text of a")}, {.patience = absl::Seconds(5)});
   const int port = pages->port();
   EXPECT_THAT(Get(port, "/c"), StartsWith("HTTP/1.1 404 "));
   EXPECT_THAT(Ask(port, "POST /a HTTP/1.1\r\nHost: h\r\n\r\n"),

@@ -32,7 +32,7 @@ namespace {
 
 constexpr int kInterleavings = 1000;
 
-// Time runs a hundred times faster, so that a lane's backoff is a millisecond.
+// Time runs ten times faster, so that a lane's backoff is ten milliseconds.
 class FastClock : public Clock {
  public:
   absl::Time Now() override {
@@ -48,7 +48,7 @@ class FastClock : public Clock {
   }
 
  private:
-  static constexpr int kFactor = 100;
+  static constexpr int kFactor = 10;
   const absl::Time start_ = RealClock()->Now();
 };
 

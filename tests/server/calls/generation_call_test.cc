@@ -182,7 +182,7 @@ TEST_F(GenerationCallTest, AGuideOutOfTimeIsGoneBeforeItsTurn) {
   });
   engine_->WaitForStalled();
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
   v1::GenerateResponse response;
   EXPECT_EQ(
       images_->Generate(&context, GuidedRequestFor(1), &response).error_code(),

@@ -65,7 +65,7 @@ TEST_F(ServerTest, SaysWhichCountCouldFit) {
 
 TEST_F(ServerTest, AStreamThatNobodyReadsEndsAndGivesItsBytesBack) {
   server_.reset();
-  options_.limits.write_timeout = absl::Milliseconds(200);
+  options_.limits.write_timeout = absl::Seconds(1);
   StartServer({3, 512, 512});
   StreamCall call(images_.get(), LargeStreamRequestFor(8));
   const char* const counted =

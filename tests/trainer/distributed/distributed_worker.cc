@@ -44,10 +44,8 @@ namespace {
 
 // Far beyond what a busy machine needs.
 constexpr absl::Duration kLongTimeout = absl::Seconds(60);
-// For scenarios that wait for it, where all processes must start within it,
-constexpr absl::Duration kMediumTimeout = absl::Seconds(6);
-// and where they need not.
-constexpr absl::Duration kShortTimeout = absl::Seconds(2);
+// For scenarios that wait for it. All processes must start within it.
+constexpr absl::Duration kShortTimeout = absl::Seconds(10);
 
 void Require(bool condition, absl::string_view what) {
   if (condition) return;
@@ -202,11 +200,11 @@ void LastIsKilled() {
 }
 
 void LastHangs() {
-  const std::unique_ptr<ProcessGroup> group = JoinOrExit(kMediumTimeout);
+  const std::unique_ptr<ProcessGroup> group = JoinOrExit(kShortTimeout);
   if (group->rank() == group->size() - 1) {
     while (true) pause();  // Until the test ends it.
   }
-  SumUntilFailure(*group, kMediumTimeout);
+  SumUntilFailure(*group, kShortTimeout);
 }
 
 // A small MLP, some parameters of which some backward passes do not reach.
@@ -367,7 +365,6 @@ int Main(int argc, char** argv) {
       {"agreement", Agreement},
       {"refuses_tensor", RefusesTensor},
       {"join", [] { Join(kShortTimeout); }},
-      {"join_patiently", [] { Join(kMediumTimeout); }},
       {"last_is_killed", LastIsKilled},
       {"last_hangs", LastHangs},
       {"reducer", Reducer},

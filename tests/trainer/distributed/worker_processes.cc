@@ -27,16 +27,20 @@ void Require(bool condition, const char* what) {
 }  // namespace
 
 int FreePort() {
+  // Stays open, so that nobody else is given the port. A listener with
+  // SO_REUSEADDR does not mind.
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof(address);
   Require(
-      fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+      fd >= 0 &&
+          setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+          bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
           getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0,
       "no free port");
-  close(fd);
   return ntohs(address.sin_port);
 }
 

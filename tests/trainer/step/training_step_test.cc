@@ -43,9 +43,14 @@ void ExpectParameters(const Fixture& fixture, const std::string& prefix,
   for (size_t i = 0; i < plan.size(); ++i) {
     // Its true gradient is zero; Adam makes lr-sized steps of rounding noise.
     if (absl::EndsWith(plan[i].name, "NIN_1.b")) continue;
-    EXPECT_LT(MaxAbsDifference(parameters[i], fixture[prefix + plan[i].name]),
-              2e-6)
+    const at::Tensor difference =
+        (parameters[i] - fixture[prefix + plan[i].name]).abs();
+    // The gradient of one or another weight is as small as its rounding, which
+    // differs from processor to processor.
+    EXPECT_LE((difference >= 2e-6).sum().item<int64_t>(),
+              1 + difference.numel() / 1000)
         << prefix << plan[i].name;
+    EXPECT_LT(difference.max().item<double>(), 1e-5) << prefix << plan[i].name;
   }
 }
 
