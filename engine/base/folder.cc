@@ -1,6 +1,7 @@
 #include "engine/base/folder.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +87,15 @@ Folder::Folder(Folder&& other) noexcept
 Folder& Folder::operator=(Folder&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   return *this;
+}
+
+absl::Status Folder::Lock() const {
+  int result = 0;
+  do {
+    result = flock(descriptor_, LOCK_EX);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, "cannot lock the folder");
 }
 
 Folder::~Folder() {

@@ -45,6 +45,11 @@ class Folder {
                                        uint64_t max_bytes,
                                        StopCheck stopped = NeverStop) const;
 
+  // Waits until nobody else, on any machine that shares the folder, has its
+  // lock, and holds it until this object is gone. The file system's error if it
+  // has no locks.
+  absl::Status Lock() const;
+
   int descriptor() const { return descriptor_; }
 
  private:

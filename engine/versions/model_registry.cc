@@ -208,11 +208,17 @@ std::optional<LifecycleAction> ModelRegistry::Advance(const std::string& model,
     facts.now = now;
     facts.free_bytes = FreeBytes();
     for (const Draining& draining : draining_) {
+      facts.draining_bytes += draining.bytes;
       facts.drained_by =
           std::max(facts.drained_by, draining.since + kLongestDrain);
     }
     versions.AddFacts(&facts);
     const LifecycleAction action = NextLifecycleAction(facts);
+    const bool waits = action.kind == LifecycleAction::Kind::kWaitForRoom;
+    if (versions.SetWaitingForRoom(waits ? std::optional(action.version)
+                                         : std::nullopt)) {
+      PostChange();
+    }
     if (action.kind == LifecycleAction::Kind::kMakeLive) {
       PostLive(*versions.MakeLive(action.version));
     } else if (action.kind == LifecycleAction::Kind::kUnload) {
@@ -284,12 +290,20 @@ void ModelRegistry::Refuse(const std::string& model, int64_t version,
   Report();
 }
 
-absl::Status ModelRegistry::NoRoom(const VersionFiles& files) const {
+int64_t ModelRegistry::BytesOf(const std::string& model,
+                               int64_t version) const {
   absl::MutexLock lock(&mu_);
-  return absl::ResourceExhaustedError(
-      absl::StrCat("needs about ", EstimatedBytes(files) >> 20, " MiB; ",
-                   std::max<int64_t>(FreeBytes(), 0) >> 20, " of the ",
-                   options_.max_model_bytes >> 20, " MiB for models are free"));
+  const auto found = models_.find(model);
+  return found == models_.end() ? 0 : found->second.BytesOf(version);
+}
+
+absl::Status ModelRegistry::CheckRoom(int64_t bytes) const {
+  absl::MutexLock lock(&mu_);
+  const int64_t free = FreeBytes();
+  if (bytes <= free) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "needs about ", bytes >> 20, " MiB; ", std::max<int64_t>(free, 0) >> 20,
+      " of the ", options_.max_model_bytes >> 20, " MiB for models are free"));
 }
 
 void ModelRegistry::ReportRefusals(const std::string& model) {

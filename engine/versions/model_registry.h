@@ -118,8 +118,11 @@ class ModelRegistry {
               const VersionFiles& files, const VersionFiles& files_now,
               const VersionVerdict& verdict, absl::Time now,
               absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
-  // Why a version of these files does not fit.
-  absl::Status NoRoom(const VersionFiles& files) const ABSL_LOCKS_EXCLUDED(mu_);
+  // As ModelVersions; 0 for a model that nobody knows.
+  int64_t BytesOf(const std::string& model, int64_t version) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // ResourceExhausted if a version of so many bytes does not fit now.
+  absl::Status CheckRoom(int64_t bytes) const ABSL_LOCKS_EXCLUDED(mu_);
   void ReportRefusals(const std::string& model) ABSL_LOCKS_EXCLUDED(mu_);
   // Frees the versions that are unloaded and that nobody uses any more.
   void FreeVersions() ABSL_LOCKS_EXCLUDED(mu_);

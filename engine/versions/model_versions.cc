@@ -28,13 +28,14 @@ bool IsRefusal(ReloadResult result) {
   return result != ReloadResult::kNoMemory && result != ReloadResult::kError;
 }
 
-}  // namespace
-
+// Before anybody has loaded it: the file is there while its tensors are made.
 int64_t EstimatedBytes(const VersionFiles& files) {
   // A size that no version may have is refused when it is read.
   return 2 *
          static_cast<int64_t>(std::min(files.weights_bytes, kMaxWeightsBytes));
 }
+
+}  // namespace
 
 bool ModelVersions::SetOnDisk(std::map<int64_t, VersionFiles> on_disk,
                               absl::Time now) {
@@ -47,6 +48,7 @@ bool ModelVersions::SetOnDisk(std::map<int64_t, VersionFiles> on_disk,
     if (attempt.files == on_disk_.at(version)) continue;
     // Perhaps somebody is writing them: not at once, and once a while at most.
     attempt.files = on_disk_.at(version);
+    attempt.bytes = 0;
     attempt.retry_at = std::min(attempt.retry_at, now + kFirstRetry);
     attempt.failures = 0;
   }
@@ -65,7 +67,10 @@ void ModelVersions::Refuse(int64_t version, const VersionFiles& files,
                            const VersionVerdict& verdict, absl::Time now) {
   loading_.reset();
   Attempt& attempt = attempts_[version];
-  attempt.failures = attempt.files == files ? attempt.failures + 1 : 1;
+  const bool same_files = attempt.files == files;
+  attempt.failures = same_files ? attempt.failures + 1 : 1;
+  if (verdict.bytes > 0 || !same_files) attempt.bytes = verdict.bytes;
+  if (files_now != files) attempt.bytes = 0;
   attempt.files = files_now;
   attempt.verdict = verdict;
   attempt.retry_at =
@@ -116,22 +121,37 @@ std::vector<int64_t> ModelVersions::Numbers() const {
   return {numbers.begin(), numbers.end()};
 }
 
+bool ModelVersions::SetWaitingForRoom(std::optional<int64_t> version) {
+  return std::exchange(waiting_for_room_, version) != version;
+}
+
+int64_t ModelVersions::BytesOf(int64_t version) const {
+  if (const auto found = loaded_.find(version); found != loaded_.end()) {
+    return found->second.version->bytes;
+  }
+  if (const auto found = attempts_.find(version);
+      found != attempts_.end() && found->second.bytes > 0) {
+    return found->second.bytes;
+  }
+  const auto found = on_disk_.find(version);
+  return found == on_disk_.end() ? 0 : EstimatedBytes(found->second);
+}
+
 void ModelVersions::AddFacts(ModelFacts* facts) const {
   facts->live = live_;
   facts->pinned = pinned_;
   for (int64_t number : Numbers()) {
     VersionFacts version;
     version.version = number;
-    if (const auto found = on_disk_.find(number); found != on_disk_.end()) {
+    if (on_disk_.contains(number)) {
       version.on_disk = true;
-      version.bytes = EstimatedBytes(found->second);
     }
+    version.bytes = BytesOf(number);
     if (const auto found = attempts_.find(number); found != attempts_.end()) {
       version.retry_at = found->second.retry_at;
     }
     if (const auto found = loaded_.find(number); found != loaded_.end()) {
       version.loaded = true;
-      version.bytes = found->second.version->bytes;
       version.last_live = found->second.last_live;
     }
     facts->versions.push_back(version);
@@ -172,6 +192,11 @@ ModelVersionStatus ModelVersions::DescribeVersion(int64_t version) const {
   }
   if (loading_ == version) {
     status.state = VersionState::kLoading;
+    return status;
+  }
+  if (waiting_for_room_ == version) {
+    status.state = VersionState::kWaiting;
+    status.reason = "waits for the memory of versions that are still in use";
     return status;
   }
   status.state = VersionState::kOnDisk;

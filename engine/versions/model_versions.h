@@ -27,11 +27,8 @@ namespace ddgan {
 struct VersionVerdict {
   ReloadResult result = ReloadResult::kLive;  // Sound; or why not.
   absl::Status reason;
+  int64_t bytes = 0;  // That it takes in memory, if that was measured.
 };
-
-// What a version takes in memory before anybody has loaded it: the file is
-// there while its tensors are made.
-int64_t EstimatedBytes(const VersionFiles& files);
 
 // Thread-compatible.
 class ModelVersions {
@@ -57,6 +54,9 @@ class ModelVersions {
   void GiveUpLoading() { loading_.reset(); }
   // Its files were `files` while it was loaded.
   void AddLoaded(Handle version, const VersionFiles& files);
+  // It is to be loaded as soon as there is room; unset: none. True if that is
+  // another than before.
+  bool SetWaitingForRoom(std::optional<int64_t> version);
   // It was not taken. Its files when the attempt began, and at `now`.
   void Refuse(int64_t version, const VersionFiles& files,
               const VersionFiles& files_now, const VersionVerdict& verdict,
@@ -78,6 +78,9 @@ class ModelVersions {
   // Nothing is on disk, loaded or pinned.
   bool empty() const { return on_disk_.empty() && loaded_.empty() && !pinned_; }
 
+  // What it takes in memory: what was measured when these files were loaded the
+  // last time, else an estimate. 0 if it is neither on disk nor loaded.
+  int64_t BytesOf(int64_t version) const;
   // Adds what is known here.
   void AddFacts(ModelFacts* facts) const;
   // As Engine::ListModels.
@@ -95,7 +98,8 @@ class ModelVersions {
   struct Attempt {
     VersionFiles files;
     VersionVerdict verdict;
-    int failures = 0;  // In a row, with these files.
+    int64_t bytes = 0;  // Measured with these files; 0: never.
+    int failures = 0;   // In a row, with these files.
     absl::Time retry_at;
   };
 
@@ -116,6 +120,7 @@ class ModelVersions {
   std::optional<int64_t> live_;
   std::optional<int64_t> pinned_;
   std::optional<int64_t> loading_;
+  std::optional<int64_t> waiting_for_room_;
   uint64_t live_count_ = 0;
   std::array<int, kNumReloadResults> told_refusals_ = {};
 };

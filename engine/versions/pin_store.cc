@@ -59,8 +59,14 @@ absl::Status WritePins(const std::filesystem::path& state_dir,
   nlohmann::ordered_json object;
   object["format_version"] = kPinsFormatVersion;
   object["pins"] = pins;
-  const absl::Status written =
-      WriteFileDurably(state_dir / kPinsFileName, object.dump(2) + "\n");
+  const absl::Status written = [&] {
+    // Servers may share it, and the file is written by one at a time. Where a
+    // network file system has no locks, orders have to come one by one.
+    const absl::StatusOr<Folder> folder = Folder::Open(state_dir);
+    if (!folder.ok()) return folder.status();
+    folder->Lock().IgnoreError();
+    return WriteFileDurably(state_dir / kPinsFileName, object.dump(2) + "\n");
+  }();
   if (written.ok()) return written;
   return absl::UnavailableError(absl::StrCat("state_dir: ", written.message()));
 }

@@ -27,7 +27,8 @@ absl::StatusOr<Pins> ReadPins(const std::filesystem::path& state_dir);
 
 // Replaces the file; after a crash it is the old one or the new one.
 // Unavailable if it cannot be written, and then it is the old one, or cannot be
-// made durable, and then it is either. One writer at a time.
+// made durable, and then it is either. Several writers, of several machines
+// too, take turns where the file system has locks; the last one's pins stay.
 absl::Status WritePins(const std::filesystem::path& state_dir,
                        const Pins& pins);
 

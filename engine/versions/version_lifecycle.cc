@@ -82,12 +82,15 @@ LifecycleAction NextLifecycleAction(const ModelFacts& model) {
   }
   if (next == nullptr) return action;
   if (next->bytes <= model.free_bytes) return {Kind::kLoad, next->version};
-  if (next->bytes <= model.free_bytes + others.bytes) {
+  const bool drains = model.now < model.drained_by;
+  const bool drained_is_enough =
+      drains && next->bytes <= model.free_bytes + model.draining_bytes;
+  if (!drained_is_enough && next->bytes <= model.free_bytes + others.bytes) {
     return {Kind::kUnload, others.first_to_go->version};
   }
-  if (model.now < model.drained_by) {
-    action.look_again = std::min(action.look_again, model.drained_by);
-    return action;
+  if (drains) {
+    return {Kind::kWaitForRoom, next->version,
+            std::min(action.look_again, model.drained_by)};
   }
   return {Kind::kNoRoom, next->version};
 }

@@ -39,20 +39,22 @@ struct ModelFacts {
   int keep_versions = 1;
   // Memory for weights that nothing holds.
   int64_t free_bytes = 0;
-  // Until then a load waits for the memory of versions that are given up but
-  // still in use; in the past if there are none. What a lost lane holds may
-  // never come back.
+  // What versions hold that are given up but still in use.
+  int64_t draining_bytes = 0;
+  // Until then a load waits for those; in the past if there are none. What a
+  // lost lane holds may never come back.
   absl::Time drained_by = absl::InfinitePast();
   absl::Time now;
 };
 
 struct LifecycleAction {
   enum class Kind {
-    kNone,      // Nothing to do before `look_again`.
-    kMakeLive,  // `version`, which is loaded, serves from now on.
-    kUnload,    // `version`, which is loaded and not live.
-    kLoad,      // `version`, which is on disk, for which there is room.
-    kNoRoom,    // `version` does not fit, and nothing will make room for it.
+    kNone,         // Nothing to do before `look_again`.
+    kMakeLive,     // `version`, which is loaded, serves from now on.
+    kUnload,       // `version`, which is loaded and not live.
+    kLoad,         // `version`, which is on disk, for which there is room.
+    kWaitForRoom,  // `version` waits for draining memory until `look_again`.
+    kNoRoom,       // `version` does not fit, and nothing will make room for it.
   };
   Kind kind = Kind::kNone;
   int64_t version = 0;
@@ -60,7 +62,7 @@ struct LifecycleAction {
 };
 
 // The next action for a model; call again with what it led to until it is
-// kNone.
+// kNone or kWaitForRoom.
 //
 // The version to be live is the pinned one, else the newest. One that cannot be
 // had (not on disk, or tried in vain) is passed over: for a newer one than the

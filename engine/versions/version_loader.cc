@@ -93,8 +93,10 @@ absl::Time VersionLoader::ReconcileModel(const std::string& model) {
         break;
       case LifecycleAction::Kind::kNoRoom: {
         const VersionFiles files = source_->Examine(model, action->version);
-        Refuse(model, action->version, files,
-               {ReloadResult::kNoMemory, registry_->NoRoom(files)},
+        const absl::Status room =
+            registry_->CheckRoom(registry_->BytesOf(model, action->version));
+        if (room.ok()) break;  // Since then, somebody has let go of some.
+        Refuse(model, action->version, files, {ReloadResult::kNoMemory, room},
                clock_->Now());
         break;
       }
@@ -120,7 +122,11 @@ void VersionLoader::Load(const std::string& model, int64_t version) {
   VersionVerdict verdict;
   if (loaded.ok()) {
     observer_->OnReloadPhase(ReloadPhase::kRead, clock_->Now() - start);
-    verdict = trial_(*loaded, live.get());
+    // The file does not say what its layers take once they are made.
+    const absl::Status room = registry_->CheckRoom(loaded->bytes);
+    verdict = room.ok() ? trial_(*loaded, live.get())
+                        : VersionVerdict{ReloadResult::kNoMemory, room,
+                                         loaded->bytes};
   } else {
     verdict = {ResultOfRead(loaded.status()), loaded.status()};
   }

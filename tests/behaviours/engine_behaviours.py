@@ -328,9 +328,21 @@ VERSIONS = [
     Behaviour(
         'a version without room waits for what drains',
         'engine/versions/version_lifecycle.cc',
-        'if (model.now < model.drained_by) {',
-        'if (model.now < model.drained_by && false) {',
+        'if (drains) {',
+        'if (drains && false) {',
         'versions_test', ('VersionLifecycle.ALoadNeedsRoom',)),
+    Behaviour(
+        'no version is unloaded for room that drains',
+        'engine/versions/version_lifecycle.cc',
+        'if (!drained_is_enough && next->bytes',
+        'if (next->bytes',
+        'versions_test', ('VersionLifecycle.NothingIsUnloadedWhereWhatDrainsIsEnough',)),
+    Behaviour(
+        'a version that takes more than its file says waits for room',
+        'engine/versions/version_loader.cc',
+        'verdict = room.ok() ? trial_(*loaded, live.get())',
+        'verdict = room.ok() || true ? trial_(*loaded, live.get())',
+        'versions_test', ('ModelRegistryTest.AVersionThatTakesMoreThanItsFileSaysWaitsForRoom',)),
     Behaviour(
         'a warm-up measures the fastest of its steps',
         'engine/versions/version_trial.cc',

@@ -47,14 +47,20 @@ inline std::shared_ptr<const ServableVersion> SharedServableVersion(
 // Thread-safe: a test may change what is on disk while an engine looks.
 class ScriptedVersionSource : public VersionSource {
  public:
-  // Takes the place of one of the same number, under another fingerprint.
+  // Takes the place of one of the same number, under another fingerprint. Its
+  // weights on disk have half the bytes that it takes in memory.
   void Add(ServableVersion version) ABSL_LOCKS_EXCLUDED(mu_) {
+    const auto weights_bytes = static_cast<uint64_t>(version.bytes) / 2;
+    Add(std::move(version), weights_bytes);
+  }
+  void Add(ServableVersion version, uint64_t weights_bytes)
+      ABSL_LOCKS_EXCLUDED(mu_) {
     const ModelIdentity identity = version.identity;
-    Put(identity.model, identity.version, std::move(version));
+    Put(identity.model, identity.version, std::move(version), weights_bytes);
   }
   void AddBroken(const std::string& model, int64_t version, absl::Status reason)
       ABSL_LOCKS_EXCLUDED(mu_) {
-    Put(model, version, std::move(reason));
+    Put(model, version, std::move(reason), 0);
   }
   void Remove(const std::string& model, int64_t version)
       ABSL_LOCKS_EXCLUDED(mu_) {
@@ -142,10 +148,9 @@ class ScriptedVersionSource : public VersionSource {
   };
 
   void Put(const std::string& model, int64_t version,
-           absl::StatusOr<ServableVersion> result) ABSL_LOCKS_EXCLUDED(mu_) {
+           absl::StatusOr<ServableVersion> result, uint64_t weights_bytes)
+      ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    const uint64_t weights_bytes =
-        result.ok() ? static_cast<uint64_t>(result->bytes) / 2 : 0;
     models_[model].insert_or_assign(
         version, Entry{std::move(result),
                        {absl::StrCat("files ", ++changes_), weights_bytes}});

@@ -1,7 +1,6 @@
 #include "trainer/run/checkpoint_publisher.h"
 
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,15 +71,6 @@ absl::Status CreateFolders(const fs::path& path) {
   }
   if (errno == EEXIST) return absl::OkStatus();
   return PathError(errno, "create", path);
-}
-
-// The lock is released when `folder` is closed.
-bool LockFolder(const Folder& folder) {
-  int result = 0;
-  do {
-    result = flock(folder.descriptor(), LOCK_EX);
-  } while (result != 0 && errno == EINTR);
-  return result == 0;
 }
 
 // Best effort: what cannot be removed is hidden from readers anyhow.
@@ -165,7 +155,7 @@ absl::Status WriteVersion(const fs::path& folder,
 // Held by whoever changes the model's folder, until it is destroyed.
 absl::StatusOr<Folder> TakeTurn(const fs::path& model_folder) {
   absl::StatusOr<Folder> lock = Folder::Open(model_folder);
-  if (lock.ok() && LockFolder(*lock)) RemoveLeftOvers(model_folder);
+  if (lock.ok() && lock->Lock().ok()) RemoveLeftOvers(model_folder);
   return lock;
 }
 

@@ -471,7 +471,10 @@ TEST_F(ModelRegistryTest, ALoadDoesNotWaitForEverForWhatIsNeverGivenBack) {
   Reconcile();  // 1 drains.
   Add(3);
   EXPECT_EQ(Reconcile(), clock_.Now() + ModelRegistry::kLongestDrain);
-  EXPECT_EQ(States(), "3 on disk, 2 live, 1 on disk");
+  EXPECT_EQ(
+      States(),
+      "3 waiting: waits for the memory of versions that are still in use, "
+      "2 live, 1 on disk");
   clock_.Advance(ModelRegistry::kLongestDrain);
   EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
   EXPECT_THAT(States(), HasSubstr("3 waiting: needs about"));
@@ -487,7 +490,10 @@ TEST_F(ModelRegistryTest, ALoadWaitsForRoomOrSaysThatThereIsNone) {
   Reconcile();  // 1 drains.
   Add(3);
   Reconcile();
-  EXPECT_EQ(States(), "3 on disk, 2 live, 1 on disk");
+  EXPECT_EQ(
+      States(),
+      "3 waiting: waits for the memory of versions that are still in use, "
+      "2 live, 1 on disk");
   first.reset();
   Reconcile();
   EXPECT_EQ(States(), "3 live, 2 on disk, 1 on disk");
@@ -499,6 +505,32 @@ TEST_F(ModelRegistryTest, ALoadWaitsForRoomOrSaysThatThereIsNone) {
   EXPECT_THAT(States(),
               HasSubstr("4 waiting: needs about 2 MiB; 0 of the 0 MiB "
                         "for models are free, 3 live"));
+}
+
+// One of float16, for instance, whose layers are made of float32.
+TEST_F(ModelRegistryTest, AVersionThatTakesMoreThanItsFileSaysWaitsForRoom) {
+  options_.max_model_bytes = 2500;
+  Add(1);
+  Reconcile();
+  Add(2);
+  Reconcile();
+  ASSERT_EQ(States(), "2 live, 1 loaded");
+  ServableVersion large = MakeServableVersion("digits", 3);
+  large.bytes = 1400;
+  source_->Add(large, /*weights_bytes=*/250);
+  int trials = 0;
+  trial_ = [&trials](ServableVersion&, const ServableVersion*) {
+    ++trials;
+    return VersionVerdict();
+  };
+  EXPECT_EQ(Reconcile(), clock_.Now() + ModelVersions::kFirstRetry);
+  EXPECT_THAT(States(), HasSubstr("3 waiting: needs about"));
+  EXPECT_EQ(trials, 0);
+  // Now that its size is known, what is kept makes room.
+  clock_.Advance(ModelVersions::kFirstRetry);
+  Reconcile();
+  EXPECT_EQ(States(), "3 live, 2 loaded, 1 on disk");
+  EXPECT_EQ(trials, 1);
 }
 
 TEST_F(ModelRegistryTest, AChangedFileOfALoadedVersionIsToldAndNotTaken) {

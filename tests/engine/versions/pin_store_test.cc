@@ -6,12 +6,16 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/fakes/temporary_folder.h"
 
 namespace ddgan {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
 
 class PinStoreTest : public ::testing::Test {
@@ -31,6 +35,25 @@ TEST_F(PinStoreTest, WhatWasWrittenIsRead) {
   EXPECT_EQ(ReadPins(folder_.path()).value(), pins);
   ASSERT_EQ(WritePins(folder_.path(), {}), absl::OkStatus());
   EXPECT_EQ(ReadPins(folder_.path()).value(), Pins());
+}
+
+// Servers that share a volume.
+TEST_F(PinStoreTest, WritersAtTheSameTimeTakeTurns) {
+  Pins many;
+  for (int i = 0; i < 100; ++i) many[absl::StrCat("model", i)] = i + 1;
+  const std::vector<Pins> contents = {{}, {{"digits", 3}}, many};
+  std::vector<std::thread> writers;
+  for (const Pins& pins : contents) {
+    writers.emplace_back([this, &pins] {
+      for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(WritePins(folder_.path(), pins), absl::OkStatus());
+      }
+    });
+  }
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_THAT(contents, Contains(ReadPins(folder_.path()).value()));
+  }
+  for (std::thread& writer : writers) writer.join();
 }
 
 TEST_F(PinStoreTest, AFolderThatIsNotThereIsNamed) {

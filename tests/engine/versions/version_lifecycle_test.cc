@@ -129,10 +129,24 @@ TEST(VersionLifecycle, ALoadNeedsRoom) {
   ExpectAction(model, Kind::kUnload, 5);
   model.versions = {Loaded(6, 2), OnDisk(7, 50)};
   model.drained_by = model.now + absl::Seconds(1);
-  ExpectAction(model, Kind::kNone);
+  ExpectAction(model, Kind::kWaitForRoom, 7);
   EXPECT_EQ(NextLifecycleAction(model).look_again, model.drained_by);
   model.drained_by = model.now;
   ExpectAction(model, Kind::kNoRoom, 7);
+}
+
+TEST(VersionLifecycle, NothingIsUnloadedWhereWhatDrainsIsEnough) {
+  ModelFacts model = Model({Loaded(6, 2), Loaded(5, 1), OnDisk(7, 50)}, 6);
+  model.free_bytes = 40;
+  model.draining_bytes = 10;
+  model.drained_by = model.now + absl::Seconds(1);
+  ExpectAction(model, Kind::kWaitForRoom, 7);
+  model.draining_bytes = 9;
+  ExpectAction(model, Kind::kUnload, 5);
+  // What should have drained by now may never.
+  model.draining_bytes = 10;
+  model.drained_by = model.now;
+  ExpectAction(model, Kind::kUnload, 5);
 }
 
 TEST(VersionLifecycle, RetriesBackOff) {
@@ -194,6 +208,10 @@ class RandomWorld {
       const ModelFacts facts = Facts();
       const LifecycleAction action = NextLifecycleAction(facts);
       switch (action.kind) {
+        case Kind::kWaitForRoom:
+          ASSERT_GT(draining_, 0);
+          ASSERT_LT(facts.free_bytes, kBytes);
+          [[fallthrough]];
         case Kind::kNone:
           CheckAtRest(facts);
           return;
@@ -220,6 +238,10 @@ class RandomWorld {
         case Kind::kUnload:
           ASSERT_TRUE(loaded_.contains(action.version));
           ASSERT_NE(live_, action.version) << "nothing would be live";
+          ASSERT_TRUE(loaded_.size() + (live_ ? 0 : 1) >
+                          static_cast<size_t>(keep_versions_) ||
+                      facts.free_bytes + draining_ < kBytes)
+              << "what drains is enough";
           loaded_.erase(action.version);
           if (hold_next_) draining_ += kBytes;
           hold_next_ = false;
@@ -244,6 +266,7 @@ class RandomWorld {
     facts.pinned = pinned_;
     facts.keep_versions = keep_versions_;
     if (draining_ > 0) facts.drained_by = kNow + absl::Seconds(1);
+    facts.draining_bytes = draining_;
     facts.free_bytes =
         budget_ - draining_ - kBytes * static_cast<int64_t>(loaded_.size());
     facts.now = kNow;
