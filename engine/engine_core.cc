@@ -15,7 +15,6 @@ namespace {
 constexpr int64_t kMinQueuedBytes = int64_t{64} << 20;
 
 // A share of the devices; not for NaN.
-bool IsCallerWeight(double weight) { return weight > 0 && weight <= 1000; }
 
 }  // namespace
 
@@ -69,9 +68,9 @@ absl::Status ValidateEngineOptions(const EngineOptions& options) {
   }
   for (const auto& [caller, weight] : options.caller_weights) {
     if (IsCallerWeight(weight)) continue;
-    status.Update(absl::InvalidArgumentError(
-        absl::StrCat("caller_weights: the weight of '", caller, "' is ", weight,
-                     "; allowed are more than 0 to 1000")));
+    status.Update(absl::InvalidArgumentError(absl::StrCat(
+        "caller_weights: the weight of '", caller, "' is ", weight,
+        "; allowed are ", kMinCallerWeight, " to ", kMaxCallerWeight)));
   }
   return status;
 }
@@ -97,8 +96,9 @@ absl::Status ValidateRequest(const GenerationRequest& request,
   }
   if (const std::optional<double> weight = request.caller_weight;
       weight.has_value() && !IsCallerWeight(*weight)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "caller_weight is ", *weight, "; allowed are more than 0 to 1000"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("caller_weight is ", *weight, "; allowed are ",
+                     kMinCallerWeight, " to ", kMaxCallerWeight));
   }
   if (!request.guide) return absl::OkStatus();
   if (request.guide->steps < 1 || request.guide->steps > evaluations) {

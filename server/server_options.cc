@@ -64,9 +64,9 @@ absl::Status ReadCallerWeights(absl::string_view text, EngineOptions* options) {
     double weight = 0;
     if (separator == absl::string_view::npos || separator == 0 ||
         !absl::SimpleAtod(item.substr(separator + 1), &weight) ||
-        !(weight > 0 && weight <= 1000)) {
+        !IsCallerWeight(weight)) {
       return absl::InvalidArgumentError(
-          "must be a list of CALLER=WEIGHT with weights in (0, 1000]");
+          "must be a list of CALLER=WEIGHT with weights in [0.001, 1000]");
     }
     options->caller_weights[std::string(item.substr(0, separator))] = weight;
   }

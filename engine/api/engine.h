@@ -210,7 +210,7 @@ struct EngineOptions {
   // 64 MiB.
   int64_t max_queued_bytes = int64_t{1} << 30;
   // Shares of callers (GenerationRequest::caller) of the devices while there is
-  // more work than they can do; who is not named has 1. Each in (0, 1000]
+  // more work than they can do; who is not named has 1. Each IsCallerWeight
   std::map<std::string, double> caller_weights;
   // Runs a batch of every bucket (1, 2, 4, ...) on every lane before a version
   // serves, rather than only the smallest and the largest.

@@ -16,6 +16,13 @@
 
 namespace ddgan {
 
+// A caller's share of the devices, of those that all want more than there is.
+inline constexpr double kMinCallerWeight = 0.001;
+inline constexpr double kMaxCallerWeight = 1000;
+constexpr bool IsCallerWeight(double weight) {
+  return weight >= kMinCallerWeight && weight <= kMaxCallerWeight;
+}
+
 // How a finished image's pixels are stored.
 enum class PixelFormat {
   kUint8,    // Interleaved rows (H, W, C), 8 bits per channel, by
@@ -98,7 +105,7 @@ struct GenerationRequest {
   // Whose request it is, for fair sharing: any text, at most 256 bytes are
   // looked at. Empty is a caller like any other.
   std::string caller;
-  // The caller's share from now on, in (0, 1000]. Unset: that of
+  // The caller's share from now on (IsCallerWeight). Unset: that of
   // EngineOptions::caller_weights, else 1.
   std::optional<double> caller_weight;
   // Unset: the images start from noise.

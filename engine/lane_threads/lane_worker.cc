@@ -172,7 +172,9 @@ void LaneWorker::ReportStep(const LaneBatch& batch, const StepOutcome& step) {
 }
 
 std::unique_ptr<BatchRunner> LaneWorker::Recover() {
-  memory_bytes_ = 0;
+  if (std::exchange(memory_bytes_, 0) != 0) {
+    observer_->OnDeviceMemory(options_.device, 0);
+  }
   owed_to_batches_ = absl::ZeroDuration();
   probe_due_ = nullptr;
   recovered_ = true;

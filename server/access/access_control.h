@@ -37,8 +37,9 @@ const char* NameOf(AccessDenial denial);
 struct AccessDecision {
   // Unset: admitted.
   std::optional<AccessDenial> denial;
-  // What the caller is told: Unauthenticated for the first three, else
-  // PermissionDenied. No part of the metadata is in it.
+  // What the caller is told: Unauthenticated for the first three,
+  // Unimplemented for kNoRule, else PermissionDenied. No part of the metadata
+  // is in it.
   absl::Status status;
   // Of an admitted call that needs a token.
   std::shared_ptr<const Tenant> tenant;

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "engine/api/generation.h"
 #include "engine/base/sha256.h"
 #include "engine/base/strict_json.h"
 #include "nlohmann/json.hpp"
@@ -22,7 +23,6 @@ using nlohmann::json;
 
 constexpr size_t kHashDigits = 64;
 constexpr int64_t kMaxImages = 1'000'000'000;
-constexpr double kMaxWeight = 1000;
 
 absl::Status Wrong(absl::string_view where, absl::string_view wanted) {
   return absl::InvalidArgumentError(absl::StrCat(where, ": wanted ", wanted));
@@ -147,9 +147,10 @@ absl::StatusOr<Tenant> ReadTenant(const json& value, const std::string& where) {
     if (absl::Status s = Read(value, "weight", where, &weight); !s.ok()) {
       return s;
     }
-    if (!(weight > 0 && weight <= kMaxWeight)) {
+    if (!IsCallerWeight(weight)) {
       return Wrong(where + ".weight",
-                   absl::StrCat("a number in (0, ", kMaxWeight, "]"));
+                   absl::StrCat("a number in [", kMinCallerWeight, ", ",
+                                kMaxCallerWeight, "]"));
     }
     tenant.weight = weight;
   }

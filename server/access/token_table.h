@@ -30,7 +30,8 @@ struct QuotaLimits {
 // Who calls, by whichever of its tokens.
 struct Tenant {
   std::string name;
-  // Share of the devices; unset: that of --caller_weights, else 1. (0, 1000]
+  // Share of the devices; unset: that of --caller_weights, else 1. [0.001,
+  // 1000]
   std::optional<double> weight;
   QuotaLimits quota;
 };

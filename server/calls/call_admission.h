@@ -37,7 +37,12 @@ struct CallHoldings {
 
 // As far as it has come, if the call is refused.
 struct Admission {
-  ConvertedRequest request;
+  // Of no images, until it has been found valid.
+  ConvertedRequest request = [] {
+    ConvertedRequest none;
+    none.generation.count = 0;
+    return none;
+  }();
   ReplySize reply_size;
   // Of the version that makes the images.
   std::optional<PngProvenance> provenance;

@@ -24,9 +24,11 @@ GenerateStreamReactor::Start(const Parts& parts,
 
 GenerateStreamReactor::GenerateStreamReactor(
     const Parts& parts, grpc::CallbackServerContext* context, bool previews)
-    : GenerationCall(
-          parts, {.method = RpcMethod::kGenerateStream, .previews = previews},
-          context),
+    : GenerationCall(parts,
+                     {.method = RpcMethod::kGenerateStream,
+                      .streams = true,
+                      .previews = previews},
+                     context),
       previews_(previews) {}
 
 absl::StatusOr<ReplySize> GenerateStreamReactor::SizeReply(

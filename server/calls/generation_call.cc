@@ -233,7 +233,8 @@ AccessRecord GenerationCall::RecordOf(const Ending& ending,
   }
   record.status = ending.outcome;
   record.total = total;
-  record.reply_bytes = reply_bytes;
+  // gRPC sends no message with an error but those that were sent before.
+  if (kind_.streams || ending.outcome.ok()) record.reply_bytes = reply_bytes;
   if (ending.acceptance.has_value()) {
     record.model = ending.acceptance->identity.model;
     record.version = ending.acceptance->identity.version;

@@ -56,6 +56,7 @@ class GenerationCall : public CallLifetime {
  protected:
   struct Kind {
     RpcMethod method;
+    bool streams = false;   // Whether messages are sent before the end.
     bool previews = false;  // Whether HandlePreview is wanted.
     // A deadline that the request itself has, from its arrival; that of gRPC
     // holds as well.

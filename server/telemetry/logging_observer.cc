@@ -9,7 +9,14 @@ namespace ddgan {
 
 void EngineLog::OnReload(const ModelIdentity& model, ReloadResult result,
                          const absl::Status& reason, absl::Duration duration) {
+  const std::pair<std::string, int64_t> key(model.model, model.version);
   if (result == ReloadResult::kLive) {
+    {
+      // Whatever older version failed before is not tried any more.
+      absl::MutexLock lock(&mu_);
+      failures_.erase(failures_.lower_bound({model.model, 0}),
+                      failures_.upper_bound(key));
+    }
     spdlog::info("model {} version {} loaded in {:.2f} s, digest {}",
                  model.model, model.version, absl::ToDoubleSeconds(duration),
                  model.digest);
@@ -17,15 +24,19 @@ void EngineLog::OnReload(const ModelIdentity& model, ReloadResult result,
   }
   const bool may_pass =
       result == ReloadResult::kNoMemory || result == ReloadResult::kError;
-  const std::string line = absl::StrCat(
-      "model ", model.model, " version ", model.version,
-      may_pass ? " is not loaded yet: " : " refused: ", reason.ToString());
+  // How much memory is free differs each time.
+  const std::string failure = result == ReloadResult::kNoMemory
+                                  ? absl::StatusCodeToString(reason.code())
+                                  : reason.ToString();
   bool is_new;
   {
     absl::MutexLock lock(&mu_);
-    is_new = std::exchange(last_failure_[model.model], line) != line;
+    is_new = std::exchange(failures_[key], failure) != failure;
   }
-  if (is_new) spdlog::warn("{}", line);
+  if (!is_new) return;
+  spdlog::warn(
+      "model {} version {}{}{}", model.model, model.version,
+      may_pass ? " is not loaded yet: " : " refused: ", reason.ToString());
 }
 
 void EngineLog::OnLiveVersion(const ModelIdentity& model) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -37,8 +38,9 @@ class EngineLog {
  private:
   absl::Mutex mu_;
   std::map<std::string, bool> healthy_ ABSL_GUARDED_BY(mu_);
-  // By model: the line about the version that could not be loaded last.
-  std::map<std::string, std::string> last_failure_ ABSL_GUARDED_BY(mu_);
+  // By model and version: why it was not loaded the last time.
+  std::map<std::pair<std::string, int64_t>, std::string> failures_
+      ABSL_GUARDED_BY(mu_);
 };
 
 // `Observer`, an EngineObserver, whose events are logged before it gets them.

@@ -61,7 +61,7 @@ TEST(ValidateEngineOptionsTest, NamesTheOptionItsValueAndItsRange) {
   options.caller_weights = {{"a", 1}, {"b", 0}};
   EXPECT_EQ(ValidateEngineOptions(options),
             absl::InvalidArgumentError("caller_weights: the weight of 'b' is "
-                                       "0; allowed are more than 0 to 1000"));
+                                       "0; allowed are 0.001 to 1000"));
   options = good;
   options.max_queued_bytes = 1000;
   EXPECT_THAT(std::string(ValidateEngineOptions(options).message()),
@@ -128,12 +128,11 @@ TEST(ValidateRequestTest, ACallersWeightIsAFiniteShare) {
   GenerationRequest request;
   request.caller_weight = 1000;
   EXPECT_EQ(ValidateRequest(request, 4), absl::OkStatus());
-  for (const double weight : {0.0, -1.0, 1000.5, std::nan("")}) {
+  for (const double weight : {0.0, 1e-310, -1.0, 1000.5, std::nan("")}) {
     request.caller_weight = weight;
-    EXPECT_EQ(
-        ValidateRequest(request, 4),
-        absl::InvalidArgumentError(absl::StrCat(
-            "caller_weight is ", weight, "; allowed are more than 0 to 1000")));
+    EXPECT_EQ(ValidateRequest(request, 4),
+              absl::InvalidArgumentError(absl::StrCat(
+                  "caller_weight is ", weight, "; allowed are 0.001 to 1000")));
   }
 }
 

@@ -76,7 +76,7 @@ FAULTS = [
           'absl::Seconds(deadline.tv_sec - grpc_now.tv_sec) +'),
     Fault('fuzz_token_file', 'a weight has no upper bound',
           'server/access/token_table.cc',
-          'if (!(weight > 0 && weight <= kMaxWeight)) {',
+          'if (!IsCallerWeight(weight)) {',
           'if (!(weight > 0)) {'),
     Fault('fuzz_token_file', 'an error shows an unknown key, which may be a token',
           'server/access/token_table.cc',

@@ -219,7 +219,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--max_batch_size=8,0", "0", "[1, 256]"},
         BadFlag{"--max_batch_wait=1ms,x", "x", "500ms"},
         BadFlag{"--caller_weights=a", "a", "CALLER=WEIGHT"},
-        BadFlag{"--caller_weights=a=0", "a=0", "(0, 1000]"},
+        BadFlag{"--caller_weights=a=1e-310", "a=1e-310", "[0.001, 1000]"},
         BadFlag{"--precision=int8", "int8", "float32, tf32, bfloat16"},
         BadFlag{"--pinned_batch=0", "0", "[1, 256]"},
         BadFlag{"--warmup=some", "some", "all, ends"},

@@ -136,8 +136,11 @@ TEST_F(LanePoolTest, ARunnerThatCannotBeCreatedIsAnErrorWithItsDevice) {
 
 TEST_F(LanePoolTest, ALaneThatFailsComesBackWithANewRunnerAndItsRequestsLive) {
   ASSERT_EQ(Start({Lane("cpu")}), absl::OkStatus());
+  EXPECT_EQ(Submit(1)->Await(), absl::OkStatus());
   std::atomic<int> probes = 0;
   probe_ = [&](BatchRunner&) {
+    // What the runner held that is gone.
+    EXPECT_THAT(observer_.events().device_memory, ElementsAre(Pair("cpu", 0)));
     return ++probes == 1 ? absl::InternalError("still broken")
                          : absl::OkStatus();
   };

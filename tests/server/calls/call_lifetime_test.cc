@@ -271,6 +271,7 @@ TEST_F(CallLifetimeTest, AnImageIsEncodedInAllFormatsFromWhatTheEngineMade) {
   admission.request.formats = {v1::OUTPUT_FORMAT_FLOAT32,
                                v1::OUTPUT_FORMAT_RAW8, v1::OUTPUT_FORMAT_PNG};
   GenerationRequest& generation = admission.request.generation;
+  generation.count = 1;
   generation.pixel_format = PixelFormatFor(admission.request.formats);
   generation.noise = {{.seed = 5, .index = 9}};
   const ModelIdentity identity = {"digits", 3, std::string(64, 'd')};

@@ -189,6 +189,27 @@ TEST_F(AccessLogServerTest, HostileValuesBeginATraceAndStayOnTheirLine) {
   EXPECT_THAT(log_.str(), Not(HasSubstr("\x1b")));
 }
 
+TEST_F(AccessLogServerTest, ACallThatFailsHasNoReplyAndOneThatIsWrongNoImages) {
+  for (const uint32_t count : {0, 65}) {
+    grpc::ClientContext context;
+    EXPECT_EQ(
+        images_->Generate(&context, RequestFor(count), &response_).error_code(),
+        grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  engine_->FailRequests(absl::InternalError("not finite"));
+  grpc::ClientContext context;
+  EXPECT_EQ(images_->Generate(&context, RequestFor(2), &response_).error_code(),
+            grpc::StatusCode::INTERNAL);
+  const std::vector<nlohmann::json> calls = StopAndReadCalls();
+  ASSERT_EQ(calls.size(), 3u);
+  for (const nlohmann::json& call : calls) EXPECT_EQ(call["reply_bytes"], 0);
+  for (int i : {0, 1}) {
+    EXPECT_FALSE(calls[i].contains("count"));
+    EXPECT_FALSE(calls[i].contains("seed"));
+  }
+  EXPECT_EQ(calls[2]["count"], 2);
+}
+
 // What a gRPC client may try again is a refusal without initial metadata.
 TEST_F(AccessLogServerTest, ARefusalStaysOneThatMayBeTriedAgain) {
   engine_->RefuseRequests(absl::UnavailableError("no device"));

@@ -80,8 +80,25 @@ TEST_F(LoggingObserverTest, SaysOnceThatAVersionWaits) {
             "warning model digits version 3 is not loaded yet: "
             "RESOURCE_EXHAUSTED: needs 3 MiB\n");
   EXPECT_EQ(wait("needs 3 MiB"), "");
-  EXPECT_NE(wait("needs 2 MiB"), "");
+  EXPECT_EQ(wait("needs 3 MiB; 1 is free"), "");
   EXPECT_THAT(observer_.events().reloads, SizeIs(3));
+}
+
+TEST_F(LoggingObserverTest, SaysOnceThatEachOfSeveralVersionsIsRefused) {
+  const auto refuse = [this](int64_t version, const char* reason) {
+    observer_.OnReload(Digits(version), ReloadResult::kStep,
+                       absl::InternalError(reason), absl::Seconds(1));
+    return Logged();
+  };
+  EXPECT_NE(refuse(5, "no image"), "");
+  EXPECT_NE(refuse(6, "no image"), "");
+  EXPECT_EQ(refuse(5, "no image"), "");
+  EXPECT_EQ(refuse(6, "no image"), "");
+  EXPECT_NE(refuse(6, "no device"), "");
+  observer_.OnReload(Digits(6), ReloadResult::kLive, absl::OkStatus(),
+                     absl::Seconds(1));
+  Logged();
+  EXPECT_NE(refuse(6, "no device"), "");
 }
 
 TEST_F(LoggingObserverTest, TellsPins) {
