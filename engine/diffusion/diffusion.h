@@ -1,5 +1,5 @@
 // The diffusion process on batches of tensors, each image at its own t:
-// forward noising and the posterior (spec 1.3 and 2).
+// forward noising and the posterior (MODEL.md 1 and 2).
 #ifndef DDGAN_ENGINE_DIFFUSION_DIFFUSION_H_
 #define DDGAN_ENGINE_DIFFUSION_DIFFUSION_H_
 

@@ -3,7 +3,7 @@
 //
 // Time index t in {0..T-1} means the transition between x_t and x_{t+1}; x_0 is
 // data. Formulas: Xiao, Kreis, Vahdat (ICLR 2022) with the variance-preserving
-// SDE of Song et al. (ICLR 2021), as in spec sections 1 and 2.
+// SDE of Song et al. (ICLR 2021), as in MODEL.md 1 and 2.
 #ifndef DDGAN_ENGINE_DIFFUSION_NOISE_SCHEDULE_H_
 #define DDGAN_ENGINE_DIFFUSION_NOISE_SCHEDULE_H_
 

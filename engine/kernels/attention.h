@@ -1,4 +1,4 @@
-// Single-head attention over all pixels of an image (spec 3.2), float32. No
+// Single-head attention over all pixels of an image (MODEL.md 3.1), float32. No
 // LibTorch.
 #ifndef DDGAN_ENGINE_KERNELS_ATTENTION_H_
 #define DDGAN_ENGINE_KERNELS_ATTENTION_H_

@@ -1,5 +1,5 @@
 // Separable filters of 4 taps over images, float32 NHWC, zeros beyond the edges
-// (spec 3.2). No LibTorch.
+// (MODEL.md 3.1). No LibTorch.
 #ifndef DDGAN_ENGINE_KERNELS_FIR_H_
 #define DDGAN_ENGINE_KERNELS_FIR_H_
 

@@ -12,9 +12,9 @@ namespace ddgan::kernels {
 enum class Activation { kNone, kSilu };
 
 // y = act(scale[c] (x - mean) / sqrt(variance + 1e-6) + shift[c]), mean and
-// population variance over each group of channels / groups channels (spec 3.2).
-// x, y: images of [pixels, channels]; y may be x. scales[i] and shifts[i]:
-// [channels] of image i.
+// population variance over each group of channels / groups channels
+// (MODEL.md 3.1). x, y: images of [pixels, channels]; y may be x. scales[i] and
+// shifts[i]: [channels] of image i.
 //
 // Sums are formed in an order that depends on nothing but the shape: each
 // channel's over four chains of pixels (p mod 4), the channels of a group one

@@ -206,7 +206,7 @@ class CpuGenerator::Modules {
   int64_t scratch_count_ = 0;  // Of the convolutions.
 };
 
-// Scale and shift of every adaptive norm, a row per latent (spec 3.2).
+// Scale and shift of every adaptive norm, a row per latent (MODEL.md 3.1).
 Workspace::Buffer CpuGenerator::Styles(absl::Span<const GeneratorRow> rows,
                                        Workspace& workspace,
                                        kernels::ThreadPool& threads) const {

@@ -65,8 +65,8 @@ class Generator {
   std::vector<size_t> first_;  // plan_.modules.size() + 1 entries
 };
 
-// Freshly drawn float32 parameters on the CPU (spec 3.6), a function of `seed`
-// alone.
+// Freshly drawn float32 parameters on the CPU (MODEL.md 3.4), a function of
+// `seed` alone.
 Parameters InitialParameters(const std::vector<ParameterPlan>& plan,
                              uint64_t seed);
 

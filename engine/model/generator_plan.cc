@@ -14,7 +14,7 @@ namespace {
 constexpr double kNearlyZero = 1e-10;
 constexpr double kAttentionScale = 0.1;
 
-// Fans count a kernel's area with each channel (spec 3.6).
+// Fans count a kernel's area with each channel (MODEL.md 3.4).
 double FanAverageBound(double fan_in, double fan_out, double scale) {
   return std::sqrt(3 * scale / ((fan_in + fan_out) / 2));
 }
@@ -144,7 +144,7 @@ bool HasSkipConv(const ModulePlan& module) {
 
 int GroupNormGroups(int channels) { return std::min(channels / 4, 32); }
 
-// The numbering of spec 3.3, step by step.
+// The numbering of MODEL.md 3.2, step by step.
 std::vector<ModulePlan> PlanModules(const ModelConfig& config) {
   const int nf = config.num_channels_dae;
   const int levels = static_cast<int>(config.ch_mult.size());

@@ -1,7 +1,7 @@
-// The order, widths and parameter names of a generator's modules (spec 3.3 and
-// 3.5), computed from the config alone. The generator is built from this plan,
-// and loader, importer and trainer check or create weights by it, so there is
-// one place that numbers `all_modules.<i>`. No LibTorch.
+// The order, widths and parameter names of a generator's modules (MODEL.md 3.2
+// and 3.3), computed from the config alone. The generator is built from this
+// plan, and loader, importer and trainer check or create weights by it, so
+// there is one place that numbers `all_modules.<i>`. No LibTorch.
 #ifndef DDGAN_ENGINE_MODEL_GENERATOR_PLAN_H_
 #define DDGAN_ENGINE_MODEL_GENERATOR_PLAN_H_
 
@@ -33,7 +33,7 @@ struct ModulePlan {
   int resolution;  // of the module's input, pixels; 0 for kLinear
 };
 
-// How a fresh parameter is drawn (spec 3.6).
+// How a fresh parameter is drawn (MODEL.md 3.4).
 struct ParameterInit {
   // U(-bound, bound); 0 means the constants below.
   double bound = 0;
@@ -62,7 +62,7 @@ struct GeneratorPlan {
 std::vector<ModulePlan> PlanModules(const ModelConfig& config);
 GeneratorPlan PlanGenerator(const ModelConfig& config);
 
-// min(channels / 4, 32), as everywhere in the generator (spec 3.2).
+// min(channels / 4, 32), as everywhere in the generator (MODEL.md 3.1).
 int GroupNormGroups(int channels);
 
 }  // namespace ddgan

@@ -1,5 +1,5 @@
-// The data flow of a generator (spec 3.3), once, for any way of computing its
-// modules: the trainable form in generator.cc and the prepared CPU form in
+// The data flow of a generator (MODEL.md 3.2), once, for any way of computing
+// its modules: the trainable form in generator.cc and the prepared CPU form in
 // cpu_generator.cc.
 #ifndef DDGAN_ENGINE_MODEL_GENERATOR_WALK_H_
 #define DDGAN_ENGINE_MODEL_GENERATOR_WALK_H_

@@ -1,4 +1,4 @@
-// Latent to style vector: the z mapping (spec 3.2).
+// Latent to style vector: the z mapping (MODEL.md 3.1).
 #ifndef DDGAN_ENGINE_MODEL_LATENT_MAPPING_H_
 #define DDGAN_ENGINE_MODEL_LATENT_MAPPING_H_
 

@@ -68,8 +68,8 @@ int EvaluationsPerImage(const ModelConfig& config);
 
 // InvalidArgument that names the key, its value and what is allowed: for a
 // number out of its range, an option value that this build does not support,
-// widths that GroupNorm cannot divide (spec 3.2), or numbers that together ask
-// for absurd memory: over 2^30 weights, over 2^28 values in a layer of one
+// widths that GroupNorm cannot divide (MODEL.md 3.1), or numbers that together
+// ask for absurd memory: over 2^30 weights, over 2^28 values in a layer of one
 // image, or attention over more than 64x64 pixels.
 absl::Status ValidateModelConfig(const ModelConfig& config);
 

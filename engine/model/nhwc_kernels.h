@@ -17,8 +17,9 @@ namespace ddgan::nhwc {
 enum class Activation { kNone, kSilu };
 
 // y = act(scale[c] * (x - mean) * rstd + shift[c]), statistics per group of
-// channels / groups channels, population variance, eps 1e-6 (spec 3.2). Also
-// writes the `groups` means and reciprocal standard deviations, for Backward.
+// channels / groups channels, population variance, eps 1e-6 (MODEL.md 3.1).
+// Also writes the `groups` means and reciprocal standard deviations, for
+// Backward.
 void GroupNorm(const float* x, int64_t pixels, int64_t channels, int64_t groups,
                const float* scale, const float* shift, Activation activation,
                float* y, float* mean, float* rstd);
@@ -31,7 +32,7 @@ void GroupNormBackward(const float* x, int64_t pixels, int64_t channels,
                        const float* rstd, const float* dy, float* dx,
                        float* dscale, float* dshift);
 
-// Separable 4-tap filters with zero padding (spec 3.2); `taps` is the 1-D
+// Separable 4-tap filters with zero padding (MODEL.md 3.1); `taps` is the 1-D
 // filter. Down and Up with equal taps are each other's adjoint.
 using Taps = std::array<float, 4>;
 // out[o] = sum_j taps[j] x[2o + j - 1] in both directions; output height/2 x

@@ -32,17 +32,17 @@ class FirKernel {
 };
 
 // All take [B, C, H, W] and return channels_last where the input is so.
-// Upsampling by 2 (up2 of spec 3.2): [B, C, 2H, 2W].
+// Upsampling by 2 (up2 of MODEL.md 3.1): [B, C, 2H, 2W].
 at::Tensor FirUpsample(const at::Tensor& x, const FirKernel& kernel);
-// Downsampling by 2 (down2 of spec 3.2): [B, C, (H-2)/2+1, (W-2)/2+1].
+// Downsampling by 2 (down2 of MODEL.md 3.1): [B, C, (H-2)/2+1, (W-2)/2+1].
 at::Tensor FirDownsample(const at::Tensor& x, const FirKernel& kernel);
 // Filter with padding 2, no decimation, as before a strided convolution
-// (Conv-down of spec 3.2): [B, C, H+1, W+1].
+// (Conv-down of MODEL.md 3.1): [B, C, H+1, W+1].
 at::Tensor FirSmooth(const at::Tensor& x, const FirKernel& kernel);
 
 using NormActivation = nhwc::Activation;
 
-// act(scale * norm(x) + shift): groups min(C/4, 32), eps 1e-6 (spec 3.2).
+// act(scale * norm(x) + shift): groups min(C/4, 32), eps 1e-6 (MODEL.md 3.1).
 // scale and shift are [C] (affine) or [B, C] (adaptive).
 at::Tensor GroupNormAct(const at::Tensor& x, const at::Tensor& scale,
                         const at::Tensor& shift, NormActivation activation);

@@ -57,9 +57,9 @@ kernels::FloatBuffer MultiplyAll(const float* rows, int64_t count,
   return y;
 }
 
-// SiLU of the time features of t = 0 to T-1 (spec 3.2), [T, 4 nf], by kernels
-// that give every processor the same bits. `weights`: of Lin0 and Lin1, each
-// with its bias.
+// SiLU of the time features of t = 0 to T-1 (MODEL.md 3.1), [T, 4 nf], by
+// kernels that give every processor the same bits. `weights`: of Lin0 and Lin1,
+// each with its bias.
 kernels::FloatBuffer TimeFeatures(int64_t steps, int64_t width,
                                   absl::Span<const at::Tensor> weights) {
   const int64_t half = width / 2;

@@ -1,4 +1,4 @@
-// Step number to vector: the sinusoidal embedding (spec 3.2).
+// Step number to vector: the sinusoidal embedding (MODEL.md 3.1).
 #ifndef DDGAN_ENGINE_MODEL_TIME_EMBEDDING_H_
 #define DDGAN_ENGINE_MODEL_TIME_EMBEDDING_H_
 

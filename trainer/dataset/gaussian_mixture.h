@@ -1,5 +1,5 @@
-// The 25-Gaussians toy problem as batches of points in the plane (spec section
-// 8): equally likely modes on a 5 x 5 grid. No LibTorch.
+// The 25-Gaussians toy problem as batches of points in the plane:
+// equally likely modes on a 5 x 5 grid. No LibTorch.
 #ifndef DDGAN_TRAINER_DATASET_GAUSSIAN_MIXTURE_H_
 #define DDGAN_TRAINER_DATASET_GAUSSIAN_MIXTURE_H_
 

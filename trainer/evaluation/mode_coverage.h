@@ -1,5 +1,5 @@
-// How many modes of a toy problem a model covers, and how evenly (spec section
-// 8). No LibTorch. Thread-safe: pure functions.
+// How many modes of a toy problem a model covers, and how evenly. No
+// LibTorch. Thread-safe: pure functions.
 #ifndef DDGAN_TRAINER_EVALUATION_MODE_COVERAGE_H_
 #define DDGAN_TRAINER_EVALUATION_MODE_COVERAGE_H_
 

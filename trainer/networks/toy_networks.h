@@ -1,5 +1,5 @@
-// Networks for points in the plane, as for the paper's 25-Gaussians (spec
-// section 7): generator and discriminator of three fully connected hidden
+// Networks for points in the plane, as for the paper's 25
+// Gaussians: generator and discriminator of three fully connected hidden
 // layers each. How they see the step is not published; here the sinusoidal
 // embedding of t is one of their inputs.
 #ifndef DDGAN_TRAINER_NETWORKS_TOY_NETWORKS_H_

@@ -58,7 +58,7 @@ const float* StartRow(const Model& model, const SamplerRow& row, int64_t numel,
     Draw(row, row.step, NoiseStream::kLatent, config.nz, buffers.z);
   }
   if (row.guide != nullptr) {
-    // The forward process (spec 1.3).
+    // The forward process (MODEL.md 1).
     const int level = model.plan()[row.step].t + 1;
     Draw(row, row.step + 1, NoiseStream::kGuide, numel, buffers.initial);
     kernels::Diffuse(model.schedule().ac[level], row.guide,
