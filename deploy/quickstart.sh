@@ -23,6 +23,7 @@ cmake --build build/quickstart --target ddgan-server ddgan
 run=$(mktemp -d)
 server=
 page=
+# shellcheck disable=SC2329  # The trap calls it.
 finish() {
   local process
   for process in $page $server; do
@@ -77,4 +78,9 @@ Page and server are up until Ctrl-C. From another terminal:
   build/quickstart/client/ddgan models --server=$address
   curl http://$http/metrics
 TEXT
-wait "$server"
+code=0
+wait -n "$server" "$page" || code=$?
+for process in "the server $server" "the playground $page"; do
+  kill -0 "${process##* }" 2>/dev/null || echo "quickstart.sh: ${process% *} has ended (exit code $code)" >&2
+done
+exit "$code"

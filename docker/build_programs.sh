@@ -13,10 +13,10 @@ usage() { echo 'usage: docker/build_programs.sh server|trainer cpu|cuda FOLDER' 
 part=$1 flavour=$2 folder=$3
 # Debian packages of which only headers are used: the image has no trace of them.
 case $part in
-  server) programs=(ddgan-server ddgan) header_packages=(nlohmann-json3-dev libcli11-dev) ;;
+  server) programs=(ddgan-server ddgan) header_packages=(nlohmann-json3-dev libcli11-dev libboost1.74-dev) ;;
   trainer)
     programs=(ddgan-train ddgan-evaluate ddgan-import)
-    header_packages=(nlohmann-json3-dev libcli11-dev libgloo-dev)
+    header_packages=(nlohmann-json3-dev libcli11-dev libboost1.74-dev libgloo-dev)
     ;;
   *) usage ;;
 esac

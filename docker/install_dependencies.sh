@@ -348,7 +348,9 @@ unpack_package() {
   mkdir -p "$staging"
   (
     cd "$staging"
-    apt-get download -qq "${@:3}"
+    # Of lists that are old or absent it knows no such version.
+    apt-get download -qq "${@:3}" ||
+      { as_root apt-get update -qq && apt-get download -qq "${@:3}"; }
     for package in ./*.deb; do dpkg -x "$package" .; done
     rm ./*.deb
   )
@@ -377,6 +379,9 @@ if [ -n "$runtime" ]; then
   exit
 fi
 mkdir -p "$deps"
+# One at a time: another would remove what this one has half unpacked.
+exec 9>"$deps/.lock"
+flock --nonblock 9 || { say "another run installs into $deps: waiting for it"; flock 9; }
 install_debian_packages
 python_environment
 install_libtorch

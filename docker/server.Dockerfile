@@ -1,7 +1,7 @@
 # ddgan-server and its client ddgan, in a Debian without compiler and Python.
 #
 #   docker build -f docker/server.Dockerfile -t ddgan-server .
-#   docker run --rm -p 50051:50051 -p 50052:50052 --read-only --cap-drop ALL \
+#   docker run --rm -p 127.0.0.1:50051:50051 -p 127.0.0.1:50052:50052 --read-only --cap-drop ALL \
 #     ddgan-server --model_root=/usr/share/ddgan/models --listen=0.0.0.0:50051 --http=0.0.0.0:50052
 #
 # Without arguments it serves /models, a volume with <model>/<version>/ in it;
@@ -14,7 +14,8 @@
 #   TOOLCHAIN_IMAGE   where the programs are built; an image of
 #                     toolchain.Dockerfile saves installing the compiler
 #   VERSION, REVISION for the labels: the project's version, the commit
-#   DDGAN_DEPS, CCACHE_DIR   folders of the build: LibTorch, compiler cache
+#   DDGAN_DEPS        where LibTorch lies in the build
+#   CCACHE_DIR        the compiler cache, if another is mounted into the build than its own
 ARG BASE_IMAGE=docker.io/library/debian:12.12-slim
 ARG TOOLCHAIN_IMAGE=docker.io/library/debian:12.12-slim
 

@@ -3,7 +3,8 @@
 #
 #   docker build -f docker/toolchain.Dockerfile --target build -t ddgan-toolchain:build .
 #
-# The default target also has what the tests use [untried: it was never built]:
+# The default target also has what most tests use [untried: it was never built]; what those of deploy/
+# and of the images need besides, tests/run.sh installs:
 #
 #   docker build -f docker/toolchain.Dockerfile -t ddgan-toolchain .
 #   docker run --rm -it -v "$PWD:/src" ddgan-toolchain tests/run.sh -LE slow

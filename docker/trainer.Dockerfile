@@ -14,7 +14,8 @@
 #   TOOLCHAIN_IMAGE   where the programs are built; an image of
 #                     toolchain.Dockerfile saves installing the compiler
 #   VERSION, REVISION for the labels: the project's version, the commit
-#   DDGAN_DEPS, CCACHE_DIR   folders of the build: LibTorch, compiler cache
+#   DDGAN_DEPS        where LibTorch lies in the build
+#   CCACHE_DIR        the compiler cache, if another is mounted into the build than its own
 ARG BASE_IMAGE=docker.io/library/debian:12.12-slim
 ARG TOOLCHAIN_IMAGE=docker.io/library/debian:12.12-slim
 

@@ -20,9 +20,9 @@ import yaml
 
 KUBECTL = pathlib.Path(sys.prefix) / 'bin' / 'kubectl'
 
-# After drain_delay and drain_timeout: replies under way, and the watchdog
-# (server/server.cc).
-FLUSH_AND_WATCHDOG_S = 2 + 5
+# After drain_delay and drain_timeout: replies under way, traces, and the
+# watchdog (server/server.cc).
+FLUSH_AND_WATCHDOG_S = 2 + 5 + 5
 
 # A flag that names an address, and the name of the port that it becomes.
 SERVER_PORTS = {'listen': 'grpc', 'http': 'http', 'admin_listen': 'admin'}

@@ -173,7 +173,7 @@ class ImageFilesTest(unittest.TestCase):
         listed = {(component['name'], component['version'])
                   for component in bill['components']}
         for library in ('torch', 'nvidia-cuda-runtime', 'nlohmann-json3-dev',
-                        'libcli11-dev'):
+                        'libcli11-dev', 'libboost1.74-dev'):
           self.assertIn(library, {name for name, _ in listed})
 
         # Every package of dpkg's database, read without dpkg.

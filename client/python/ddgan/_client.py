@@ -132,8 +132,8 @@ class Client(ClientBase):
       guide: A picture to start from (stroke-based synthesis), instead of noise
         alone: a PIL image; an array [height, width] or [height, width,
         channels] of uint8, or of floats in [0, 1]; the bytes or the path of a
-        file that Pillow reads; or an image of this package. At most 2048 pixels
-        wide and high, and 1 MiB as a PNG file.
+        PNG, BMP, GIF, JPEG, PPM, TIFF or WebP file; or an image of this
+        package. At most 2048 pixels wide and high, and 1 MiB as a PNG file.
       guide_steps: Denoising steps to run from the guide, from 1, which stays
         close to it, to the model's `evaluations`, which leaves it behind.
         Needed with a guide.

@@ -21,6 +21,8 @@ MAX_BYTES = 1 << 20
 MAX_SIDE = 2048
 _MAX_FILE_BYTES = 64 << 20
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+# What is read by Pillow alone: its EPS, for one, starts another program.
+_FORMATS = ('BMP', 'GIF', 'JPEG', 'PPM', 'TIFF', 'WEBP')
 # The modes of Pillow whose PNG the server reads.
 _MODES = ('L', 'I;16', 'RGB', 'RGBA')
 
@@ -56,15 +58,16 @@ def _read(path: pathlib.Path) -> bytes:
 
 
 def _from_file(content: bytes) -> bytes:
-  """A PNG file goes as it is, any other that Pillow reads is converted."""
+  """A PNG file goes as it is, one of _FORMATS is converted."""
   if content.startswith(_PNG_SIGNATURE):
     return _checked(content)
   try:
-    with PIL.Image.open(io.BytesIO(content)) as picture:
+    with PIL.Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+      _check_sides(*picture.size)  # Before its pixels take memory.
       return _encode(PIL.ImageOps.exif_transpose(picture) or picture)
   except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-    raise ValueError(f'guide: no picture that Pillow can read: {error}'
-                     ) from None
+    raise ValueError('guide: no picture in a PNG, BMP, GIF, JPEG, PPM, TIFF or '
+                     f'WebP file: {error}') from None
 
 
 def _from_array(array: npt.NDArray[Any]) -> PIL.Image.Image:

@@ -3,6 +3,7 @@
 import io
 import math
 import pathlib
+import struct
 import tempfile
 import unittest
 
@@ -157,6 +158,13 @@ class GuideTest(unittest.TestCase):
 
   def test_names_what_is_wrong_with_a_guide(self):
     noise = np.random.default_rng(2).integers(0, 256, (1024, 1024), np.uint8)
+    # Of a size that its pixels do not have: it is not read as far as those.
+    file = io.BytesIO()
+    PIL.Image.new('RGB', (1, 1)).save(file, 'BMP')
+    oversized = bytearray(file.getvalue())
+    oversized[18:22] = struct.pack('<I', 2049)
+    eps = io.BytesIO()
+    PIL.Image.new('RGB', (4, 4)).save(eps, 'EPS')
     header = b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + bytes([0, 0, 8, 1, 0, 0, 0, 1])
     for guide, words in (
         (np.zeros((3,), np.uint8), r'guide: an array of shape \[3\]'),
@@ -167,8 +175,10 @@ class GuideTest(unittest.TestCase):
         (np.zeros((3, 2049), np.uint8), r'guide: 2049x3 .* in \[1, 2048\]'),
         (header, r'guide: 2049x1 .* in \[1, 2048\]'),
         (noise, r'guide: a PNG file of \d+ bytes; must have at most 1048576'),
-        (b'GIF99', 'guide: no picture that Pillow can read'),
-        (b'', 'guide: no picture that Pillow can read')):
+        (oversized, r'guide: 2049x1 .* in \[1, 2048\]'),
+        (eps.getvalue(), 'guide: no picture in a PNG, BMP'),
+        (b'GIF99', 'guide: no picture in a PNG, BMP'),
+        (b'', 'guide: no picture in a PNG, BMP')):
       with self.subTest(words), self.assertRaisesRegex(ValueError, words):
         _guide.guide_png(guide)
     for array in (np.zeros((3, 3), np.int64), np.zeros((3, 3), bool)):
