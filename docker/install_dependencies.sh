@@ -108,7 +108,8 @@ esac
 say() { printf '\033[1m[dependencies]\033[0m %s\n' "$*"; }
 
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+  # Not with the lock, which what a package starts would keep.
+  if [ "$(id -u)" = 0 ]; then "$@" 9>&-; else sudo "$@" 9>&-; fi
 }
 
 missing_packages() {
@@ -380,8 +381,10 @@ if [ -n "$runtime" ]; then
 fi
 mkdir -p "$deps"
 # One at a time: another would remove what this one has half unpacked.
-exec 9>"$deps/.lock"
-flock --nonblock 9 || { say "another run installs into $deps: waiting for it"; flock 9; }
+if [ -w "$deps" ]; then
+  exec 9>"$deps/.lock"
+  flock --nonblock 9 || { say "another run installs into $deps: waiting for it"; flock 9; }
+fi
 install_debian_packages
 python_environment
 install_libtorch

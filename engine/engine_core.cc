@@ -14,8 +14,6 @@ namespace {
 
 constexpr int64_t kMinQueuedBytes = int64_t{64} << 20;
 
-// A share of the devices; not for NaN.
-
 }  // namespace
 
 absl::Status ValidateEngineOptions(const EngineOptions& options) {

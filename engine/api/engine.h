@@ -30,7 +30,7 @@ enum class VersionState {
   kOnDisk,   // Complete on disk and not loaded: older than the ones kept, or
              // newer than the one pinned.
   kLoading,  // Being read, or on trial.
-  kWaiting,  // To be loaded again after a while; `reason` says why it was not.
+  kWaiting,  // To be loaded after a while; `reason` says why it is not yet.
   kLive,     // Loaded; serves requests that name no version.
   kLoaded,   // Serves requests that name it.
   kRefused,  // On disk, but not served; `reason` says why.

@@ -12,6 +12,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
 namespace {
@@ -89,13 +91,22 @@ Folder& Folder::operator=(Folder&& other) noexcept {
   return *this;
 }
 
-absl::Status Folder::Lock() const {
-  int result = 0;
-  do {
-    result = flock(descriptor_, LOCK_EX);
-  } while (result != 0 && errno == EINTR);
-  if (result == 0) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, "cannot lock the folder");
+absl::Status Folder::Lock(absl::Duration patience) const {
+  const absl::Time give_up = RealMonotonicClock()->Now() + patience;
+  while (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) {
+      return absl::ErrnoToStatus(errno, "cannot lock the folder");
+    }
+    if (RealMonotonicClock()->Now() >= give_up) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("another process keeps the folder locked for longer "
+                       "than ",
+                       absl::FormatDuration(patience)));
+    }
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return absl::OkStatus();
 }
 
 Folder::~Folder() {

@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "engine/base/stop_check.h"
 
 namespace ddgan {
@@ -46,9 +48,10 @@ class Folder {
                                        StopCheck stopped = NeverStop) const;
 
   // Waits until nobody else, on any machine that shares the folder, has its
-  // lock, and holds it until this object is gone. The file system's error if it
-  // has no locks.
-  absl::Status Lock() const;
+  // lock, and holds it until this object is gone. DeadlineExceeded if somebody
+  // has it for longer than `patience`; the file system's error if it has no
+  // locks.
+  absl::Status Lock(absl::Duration patience = absl::InfiniteDuration()) const;
 
   int descriptor() const { return descriptor_; }
 

@@ -208,9 +208,10 @@ std::optional<LifecycleAction> ModelRegistry::Advance(const std::string& model,
     facts.now = now;
     facts.free_bytes = FreeBytes();
     for (const Draining& draining : draining_) {
-      facts.draining_bytes += draining.bytes;
-      facts.drained_by =
-          std::max(facts.drained_by, draining.since + kLongestDrain);
+      const absl::Time end = draining.since + kLongestDrain;
+      // What is left of earlier ones may never come back.
+      if (end > now) facts.draining_bytes += draining.bytes;
+      facts.drained_by = std::max(facts.drained_by, end);
     }
     versions.AddFacts(&facts);
     const LifecycleAction action = NextLifecycleAction(facts);
@@ -310,10 +311,11 @@ void ModelRegistry::ReportRefusals(const std::string& model) {
   {
     absl::MutexLock lock(&mu_);
     const auto refused = EntryOf(model).ChangedRefusals();
-    if (!refused) return;
-    reports_.Post([this, model, count = *refused] {
-      observer_->OnRefusedVersions(model, count);
-    });
+    if (refused) {
+      reports_.Post([this, model, count = *refused] {
+        observer_->OnRefusedVersions(model, count);
+      });
+    }
   }
   Report();
 }

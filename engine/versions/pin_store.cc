@@ -12,6 +12,9 @@ namespace {
 
 constexpr int kPinsFormatVersion = 1;
 
+// Whoever gave the order waits meanwhile.
+constexpr absl::Duration kLockPatience = absl::Seconds(5);
+
 absl::StatusOr<Pins> ParsePins(const std::string& text) {
   const absl::StatusOr<nlohmann::json> object = ParseStrictJson(text);
   if (!object.ok()) return object.status();
@@ -64,7 +67,8 @@ absl::Status WritePins(const std::filesystem::path& state_dir,
     // network file system has no locks, orders have to come one by one.
     const absl::StatusOr<Folder> folder = Folder::Open(state_dir);
     if (!folder.ok()) return folder.status();
-    folder->Lock().IgnoreError();
+    const absl::Status locked = folder->Lock(kLockPatience);
+    if (absl::IsDeadlineExceeded(locked)) return locked;
     return WriteFileDurably(state_dir / kPinsFileName, object.dump(2) + "\n");
   }();
   if (written.ok()) return written;

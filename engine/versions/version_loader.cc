@@ -95,7 +95,7 @@ absl::Time VersionLoader::ReconcileModel(const std::string& model) {
         const VersionFiles files = source_->Examine(model, action->version);
         const absl::Status room =
             registry_->CheckRoom(registry_->BytesOf(model, action->version));
-        if (room.ok()) break;  // Since then, somebody has let go of some.
+        if (room.ok()) break;  // There is by now.
         Refuse(model, action->version, files, {ReloadResult::kNoMemory, room},
                clock_->Now());
         break;

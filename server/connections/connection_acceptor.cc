@@ -45,6 +45,12 @@ constexpr rlim_t kDescriptorsForOthers = 16;
 // How often the watching thread looks.
 constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
 
+// Who has sent less does not hold up its hand-over; the machine does.
+constexpr int64_t kHeldUpBytes = 64 << 10;
+
+// How long a stop takes connections that wait.
+constexpr absl::Duration kBacklogTime = absl::Seconds(2);
+
 constexpr int kBacklog = 4096;  // The system may have a lower limit.
 
 void SetOption(int socket, int level, int name, int value) {
@@ -109,8 +115,12 @@ ConnectionAcceptor::~ConnectionAcceptor() {
       ending_ = true;
     }
     Wake(accept_wake_);
+    accept_thread_.join();  // While somebody watches whoever holds it up.
+    {
+      absl::MutexLock lock(&mu_);
+      watching_ = false;
+    }
     Wake(watch_wake_);
-    accept_thread_.join();
     watch_thread_.join();
   }
   CloseListeners();
@@ -227,6 +237,7 @@ void ConnectionAcceptor::Accept() {
   while (true) {
     const int count =
         epoll_wait(accept_epoll_, events.data(), events.size(), -1);
+    Drain(accept_wake_);  // Before it sees why it was woken.
     bool accepting;
     bool ending;
     {
@@ -246,9 +257,7 @@ void ConnectionAcceptor::Accept() {
     if (ending) return;
     for (int i = 0; i < count; ++i) {
       const uint64_t id = events[i].data.u64;
-      if (id == kWakeId) {
-        Drain(accept_wake_);
-      } else if (accepting) {
+      if (id != kWakeId && accepting) {
         ForgetClosed(0);  // So that places which have just become free are.
         AcceptFrom(listeners_[id - kFirstListenerId]);
       }
@@ -260,7 +269,7 @@ void ConnectionAcceptor::Watch() {
   while (true) {
     {
       absl::MutexLock lock(&mu_);
-      if (ending_) return;
+      if (!watching_) return;
     }
     ForgetClosed(Look());
     Drain(watch_wake_);
@@ -278,8 +287,9 @@ void ConnectionAcceptor::ForgetClosed(int timeout_ms) {
 }
 
 void ConnectionAcceptor::TakeBacklog(int listener) {
+  const absl::Time end = RealMonotonicClock()->Now() + kBacklogTime;
   for (int taken = 0; taken < kBacklog; taken += kAcceptsPerTurn) {
-    if (!AcceptFrom(listener)) return;
+    if (!AcceptFrom(listener) || RealMonotonicClock()->Now() >= end) return;
   }
 }
 
@@ -412,18 +422,29 @@ int ConnectionAcceptor::Look() {
            mu_.AssertHeld();
            return BytesReceived(connections_.at(id).duplicate);
          })) {
+      if (hand_over_.has_value() && hand_over_->id == id) {
+        hand_over_->cut = true;
+      }
       CutSender(connections_.at(id), "of which no call came");
     }
-    if (hand_over_.has_value() && !hand_over_->cut &&
-        now - hand_over_->begun >= options_.hand_over_limit) {
+    if (IsHeldUp(now)) {
       hand_over_->cut = true;
-      const auto held_up_by = connections_.find(hand_over_->id);
-      if (held_up_by != connections_.end()) {
-        CutSender(held_up_by->second, "without a pause, as it connected");
-      }
+      CutSender(connections_.at(hand_over_->id),
+                "without a pause, as it connected");
     }
   }
   return static_cast<int>(absl::ToInt64Milliseconds(kLookInterval));
+}
+
+bool ConnectionAcceptor::IsHeldUp(absl::Time now) const {
+  if (!hand_over_.has_value() || hand_over_->cut) return false;
+  // A stop does not wait for whoever wants to hold it up.
+  const absl::Duration limit =
+      accepting_ ? options_.hand_over_limit : absl::ZeroDuration();
+  if (now - hand_over_->begun < limit) return false;
+  const auto found = connections_.find(hand_over_->id);
+  return found != connections_.end() &&
+         BytesReceived(found->second.duplicate) >= kHeldUpBytes;
 }
 
 void ConnectionAcceptor::CutSender(const Connection& connection,

@@ -53,7 +53,7 @@ class ConnectionAcceptor {
     absl::Duration send_timeout = absl::Minutes(1);
     // A connection that is not handed over by then is cut: that takes less than
     // a millisecond, unless its peer holds it up. More than 0.
-    absl::Duration hand_over_limit = absl::Seconds(1);
+    absl::Duration hand_over_limit = absl::Milliseconds(200);
     // Whether connections begin with a TLS handshake, which Probe looks for.
     bool tls = false;
   };
@@ -79,9 +79,9 @@ class ConnectionAcceptor {
   // a thread of its own.
   void Start(std::unique_ptr<Handler> handler);
 
-  // Takes what waits, and closes the port; no connection is handed over once
-  // this has returned. To be called before the server is shut down. Connections
-  // that are open stay, and stay counted.
+  // Takes what waits, for some seconds at most, and closes the port; no
+  // connection is handed over once this has returned. To be called before the
+  // server is shut down. Connections that are open stay, and stay counted.
   void StopAccepting() ABSL_LOCKS_EXCLUDED(mu_);
 
   // A call has begun on `peer`'s connection, or a request has come in whole. A
@@ -107,15 +107,15 @@ class ConnectionAcceptor {
     std::string group;  // Empty: a probe, which is not in the budget.
   };
 
-  ConnectionAcceptor(ListenAddress address, const Options& options,
-                     ConnectionObserver* metrics);
-
   // The one whose hand-over has begun and not ended.
   struct HandOver {
     uint64_t id = 0;
     absl::Time begun;  // Of RealMonotonicClock.
     bool cut = false;
   };
+
+  ConnectionAcceptor(ListenAddress address, const Options& options,
+                     ConnectionObserver* metrics);
 
   absl::Status Bind();
   void Accept();  // The threads.
@@ -136,6 +136,7 @@ class ConnectionAcceptor {
   // Cuts those that have sent too much, or hold up the accepting thread. In how
   // many milliseconds to look again; -1: without connections.
   int Look() ABSL_LOCKS_EXCLUDED(mu_);
+  bool IsHeldUp(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CutSender(const Connection& connection, const char* how)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CloseListeners();
@@ -158,11 +159,13 @@ class ConnectionAcceptor {
   int spare_ = -1;
   uint64_t next_id_;
   std::unique_ptr<Handler> handler_;
+
   absl::Notification not_accepting_;
 
   mutable absl::Mutex mu_;
   bool accepting_ ABSL_GUARDED_BY(mu_) = true;
   bool ending_ ABSL_GUARDED_BY(mu_) = false;
+  bool watching_ ABSL_GUARDED_BY(mu_) = true;
   ConnectionBudget budget_ ABSL_GUARDED_BY(mu_);
   ReceiveWatch receive_watch_ ABSL_GUARDED_BY(mu_);
   std::map<uint64_t, Connection> connections_ ABSL_GUARDED_BY(mu_);

@@ -1,21 +1,25 @@
 #include "server/telemetry/logging_observer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "spdlog/spdlog.h"
 
 namespace ddgan {
+namespace {
+
+// Those of the newest versions. A model may have broken ones without end.
+constexpr size_t kFailuresOfAModel = 16;
+
+}  // namespace
 
 void EngineLog::OnReload(const ModelIdentity& model, ReloadResult result,
                          const absl::Status& reason, absl::Duration duration) {
-  const std::pair<std::string, int64_t> key(model.model, model.version);
   if (result == ReloadResult::kLive) {
     {
-      // Whatever older version failed before is not tried any more.
       absl::MutexLock lock(&mu_);
-      failures_.erase(failures_.lower_bound({model.model, 0}),
-                      failures_.upper_bound(key));
+      failures_[model.model].erase(model.version);
     }
     spdlog::info("model {} version {} loaded in {:.2f} s, digest {}",
                  model.model, model.version, absl::ToDoubleSeconds(duration),
@@ -24,14 +28,17 @@ void EngineLog::OnReload(const ModelIdentity& model, ReloadResult result,
   }
   const bool may_pass =
       result == ReloadResult::kNoMemory || result == ReloadResult::kError;
-  // How much memory is free differs each time.
-  const std::string failure = result == ReloadResult::kNoMemory
-                                  ? absl::StatusCodeToString(reason.code())
-                                  : reason.ToString();
+  std::string failure = reason.ToString();
+  // "; 3 of the 8 MiB for models are free", which differs each time.
+  if (result == ReloadResult::kNoMemory) {
+    failure.resize(std::min(failure.find(';'), failure.size()));
+  }
   bool is_new;
   {
     absl::MutexLock lock(&mu_);
-    is_new = std::exchange(failures_[key], failure) != failure;
+    auto& failures = failures_[model.model];
+    is_new = std::exchange(failures[model.version], failure) != failure;
+    if (failures.size() > kFailuresOfAModel) failures.erase(failures.begin());
   }
   if (!is_new) return;
   spdlog::warn(

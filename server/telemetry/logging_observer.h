@@ -6,7 +6,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -39,7 +38,7 @@ class EngineLog {
   absl::Mutex mu_;
   std::map<std::string, bool> healthy_ ABSL_GUARDED_BY(mu_);
   // By model and version: why it was not loaded the last time.
-  std::map<std::pair<std::string, int64_t>, std::string> failures_
+  std::map<std::string, std::map<int64_t, std::string>> failures_
       ABSL_GUARDED_BY(mu_);
 };
 

@@ -215,6 +215,12 @@ CONNECTIONS = [
         '',
         'server_test', ('WriteWatchTest.CutsAConnectionThatTakesNoBytes',)),
     Behaviour(
+        'who holds up its hand-over is cut',
+        'server/connections/connection_acceptor.cc',
+        'if (IsHeldUp(now)) {',
+        'if (IsHeldUp(now) && false) {',
+        'server_test', ('HeldUpAcceptorTest.CutsWhoHoldsUpItsHandOver',)),
+    Behaviour(
         'the last 16 descriptors are not for connections',
         'server/connections/connection_acceptor.cc',
         '(!is_probe && IsAmongTheLast(connection.duplicate))) {',

@@ -274,9 +274,9 @@ class SecurityAlertsTest(AlertsTest):
     # A scrape that a busy machine misses interrupts them for a moment.
     wanted = {'DdganCertificateRefused', 'DdganTokensRefused'}
     deadline = time.monotonic() + monitoring.LIMIT_S
-    while self.firing() != wanted and time.monotonic() < deadline:
+    while (firing := self.firing()) != wanted and time.monotonic() < deadline:
       time.sleep(0.2)
-    self.assertEqual(self.firing(), wanted)
+    self.assertEqual(firing, wanted)
     self.put(*good)
     tokens.write_text('{"tenants": [ ]}')
     self.expect_resolved('DdganCertificateRefused')

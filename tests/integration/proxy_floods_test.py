@@ -311,7 +311,7 @@ class ProxyFloodsTest(unittest.TestCase):
     while b'too many calls' not in refusal:
       self.assertLess(time.monotonic(), deadline)
       caller = RawHttp2(address)
-      caller.begin(GENERATE)
+      caller.call(GENERATE, b'')
       answer = caller.wait_for(raw_http2.HEADERS, LIMIT_S)
       caller.close()
       refusal = answer[3] if answer else b''

@@ -23,10 +23,10 @@ bool MirrorsRow(uint64_t seed, int64_t step, uint32_t row);
 // Which rows of a global batch one slot of it computes, in order. A slot is one
 // micro-batch of one process: `slots` = processes x micro-batches share the
 // batch evenly. The minibatch standard deviation looks at groups of 4 samples
-// m, m + M, m + 2M, m + 3M (MODEL.md 4); a slot gets whole groups, so that
-// the statistics, and with them the run, are the same for any number of slots
-// that leaves each 4 samples or more. batch is a multiple of slots, and a slot
-// has at most 4 rows or a multiple of 4.
+// m, m + M, m + 2M, m + 3M (engine/MODEL.md 4); a slot gets whole groups, so
+// that the statistics, and with them the run, are the same for any number of
+// slots that leaves each 4 samples or more. batch is a multiple of slots, and a
+// slot has at most 4 rows or a multiple of 4.
 std::vector<uint32_t> RowsOfSlot(int batch, int slots, int slot);
 
 // The rows of process `rank` of `processes`, one micro-batch after the other.

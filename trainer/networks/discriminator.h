@@ -1,5 +1,5 @@
-// The time-conditional discriminator D(x_t, t, x_{t+1}) (MODEL.md 4), which
-// serving never needs: is x_t a real predecessor of x_{t+1}?
+// The time-conditional discriminator D(x_t, t, x_{t+1}) (engine/MODEL.md 4),
+// which serving never needs: is x_t a real predecessor of x_{t+1}?
 #ifndef DDGAN_TRAINER_NETWORKS_DISCRIMINATOR_H_
 #define DDGAN_TRAINER_NETWORKS_DISCRIMINATOR_H_
 
@@ -62,7 +62,7 @@ class Discriminator {
 };
 
 // One extra channel with the standard deviation over groups of samples, as the
-// reference appends it: [B, C, H, W] -> [B, C+1, H, W] (MODEL.md 4).
+// reference appends it: [B, C, H, W] -> [B, C+1, H, W] (engine/MODEL.md 4).
 at::Tensor AppendMinibatchStddev(const at::Tensor& features);
 
 }  // namespace ddgan

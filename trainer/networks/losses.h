@@ -1,5 +1,5 @@
-// The adversarial losses (MODEL.md 5.1): non-saturating GAN with an R1 penalty
-// (Mescheder et al., ICML 2018) on x_t alone.
+// The adversarial losses (engine/MODEL.md 5.1): non-saturating GAN with an R1
+// penalty (Mescheder et al., ICML 2018) on x_t alone.
 #ifndef DDGAN_TRAINER_NETWORKS_LOSSES_H_
 #define DDGAN_TRAINER_NETWORKS_LOSSES_H_
 

@@ -16,7 +16,7 @@
 namespace ddgan {
 
 enum class NetworkKind {
-  kNcsnpp,  // MODEL.md 3 and 4
+  kNcsnpp,  // engine/MODEL.md 3 and 4
   kToyMlp,  // trainer/networks/toy_networks.h
 };
 

@@ -51,7 +51,7 @@ struct TrainerOptions {
   int ngf = 64;         // Discriminator's base width. [1, 512]
   int t_emb_dim = 256;  // Its time embedding, even. [4, 4096]
 
-  // "ncsnpp": the networks of MODEL.md 3 and 4. "toy_mlp": three fully
+  // "ncsnpp": the networks of engine/MODEL.md 3 and 4. "toy_mlp": three fully
   // connected layers each, for points in the plane.
   std::string networks = "ncsnpp";
   int toy_width = 512;  // Of toy_mlp's hidden layers. [4, 4096]

@@ -10,7 +10,7 @@
 namespace ddgan {
 
 // Adam (Kingma and Ba, ICLR 2015) with betas (0.5, 0.9) and eps 1e-8
-// (MODEL.md 5.2). Thread-compatible.
+// (engine/MODEL.md 5.2). Thread-compatible.
 class Adam {
  public:
   // For parameters like `values` [n], on their device.

@@ -1,5 +1,5 @@
 // Exponential moving average of the generator, the weights that get served
-// (MODEL.md 5.2).
+// (engine/MODEL.md 5.2).
 #ifndef DDGAN_TRAINER_STEP_EMA_WEIGHTS_H_
 #define DDGAN_TRAINER_STEP_EMA_WEIGHTS_H_
 

@@ -1,7 +1,7 @@
-// One iteration of training. Adversarial (MODEL.md 5.1): a discriminator step,
-// then a generator step on the same images. Denoising: a generator step on the
-// loss of denoising_loss.h, with z = 0 and without a discriminator. Which of
-// the two the networks' configuration says (ModelConfig::objective).
+// One iteration of training. Adversarial (engine/MODEL.md 5.1): a discriminator
+// step, then a generator step on the same images. Denoising: a generator step
+// on the loss of denoising_loss.h, with z = 0 and without a discriminator.
+// Which of the two the networks' configuration says (ModelConfig::objective).
 #ifndef DDGAN_TRAINER_STEP_TRAINING_STEP_H_
 #define DDGAN_TRAINER_STEP_TRAINING_STEP_H_
 

@@ -489,7 +489,10 @@ TEST_F(ModelRegistryTest, ALoadWaitsForRoomOrSaysThatThereIsNone) {
   Add(2);
   Reconcile();  // 1 drains.
   Add(3);
+  std::string told;
+  const auto watch = registry().Watch([&] { told = States(); });
   Reconcile();
+  EXPECT_EQ(told, States());
   EXPECT_EQ(
       States(),
       "3 waiting: waits for the memory of versions that are still in use, "

@@ -75,9 +75,9 @@ class Connection {
     while (recv(socket_, bytes, sizeof(bytes), 0) > 0) continue;
   }
 
-  // False if the connection has been cut.
-  bool Send(const std::string& bytes) const {
-    return send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0;
+  // As far as there is room for them.
+  void Send(const std::string& bytes) const {
+    send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
 
   int port() const {
@@ -239,20 +239,19 @@ class HeldUpAcceptorTest : public ConnectionAcceptorTest {
     acceptor_->Start(std::make_unique<HeldUpHandler>());
   }
 
-  // Sends until the connection is cut, and is followed by another.
+  // Sends until the connection is cut; then another one is taken.
   void ExpectCut() {
-    {
-      const Connection flood(acceptor_->port(), "127.0.0.2");
-      while (flood.Send(std::string(4096, 'x'))) continue;
+    const char* const cut =
+        "ddgan_requests_not_received_total{reason=\"too_much\"} 1\n";
+    const absl::Time give_up = absl::Now() + absl::Seconds(60);
+    const Connection flood(acceptor_->port(), "127.0.0.2");
+    while (!absl::StrContains(metrics_.Text(), cut)) {
+      flood.Send(std::string(4096, 'x'));
+      ASSERT_LT(absl::Now(), give_up);
     }
-    EXPECT_THAT(
-        metrics_.Text(),
-        HasSubstr(
-            "ddgan_requests_not_received_total{reason=\"too_much\"} 1\n"));
-    {
-      const Connection next(acceptor_->port(), "127.0.0.3");
-      while (HeldUpHandler::handed_over < 2) std::this_thread::yield();
-    }
+    const Connection next(acceptor_->port(), "127.0.0.3");
+    while (HeldUpHandler::handed_over < 2) ASSERT_LT(absl::Now(), give_up);
+    EXPECT_TRUE(acceptor_->Cut({"127.0.0.3", next.port()}));
     WaitForOpen(0);
   }
 };

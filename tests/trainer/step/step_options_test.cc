@@ -27,7 +27,7 @@ int64_t Numbers(const std::vector<ParameterPlan>& plan) {
   return numbers;
 }
 
-// The counts are those of spec sections 3.4 and 4.
+// The counts are the published networks'.
 TEST(StepOptionsTest, Cifar10HasThePapersNetworks) {
   const NetworksConfig networks = NetworksOf(Configuration("cifar10"));
   EXPECT_EQ(Numbers(PlanGeneratorParameters(networks)), 48432515);
