@@ -1,9 +1,7 @@
 #include "trainer/run_output.h"
 
 #include <ATen/TensorOperators.h>
-#include <sys/file.h>
 
-#include <cerrno>
 #include <cmath>
 #include <system_error>
 #include <utility>
@@ -69,8 +67,7 @@ absl::StatusOr<int64_t> RunOutput::Open() {
   if (!folder.ok()) return folder.status();
   // Two processes would remove each other's states and forget each other's
   // versions. Some network file systems have no locks.
-  if (flock(folder->descriptor(), LOCK_EX | LOCK_NB) != 0 &&
-      errno == EWOULDBLOCK) {
+  if (absl::IsDeadlineExceeded(folder->Lock(absl::ZeroDuration()))) {
     return absl::UnavailableError(absl::StrCat(
         "another process trains in ", folder_.string(),
         ": wait for its end, or give this run another --model or --run_dir"));
