@@ -13,7 +13,7 @@ namespace {
 
 bool NamesField(const absl::Status& status) {
   for (const char* field :
-       {"model: ", "model_version: ", "id: ", "parameters: ", "outputs",
+       {"model_name: ", "model_version: ", "id: ", "parameters: ", "outputs",
         "inputs", "raw_input_contents"}) {
     if (absl::StartsWith(status.message(), field)) return true;
   }
