@@ -46,7 +46,7 @@ for argument in "$@"; do
 done
 
 deps=${DDGAN_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/ddgan}
-torch_version=2.11.0
+torch_version=2.11.0  # and in libtorch_cpu.txt, libtorch_cuda.txt
 
 # Upstream versions are pinned; the Debian revision is not, so security updates
 # of the same version still come in.
@@ -185,21 +185,14 @@ install_libtorch() {
   fi
   say "LibTorch $torch_version ($flavour): installing into $folder (a few minutes)"
   local staging=$folder.partial.$$
+  local wheels
+  wheels=$(dirname "$0")/libtorch_$flavour.txt
   rm -rf "$folder" "$folder".partial.*
   mkdir -p "$staging"
-  local wheels=("torch==$torch_version")
-  local options=(--no-compile --target "$staging" --quiet)
-  if [ "$flavour" = cpu ]; then
-    # libtorch_cpu.so of this wheel needs these two small CUDA libraries and no other.
-    wheels+=(nvidia-cuda-cupti==13.0.85 nvidia-cuda-runtime==13.0.96)
-    options+=(--no-deps)
-  else
-    wheels+=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
-      nvidia-cuda-cccl==13.0.85)
-  fi
   # TMPDIR beside the target: pip then moves the unpacked wheel, not copies it.
   mkdir -p "$deps/tmp"
-  TMPDIR=$deps/tmp "$deps/python/bin/pip" install --no-cache-dir "${options[@]}" "${wheels[@]}"
+  TMPDIR=$deps/tmp "$deps/python/bin/pip" install --no-cache-dir --no-compile --no-deps --quiet \
+    --require-hashes --target "$staging" -r "$wheels"
   touch "$staging/complete"
   mv "$staging" "$folder"
   rm -rf "$deps/tmp"

@@ -26,7 +26,7 @@ ARG CCACHE_DIR=/var/cache/ccache
 ARG CCACHE_MAXSIZE=5G
 ENV LANG=C.UTF-8
 WORKDIR /src
-COPY docker/install_dependencies.sh docker/
+COPY docker/install_dependencies.sh docker/libtorch_*.txt docker/
 RUN docker/install_dependencies.sh "--${FLAVOUR}"
 COPY . .
 RUN --mount=type=cache,target=/var/cache/ccache \

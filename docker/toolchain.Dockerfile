@@ -19,7 +19,7 @@ FROM ${BASE_IMAGE} AS build
 ARG FLAVOUR=cpu
 ARG DDGAN_DEPS=/opt/ddgan
 ENV DDGAN_DEPS=${DDGAN_DEPS} LANG=C.UTF-8
-COPY docker/install_dependencies.sh /src/docker/
+COPY docker/install_dependencies.sh docker/libtorch_*.txt /src/docker/
 WORKDIR /src
 RUN docker/install_dependencies.sh "--${FLAVOUR}" \
     && rm -rf /var/lib/apt/lists/*
