@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
@@ -128,9 +129,16 @@ absl::Status CheckSameCheckpoint(const std::optional<Choice>& first,
                                          first->digest, ", then ", now.digest));
 }
 
-// Splits `request` into calls of at most kMaxCountPerCall images. `call` makes
-// one of them; it gets the choice of the first, unset in the first itself, and
-// returns its own.
+// Whether the server would answer, were there fewer images in a reply: large
+// ones reach its most bytes before kMaxCountPerCall.
+bool IsCountRefused(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) &&
+         absl::StartsWith(status.message(), "count: ");
+}
+
+// Splits `request` into calls of at most kMaxCountPerCall images, or of as many
+// as the server allows. `call` makes one of them; it gets the choice of the
+// first, unset in the first itself, and returns its own.
 absl::Status CallInParts(
     v1::GenerateRequest request, uint32_t count,
     absl::FunctionRef<absl::StatusOr<Choice>(const v1::GenerateRequest&,
@@ -146,9 +154,14 @@ absl::Status CallInParts(
                      count, "; the last index must be at most ", kMaxIndex));
   }
   std::optional<Choice> first;
+  uint32_t most = ImageClient::kMaxCountPerCall;
   for (uint32_t left = count; left > 0;) {
-    request.set_count(std::min(left, ImageClient::kMaxCountPerCall));
+    request.set_count(std::min(left, most));
     absl::StatusOr<Choice> choice = call(request, first);
+    if (IsCountRefused(choice.status()) && request.count() > 1) {
+      most = request.count() / 2;
+      continue;
+    }
     if (!choice.ok()) return choice.status();
     if (!first.has_value()) first = *std::move(choice);
     left -= request.count();

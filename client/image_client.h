@@ -58,10 +58,11 @@ class ImageClient {
   absl::StatusOr<v1::GenerateResponse> Generate(
       const v1::GenerateRequest& request) const;
 
-  // Any number of images, by calls of at most kMaxCountPerCall each, one after
-  // the other, by ascending index. request.count() is not used. What the
-  // server chose in the first call, seed and version, holds for the later
-  // ones, so the images are those of one large call.
+  // Any number of images, by calls of at most kMaxCountPerCall each, fewer
+  // where the server says that a reply would be too large, one after the other,
+  // by ascending index. request.count() is not used. What the server chose in
+  // the first call, seed and version, holds for the later ones, so the images
+  // are those of one large call.
   //
   // `on_part` gets each reply; an error that it returns ends the calls and is
   // returned. InvalidArgument if count is 0 or the last index would pass

@@ -123,6 +123,13 @@ class TrainingLoop {
     if (absl::Status status = Start(); !status.ok()) return status;
     started_ = clock_->Now();
     reporter_.Begin(started_);
+    // The process that saved this state may have ended before it published.
+    if (IsFirst() && steps_done_ > 0) {
+      if (absl::Status status = output_.KeepWhatIsDue(steps_done_);
+          !status.ok()) {
+        return status;
+      }
+    }
     absl::Status ending;
     while (steps_done_ < total_steps_) {
       const absl::Time begin = clock_->Now();

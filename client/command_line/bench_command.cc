@@ -82,16 +82,12 @@ int RunBench(const BenchCommand& command, std::ostream& out, std::ostream& err,
   // What cannot be written is better known now than after the run.
   const bool json_to_file = !command.json.empty() && command.json != "-";
   if (json_to_file) {
-    if (absl::Status s = WriteFile(command.json, ""); !s.ok()) return failed(s);
-  }
-  std::unique_ptr<CallRecorder> recorder;
-  if (!command.record.empty()) {
-    if (absl::Status s = WriteFile(command.record, ""); !s.ok())
+    if (absl::Status s = CheckFileWritable(command.json); !s.ok())
       return failed(s);
-    absl::StatusOr<std::unique_ptr<CallRecorder>> opened =
-        CallRecorder::Open(command.record);
-    if (!opened.ok()) return failed(opened.status());
-    recorder = *std::move(opened);
+  }
+  if (!command.record.empty()) {
+    if (absl::Status s = CheckFileWritable(command.record); !s.ok())
+      return failed(s);
   }
   const absl::StatusOr<std::shared_ptr<grpc::Channel>> opened_channel =
       CreateLoadChannel(command.address, command.security);
@@ -103,6 +99,15 @@ int RunBench(const BenchCommand& command, std::ostream& out, std::ostream& err,
     err << "ddgan: " << DescribeFailure(standalone.status(), command.address)
         << '\n';
     return 1;
+  }
+
+  // Only now: with no server there the last run's stays.
+  std::unique_ptr<CallRecorder> recorder;
+  if (!command.record.empty()) {
+    absl::StatusOr<std::unique_ptr<CallRecorder>> opened =
+        CallRecorder::Open(command.record);
+    if (!opened.ok()) return failed(opened.status());
+    recorder = *std::move(opened);
   }
 
   LoadReport report;

@@ -2,7 +2,9 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -78,6 +80,7 @@ class ModelsRun {
     absl::Time start;
     do {
       start = absl::Now();
+      if (begun) TellWhatWent(&known);
       // Begins with all models, of which only what differs is news.
       status = client_.WatchModels(deadline_ - start, show);
     } while (out_.good() && IsWatchedAgain(status, absl::Now() - start));
@@ -114,6 +117,16 @@ class ModelsRun {
          << line << std::endl;
   }
 
+  // Of the models of a watch that ended: nobody told of those that went since.
+  void TellWhatWent(std::map<std::string, v1::Model>* known) {
+    const absl::StatusOr<v1::ListModelsResponse> models = client_.ListModels();
+    if (!models.ok()) return;  // The next watch fails, too, and says why.
+    for (const std::string& model : ModelsThatWent(*known, *models)) {
+      PrintChange(absl::StrCat(model, ": gone"));
+      known->erase(model);
+    }
+  }
+
   // Waits until the version that was just pinned serves, or cannot.
   int AwaitLive(const absl::StatusOr<v1::ModelVersion>& pinned) {
     if (!pinned.ok()) return Fail(pinned.status());
@@ -129,21 +142,23 @@ class ModelsRun {
       if (line != progress) err_ << line << std::endl;
       progress = line;
     };
+    const auto take = [&](const v1::WatchModelsResponse& event) {
+      if (event.has_model() && event.model().name() == model) {
+        outcome = PinOutcome(event.model(), version);
+        for (const v1::ModelVersion& now : event.model().versions()) {
+          if (now.version() == version && !outcome.has_value()) show(now);
+        }
+      } else if (event.removed_model() == model) {
+        outcome = absl::NotFoundError(absl::StrCat(model, " is gone"));
+      }
+      return !outcome.has_value();
+    };
     absl::Status watched;
-    if (!outcome.has_value()) {
-      show(*pinned);
-      watched = client_.WatchModels(
-          deadline_ - absl::Now(), [&](const v1::WatchModelsResponse& event) {
-            if (event.has_model() && event.model().name() == model) {
-              outcome = PinOutcome(event.model(), version);
-              for (const v1::ModelVersion& now : event.model().versions()) {
-                if (now.version() == version && !outcome.has_value()) show(now);
-              }
-            } else if (event.removed_model() == model) {
-              outcome = absl::NotFoundError(absl::StrCat(model, " is gone"));
-            }
-            return !outcome.has_value();
-          });
+    if (!outcome.has_value()) show(*pinned);
+    for (absl::Time start = absl::Now(); !outcome.has_value();
+         start = absl::Now()) {
+      watched = client_.WatchModels(deadline_ - start, take);
+      if (!IsWatchedAgain(watched, absl::Now() - start)) break;
     }
     if (!outcome.has_value() && absl::IsDeadlineExceeded(watched)) {
       outcome = absl::DeadlineExceededError(absl::StrCat(
@@ -168,6 +183,18 @@ class ModelsRun {
 
 bool IsWatchedAgain(const absl::Status& end, absl::Duration lasted) {
   return absl::IsUnavailable(end) && lasted >= absl::Seconds(10);
+}
+
+std::vector<std::string> ModelsThatWent(
+    const std::map<std::string, v1::Model>& known,
+    const v1::ListModelsResponse& now) {
+  std::set<std::string> there;
+  for (const v1::Model& model : now.models()) there.insert(model.name());
+  std::vector<std::string> gone;
+  for (const auto& [name, model] : known) {
+    if (there.count(name) == 0) gone.push_back(name);
+  }
+  return gone;
 }
 
 int RunModels(const ModelsCommand& command, std::ostream& out,

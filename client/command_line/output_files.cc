@@ -11,6 +11,30 @@
 #include "absl/strings/str_replace.h"
 
 namespace ddgan {
+namespace {
+
+// Makes the folders above it, too.
+absl::StatusOr<std::FILE*> OpenToWrite(const std::string& path,
+                                       const char* mode) {
+  const std::filesystem::path folder =
+      std::filesystem::path(path).parent_path();
+  if (!folder.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) {
+      return absl::ErrnoToStatus(
+          error.value(),
+          absl::StrCat("cannot make the folder ", folder.string()));
+    }
+  }
+  std::FILE* const file = std::fopen(path.c_str(), mode);
+  if (file == nullptr) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+  }
+  return file;
+}
+
+}  // namespace
 
 absl::StatusOr<std::string> OutputPattern(const std::string& out,
                                           bool out_is_folder, uint32_t count,
@@ -57,22 +81,16 @@ std::string PreviewPath(const std::string& folder, uint64_t seed,
                       index, "-step", step, ".", extension);
 }
 
+absl::Status CheckFileWritable(const std::string& path) {
+  const absl::StatusOr<std::FILE*> file = OpenToWrite(path, "ab");
+  if (file.ok()) std::fclose(*file);
+  return file.status();
+}
+
 absl::Status WriteFile(const std::string& path, absl::string_view bytes) {
-  const std::filesystem::path folder =
-      std::filesystem::path(path).parent_path();
-  if (!folder.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(folder, error);
-    if (error) {
-      return absl::ErrnoToStatus(
-          error.value(),
-          absl::StrCat("cannot make the folder ", folder.string()));
-    }
-  }
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
-  }
+  const absl::StatusOr<std::FILE*> opened = OpenToWrite(path, "wb");
+  if (!opened.ok()) return opened.status();
+  std::FILE* const file = *opened;
   const bool written =
       std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size() &&
       std::fflush(file) == 0;
@@ -80,8 +98,13 @@ absl::Status WriteFile(const std::string& path, absl::string_view bytes) {
   // Network file systems report some errors only now.
   const bool closed = std::fclose(file) == 0;
   if (!written || !closed) {
-    return absl::ErrnoToStatus(written ? errno : write_error,
-                               absl::StrCat("cannot write ", path));
+    const int failure = written ? errno : write_error;
+    // A part of an image is worse than none.
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(path, ignored)) {
+      std::filesystem::remove(path, ignored);
+    }
+    return absl::ErrnoToStatus(failure, absl::StrCat("cannot write ", path));
   }
   return absl::OkStatus();
 }

@@ -36,8 +36,13 @@ std::string PreviewPath(const std::string& folder, uint64_t seed,
 // "-": the images go to stdout.
 inline constexpr char kStandardOutput[] = "-";
 
+// Whether WriteFile could open the file. Makes it and the folders above it if
+// they are missing, and changes nothing of one that is there.
+absl::Status CheckFileWritable(const std::string& path);
+
 // Replaces the file if there is one. Makes the folders above it.
-// An error names the path and what the file system said.
+// An error names the path and what the file system said; no part of the file is
+// left then.
 absl::Status WriteFile(const std::string& path, absl::string_view bytes);
 
 }  // namespace ddgan

@@ -105,6 +105,10 @@ struct GenerationRequest {
   // Whose request it is, for fair sharing: any text, at most 256 bytes are
   // looked at. Empty is a caller like any other.
   std::string caller;
+  // On whose account its images wait: where others may come, one account does
+  // not fill the queue (CheckRoom of engine/requests/admission.h). Empty: on
+  // nobody's.
+  std::string account;
   // The caller's share from now on (IsCallerWeight). Unset: that of
   // EngineOptions::caller_weights, else 1.
   std::optional<double> caller_weight;

@@ -121,7 +121,7 @@ absl::Status ReadArguments(const Program& program,
     for (const std::string& text : flag->results()) {
       // The next flag, which CLI11 took for the value.
       if (absl::StartsWith(text, "--")) return NeedsValue(*option);
-      options->given.push_back({option->name, text, "from the command line"});
+      options->given.push_back({option->name, text, kFromCommandLine});
     }
   }
   return absl::OkStatus();

@@ -51,12 +51,14 @@ struct Program {
   std::function<bool(absl::string_view name)> is_known_elsewhere = nullptr;
 };
 
+inline constexpr char kFromCommandLine[] = "from the command line";
+
 // One value of one option, not read yet.
 struct GivenOption {
   std::string name;
   std::string text;
-  // "from the command line", "from the environment variable X", "from the file
-  // X"; empty if nobody needs to know.
+  // kFromCommandLine, "from the environment variable X", "from the file X";
+  // empty if nobody needs to know.
   std::string origin = "";
 };
 

@@ -25,6 +25,35 @@ absl::Duration RetryAfterFull(const EngineLoad& load, const Claim& claim) {
   return std::clamp(needed, kMinRetryAfter, kMaxRetryAfter);
 }
 
+// Names the field as the request has it.
+absl::Status TooLarge(const EngineLoad& load, const Claim& claim) {
+  const int64_t guide = claim.bytes - claim.images * claim.image_bytes;
+  const int64_t fit = std::min<int64_t>(
+      load.max_images, (load.max_bytes - guide) / claim.image_bytes);
+  const std::string holds =
+      absl::StrCat("this server holds at most ", load.max_images,
+                   " images and ", load.max_bytes, " bytes");
+  if (fit < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("guide: it and one image take ", guide + claim.image_bytes,
+                     " bytes; ", holds));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "count: ", claim.images, " is out of range [1, ", fit, "], as images of ",
+      claim.image_bytes, " bytes each", guide > 0 ? " and the guide" : "",
+      " take ", claim.bytes, " bytes; ", holds));
+}
+
+// Whether an account that has images here would have more with the claim than
+// stays free for others.
+bool IsShareFull(const EngineLoad& load, const Claim& claim) {
+  if (load.own.images == 0) return false;
+  return load.own.images + claim.images >
+             load.max_images - load.images - claim.images ||
+         load.own.bytes + claim.bytes >
+             load.max_bytes - load.bytes - claim.bytes;
+}
+
 }  // namespace
 
 Claim ClaimOf(const GenerationRequest& request,
@@ -42,6 +71,7 @@ Claim ClaimOf(const GenerationRequest& request,
           : 0;
   const int steps = request.guide ? request.guide->steps : version->evaluations;
   return {.version = std::move(version),
+          .account = request.account,
           .images = static_cast<int>(request.count),
           .first_step = steps - 1,
           .bytes = image * request.count + guide,
@@ -86,12 +116,7 @@ std::optional<Refusal> CheckOpen(const EngineLoad& load, absl::Time deadline,
 std::optional<Refusal> CheckRoom(const EngineLoad& load, const Claim& claim) {
   // What an idle engine has no room for must not be told to come back.
   if (claim.images > load.max_images || claim.bytes > load.max_bytes) {
-    return Refusal{RefusalReason::kTooLarge,
-                   absl::InvalidArgumentError(absl::StrCat(
-                       "the request's ", claim.images, " images take ",
-                       claim.bytes, " bytes; this server holds at most ",
-                       load.max_images, " images and ", load.max_bytes,
-                       " bytes: ask for fewer at a time"))};
+    return Refusal{RefusalReason::kTooLarge, TooLarge(load, claim)};
   }
   std::string lack;
   if (int64_t{claim.images} + load.images > load.max_images) {
@@ -100,6 +125,13 @@ std::optional<Refusal> CheckRoom(const EngineLoad& load, const Claim& claim) {
   } else if (claim.bytes + load.bytes > load.max_bytes) {
     lack = absl::StrCat(claim.bytes, " bytes of images: ", load.bytes,
                         " of at most ", load.max_bytes, " are taken");
+  } else if (IsShareFull(load, claim)) {
+    lack = absl::StrCat(claim.images,
+                        " more images of this caller: ", load.own.images,
+                        " of its images are unfinished, ",
+                        load.max_images - load.images, " of ", load.max_images,
+                        " places are free, and as many must stay free for "
+                        "others as it has");
   } else {
     return std::nullopt;
   }

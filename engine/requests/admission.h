@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,6 +22,7 @@ namespace ddgan {
 // What a request needs of the engine.
 struct Claim {
   std::shared_ptr<const ServableVersion> version;  // Not null.
+  std::string account = {};                        // GenerationRequest's.
   int images = 1;
   int first_step = 0;       // Of each image: steps after its first one.
   int64_t bytes = 0;        // Of its images, their results and its guide.
@@ -47,6 +49,12 @@ struct LaneCapacity {
   int rows = 1;
 };
 
+// What requests that have not finished and places that are held take.
+struct QueueShare {
+  int images = 0;
+  int64_t bytes = 0;
+};
+
 // The engine as a newcomer finds it.
 struct EngineLoad {
   bool draining = false;
@@ -54,11 +62,11 @@ struct EngineLoad {
   absl::Time all_down_since = absl::InfiniteFuture();
   absl::Duration outage_limit;
   LaneCapacity capacity;
-  // Of requests that have not finished and of places that are held.
-  int images = 0;
+  int images = 0;  // As QueueShare, of all accounts.
   int max_images = 0;
   int64_t bytes = 0;
   int64_t max_bytes = 0;
+  QueueShare own;  // The part of the newcomer's account.
 };
 
 struct Refusal {
@@ -73,7 +81,9 @@ std::optional<Refusal> CheckOpen(const EngineLoad& load, absl::Time deadline,
                                  absl::Time now);
 
 // If there is no room for the claim's images or bytes: InvalidArgument if there
-// never is, else ResourceExhausted with a retry hint (retry_hint.h).
+// never is, else ResourceExhausted with a retry hint (retry_hint.h). To an
+// account that has images here already there is no more room than for it to
+// have as much as stays free for others.
 std::optional<Refusal> CheckRoom(const EngineLoad& load, const Claim& claim);
 
 // DeadlineExceeded if, by the measured cost of steps, the claim's deadline

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -57,6 +58,7 @@ struct QueuedRequest {
   std::shared_ptr<const ServableVersion> version;
   size_t version_number = 0;  // In VersionTurns.
   size_t flow = 0;            // In FlowTable.
+  std::string account;        // GenerationRequest's.
   int first_step = 0;         // A trajectory's steps after its first one.
   int64_t bytes = 0;          // What it counts against max_queued_bytes.
   // Planes of the guide's picture; null without one.

@@ -9,12 +9,29 @@ void RequestQueue::Hold(const Claim* claim) {
   claims_.insert(claim);
   held_images_ += claim->images;
   bytes_ += claim->bytes;
+  Book(claim->account, claim->images, claim->bytes);
 }
 
 void RequestQueue::GiveBack(const Claim* claim) {
   claims_.erase(claim);
   held_images_ -= claim->images;
   bytes_ -= claim->bytes;
+  Book(claim->account, -claim->images, -claim->bytes);
+}
+
+void RequestQueue::Book(const std::string& account, int images, int64_t bytes) {
+  if (account.empty()) return;
+  const auto share = shares_.try_emplace(account).first;
+  share->second.images += images;
+  share->second.bytes += bytes;
+  if (share->second.images == 0 && share->second.bytes == 0) {
+    shares_.erase(share);
+  }
+}
+
+QueueShare RequestQueue::ShareOf(const std::string& account) const {
+  const auto found = shares_.find(account);
+  return found == shares_.end() ? QueueShare() : found->second;
 }
 
 QueuedRequest& RequestQueue::Add(QueuedRequest request,
@@ -24,6 +41,7 @@ QueuedRequest& RequestQueue::Add(QueuedRequest request,
       requests_.emplace(id, std::move(request)).first->second;
   added.id = id;
   added.request_class = asked.request_class;
+  added.account = asked.account;
   added.unfinished = asked.count;
   added.steps_left = int64_t{asked.count} * (added.first_step + 1);
   added.trajectories.resize(asked.count);
@@ -36,11 +54,13 @@ QueuedRequest& RequestQueue::Add(QueuedRequest request,
   }
   QueuedOf(added) += static_cast<int>(asked.count);
   bytes_ += added.bytes;
+  Book(added.account, static_cast<int>(asked.count), added.bytes);
   return added;
 }
 
 RequestQueue::Requests::iterator RequestQueue::Erase(Requests::iterator it) {
   bytes_ -= it->second.bytes;
+  Book(it->second.account, 0, -it->second.bytes);
   return requests_.erase(it);
 }
 
@@ -78,6 +98,7 @@ void RequestQueue::Retire(Trajectory& trajectory) {
                     ? QueuedOf(*trajectory.request)
                     : inflight_images_;
   --places;
+  Book(trajectory.request->account, -1, 0);
   trajectory.state = Trajectory::State::kDone;
   trajectory.request->steps_left -= trajectory.step + 1;
   --trajectory.request->unfinished;

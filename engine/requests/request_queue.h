@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 
 #include "engine/api/engine_observer.h"
 #include "engine/api/generation.h"
@@ -56,12 +57,17 @@ class RequestQueue {
     return queued_images() + inflight_images_ + held_images_;
   }
   int64_t bytes() const { return bytes_; }
+  // The part of them that is on `account`; nothing on an empty one.
+  QueueShare ShareOf(const std::string& account) const;
   OldestQueued Oldest() const;
 
  private:
   int& QueuedOf(const QueuedRequest& request) {
     return queued_[static_cast<size_t>(request.request_class)];
   }
+
+  // Books more, or less, on an account that is not empty.
+  void Book(const std::string& account, int images, int64_t bytes);
 
   Requests requests_;
   std::set<const Claim*> claims_;
@@ -71,6 +77,7 @@ class RequestQueue {
   int inflight_images_ = 0;
   int held_images_ = 0;
   int64_t bytes_ = 0;
+  std::map<std::string, QueueShare> shares_;  // Of accounts that have some.
 };
 
 }  // namespace ddgan

@@ -143,12 +143,14 @@ EngineLoad BatchScheduler::Load() const {
           .images = work_.queue().images(),
           .max_images = options_.max_queued_images,
           .bytes = work_.queue().bytes(),
-          .max_bytes = options_.max_queued_bytes};
+          .max_bytes = options_.max_queued_bytes,
+          .own = {}};
 }
 
 std::optional<Refusal> BatchScheduler::CheckAdmission(const Claim& claim,
                                                       absl::Time now) {
-  const EngineLoad load = Load();
+  EngineLoad load = Load();
+  load.own = work_.queue().ShareOf(claim.account);
   std::optional<Refusal> refusal = CheckOpen(load, claim.deadline, now);
   if (!refusal) refusal = CheckRoom(load, claim);
   if (refusal || claim.deadline == absl::InfiniteFuture()) return refusal;

@@ -59,7 +59,9 @@ absl::Status ModelPins::UnpinLocked(const std::string& model) {
     return absl::NotFoundError(
         absl::StrCat("there is no model \"", model, "\""));
   }
-  if (!registry_->pins().contains(model)) return absl::OkStatus();
+  // The file may have a pin that is not in force: of a write that failed late.
+  if (state_dir_.empty() && !registry_->pins().contains(model))
+    return absl::OkStatus();
   return Set(model, std::nullopt);
 }
 

@@ -5,9 +5,23 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "engine/base/monotonic_clock.h"
 
 namespace ddgan {
+namespace {
+
+// The engine says "count" of what a protocol may have in another field.
+absl::Status NamingField(const absl::Status& status,
+                         absl::string_view count_field) {
+  absl::string_view rest = status.message();
+  if (!absl::IsInvalidArgument(status) || !absl::ConsumePrefix(&rest, "count"))
+    return status;
+  return absl::InvalidArgumentError(absl::StrCat(count_field, rest));
+}
+
+}  // namespace
 
 absl::Status CallAdmission::Admit(Applicant applicant, SizeReply size_reply,
                                   Admission* admission) const {
@@ -16,6 +30,7 @@ absl::Status CallAdmission::Admit(Applicant applicant, SizeReply size_reply,
   GenerationRequest& generation = admission->request.generation;
   generation.previews = applicant.previews;
   generation.caller = applicant.caller.name;
+  generation.account = applicant.caller.account;
 
   const absl::StatusOr<ResolvedModel> model =
       parts_.engine->Resolve(generation.model, generation.version);
@@ -37,7 +52,9 @@ absl::Status CallAdmission::Admit(Applicant applicant, SizeReply size_reply,
   if (!status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Reservation>> place =
       parts_.engine->Reserve(*model, generation);
-  if (!place.ok()) return place.status();
+  if (!place.ok()) {
+    return NamingField(place.status(), admission->request.count_field);
+  }
   admission->place = *std::move(place);
   return absl::OkStatus();
 }

@@ -17,8 +17,9 @@ bool MayJoin(const MakingTurn& asker, const MakingTurn& maker, bool few_ahead) {
       asker.request_class == RequestClass::kInteractive) {
     return false;
   }
-  return few_ahead || (asker.caller == maker.caller &&
-                       maker.deadline <= asker.deadline + kSameDeadline);
+  // The engine hurries by the maker's deadline, and by no asker's.
+  if (maker.deadline > asker.deadline + kSameDeadline) return false;
+  return few_ahead || asker.caller == maker.caller;
 }
 
 ImageCache::ImageCache(int64_t max_bytes, CallObserver* observer)

@@ -210,6 +210,11 @@ void ConnectionAcceptor::CutAll() {
 
 absl::Status ConnectionAcceptor::Probe(absl::Duration timeout) {
   std::optional<int> announced;
+  uint64_t cut_before;
+  {
+    absl::MutexLock lock(&mu_);
+    cut_before = hand_overs_cut_;
+  }
   const auto announce = [this, &announced](int source_port) {
     absl::MutexLock lock(&mu_);
     if (announced.has_value()) {
@@ -224,6 +229,10 @@ absl::Status ConnectionAcceptor::Probe(absl::Duration timeout) {
                    : ProbeGrpcListener(address, timeout, announce);
   absl::MutexLock lock(&mu_);
   if (announced.has_value()) probe_ports_.erase(probe_ports_.find(*announced));
+  // Who holds the port up does not get it restarted.
+  if (absl::IsDeadlineExceeded(status) && hand_overs_cut_ > cut_before) {
+    return absl::OkStatus();
+  }
   return status;
 }
 
@@ -424,11 +433,13 @@ int ConnectionAcceptor::Look() {
          })) {
       if (hand_over_.has_value() && hand_over_->id == id) {
         hand_over_->cut = true;
+        ++hand_overs_cut_;
       }
       CutSender(connections_.at(id), "of which no call came");
     }
     if (IsHeldUp(now)) {
       hand_over_->cut = true;
+      ++hand_overs_cut_;
       CutSender(connections_.at(hand_over_->id),
                 "without a pause, as it connected");
     }

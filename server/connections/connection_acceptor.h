@@ -95,7 +95,8 @@ class ConnectionAcceptor {
   void CutAll() ABSL_LOCKS_EXCLUDED(mu_);
 
   // ProbeGrpcListener or ProbeTlsListener of this port, by a connection that no
-  // cap refuses.
+  // cap refuses. One that was not answered in time is OK, too, if others that
+  // held up the accepting thread were cut meanwhile: the port works.
   absl::Status Probe(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
 
   int open_connections() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -172,6 +173,7 @@ class ConnectionAcceptor {
   std::multimap<PeerEndpoint, uint64_t> ids_ ABSL_GUARDED_BY(mu_);
   std::multiset<int> probe_ports_ ABSL_GUARDED_BY(mu_);
   std::optional<HandOver> hand_over_ ABSL_GUARDED_BY(mu_);
+  uint64_t hand_overs_cut_ ABSL_GUARDED_BY(mu_) = 0;
 
   std::thread accept_thread_;
   std::thread watch_thread_;

@@ -41,24 +41,30 @@ CallMetrics::CallMetrics(MetricsRegistry* registry)
           registry
               ->Histograms("ddgan_encode_duration_seconds",
                            "Time to encode one image or preview as PNG.")
-              .Add({}, kEncodeSeconds)) {}
+              .Add({}, kEncodeSeconds)) {
+  OnModel("");  // Of calls that no model takes.
+}
 
-void CallMetrics::OnCallFinished(RpcMethod method, const std::string& model,
-                                 absl::StatusCode code,
-                                 absl::Duration duration) {
-  const std::string name = absl::StatusCodeToString(code);
-  bool is_first;
+void CallMetrics::OnModel(const std::string& model) {
   {
     absl::MutexLock lock(&mu_);
-    is_first = seen_.emplace(method, model).second;
+    if (!models_.insert(model).second) return;
   }
   // Of a counter that begins with a failure, rates would not see that one.
-  if (is_first) {
+  for (const RpcMethod method :
+       {RpcMethod::kGenerate, RpcMethod::kGenerateStream,
+        RpcMethod::kModelInfer}) {
     for (const char* failed : kFailures) {
       requests_.Add(
           {{"method", NameOf(method)}, {"model", model}, {"code", failed}});
     }
   }
+}
+
+void CallMetrics::OnCallFinished(RpcMethod method, const std::string& model,
+                                 absl::StatusCode code,
+                                 absl::Duration duration) {
+  const std::string name = absl::StatusCodeToString(code);
   requests_.Add({{"method", NameOf(method)}, {"model", model}, {"code", name}})
       .Increment();
   duration_.Add({{"method", NameOf(method)}, {"code", name}}, kRequestSeconds)

@@ -3,7 +3,6 @@
 #define DDGAN_SERVER_TELEMETRY_CALL_METRICS_H_
 
 #include <string>
-#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
@@ -20,6 +19,9 @@ class CallMetrics : public virtual CallObserver {
  public:
   explicit CallMetrics(MetricsRegistry* registry);
 
+  // Calls of `model` may fail from now on.
+  void OnModel(const std::string& model);
+
   void OnCallFinished(RpcMethod method, const std::string& model,
                       absl::StatusCode code, absl::Duration duration) override;
   void OnFirstPreview(absl::Duration duration) override;
@@ -33,9 +35,7 @@ class CallMetrics : public virtual CallObserver {
   prometheus::Counter& previews_dropped_;
   prometheus::Histogram& encode_duration_;
   absl::Mutex mu_;
-  // Methods and models of which a call has ended.
-  absl::flat_hash_set<std::pair<RpcMethod, std::string>> seen_
-      ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_set<std::string> models_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ddgan

@@ -19,6 +19,11 @@ Metrics::Metrics(Clock* clock)
       .Set(1);
 }
 
+void Metrics::OnLiveVersion(const ModelIdentity& model, absl::Time loaded_at) {
+  ReloadMetrics::OnLiveVersion(model, loaded_at);
+  CallMetrics::OnModel(model.model);
+}
+
 std::string Metrics::Text() {
   SetOldestAges();
   return MetricsRegistry::Text();

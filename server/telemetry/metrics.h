@@ -44,6 +44,8 @@ class Metrics : private MetricsRegistry,
   // gives the age of the oldest waiting image at the time of a scrape.
   explicit Metrics(Clock* clock);
 
+  void OnLiveVersion(const ModelIdentity& model, absl::Time loaded_at) override;
+
   // All metrics in Prometheus' text format, version 0.0.4.
   std::string Text();
 

@@ -74,6 +74,12 @@ REQUESTS = [
         '(request.previews ? 2 * result : result)',
         'result',
         'requests_test', ('AdmissionTest.AClaimCountsImagesResultsAndTheUnpackedGuide',)),
+    Behaviour(
+        'one account leaves as much room in the queue as it has',
+        'engine/requests/admission.cc',
+        '} else if (IsShareFull(load, claim)) {',
+        '} else if (IsShareFull(load, claim) && false) {',
+        'requests_test', ('AdmissionTest.OneAccountLeavesAsMuchRoomAsItHas',)),
 ]
 
 SCHEDULING = [

@@ -132,8 +132,8 @@ CALLS = [
     Behaviour(
         'nobody waits for what may come after its deadline',
         'server/calls/image_cache.cc',
-        'maker.deadline <= asker.deadline + kSameDeadline',
-        'kSameDeadline > absl::ZeroDuration()',
+        'maker.deadline > asker.deadline + kSameDeadline',
+        'kSameDeadline < absl::ZeroDuration()',
         'server_unit_test', ('MayJoinTest.NobodyWaitsForWhatMayComeAfterItsDeadline',)),
     Behaviour(
         'the fit of a guide decides about the bytes',
@@ -220,6 +220,12 @@ CONNECTIONS = [
         'if (IsHeldUp(now)) {',
         'if (IsHeldUp(now) && false) {',
         'server_test', ('HeldUpAcceptorTest.CutsWhoHoldsUpItsHandOver',)),
+    Behaviour(
+        'a flood of connections does not make the process look dead',
+        'server/connections/connection_acceptor.cc',
+        'absl::IsDeadlineExceeded(status) && hand_overs_cut_ > cut_before',
+        'absl::IsDeadlineExceeded(status) && hand_overs_cut_ < cut_before',
+        'server_test', ('HeldUpAcceptorTest.WhoHoldsUpHandOversDoesNotMakeTheProbeFail',)),
     Behaviour(
         'the last 16 descriptors are not for connections',
         'server/connections/connection_acceptor.cc',

@@ -354,6 +354,43 @@ TEST(ImageClientTest, SplitsALargeCountAndKeepsWhatTheFirstCallChose) {
   }
 }
 
+TEST(ImageClientTest, TakesSmallerPartsOfImagesThatAreTooLargeFor64) {
+  FakeImageServer server;
+  const grpc::Status refused(
+      grpc::StatusCode::INVALID_ARGUMENT,
+      "count: 64 is out of range [1, 21] for RAW8 images of 3x1024x1024");
+  server.FailNext({refused, {}});
+  server.FailNext({refused, {}});
+  const ImageClient client(server.address(), QuickRetries());
+  std::vector<uint32_t> indices;
+  const absl::Status status = client.GenerateInParts(
+      Raw8Request(0), 40, [&](const v1::GenerateResponse& part) {
+        for (const v1::GeneratedImage& image : part.images())
+          indices.push_back(image.index());
+        return absl::OkStatus();
+      });
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_THAT(indices, SizeIs(40));
+  for (uint32_t i = 0; i < 40; ++i) EXPECT_EQ(indices[i], i);
+  std::vector<uint32_t> counts;
+  for (const v1::GenerateRequest& request : server.requests())
+    counts.push_back(request.count());
+  EXPECT_THAT(counts, ElementsAre(40, 20, 10, 10, 10, 10));
+
+  // What no smaller part would mend is an error at once.
+  server.FailNext({grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                                "seed: is out of range"),
+                   {}});
+  EXPECT_EQ(client
+                .GenerateInParts(Raw8Request(0), 40,
+                                 [](const v1::GenerateResponse&) {
+                                   return absl::OkStatus();
+                                 })
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(server.requests(), SizeIs(7));
+}
+
 TEST(ImageClientTest, ReachesTheLastIndexAndNeverWraps) {
   constexpr uint32_t kMax = std::numeric_limits<uint32_t>::max();
   FakeImageServer server;

@@ -14,6 +14,7 @@ measures a server that is running already.
 import argparse
 import collections
 import json
+import math
 import pathlib
 import struct
 import subprocess
@@ -129,7 +130,7 @@ def role(name, address, *flags):
 def p99(calls, begin, end):
   """Of the calls that began in between, in seconds."""
   took = sorted(s for at, s, _ in calls if begin <= at < end)
-  return took[int(0.99 * (len(took) - 1))]
+  return took[math.ceil(0.99 * len(took)) - 1]
 
 
 def measure(address):
@@ -176,6 +177,7 @@ class GuideFloodTest(unittest.TestCase):
       (pathlib.Path(models) / 'shape').write_text('3 32 32')
       with ServerProcess(options.server, models) as server:
         refused = self.check(server.grpc_address)
+        self.assertGreater(refused, 0)
         self.assertEqual(
             Metrics(server).sum('ddgan_rejected_total', reason='guides_full'),
             refused)

@@ -218,18 +218,31 @@ class ImageCacheTest(unittest.TestCase):
     self.assertEqual(self.asked('hit') + self.asked('coalesced'), 3 * 49)
 
   def test_callers_that_leave_take_nobodys_image_with_them(self):
-    pb, grpc_pb = stubs[0], stubs[1]
+    pb, grpc_pb, model_pb, models_grpc = stubs
     rng = random.Random(1)
+    images = {}
     with self.channel() as channel:
       stub = grpc_pb.ImageGenerationStub(channel)
+      models = models_grpc.ModelServiceStub(channel)
       for seed in range(10, 20):
-        request = pb.GenerateRequest(model=MODEL, seed=seed, count=8)
+        request = pb.GenerateRequest(model=MODEL, seed=seed, count=8,
+                                     format=pb.OUTPUT_FORMAT_PNG)
         calls = [stub.Generate.future(request, timeout=LIMIT_S)
                  for _ in range(10)]
         staying = calls.pop(rng.randrange(len(calls)))
+        if seed % 2:
+          # Answered on the same connection, so the server has the calls by now.
+          # Else it may never hear of them.
+          models.ListModels(model_pb.ListModelsRequest(), timeout=LIMIT_S)
         for call in calls:
           call.cancel()
-        self.assertEqual(len(staying.result().images), 8)
+        reply = staying.result()
+        self.assertEqual(len(reply.images), 8)
+        for image in reply.images:
+          images[reply.version, seed, image.index, 'PNG'] = {image.data}
+    self.compare_with_quiet_server(1, images)
+    self.assertGreater(Metrics(self.server).sum('ddgan_requests_total',
+                                                code='CANCELLED'), 0)
 
 
 def main():

@@ -11,6 +11,7 @@ Prints what it measured: memory, and the latency of good calls.
 """
 
 import argparse
+import math
 import os
 import pathlib
 import resource
@@ -134,18 +135,24 @@ class GoodCaller:
 
   def stop(self):
     output, _ = self._process.communicate('')
+    if self._process.returncode != 0 or not output.strip():
+      raise AssertionError('the good caller ended with '
+                           f'{self._process.returncode}:\n{output}')
     for line in output.splitlines():
       begin_s, took_s, code = line.split()
       self._calls.append((float(begin_s), float(took_s)))
       self.failures += code != 'OK'
 
+  def took_s(self, begin_s, end_s):
+    """Of the calls that began in between, the shortest first."""
+    return sorted(s for at, s in self._calls if begin_s <= at < end_s)
+
   def report(self, begin_s, end_s):
-    """Of the calls that began in between."""
-    took = sorted(s for at, s in self._calls if begin_s <= at < end_s)
+    took = self.took_s(begin_s, end_s)
     if not took:
       return f'no good call began within {end_s - begin_s:.1f} s'
     return (f'{len(took)} good calls: median {1000 * took[len(took) // 2]:.1f} '
-            f'ms, p99 {1000 * took[int(0.99 * (len(took) - 1))]:.1f} ms')
+            f'ms, p99 {1000 * took[math.ceil(0.99 * len(took)) - 1]:.1f} ms')
 
 
 def call_until_told(address):
@@ -280,6 +287,7 @@ class ConnectionsTest(unittest.TestCase):
         connection.close()
       good.stop()
       self.assertEqual(good.failures, 0)
+      self.assertNotEqual(good.took_s(begin, gone), [])
       print(f'{count} connections that do not speak: taken in '
             f'{taken - begin:.1f} s, all closed {gone - begin:.1f} s after '
             f'the first, {peak - before:.0f} MiB\n'

@@ -42,8 +42,8 @@ MAX_GROWTH_MIB = 40  # Of a server; a flood that comes through is 64 MiB.
 RESETS = 20_000
 RESETS_AT_A_TIME = 100
 
-options = None  # Set by main(), like the two modules.
-pb = images_grpc = None
+options = None  # Set by main(), like the four modules.
+pb = images_grpc = model_pb = models_grpc = None
 
 
 class GoodCaller(threading.Thread):
@@ -203,7 +203,10 @@ def send_abort_headers(address):
       caller.socket.sendall(raw_http2.frame(
           raw_http2.HEADERS, raw_http2.END_HEADERS | raw_http2.END_STREAM, 1,
           raw_http2.header_block(headers + many)))
-      caller.read_frame(LIMIT_S)
+      # Until it is answered, or refused as no call at all.
+      while ((received := caller.read_frame(LIMIT_S)) and
+             received[0] not in (raw_http2.HEADERS, raw_http2.RST_STREAM)):
+        continue
   return '3 calls'
 
 
@@ -317,6 +320,29 @@ class ProxyFloodsTest(unittest.TestCase):
       refusal = answer[3] if answer else b''
     self.assertIn(b'application/grpc', refusal)
 
+  def list_models(self, address):
+    """The code of a call of what is not for strangers, and its message."""
+    with grpc.insecure_channel(address) as channel:
+      stub = models_grpc.ModelServiceStub(channel)
+      try:
+        stub.ListModels(model_pb.ListModelsRequest(), timeout=LIMIT_S)
+        return 'OK', ''
+      except grpc.RpcError as error:
+        return error.code().name, error.details()
+
+  def test_strangers_are_served_images_alone(self):
+    self.assertEqual(self.list_models(self.servers[0].grpc_address),
+                     ('OK', ''))
+    for start_proxy in (proxy_process.start_nginx,
+                        proxy_process.start_haproxy):
+      proxy = start_proxy(options.proxies, self.replicas)
+      self.addCleanup(proxy.close)
+      with self.subTest(proxy.name):
+        # What clients make of the HTTP status 404.
+        code, details = self.list_models(f'127.0.0.1:{proxy.port}')
+        self.assertEqual(code, 'UNIMPLEMENTED')
+        self.assertIn('404', details)
+
   def test_nginx_keeps_floods_away(self):
     self.flood(proxy_process.start_nginx)
 
@@ -331,14 +357,14 @@ class ProxyFloodsTest(unittest.TestCase):
 
 
 def main():
-  global options, pb, images_grpc
+  global options, pb, images_grpc, model_pb, models_grpc
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--server', required=True,
                       help='the ddgan_server_with_fake_engine binary')
   parser.add_argument('--proxies', required=True,
                       help='folder with usr/sbin/nginx and usr/sbin/haproxy')
   options, rest = parser.parse_known_args()
-  pb, images_grpc = generate_stubs(REPOSITORY / 'proto')[:2]
+  pb, images_grpc, model_pb, models_grpc = generate_stubs(REPOSITORY / 'proto')
   unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
 
 

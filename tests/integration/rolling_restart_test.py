@@ -4,7 +4,8 @@ Two replicas, both proxies in front of them with the configurations of
 deploy/proxy, and callers that call all the time through each. One replica
 after the other is drained, ended and started again. Not one call may fail, each
 replica must have taken its share, and each call must be in a replica's log,
-every line of which is a JSON object.
+every line of which is a JSON object. The callers give themselves a name, which
+no replica may hear.
 
 CTest runs a few restarts. The full proof, as server/OPERATING.md quotes it:
   ~/.cache/ddgan/python/bin/python tests/integration/rolling_restart_test.py \
@@ -36,6 +37,7 @@ from server_process import ServerProcess
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DRAIN_DELAY_S = 2  # Several of HAProxy's checks.
 MIN_READY_S = 1.5  # Longer than nginx leaves a server alone that was away.
+FORGED = 'forged'  # Who the callers say they are.
 
 
 class Replica:
@@ -125,6 +127,7 @@ class Callers:
                  ('grpc.use_local_subchannel_pool', 1)]) as channel:
       images = self._images_grpc.ImageGenerationStub(channel)
       seed = number << 32
+      metadata = [('ddgan-client-id', FORGED)]
       while not self._stop.is_set():
         seed += 1
         request = self._pb.GenerateRequest(
@@ -134,11 +137,12 @@ class Callers:
         try:
           if seed % 10 == 0:
             events = list(images.GenerateStream(
-                self._pb.GenerateStreamRequest(request=request), timeout=60))
+                self._pb.GenerateStreamRequest(request=request), timeout=60,
+                metadata=metadata))
             if events[-1].WhichOneof('event') != 'summary':
               failure = 'a stream without a summary'
           else:
-            reply = images.Generate(request, timeout=60)
+            reply = images.Generate(request, timeout=60, metadata=metadata)
             if len(reply.images) != 1:
               failure = 'a reply without its image'
         except grpc.RpcError as error:
@@ -155,13 +159,15 @@ class Callers:
 
 
 def read_access_lines(logs):
-  """How many calls the logs tell, every line of which has to be JSON."""
-  calls = 0
+  """How many calls the logs tell, every line of which has to be JSON, and how
+  many of them by the name that the callers gave themselves."""
+  calls = forged = 0
   for log in logs:
     for line in log.splitlines():
       entry = json.loads(line)
       calls += entry.get('event') == 'call'
-  return calls
+      forged += entry.get('caller') == FORGED
+  return calls, forged
 
 
 def main():
@@ -228,10 +234,10 @@ def main():
     if idle:
       print(f'replicas that took no call before restarts {idle}')
     sent = sum(caller.calls for caller in callers)
-    logged = read_access_lines(log for replica in replicas
-                               for log in replica.logs)
-    print(f'{sent} calls sent, {logged} in the logs')
-    return 1 if failed or logged != sent else 0
+    logged, forged = read_access_lines(log for replica in replicas
+                                       for log in replica.logs)
+    print(f'{sent} calls sent, {logged} in the logs, {forged} by a forged name')
+    return 1 if failed or logged != sent or forged else 0
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 
 import train_program
@@ -166,22 +167,31 @@ class TrainCommandLineTest(unittest.TestCase):
   def test_under_nohup_the_terminal_may_go(self):
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-      process = self.start('--max_steps=200')
+      process = self.start('--max_steps=1000000')
     finally:
       signal.signal(signal.SIGHUP, previous)
     self.read_until(process, 'step ')
     process.send_signal(signal.SIGHUP)
+    # More than were on their way: a stop would come before the next step.
+    for _ in range(100):
+      self.read_until(process, 'step ')
+    process.terminate()
     _, errors = process.communicate(timeout=60)
-    self.assertEqual(process.returncode, 0, errors)
+    self.assertEqual(process.returncode, 128 + signal.SIGTERM, errors)
 
   def test_a_reader_that_goes_away_ends_nothing(self):
-    process = self.start('--max_steps=200')
+    process = self.start('--max_steps=1000000', '--save_every=1')
     self.read_until(process, 'step ')
     process.stdout.close()  # As `| head` does.
+    wanted = max(self.saved_steps(), default=0) + 10
+    deadline = time.monotonic() + 60
+    while max(self.saved_steps(), default=0) < wanted:
+      self.assertLess(time.monotonic(), deadline, 'it does not go on')
+      time.sleep(0.05)
+    process.terminate()
     errors = process.stderr.read()
-    self.assertEqual(process.wait(timeout=60), 0, errors)
+    self.assertEqual(process.wait(timeout=60), 128 + signal.SIGTERM, errors)
     self.assertIn('stdout takes nothing any more', errors)
-    self.assertIn(200, self.saved_steps())
 
 
 if __name__ == '__main__':

@@ -10,13 +10,13 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 import zlib
 
@@ -246,13 +246,10 @@ class TrainProcessesTest(unittest.TestCase):
       if line.startswith('step 3/'):
         break
     second.kill()
-    begin = time.monotonic()
+    # Long before --distributed_timeout_s: a closed connection is seen at once.
     output, errors = first.communicate(timeout=60)
     self.assertEqual(first.returncode, 1, output + errors)
     self.assertIn('process group', errors)
-    # The stated time is --distributed_timeout_s; a closed connection is seen
-    # at once.
-    self.assertLess(time.monotonic() - begin, 60)
     resumed = self.start('out', '--max_steps=100000')
     for line in resumed.stdout:
       if line.startswith('resumed after step '):
@@ -270,19 +267,26 @@ class TrainProcessesTest(unittest.TestCase):
     self.assertEqual(name, 'ddgan-train\n')
 
   def test_a_killed_run_goes_on_bit_for_bit(self):
-    steps = 30
+    steps = 40
     self.finish(self.start('whole', f'--max_steps={steps}'))
     seed = random.randrange(1 << 30)
     print(f'seed {seed}', file=sys.stderr)
     chance = random.Random(seed)
-    for kill_at in sorted(chance.sample(range(2, steps - 1), 3)):
+    # The last is killed after the state of step 4 was saved, and each long
+    # before it would have ended.
+    for kill_at in sorted(chance.sample(range(3, steps // 2), 3)):
       process = self.start('broken', f'--max_steps={steps}', '--save_every=4')
       for line in process.stdout:
-        if line.startswith(f'step {kill_at}/'):
+        step = re.match(r'step (\d+)/', line)
+        if step and int(step[1]) >= kill_at:
           break
       process.kill()
       process.communicate(timeout=60)
-    self.finish(self.start('broken', f'--max_steps={steps}', '--save_every=4'))
+      self.assertEqual(process.returncode, -signal.SIGKILL)
+    last = self.start('broken', f'--max_steps={steps}', '--save_every=4')
+    output, errors = last.communicate(timeout=120)
+    self.assertEqual(last.returncode, 0, output + errors)
+    self.assertIn('resumed after step ', output)
     self.assertEqual(self.log('broken'), self.log('whole'))
 
 

@@ -31,6 +31,7 @@ from tritonclient.grpc import service_pb2
 from tritonclient.grpc import service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from server_metrics import Metrics
 from server_process import generate_stubs
 from server_process import ServerProcess
 
@@ -263,14 +264,24 @@ class TritonClientTest(unittest.TestCase):
       self.client.async_infer(
           self.model, [seed_input(SEEDS)],
           lambda result, error: done.put(error), outputs=outputs('float32'))
+    before = self.cancelled_calls()
     cancelled = queue.Queue()
-    self.client.async_infer(
+    call = self.client.async_infer(
         self.model, [seed_input(SEEDS)],
-        lambda result, error: cancelled.put(error)).cancel()
+        lambda result, error: cancelled.put(error))
+    # What is answered on the same connection came after the call: the server
+    # has it by now.
+    self.client.get_server_metadata()
+    call.cancel()
     error = cancelled.get(timeout=240)
     self.assertEqual(error.status(), 'StatusCode.CANCELLED')
+    eventually(self.cancelled_calls, lambda now: now == before + 1)
     for _ in range(8):
       self.assertIsNone(done.get(timeout=240))
+
+  def cancelled_calls(self):
+    return Metrics(self.server).sum('ddgan_requests_total',
+                                    method='ModelInfer', code='CANCELLED')
 
   def test_the_asynchronous_client_works_as_well(self):
     async def infer_twice():

@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -234,6 +237,7 @@ TEST_F(TrainingLoopTest, AResumedRunEndsWithTheBytesOfAnUnbrokenOne) {
   first.max_steps = 3;
   ASSERT_TRUE(Train(first).ok());
   ASSERT_TRUE(Train(Options("broken")).ok());
+  EXPECT_THAT(lines_, Contains(HasSubstr("resumed after step 3")));
   EXPECT_TRUE(Weights("broken/squares/6") == Weights("whole/squares/6"));
 }
 
@@ -347,6 +351,20 @@ TEST_F(TrainingLoopTest, ALastVersionThatWasNotPublishedIsPublishedNextTime) {
   ASSERT_TRUE(Train(options).ok());
   EXPECT_THAT(metrics_, AllOf(HasSubstr("result=\"published\"} 0"),
                               HasSubstr("result=\"present\"} 0")));
+}
+
+TEST_F(TrainingLoopTest, AVersionThatWasDueAtTheLastStateIsPublishedNextTime) {
+  TrainerOptions options = Options("a");
+  options.publish_every = 3;
+  options.max_steps = 3;
+  ASSERT_TRUE(Train(options).ok());
+  // As if it had been killed between the two.
+  std::filesystem::remove_all(folder_.path() / "a/squares/3");
+  std::filesystem::remove(RunFolder(options) + "/published.json");
+  options.max_steps = 6;
+  ASSERT_TRUE(Train(options).ok());
+  EXPECT_THAT(lines_, Contains(HasSubstr("resumed after step 3")));
+  EXPECT_THAT(Versions(options), ElementsAre(6, 3));
 }
 
 TEST_F(TrainingLoopTest, KnowsTheLastVersionAfterAResume) {
@@ -543,12 +561,29 @@ TEST_F(TrainingLoopTest, StopSavesWhatWasDone) {
 TEST_F(TrainingLoopTest, AStateIsSavedBeforePicturesAreDrawn) {
   TrainerOptions options = Options("a");
   options.save_every = options.sample_every = 2;
+  std::filesystem::create_directories(RunFolder(options));
+  // Names in the order in which they appear: times of files are too coarse.
+  const int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  ASSERT_GE(inotify_add_watch(watch, RunFolder(options).c_str(),
+                              IN_CREATE | IN_MOVED_TO),
+            0);
   ASSERT_TRUE(Train(options).ok());
-  // Whatever becomes of the picture of step 2, its state is there by then.
-  const auto written = [&](const char* name) {
-    return std::filesystem::last_write_time(RunFolder(options) + name);
-  };
-  EXPECT_LE(written("/state_4.safetensors"), written("/samples_step_4.png"));
+  std::vector<std::string> names;
+  alignas(inotify_event) char buffer[4096];
+  ssize_t size;
+  while ((size = read(watch, buffer, sizeof(buffer))) > 0) {
+    for (ssize_t at = 0; at < size;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+      names.push_back(event->name);
+      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+    }
+  }
+  close(watch);
+  // Whatever becomes of the picture of step 4, its state is there by then.
+  const auto state =
+      std::find(names.begin(), names.end(), "state_4.safetensors");
+  const auto picture = std::find(state, names.end(), "samples_step_4.png");
+  EXPECT_NE(picture, names.end());
 }
 
 TEST_F(TrainingLoopTest, StartsFromAPublishedVersionAndCountsOnFromIt) {

@@ -111,12 +111,14 @@ absl::StatusOr<ProcessEnvironment> ReadProcessEnvironment(
     rank_name = "JOB_COMPLETION_INDEX";
     rank = ReadSet(read, rank_name);
   }
-  // A shell of salloc has SLURM_NTASKS as well, but only srun numbers the
-  // tasks. WORLD_SIZE without RANK is a mistake under Slurm too.
-  if (!rank.has_value() && !ReadSet(read, size_name).has_value()) {
+  // A batch script itself has SLURM_NTASKS and is SLURM_PROCID 0; only what
+  // srun starts has a step. WORLD_SIZE without RANK is a mistake under Slurm
+  // too.
+  if (!rank.has_value() && !ReadSet(read, size_name).has_value() &&
+      ReadSet(read, "SLURM_STEP_NUM_TASKS").has_value()) {
     rank_name = "SLURM_PROCID";
     rank = ReadSet(read, rank_name);
-    size_name = "SLURM_NTASKS";
+    size_name = "SLURM_STEP_NUM_TASKS";
     local_rank_name = "SLURM_LOCALID";
   }
   if (!rank.has_value()) return ReadLoneProcess(read);

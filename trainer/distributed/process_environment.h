@@ -39,8 +39,8 @@ using EnvironmentReader =
 //
 //   torchrun, or by hand   RANK
 //   Kubernetes Indexed Job JOB_COMPLETION_INDEX as the rank
-//   srun of Slurm          SLURM_PROCID as the rank, SLURM_NTASKS as the size,
-//                          SLURM_LOCALID as the local rank
+//   srun of Slurm          SLURM_PROCID as the rank, SLURM_STEP_NUM_TASKS as
+//                          the size, SLURM_LOCALID as the local rank
 //
 // The first two take the size from WORLD_SIZE and the local rank from
 // LOCAL_RANK (0 if not set). With more than one process, MASTER_ADDR and

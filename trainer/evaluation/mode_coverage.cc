@@ -29,6 +29,14 @@ int Covered(absl::Span<const int64_t> counts) {
       counts.begin(), counts.end(), [](int64_t count) { return count > 0; }));
 }
 
+// ln of the probability that `count` of `samples` are of one mode of so many.
+double LogBinomial(int64_t samples, int64_t count, int modes) {
+  const auto n = static_cast<double>(samples), c = static_cast<double>(count);
+  const double p = 1.0 / modes;
+  return std::lgamma(n + 1) - std::lgamma(c + 1) - std::lgamma(n - c + 1) +
+         c * std::log(p) + (n - c) * std::log1p(-p);
+}
+
 absl::StatusOr<DigitCoverage> CoverageOfLabels(
     absl::Span<const uint16_t> labels, int modes) {
   if (labels.empty()) {
@@ -48,10 +56,22 @@ absl::StatusOr<DigitCoverage> CoverageOfLabels(
       .modes = modes,
       .modes_covered = Covered(counts),
       .kl = DivergenceFromUniform(counts, static_cast<int64_t>(labels.size())),
-      .kl_floor = (modes - 1) / (2 * static_cast<double>(labels.size()))};
+      .kl_floor = UniformKl(static_cast<int64_t>(labels.size()), modes)};
 }
 
 }  // namespace
+
+double UniformKl(int64_t samples, int modes) {
+  if (modes == 1) return 0;
+  double sum = 0;
+  for (int64_t count = 1; count <= samples; ++count) {
+    const double share =
+        static_cast<double>(count) / static_cast<double>(samples);
+    sum += std::exp(LogBinomial(samples, count, modes)) * share *
+           std::log(share * modes);
+  }
+  return modes * sum;
+}
 
 absl::StatusOr<GaussianCoverage> CoverageOfGaussians(
     absl::Span<const float> points) {

@@ -42,10 +42,15 @@ struct DigitCoverage {
   // Kullback-Leibler divergence of the labels from the uniform distribution
   // over the modes, in nats: up to ln modes.
   double kl = 0;
-  // What kl is on average for as many samples that are uniform: (modes - 1) /
-  // (2 samples). Only kl well above this tells something.
+  // UniformKl of as many samples. Only kl well above this tells something.
   double kl_floor = 0;
 };
+
+// What the Kullback-Leibler divergence of `samples` samples from the uniform
+// distribution over `modes` modes is on average if it is that which they are
+// drawn from, in nats: ln modes for one sample, near (modes - 1) / (2 samples)
+// for many. Both >= 1. Time grows with `samples`.
+double UniformKl(int64_t samples, int modes);
 
 // MNIST: `labels` are the digits.
 // InvalidArgument if there is none or one is above 9.

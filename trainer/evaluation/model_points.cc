@@ -118,13 +118,13 @@ absl::StatusOr<std::vector<float>> ModelPoints::Next(int64_t count) {
   std::vector<float> points;
   const absl::Time start = RealMonotonicClock()->Now();
   const absl::Status status = CatchingLibTorch("points", [&] {
-    const DenoisingChain chain =
-        SampleChain({*sampler_->networks,
-                     sampler_->plan,
-                     {2, 1, 1, config.nz, config.num_timesteps},
-                     IsDenoiser(config)},
-                    seed_, static_cast<uint32_t>(next_index_),
-                    static_cast<int>(count), kPointsAtOnce, at::kCPU);
+    const DenoisingChain chain = SampleChain(
+        {*sampler_->networks,
+         sampler_->plan,
+         {2, 1, 1, config.nz, config.num_timesteps},
+         IsDenoiser(config)},
+        seed_, static_cast<uint32_t>(next_index_), static_cast<int>(count),
+        /*kept=*/0, kPointsAtOnce, at::kCPU);
     const at::Tensor& x = chain.x.back();
     points.assign(x.const_data_ptr<float>(),
                   x.const_data_ptr<float>() + x.numel());

@@ -158,7 +158,7 @@ std::vector<Row> TrainingRows(TrainerOptions* options) {
         "memory, the same step but for rounding"},
        kNone},
       {{"num_epoch", kTraining, "EPOCHS", &options->num_epoch, Between(1, 1e6),
-        "epochs over which the learning rates fall to 1e-5"},
+        "epochs over which the learning rates fall to 1e-5; lower ones stay"},
        kResult},
       {{"max_steps", kTraining, "STEPS", &options->max_steps,
         Between(0, kMaxCount),

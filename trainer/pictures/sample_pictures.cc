@@ -17,8 +17,6 @@
 namespace ddgan {
 namespace {
 
-constexpr int kStripImages = 8;
-
 std::string FileName(const char* what, int64_t steps_done) {
   return absl::StrCat(what, "_step_", steps_done, ".png");
 }

@@ -22,9 +22,13 @@ struct SamplePictures {
   std::string summary;  // One line for a person, or empty.
 };
 
+// Images whose steps are shown, at most.
+inline constexpr int kStripImages = 8;
+
 // "samples_step_<N>.png", the finished images of the chain as a grid, and
-// "denoising_step_<N>.png", x_t and x0' of its first eight at the steps that
-// the chain kept. The chain is of images of `shape`.
+// "denoising_step_<N>.png", x_t and x0' of its first kStripImages at the steps
+// that the chain kept, which it did for these at least. The chain is of images
+// of `shape`.
 absl::StatusOr<SamplePictures> DrawImages(const DenoisingChain& chain,
                                           const ImageShape& shape,
                                           int64_t steps_done);

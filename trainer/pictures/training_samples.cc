@@ -17,7 +17,7 @@ constexpr int kSamplePoints = 2500;
 // Pixels that are drawn at once, which bounds the memory of large images.
 constexpr int64_t kSamplePixels = 64 * 32 * 32;
 
-DenoisingChain Sample(const SampledNetworks& sampled, int count) {
+DenoisingChain Sample(const SampledNetworks& sampled, int count, int kept) {
   const TrainingStep& training = sampled.training;
   const FlatParameters& generator = training.generator_parameters();
   const std::unique_ptr<Networks> networks =
@@ -35,7 +35,7 @@ DenoisingChain Sample(const SampledNetworks& sampled, int count) {
                       {shape.channels, shape.height, shape.width, model.nz,
                        model.num_timesteps},
                       IsDenoiser(model)},
-                     kSampleSeed, /*first_index=*/0, count,
+                     kSampleSeed, /*first_index=*/0, count, kept,
                      static_cast<int>(at_once), generator.values().device());
 }
 
@@ -47,8 +47,11 @@ absl::StatusOr<std::string> WriteTrainingSamples(
   const bool points = networks.config.kind == NetworkKind::kToyMlp;
   if (count == 0) return "";
   const absl::StatusOr<SamplePictures> pictures =
-      points ? DrawPoints(Sample(networks, kSamplePoints), steps_done)
-             : DrawImages(Sample(networks, count), networks.shape, steps_done);
+      points
+          ? DrawPoints(Sample(networks, kSamplePoints, kSamplePoints),
+                       steps_done)
+          : DrawImages(Sample(networks, count, std::min(count, kStripImages)),
+                       networks.shape, steps_done);
   if (!pictures.ok()) return pictures.status();
   for (const NamedPicture& picture : pictures->files) {
     if (absl::Status status =

@@ -25,8 +25,8 @@ struct SampledNetworks {
 // `steps_done` steps, and writes the files of DrawImages into `folder`; of
 // points, a number of its own and those of DrawPoints. Returns the summary,
 // which may be empty. With no image to draw it does nothing. The average must
-// be defined. Memory is bounded whatever the size of an image. The file
-// system's errors; throws what LibTorch throws.
+// be defined. Beside the samples memory is bounded, whatever the size of an
+// image. The file system's errors; throws what LibTorch throws.
 absl::StatusOr<std::string> WriteTrainingSamples(
     const SampledNetworks& networks, int count,
     const std::filesystem::path& folder, int64_t steps_done);

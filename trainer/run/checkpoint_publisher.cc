@@ -60,17 +60,19 @@ absl::Status CheckPublishable(int64_t version, const CheckpointConfig& config,
 
 // Creates `path` and its missing parents, each made durable in its own parent.
 absl::Status CreateFolders(const fs::path& path) {
-  if (mkdir(path.c_str(), 0755) == 0) {
-    return SyncFolder(path.has_parent_path() ? path.parent_path()
-                                             : fs::path("."));
-  }
-  if (errno == ENOENT && path.has_parent_path() && path.parent_path() != path) {
+  const auto make = [&path] {
+    return mkdir(path.c_str(), 0755) == 0 ? 0 : errno;
+  };
+  int error = make();
+  if (error == ENOENT && path.has_parent_path() && path.parent_path() != path) {
     if (auto status = CreateFolders(path.parent_path()); !status.ok())
       return status;
-    return CreateFolders(path);
+    error = make();  // Again ENOENT if the parent is a link to nothing.
   }
-  if (errno == EEXIST) return absl::OkStatus();
-  return PathError(errno, "create", path);
+  if (error == EEXIST) return absl::OkStatus();
+  if (error != 0) return PathError(error, "create", path);
+  return SyncFolder(path.has_parent_path() ? path.parent_path()
+                                           : fs::path("."));
 }
 
 // Best effort: what cannot be removed is hidden from readers anyhow.

@@ -23,6 +23,9 @@ class PublishedVersions {
   static absl::StatusOr<PublishedVersions> Load(
       const std::filesystem::path& path);
 
+  // As if there were no file, which Add and Remove then replace.
+  void Forget() { digests_.clear(); }
+
   // `digest` is that of the version's manifest. Both write the file, whole or
   // not at all, and return the file system's error.
   absl::Status Add(int64_t version, const std::string& digest);

@@ -27,13 +27,15 @@ absl::StatusOr<std::unique_ptr<VersionPublisher>> VersionPublisher::Open(
     int64_t steps_done, Clock* clock, TrainingReporter* reporter) {
   absl::StatusOr<PublishedVersions> versions = PublishedVersions::Load(list);
   if (!versions.ok()) return versions.status();
+  // They are those of a run whose states are gone.
+  if (steps_done == 0) versions->Forget();
   const std::vector<int64_t> published = versions->versions();
   reporter->OnResumed(steps_done, published.empty()
                                       ? std::nullopt
                                       : std::optional(published.back()));
   std::unique_ptr<VersionPublisher> publisher(
       new VersionPublisher(options, *std::move(versions), clock, reporter));
-  // The process that saved this state may have ended before it published.
+  // Or else the process that saved this state ended before it published.
   if (std::binary_search(published.begin(), published.end(),
                          options.first_version + steps_done))
     publisher->published_ = steps_done;

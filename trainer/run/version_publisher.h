@@ -38,8 +38,10 @@ class VersionPublisher {
   };
 
   // For a run that goes on after `steps_done` steps and whose list of published
-  // versions is the file `list`. Reports the run as resumed. Both pointers
-  // outlive this. Errors as PublishedVersions::Load.
+  // versions is the file `list`; that of one that begins, at 0, is empty, and
+  // versions that an earlier run in its folder published are another's. Reports
+  // the run as resumed. Both pointers outlive this. Errors as
+  // PublishedVersions::Load.
   static absl::StatusOr<std::unique_ptr<VersionPublisher>> Open(
       const Options& options, const std::filesystem::path& list,
       int64_t steps_done, Clock* clock, TrainingReporter* reporter);

@@ -10,6 +10,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/diffusion/philox.h"
 #include "trainer/step/normal_rows.h"
@@ -45,9 +46,18 @@ at::Tensor Corrected(const Correction& correction, const at::Tensor& x0,
   return at::cat(images);
 }
 
-// Samples of indices first .. first + count - 1.
+// A copy of the first `count` on the CPU.
+at::Tensor FirstOf(const at::Tensor& images, int64_t count) {
+  return images.narrow(0, 0, count)
+      .to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true)
+      .contiguous();
+}
+
+// Samples of indices first .. first + count - 1; the steps of the first `kept`
+// of them, which may be none.
 DenoisingChain SamplePart(const ChainSource& source, uint64_t seed,
-                          int64_t first, int count, const at::Device& device) {
+                          int64_t first, int count, int kept,
+                          const at::Device& device) {
   const DrawShapes& shapes = source.shapes;
   const auto floats = at::TensorOptions(device).dtype(at::kFloat);
   const auto longs = floats.dtype(at::kLong);
@@ -67,7 +77,8 @@ DenoisingChain SamplePart(const ChainSource& source, uint64_t seed,
                                       shapes.width};
   DenoisingChain chain;
   const size_t total = source.plan.size();
-  const size_t kept = std::min<size_t>(total, kMaxKeptEvaluations);
+  const size_t kept_steps = std::min<size_t>(total, kMaxKeptEvaluations);
+  size_t seen = 0;  // Of these.
   at::Tensor x = draw(image, shapes.num_timesteps, NoiseStream::kInitial);
   for (size_t step = total; step-- > 0;) {
     const Evaluation& evaluation = source.plan[step];
@@ -76,9 +87,12 @@ DenoisingChain SamplePart(const ChainSource& source, uint64_t seed,
                              : draw({shapes.nz}, step, NoiseStream::kLatent);
     const at::Tensor x0 =
         source.networks.Generate(x, at::full({count}, evaluation.t, longs), z);
-    if (total - 1 - step == total * chain.x0.size() / kept) {
-      chain.x.push_back(x.contiguous().cpu());
-      chain.x0.push_back(x0.contiguous().cpu());
+    if (total - 1 - step == total * seen / kept_steps) {
+      ++seen;
+      if (kept > 0) {
+        chain.x.push_back(FirstOf(x, kept));
+        chain.x0.push_back(FirstOf(x0, kept));
+      }
     }
     if (evaluation.corrects()) {
       x = Corrected(evaluation.correction, x0, x,
@@ -94,14 +108,20 @@ DenoisingChain SamplePart(const ChainSource& source, uint64_t seed,
   return chain;
 }
 
-// All parts' tensors of one step, one after the other.
-std::vector<at::Tensor> Join(const std::vector<DenoisingChain>& parts,
+// The parts' tensors of each step, one after the other, taken away from the
+// parts: all of them twice would be much. Of some parts there is x_0 alone.
+std::vector<at::Tensor> Join(std::vector<DenoisingChain>* parts,
                              std::vector<at::Tensor> DenoisingChain::*member) {
   std::vector<at::Tensor> joined;
-  for (size_t step = 0; step < (parts[0].*member).size(); ++step) {
+  const size_t steps = (parts->front().*member).size();
+  for (size_t step = 0; step < steps; ++step) {
     std::vector<at::Tensor> pieces;
-    for (const DenoisingChain& part : parts)
-      pieces.push_back((part.*member)[step]);
+    for (DenoisingChain& part : *parts) {
+      std::vector<at::Tensor>& own = part.*member;
+      // Counted from the end, where every part has x_0.
+      if (own.size() + step < steps) continue;
+      pieces.push_back(std::move(own[own.size() + step - steps]));
+    }
     joined.push_back(at::cat(pieces));
   }
   return joined;
@@ -110,16 +130,17 @@ std::vector<at::Tensor> Join(const std::vector<DenoisingChain>& parts,
 }  // namespace
 
 DenoisingChain SampleChain(const ChainSource& source, uint64_t seed,
-                           uint32_t first_index, int count, int at_once,
-                           const at::Device& device) {
+                           uint32_t first_index, int count, int kept,
+                           int at_once, const at::Device& device) {
   const c10::NoGradGuard no_grad;
   const c10::OptionalDeviceGuard guard(device);
   std::vector<DenoisingChain> parts;
   for (int done = 0; done < count; done += at_once) {
-    parts.push_back(SamplePart(source, seed, int64_t{first_index} + done,
-                               std::min(at_once, count - done), device));
+    const int some = std::min(at_once, count - done);
+    parts.push_back(SamplePart(source, seed, int64_t{first_index} + done, some,
+                               std::clamp(kept - done, 0, some), device));
   }
-  return {Join(parts, &DenoisingChain::x), Join(parts, &DenoisingChain::x0)};
+  return {Join(&parts, &DenoisingChain::x), Join(&parts, &DenoisingChain::x0)};
 }
 
 }  // namespace ddgan

@@ -17,10 +17,11 @@ namespace ddgan {
 // of them always.
 inline constexpr int kMaxKeptEvaluations = 8;
 
+// Of the first `kept` samples, [kept, C, H, W]; of all, [count, C, H, W].
 struct DenoisingChain {
   std::vector<at::Tensor> x;   // The state before each kept evaluation, x_T
-                               // first, and in the end x_0; [count, C, H, W]
-  std::vector<at::Tensor> x0;  // x0' of each: one fewer
+                               // first; and in the end x_0, of all.
+  std::vector<at::Tensor> x0;  // x0' of each: one fewer.
 };
 
 // What of the network and its process SampleChain needs.
@@ -35,10 +36,12 @@ struct ChainSource {
 // `seed` and image indices first_index, first_index + 1, ...
 // (engine/diffusion/philox.h), so that an image is the one that `ddgan
 // generate` makes of the published version. Computes `at_once` of them at a
-// time, which bounds memory. Float32 on the CPU. Throws what LibTorch throws.
+// time, which bounds memory but for the chain itself: of the first `kept` it is
+// whole, of the others it is x_0 alone. Float32 on the CPU. 0 <= kept <= count.
+// Throws what LibTorch throws.
 DenoisingChain SampleChain(const ChainSource& source, uint64_t seed,
-                           uint32_t first_index, int count, int at_once,
-                           const at::Device& device);
+                           uint32_t first_index, int count, int kept,
+                           int at_once, const at::Device& device);
 
 }  // namespace ddgan
 

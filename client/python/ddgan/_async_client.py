@@ -125,8 +125,13 @@ class AsyncClient(ClientBase):
       for part in parts:
         deadline = whole or self._settings.deadline()
         if report is None:
-          reply = _replies.read_reply(part, await self._calls.unary(
-              _protocol.GENERATE, _replies.generate_request(part), deadline))
+          try:
+            reply = _replies.read_reply(part, await self._calls.unary(
+                _protocol.GENERATE, _replies.generate_request(part), deadline))
+          except Error as error:
+            if parts.shrinks(error):
+              continue
+            raise
         else:
           reply = await self._watch_part(part, deadline, report,
                                          part.first_index - ask.first_index)

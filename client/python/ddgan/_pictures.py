@@ -119,7 +119,16 @@ class Picture:
 
   def save(self, path: Union[str, 'os.PathLike[str]']) -> None:
     """Writes the PNG file."""
-    pathlib.Path(path).write_bytes(self.png)
+    data = self.png
+    with open(path, 'wb') as file:
+      try:
+        file.write(data)
+        file.flush()
+      except OSError:
+        # A part of a picture is worse than none.
+        if pathlib.Path(path).is_file():
+          os.unlink(path)
+        raise
 
   def __array__(self, dtype: Any = None,
                 copy: Optional[bool] = None) -> npt.NDArray[Any]:

@@ -1,5 +1,8 @@
 #include "client/command_line/output_files.h"
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -72,6 +75,35 @@ TEST(WriteFileTest, MakesFoldersAndReplacesFiles) {
   std::ifstream file(path, std::ios::binary);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}),
             std::string("a\0b", 3));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(WriteFileTest, LeavesNoPartOfAFile) {
+  const std::string path =
+      std::filesystem::path(::testing::TempDir()) / "write_file_test_part";
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  rlimit full = limit;
+  full.rlim_cur = 4096;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  const absl::Status status = WriteFile(path, std::string(10'000, 'a'));
+  setrlimit(RLIMIT_FSIZE, &limit);
+  std::signal(SIGXFSZ, before);
+  EXPECT_THAT(status.ToString(), HasSubstr("cannot write " + path));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(CheckFileWritableTest, KeepsWhatIsThere) {
+  const std::filesystem::path folder =
+      std::filesystem::path(::testing::TempDir()) / "check_writable_test";
+  std::filesystem::remove_all(folder);
+  const std::string path = folder / "deep" / "x.json";
+  EXPECT_TRUE(CheckFileWritable(path).ok());
+  ASSERT_TRUE(WriteFile(path, "a report").ok());
+  EXPECT_TRUE(CheckFileWritable(path).ok());
+  EXPECT_EQ(std::filesystem::file_size(path), 8u);
+  EXPECT_FALSE(CheckFileWritable(folder).ok());
   std::filesystem::remove_all(folder);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -248,16 +249,27 @@ TEST_F(PageServerTest, AWriterIsHeldByAReaderThatDoesNotRead) {
   auto raw = std::make_unique<RawClient>(server_->port());
   raw->Send(GetHead("/events"));
   const std::shared_ptr<EventWriter> events = AwaitEvents();
+  constexpr int kEvents = 64;
+  std::atomic<int> written = 0;
   absl::Notification ended;
   std::thread writer([&] {
     // More than sockets take without a reader.
-    const std::string event(1 << 20, 'x');
-    for (int i = 0; i < 64; ++i) {
-      if (!events->Write(event) || !events->AwaitRoom()) break;
+    const std::string event(kLargeBytes / kEvents, 'x');
+    for (int i = 0; i < kEvents; ++i) {
+      if (!events->Write(event)) break;
+      ++written;
+      if (!events->AwaitRoom()) break;
     }
     ended.Notify();
   });
-  EXPECT_FALSE(ended.WaitForNotificationWithTimeout(absl::Milliseconds(50)));
+  // It is held once it has begun and writes nothing for a while.
+  int before;
+  do {
+    before = written;
+  } while (!ended.WaitForNotificationWithTimeout(absl::Milliseconds(50)) &&
+           (before == 0 || written != before));
+  EXPECT_FALSE(ended.HasBeenNotified());
+  EXPECT_LT(written, kEvents);
   raw.reset();
   writer.join();
 }

@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -160,8 +161,11 @@ class CallsCases(ScriptedCases):
     self.assertGreater(self.server.time_remaining()[0] or math.inf, 1e7)
 
   def test_reports_a_server_that_is_not_there(self):
-    self.server.close()
-    error = self.assert_error(UNAVAILABLE, self.quick().generate)
+    # Bound, so that nobody else is given the port meanwhile.
+    with socket.socket() as holder:
+      holder.bind(('127.0.0.1', 0))
+      self.server.address = f'127.0.0.1:{holder.getsockname()[1]}'
+      error = self.assert_error(UNAVAILABLE, self.quick().generate)
     self.assertIn(f'running at {self.server.address}', str(error))
     self.assertEqual(len(self.retries), 4)
 
@@ -211,6 +215,20 @@ class CallsCases(ScriptedCases):
                          (MODEL, VERSION, DRAWN_SEED))
       self.assertEqual(sorted(image.index for image in images),
                        list(range(9, 159)))
+
+  def test_takes_smaller_parts_of_images_that_are_too_large_for_64(self):
+    refused = Failure(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        'count: 64 is out of range [1, 21] for FLOAT32 images of 3x512x512')
+    self.server.failures.extend([refused, refused])
+    images = self.quick().generate(40, first_index=9)
+    self.assertEqual([request.count for request in self.server.requests()[-6:]],
+                     [40, 20, 10, 10, 10, 10])
+    self.assertEqual([image.index for image in images], list(range(9, 49)))
+    # One image is the smallest part.
+    self.server.failures.append(refused)
+    self.assert_error(grpc.StatusCode.INVALID_ARGUMENT,
+                      lambda: self.quick().generate(1), 'count: 64')
 
   def test_sums_the_timings_of_all_parts(self):
     self.assertEqual(self.quick().generate(129).timings.steps, 0.75)

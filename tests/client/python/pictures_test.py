@@ -5,6 +5,7 @@ import copy
 import io
 import pathlib
 import pickle
+import resource
 import tempfile
 import unittest
 from unittest import mock
@@ -69,6 +70,20 @@ class ImageTest(unittest.TestCase):
     preview = ddgan.Preview(**{**vars(image()), 'steps_left': 2})
     self.assertEqual(PIL.Image.open(io.BytesIO(preview.png)).text,
                      {**made.text, 'ddgan:step': '2'})
+
+  def test_no_part_of_a_file_is_left(self):
+    with tempfile.TemporaryDirectory() as folder:
+      path = pathlib.Path(folder) / 'x.png'
+      limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+      resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+      try:
+        with self.assertRaises(OSError):
+          image('pil', 10_000 * b'a').save(path)
+      finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+      self.assertFalse(path.exists())
+      png_image().save(path)
+      self.assertEqual(path.read_bytes(), png_image().png)
 
   def test_what_is_done_to_one_array_changes_no_other(self):
     for one in (image(), png_image()):

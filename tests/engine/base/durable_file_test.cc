@@ -1,16 +1,38 @@
+// Takes the place of fsync in the process.
 #include "engine/base/durable_file.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "tests/fakes/temporary_folder.h"
 
+namespace {
+
+// The paths that are synced, in this order, while a test looks.
+std::vector<std::string>* synced = nullptr;
+
+}  // namespace
+
+extern "C" int fsync(int descriptor) {
+  if (synced != nullptr) {
+    synced->push_back(std::filesystem::read_symlink(
+        "/proc/self/fd/" + std::to_string(descriptor)));
+  }
+  return static_cast<int>(syscall(SYS_fsync, descriptor));
+}
+
 namespace ddgan {
 namespace {
+
+using ::testing::ElementsAre;
 
 std::string Bytes(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -29,6 +51,19 @@ TEST(WriteFileDurablyTest, ReplacesTheWholeFileAndLeavesNothingBeside) {
   ASSERT_TRUE(WriteFileDurably(path, "second").ok());
   EXPECT_EQ(Bytes(path), "second");
   EXPECT_EQ(Entries(folder.path()), 1);
+}
+
+TEST(WriteFileDurablyTest, SyncsTheFileUnderItsFirstNameAndThenTheFolder) {
+  const TemporaryFolder folder;
+  // The kernel tells paths without links.
+  const std::filesystem::path path = std::filesystem::canonical(folder.path());
+  std::vector<std::string> paths;
+  synced = &paths;
+  const absl::Status status = WriteFileDurably(path / "state", "text");
+  synced = nullptr;
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(paths,
+              ElementsAre((path / ".state.partial").string(), path.string()));
 }
 
 TEST(WriteFileDurablyTest, GoesOnAfterAWriterThatDied) {

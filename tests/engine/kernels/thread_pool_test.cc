@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <limits>
 #include <system_error>
 #include <thread>
@@ -59,8 +60,15 @@ TEST(ThreadPool, LittleWorkStaysWithTheCaller) {
   ThreadPool pool(3, /*least_work=*/100);
   const auto caller = std::this_thread::get_id();
   std::atomic<int> elsewhere{0};
-  pool.Run(99, 1, [&](int64_t) {
+  pool.Run(99, 1, [&](int64_t i) {
     if (std::this_thread::get_id() != caller) ++elsewhere;
+    if (i != 0) return;
+    // Leaves another thread the time to wake up and take some, if it may.
+    const auto give_up =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+    while (elsewhere == 0 && std::chrono::steady_clock::now() < give_up) {
+      std::this_thread::yield();
+    }
   });
   EXPECT_EQ(elsewhere, 0);
 }
@@ -69,9 +77,12 @@ TEST(ThreadPool, SubnormalNumbersAreZeroOnEveryThread) {
   volatile float least = std::numeric_limits<float>::min();
   for (const int threads : {1, 3}) {
     ThreadPool pool(threads, /*least_work=*/0);
-    std::atomic<int> subnormal{0};
-    pool.Run(30, 1, [&](int64_t) {
+    std::atomic<int> subnormal{0}, inside{0};
+    // All at once, so each on a thread of its own.
+    pool.Run(threads, 1, [&](int64_t) {
       if (least * 0.5f != 0) ++subnormal;
+      ++inside;
+      while (inside < threads) std::this_thread::yield();
     });
     EXPECT_EQ(subnormal, 0);
   }

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "engine/api/retry_hint.h"
 #include "tests/fakes/scripted_version_source.h"
 
@@ -39,6 +40,7 @@ Claim Asks(int images, absl::Time deadline = absl::InfiniteFuture()) {
           .images = images,
           .first_step = 3,
           .bytes = 10 * images,
+          .image_bytes = 10,
           .deadline = deadline,
           .steps_deadline = StepsDeadline(kNow, deadline)};
 }
@@ -111,6 +113,26 @@ TEST(AdmissionTest, RoomIsCountedInImagesAndInBytes) {
   EXPECT_EQ(RetryAfter(refusal->status), kTick * 4 * 41 / 8);
 }
 
+TEST(AdmissionTest, OneAccountLeavesAsMuchRoomAsItHas) {
+  EngineLoad load = IdleEngine();
+  // The first request of an account is taken, whatever its size.
+  load.images = 60;
+  load.bytes = 600;
+  EXPECT_FALSE(CheckRoom(load, Asks(40)));
+  load.own = {.images = 10, .bytes = 100};
+  EXPECT_FALSE(CheckRoom(load, Asks(15)));  // 25 of its own, 25 for others.
+  const auto refusal = CheckRoom(load, Asks(16));
+  EXPECT_EQ(refusal->reason, RefusalReason::kQueueFull);
+  EXPECT_THAT(std::string(refusal->status.message()),
+              HasSubstr("no room for 16 more images of this caller: 10 of its "
+                        "images are unfinished, 40 of 100 places are free"));
+  EXPECT_TRUE(RetryAfter(refusal->status).has_value());
+  // Bytes are shared alike.
+  load.max_images = 1000;
+  EXPECT_FALSE(CheckRoom(load, Asks(15)));
+  EXPECT_EQ(CheckRoom(load, Asks(16))->reason, RefusalReason::kQueueFull);
+}
+
 TEST(AdmissionTest, WhatNeverFitsIsNotToldToComeBack) {
   for (const int images : {101, 100}) {
     EngineLoad load = IdleEngine();
@@ -119,6 +141,10 @@ TEST(AdmissionTest, WhatNeverFitsIsNotToldToComeBack) {
     ASSERT_TRUE(refusal.has_value());
     EXPECT_EQ(refusal->reason, RefusalReason::kTooLarge);
     EXPECT_TRUE(absl::IsInvalidArgument(refusal->status));
+    EXPECT_THAT(
+        std::string(refusal->status.message()),
+        HasSubstr(absl::StrCat("count: ", images, " is out of range [1, ",
+                               images == 101 ? 100 : 99, "]")));
     EXPECT_THAT(std::string(refusal->status.message()),
                 HasSubstr("this server holds at most 100 images and "));
     EXPECT_EQ(RetryAfter(refusal->status), std::nullopt);

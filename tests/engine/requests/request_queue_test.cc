@@ -105,6 +105,31 @@ TEST_F(RequestQueueTest, RoomThatIsHeldCountsUntilItIsGivenBack) {
   EXPECT_TRUE(queue_.claims().empty());
 }
 
+TEST_F(RequestQueueTest, AnAccountHasItsShareUntilItsImagesAreMade) {
+  GenerationRequest asked;
+  asked.count = 2;
+  asked.account = "a";
+  QueuedRequest request;
+  request.bytes = 100;
+  QueuedRequest& added = queue_.Add(std::move(request), asked);
+  Add(3);  // On nobody's account.
+  const Claim claim = {.version = SharedServableVersion("digits", 1),
+                       .account = "a",
+                       .images = 3,
+                       .bytes = 50};
+  queue_.Hold(&claim);
+  EXPECT_EQ(queue_.ShareOf("a").images, 5);
+  EXPECT_EQ(queue_.ShareOf("a").bytes, 150);
+  EXPECT_EQ(queue_.ShareOf("b").images, 0);
+  EXPECT_EQ(queue_.ShareOf("").images, 0);
+  queue_.GiveBack(&claim);
+  for (Trajectory& row : added.trajectories) queue_.Retire(row);
+  EXPECT_EQ(queue_.ShareOf("a").images, 0);
+  EXPECT_EQ(queue_.ShareOf("a").bytes, 100);
+  queue_.Erase(queue_.requests().find(added.id));
+  EXPECT_EQ(queue_.ShareOf("a").bytes, 0);
+}
+
 TEST_F(RequestQueueTest, TheOldestQueuedImageOfEachClassTellsSinceWhen) {
   EXPECT_EQ(queue_.Oldest(), OldestQueued());
   const auto second = [](int i) { return kStart + absl::Seconds(i); };

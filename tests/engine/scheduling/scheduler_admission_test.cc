@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/api/retry_hint.h"
 #include "tests/engine/scheduling/batch_scheduler_fixture.h"
@@ -28,6 +29,28 @@ TEST_F(BatchSchedulerTest, AFullQueueRefusesAtOnceAndTakesTheNextWhenFree) {
   Submit(1);
   for (int step = 0; step < 4; ++step) Tick();
   Submit(4);
+}
+
+TEST_F(BatchSchedulerTest, OneAccountDoesNotFillTheQueue) {
+  Scheduler(/*max_batch_size=*/8, /*max_queued_images=*/16);
+  const auto reserve = [this](const char* account, uint32_t count) {
+    GenerationRequest request;
+    request.count = count;
+    request.account = account;
+    return scheduler_->Reserve(version_, request);
+  };
+  std::vector<std::unique_ptr<BatchScheduler::Place>> places;
+  absl::Status status;
+  while (status.ok()) {
+    auto place = reserve("flood", 1);
+    status = place.status();
+    if (place.ok()) places.push_back(*std::move(place));
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(places, SizeIs(8));
+  EXPECT_TRUE(reserve("other", 8).ok());
+  places.resize(7);
+  EXPECT_TRUE(reserve("flood", 1).ok());
 }
 
 TEST_F(BatchSchedulerTest, APartOfAPlaceIsAPlaceOfItsOwn) {

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "engine/versions/model_pins.h"
+#include "engine/versions/pin_store.h"
 #include "engine/versions/version_loader.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/recording_observer.h"
@@ -642,6 +643,18 @@ TEST_F(ModelRegistryTest, PinsOutliveTheProcessWithAStateFolder) {
   Add(2);
   Reconcile();
   EXPECT_EQ(Live(), 2);
+}
+
+// A write that failed after its file was there, or another server's.
+TEST_F(ModelRegistryTest, AnUnpinTakesAPinAwayThatOnlyTheFileHas) {
+  const TemporaryFolder state;
+  state_dir_ = state.path();
+  Start();
+  Add(1);
+  Reconcile();
+  ASSERT_EQ(WritePins(state.path(), {{"digits", 1}}), absl::OkStatus());
+  ASSERT_EQ(pins().Unpin("digits"), absl::OkStatus());
+  EXPECT_TRUE(ReadPins(state.path())->empty());
 }
 
 TEST_F(ModelRegistryTest, APinThatCannotBeKeptIsNotInForce) {

@@ -126,10 +126,10 @@ TEST_F(ImageCacheTest, TheMostUrgentOfThoseWhoWaitTakesOver) {
   const auto slow = NewAsker();
   const auto urgent = NewAsker();
   const absl::Time soon = absl::UnixEpoch();
-  Ask("a", maker);
+  Ask("a", maker, By(soon));
   EXPECT_EQ(Ask("a", batch, kBatchTurn), Answer::kJoined);
   EXPECT_EQ(Ask("a", slow), Answer::kJoined);
-  EXPECT_EQ(Ask("a", urgent, By(soon), 7), Answer::kJoined);
+  EXPECT_EQ(Ask("a", urgent, By(soon + absl::Seconds(1)), 7), Answer::kJoined);
   cache_.GiveUp("a", maker.get(), 0);
   EXPECT_THAT(urgent->taken_over, ElementsAre(7));
   EXPECT_THAT(slow->taken_over, IsEmpty());
@@ -249,12 +249,14 @@ TEST(MayJoinTest, NobodyWaitsForWhatMayComeAfterItsDeadline) {
   const absl::Time now = absl::UnixEpoch();
   const MakingTurn sooner = By(now);
   const MakingTurn later = By(now + absl::Seconds(1));
-  EXPECT_FALSE(MayJoin(sooner, later, false));
-  EXPECT_FALSE(MayJoin(sooner, MakingTurn(), false));
-  EXPECT_TRUE(MayJoin(later, sooner, false));
-  EXPECT_TRUE(MayJoin(MakingTurn(), sooner, false));
-  // Two attempts with one deadline, as gRPC sends it.
-  EXPECT_TRUE(MayJoin(sooner, By(now + absl::Milliseconds(5)), false));
+  for (const bool few_ahead : {false, true}) {
+    EXPECT_FALSE(MayJoin(sooner, later, few_ahead));
+    EXPECT_FALSE(MayJoin(sooner, MakingTurn(), few_ahead));
+    EXPECT_TRUE(MayJoin(later, sooner, few_ahead));
+    EXPECT_TRUE(MayJoin(MakingTurn(), sooner, few_ahead));
+    // Two attempts with one deadline, as gRPC sends it.
+    EXPECT_TRUE(MayJoin(sooner, By(now + absl::Milliseconds(5)), few_ahead));
+  }
 }
 
 // An asker that plays along as a call does, and checks that it is told what it

@@ -269,6 +269,31 @@ TEST_F(HeldUpAcceptorTest, CutsWhoHoldsUpItsHandOver) {
   ExpectCut();
 }
 
+TEST_F(HeldUpAcceptorTest, WhoHoldsUpHandOversDoesNotMakeTheProbeFail) {
+  Start({.limits = {.total = 10, .per_peer = 10},
+         .hand_over_limit = absl::Milliseconds(100)});
+  // The handler answers nobody.
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(acceptor_->Probe(absl::Milliseconds(50))));
+  const absl::Time give_up = absl::Now() + absl::Seconds(60);
+  absl::Status status;
+  // Again if the flood was over before the probe began.
+  do {
+    ASSERT_LT(absl::Now(), give_up);
+    const int before = HeldUpHandler::handed_over;
+    const Connection flood(acceptor_->port(), "127.0.0.2");
+    while (HeldUpHandler::handed_over == before)
+      ASSERT_LT(absl::Now(), give_up);
+    std::atomic<bool> over = false;
+    std::thread sender([&] {
+      while (!over) flood.Send(std::string(4096, 'x'));
+    });
+    status = acceptor_->Probe(absl::Seconds(1));
+    over = true;
+    sender.join();
+  } while (!status.ok());
+}
+
 // gRPC's own listener never accepts again after this (CVE-2023-4785).
 TEST_F(ConnectionAcceptorTest, GoesOnAfterDescriptorsRanOut) {
   Start({.total = 100, .per_peer = 100});

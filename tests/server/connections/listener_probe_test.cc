@@ -1,5 +1,10 @@
 #include "server/connections/listener_probe.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "gtest/gtest.h"
 #include "tests/fakes/silent_listener.h"
 
@@ -21,13 +26,19 @@ TEST(ListenerProbeTest, TheTlsProbeIsNotFooledEither) {
 }
 
 TEST(ListenerProbeTest, ReportsAPortWhereNobodyListens) {
-  ListenAddress address;
-  {
-    const SilentListener listener;
-    address = listener.address();
-  }
-  EXPECT_TRUE(absl::IsUnavailable(
-      ProbeGrpcListener(address, absl::Seconds(5), [](int) {})));
+  // Bound, so that nobody else is given the port meanwhile.
+  const int holder = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in bound = {};
+  bound.sin_family = AF_INET;
+  bound.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(bound);
+  ASSERT_EQ(bind(holder, reinterpret_cast<sockaddr*>(&bound), size), 0);
+  ASSERT_EQ(getsockname(holder, reinterpret_cast<sockaddr*>(&bound), &size), 0);
+  const ListenAddress address = {"127.0.0.1", ntohs(bound.sin_port)};
+  const absl::Status status =
+      ProbeGrpcListener(address, absl::Seconds(5), [](int) {});
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  close(holder);
 }
 
 }  // namespace

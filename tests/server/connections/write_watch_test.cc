@@ -185,7 +185,11 @@ TEST_F(WriteWatchTest, CancelsACallAndKeepsAConnectionThatStillTakesBytes) {
   begun_.WaitForNotification();
   clock_.Advance(kWriteTimeout);
   EXPECT_TRUE(done_.WaitForNotificationWithTimeout(kPatience));
+  // At the same time as a cut would be, and after it.
+  absl::Notification over;
+  timer_.Add(WriteWatch::kLetGoTime, [&over] { over.Notify(); });
   clock_.Advance(WriteWatch::kLetGoTime);
+  over.WaitForNotification();
   EXPECT_EQ(acceptor_->open_connections(), 1);
   EXPECT_THAT(metrics_.Text(),
               HasSubstr("ddgan_write_timeouts_total{what=\"connection\"} 0"));

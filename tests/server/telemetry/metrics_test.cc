@@ -223,14 +223,19 @@ TEST_F(MetricsTest, CountsRequestsByMethodModelAndCode) {
                       "method=\"Generate\"} 1")));
 }
 
-TEST_F(MetricsTest, FailuresAreCountedFromZeroOnceAModelIsCalled) {
-  metrics_.OnCallFinished(RpcMethod::kGenerate, "digits", absl::StatusCode::kOk,
-                          absl::Milliseconds(1));
-  for (const char* code : {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}) {
-    EXPECT_THAT(metrics_.Text(),
-                HasSubstr(absl::StrCat("ddgan_requests_total{code=\"", code,
-                                       "\",method=\"Generate\","
-                                       "model=\"digits\"} 0")));
+TEST_F(MetricsTest, FailuresAreCountedFromZeroBeforeThereIsACall) {
+  EXPECT_THAT(metrics_.Text(), Not(HasSubstr("model=\"digits\"")));
+  metrics_.OnLiveVersion({"digits", 1, std::string(64, 'a')}, clock_.Now());
+  for (const char* model : {"", "digits"}) {
+    for (const char* method : {"Generate", "GenerateStream", "ModelInfer"}) {
+      for (const char* code :
+           {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}) {
+        EXPECT_THAT(metrics_.Text(),
+                    HasSubstr(absl::StrCat("ddgan_requests_total{code=\"", code,
+                                           "\",method=\"", method,
+                                           "\",model=\"", model, "\"} 0")));
+      }
+    }
   }
   metrics_.OnCallFinished(RpcMethod::kGenerate, "digits",
                           absl::StatusCode::kUnavailable,

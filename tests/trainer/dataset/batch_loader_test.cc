@@ -12,6 +12,8 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/manual_clock.h"
@@ -303,7 +305,12 @@ TEST_F(BatchLoaderTest, AJumpWaitsForRowsThatAreBeingRead) {
   const auto loader = Create(dataset, OptionsOf(4, AllRows(4)));
   BatchOf(loader.get(), 0);
   held.WaitForNotification();
-  std::thread release([&] { go_on.Notify(); });
+  std::thread release([&] {
+    // A jump that did not wait would have its rows by then, and one of them
+    // overwritten after it.
+    absl::SleepFor(absl::Milliseconds(100));
+    go_on.Notify();
+  });
   const std::vector<float> batch = BatchOf(loader.get(), 100);
   release.join();
   for (int row = 0; row < 4; ++row) {

@@ -83,7 +83,7 @@ TEST(ProcessEnvironmentTest,
      TorchrunWinsOverTheSlurmOrKubernetesThatStartedIt) {
   Variables variables = Torchrun();
   variables["SLURM_PROCID"] = "0";
-  variables["SLURM_NTASKS"] = "2";
+  variables["SLURM_STEP_NUM_TASKS"] = "2";
   variables["SLURM_LOCALID"] = "0";
   variables["JOB_COMPLETION_INDEX"] = "1";
   const absl::StatusOr<ProcessEnvironment> read = Read(variables);
@@ -96,7 +96,8 @@ TEST(ProcessEnvironmentTest,
 TEST(ProcessEnvironmentTest, ReadsWhatSrunSets) {
   const absl::StatusOr<ProcessEnvironment> read =
       Read({{"SLURM_PROCID", "3"},
-            {"SLURM_NTASKS", "4"},
+            {"SLURM_NTASKS", "8"},  // Of the job; the step may be smaller.
+            {"SLURM_STEP_NUM_TASKS", "4"},
             {"SLURM_LOCALID", "1"},
             {"MASTER_ADDR", "10.0.0.1"},
             {"MASTER_PORT", "1234"}});
@@ -107,10 +108,16 @@ TEST(ProcessEnvironmentTest, ReadsWhatSrunSets) {
   EXPECT_EQ(read->master_address, "10.0.0.1");
 }
 
-TEST(ProcessEnvironmentTest, ASlurmAllocationWithoutSrunIsOneProcess) {
-  const absl::StatusOr<ProcessEnvironment> read = Read({{"SLURM_NTASKS", "4"}});
-  ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->size, 1);
+TEST(ProcessEnvironmentTest, ASlurmJobWithoutSrunIsOneProcess) {
+  const Variables shell = {{"SLURM_NTASKS", "4"}};
+  const Variables batch_script = {
+      {"SLURM_NTASKS", "4"}, {"SLURM_PROCID", "0"}, {"SLURM_LOCALID", "0"}};
+  for (const Variables& variables :
+       {shell, batch_script, Without(batch_script, "SLURM_NTASKS")}) {
+    const absl::StatusOr<ProcessEnvironment> read = Read(variables);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->size, 1);
+  }
 }
 
 TEST(ProcessEnvironmentTest, TakesTheIndexOfAKubernetesJobAsRank) {
@@ -128,7 +135,7 @@ TEST(ProcessEnvironmentTest, TakesTheIndexOfAKubernetesJobAsRank) {
 TEST(ProcessEnvironmentTest, OneProcessNeedsNoMaster) {
   for (const Variables& variables :
        {Variables{{"RANK", "0"}, {"WORLD_SIZE", "1"}},
-        Variables{{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "1"}},
+        Variables{{"SLURM_PROCID", "0"}, {"SLURM_STEP_NUM_TASKS", "1"}},
         Variables{{"JOB_COMPLETION_INDEX", "0"}, {"WORLD_SIZE", "1"}}}) {
     const absl::StatusOr<ProcessEnvironment> read = Read(variables);
     ASSERT_TRUE(read.ok()) << read.status();
@@ -146,7 +153,8 @@ struct Refusal {
 };
 
 TEST(ProcessEnvironmentTest, RefusesWithASentenceThatNamesVariableValueRange) {
-  const Variables slurm = {{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "4"}};
+  const Variables slurm = {{"SLURM_PROCID", "3"},
+                           {"SLURM_STEP_NUM_TASKS", "4"}};
   const std::vector<Refusal> refusals = {
       {"rank beyond the last", With(Torchrun(), "RANK", "8"), "RANK=", "\"8\"",
        "[0, 7]"},
@@ -186,8 +194,6 @@ TEST(ProcessEnvironmentTest, RefusesWithASentenceThatNamesVariableValueRange) {
        "WORLD_SIZE=\"4\"", "unset WORLD_SIZE"},
       {"Slurm without a master", slurm, "MASTER_ADDR is not set", "4 processes",
        "host name or IP address"},
-      {"Slurm without a size", Without(slurm, "SLURM_NTASKS"),
-       "SLURM_NTASKS is not set", "SLURM_PROCID=\"3\"", "[1, 4096]"},
       {"index without a size",
        {{"JOB_COMPLETION_INDEX", "1"}},
        "WORLD_SIZE is not set",

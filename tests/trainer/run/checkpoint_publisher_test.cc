@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "engine/checkpoint/model_directory.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -53,6 +54,13 @@ TEST_F(CheckpointPublisherTest, PublishesWhatAReaderAccepts) {
   EXPECT_THAT(NamesIn(root() / "tiny"), ElementsAre("3"));
   EXPECT_THAT(NamesIn(root() / "tiny/3"),
               ElementsAre("config.json", "manifest.json", "model.safetensors"));
+}
+
+TEST_F(CheckpointPublisherTest, ARootThatIsALinkToNothingIsAnError) {
+  fs::create_symlink(temporary_.path() / "gone/away", temporary_.path() / "a");
+  const auto identity = Publish(3);
+  EXPECT_EQ(identity.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(identity.status().message(), HasSubstr("cannot create"));
 }
 
 TEST_F(CheckpointPublisherTest, ReaderOfAnotherUserMayLookIn) {
@@ -212,15 +220,19 @@ TEST_F(CheckpointPublisherTest, ReaderFindsAVersionOnItsWayOutWholeOrNotAtAll) {
   std::vector<ModelIdentity> identities;
   for (int version = 1; version <= 20; ++version)
     identities.push_back(*Publish(version));
+  auto versions = ListVersions(root(), "tiny");
+  ASSERT_TRUE(versions.ok() && !versions->empty());
+  absl::Notification one_is_read;
   std::thread remover([&] {
+    one_is_read.WaitForNotification();
     for (auto it = identities.rbegin(); it != identities.rend(); ++it)
       EXPECT_TRUE(RemoveCheckpoint(root(), *it).ok());
   });
-  auto versions = ListVersions(root(), "tiny");
   while (versions.ok() && !versions->empty()) {
     const absl::Status status =
         ReadCheckpoint(root(), "tiny", versions->front()).status();
     EXPECT_TRUE(status.ok() || absl::IsNotFound(status)) << status;
+    if (!one_is_read.HasBeenNotified()) one_is_read.Notify();
     versions = ListVersions(root(), "tiny");
   }
   remover.join();

@@ -165,6 +165,22 @@ TEST_F(VersionPublisherTest, AVersionOfAnotherRunIsAnErrorAndStays) {
             before);
 }
 
+TEST_F(VersionPublisherTest, ARunThatBeginsDoesNotTakeAnOlderOnesForItsOwn) {
+  options_.retention = {.last = 1, .every = 0};
+  ASSERT_TRUE(Publish(*Open(), 17).ok());
+  const std::string same = *weights_;
+  weights_->back() ^= 1;
+  // Its states were removed, its list was not.
+  const auto next = Open();
+  const absl::Status status = Publish(*next, 17);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  ASSERT_TRUE(Publish(*next, 18).ok());
+  EXPECT_THAT(Versions(), ElementsAre(118, 117));
+  // One that was killed before its first state makes the same again.
+  weights_ = same;
+  ASSERT_TRUE(Publish(*Open(), 17).ok());
+}
+
 TEST_F(VersionPublisherTest, RemovesWhatItsRetentionLetsGo) {
   options_.retention = {.last = 1, .every = 0};
   const auto publisher = Open();

@@ -39,13 +39,13 @@ class HalvingNetworks : public Networks {
 
 DenoisingChain Sample(const Networks& networks, int num_timesteps,
                       bool is_denoiser,
-                      const std::string& sampler = "ancestral") {
+                      const std::string& sampler = "ancestral", int kept = 5) {
   const SamplingPlan plan =
       PlanSampling(ParseUpdateRule(sampler, num_timesteps).value(),
                    ComputeNoiseSchedule({.num_timesteps = num_timesteps}));
   return SampleChain({networks, plan, {2, 1, 1, 3, num_timesteps}, is_denoiser},
-                     /*seed=*/7, /*first_index=*/0, /*count=*/5, /*at_once=*/2,
-                     at::kCPU);
+                     /*seed=*/7, /*first_index=*/0, /*count=*/5, kept,
+                     /*at_once=*/2, at::kCPU);
 }
 
 TEST(DenoisingChainTest, KeepsEveryStepOfAFew) {
@@ -72,6 +72,21 @@ TEST(DenoisingChainTest, KeepsEightStepsOfAThousand) {
   ASSERT_EQ(networks.steps.size(), 3000u);
   EXPECT_EQ(networks.steps.front(), 999);
   EXPECT_EQ(networks.steps[999], 0);
+}
+
+TEST(DenoisingChainTest, OfMostSamplesOnlyTheEndIsKept) {
+  const HalvingNetworks networks;
+  const DenoisingChain all = Sample(networks, 4, false);
+  for (const int kept : {0, 1, 3}) {
+    const DenoisingChain some = Sample(networks, 4, false, "ancestral", kept);
+    EXPECT_TRUE(some.x.back().equal(all.x.back()));
+    ASSERT_EQ(some.x0.size(), kept == 0 ? 0u : 4u);
+    ASSERT_EQ(some.x.size(), some.x0.size() + 1);
+    for (size_t i = 0; i < some.x0.size(); ++i) {
+      EXPECT_TRUE(some.x[i].equal(all.x[i].narrow(0, 0, kept)));
+      EXPECT_TRUE(some.x0[i].equal(all.x0[i].narrow(0, 0, kept)));
+    }
+  }
 }
 
 TEST(DenoisingChainTest, OneStepIsAPlainGan) {
@@ -128,7 +143,7 @@ TEST(DenoisingChainTest, EveryRuleMakesNormalDataOfItsDenoiser) {
                      ComputeNoiseSchedule({.num_timesteps = kSteps}));
     const DenoisingChain chain =
         SampleChain({networks, plan, {1, 16, 16, 1, kSteps}, true},
-                    /*seed=*/7, 0, /*count=*/16, 16, at::kCPU);
+                    /*seed=*/7, 0, /*count=*/16, 0, 16, at::kCPU);
     // 4096 values: standard errors of 0.008 and 0.011.
     const at::Tensor x = chain.x.back();
     EXPECT_NEAR(x.mean().item<double>(), 0.4, 0.04) << sampler;
@@ -144,9 +159,9 @@ TEST(DenoisingChainTest, AnImageDoesNotDependOnItsCompany) {
                      ComputeNoiseSchedule({.num_timesteps = 4}));
     const ChainSource source = {networks, plan, {2, 3, 3, 1, 4}, true};
     const at::Tensor all =
-        SampleChain(source, 7, 10, 6, /*at_once=*/4, at::kCPU).x.back();
+        SampleChain(source, 7, 10, 6, 0, /*at_once=*/4, at::kCPU).x.back();
     const at::Tensor one =
-        SampleChain(source, 7, 15, 1, /*at_once=*/1, at::kCPU).x.back();
+        SampleChain(source, 7, 15, 1, 0, /*at_once=*/1, at::kCPU).x.back();
     EXPECT_LT(MaxAbsDifference(all.narrow(0, 5, 1), one), 1e-6) << sampler;
   }
 }

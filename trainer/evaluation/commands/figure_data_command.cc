@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/durable_file.h"
 #include "trainer/evaluation/commands/denoising_samples.h"
 #include "trainer/evaluation/commands/figure_folder.h"
 #include "trainer/evaluation/commands/report_json.h"
@@ -99,6 +100,8 @@ absl::StatusOr<std::string> RunFigureData(const FigureDataOptions& options,
                                           const Environment& environment,
                                           EvaluationProgress* progress) {
   static_cast<void>(environment);
+  // Before the work.
+  if (absl::Status s = CheckWritable(options.out); !s.ok()) return s;
   const absl::Status status = options.kind == FigureDataOptions::Kind::kStrip
                                   ? WriteStrip(options, progress)
                                   : WriteGrid(options, progress);

@@ -1,3 +1,6 @@
+#include <set>
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "trainer/evaluation/commands/figure_data_command.h"
@@ -20,6 +23,19 @@ that describes them. The programs in trainer/evaluation/figures/ draw.
   ddgan-evaluate figure_data strip --model=MODEL_ROOT/mnist/12060 \
       --data=MNIST_DIR --out=strip/
 )";
+
+// That each flag of the command line is of the figure, which is not `other`.
+absl::Status CheckFlags(const ProgramOptions& parsed, const std::string& other,
+                        const std::set<std::string>& of_other) {
+  for (const GivenOption& given : parsed.given) {
+    if (given.origin != kFromCommandLine || of_other.count(given.name) == 0) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", given.name, " is of ", other));
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -65,6 +81,13 @@ absl::StatusOr<FigureDataOptions> ParseFigureData(const CommandInput& input) {
     return absl::InvalidArgumentError(
         "--sampler is of grid; strip shows one evaluation at each step");
   }
+  const absl::Status flags =
+      options.kind == Kind::kStrip
+          ? CheckFlags(*parsed, "grid", {"samples", "columns", "threads"})
+          : CheckFlags(*parsed, "strip",
+                       {"data", "dataset", "picture", "classes",
+                        "dataset_limit", "convert", "data_seed"});
+  if (!flags.ok()) return flags;
   if (absl::Status s = CheckPictureOptions(options.pictures); !s.ok()) return s;
   return options;
 }

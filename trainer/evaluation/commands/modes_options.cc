@@ -30,7 +30,8 @@ std::vector<Option> Table(ModesOptions* options) {
   return JoinedRows(
       {ModelRows(&options->pictures),
        {{"server", kPictures, "HOST:PORT", &options->pictures.server, kNotEmpty,
-         "pictures of a running server instead; --model is then MODEL or "
+         "pictures of a running server instead, by calls without TLS and "
+         "token, however long they take; --model is then MODEL or "
          "MODEL/VERSION",
          ""},
         {"real", kPictures, "", &options->real, kAny,
@@ -85,6 +86,10 @@ absl::Status Check(const ModesOptions& options) {
           "--real and --", is_server ? "server='" : "model='",
           is_server ? options.pictures.server : options.pictures.model,
           "' exclude each other: give one of them"));
+    }
+    if (!options.pictures.sampler.empty()) {
+      return absl::InvalidArgumentError(
+          "--sampler does not go with --real, which samples no model");
     }
   } else if (options.pictures.model.empty()) {
     return absl::InvalidArgumentError(

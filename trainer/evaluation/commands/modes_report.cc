@@ -1,5 +1,6 @@
 #include "trainer/evaluation/commands/modes_report.h"
 
+#include <cmath>
 #include <functional>
 
 #include "absl/strings/str_cat.h"
@@ -19,8 +20,9 @@ std::string Percent(double share) {
 // KL of so many uniform points that are near a mode, which are those that the
 // KL of `found` counts; there are some.
 double GaussianKlFloor(const GaussianCoverage& found) {
-  return (kGaussianModes - 1) /
-         (2 * found.high_quality_share * static_cast<double>(found.points));
+  return UniformKl(std::llround(found.high_quality_share *
+                                static_cast<double>(found.points)),
+                   kGaussianModes);
 }
 
 void DigitRows(const DigitModes& found, const Row& row) {

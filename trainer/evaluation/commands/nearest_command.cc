@@ -6,7 +6,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/durable_file.h"
 #include "trainer/evaluation/commands/figure_folder.h"
+#include "trainer/evaluation/metrics/feature_rows.h"
 #include "trainer/evaluation/session/feature_session.h"
 #include "trainer/evaluation/session/parallel_features.h"
 #include "trainer/pictures/sample_grid.h"
@@ -14,10 +16,10 @@
 namespace ddgan {
 namespace {
 
-constexpr int64_t kBlock = 1024;  // Real pictures at a time.
 // Looked at, at most; of fewer than the second, 99 % are all or nothing.
 constexpr int64_t kTestPictures = 1000;
 constexpr int64_t kMinTestPictures = 100;
+constexpr int64_t kDefaultSamples = 1000;
 
 std::vector<float> ToUnit(absl::Span<const uint8_t> pixels) {
   std::vector<float> values(pixels.size());
@@ -35,6 +37,7 @@ FeatureRows Rows(const std::vector<float>& values, int64_t rows) {
 absl::StatusOr<std::vector<uint8_t>> FirstPictures(PictureSource* source,
                                                    int64_t count) {
   std::vector<uint8_t> pictures;
+  pictures.reserve(static_cast<size_t>(count) * PictureBytes(source->shape()));
   constexpr int64_t kAtOnce = 64;
   for (int64_t first = 0; first < count; first += kAtOnce) {
     const absl::StatusOr<std::vector<uint8_t>> next =
@@ -86,20 +89,31 @@ absl::StatusOr<Nearest> FindNearest(PictureSource* source, int64_t count, int k,
   return nearest;
 }
 
-SpaceReport Compare(const std::vector<double>& measured,
-                    const std::vector<double>& test) {
-  SpaceReport report;
-  report.measured = Summarise(measured);
-  if (!test.empty()) {
-    report.test = Summarise(test);
-    report.suspicious_share = static_cast<double>(std::count_if(
-                                  measured.begin(), measured.end(),
-                                  [&](double distance) {
-                                    return distance < report.test->percent_1;
-                                  })) /
-                              static_cast<double>(measured.size());
+// To the `k` nearest so far of each query those of a block that begins at row
+// `first`. Blocks come by ascending row, so equal distances keep that order.
+absl::Status AddNearest(const FeatureRows& queries, const FeatureRows& block,
+                        int64_t first, int k,
+                        absl::Span<std::vector<Neighbour>> best) {
+  const int within = static_cast<int>(std::min<int64_t>(k, block.rows));
+  const absl::StatusOr<std::vector<Neighbour>> found =
+      NearestRows(queries, block, within);
+  if (!found.ok()) return found.status();
+  for (size_t i = 0; i < best.size(); ++i) {
+    for (int j = 0; j < within; ++j) {
+      Neighbour neighbour =
+          (*found)[i * static_cast<size_t>(within) + static_cast<size_t>(j)];
+      neighbour.row += first;
+      best[i].push_back(neighbour);
+    }
+    std::stable_sort(best[i].begin(), best[i].end(),
+                     [](const Neighbour& a, const Neighbour& b) {
+                       return a.distance < b.distance;
+                     });
+    if (best[i].size() > static_cast<size_t>(k)) {
+      best[i].resize(static_cast<size_t>(k));
+    }
   }
-  return report;
+  return absl::OkStatus();
 }
 
 // The neighbours' pictures, [shown, kShownNeighbours, S, S, C], their distances
@@ -152,8 +166,8 @@ absl::StatusOr<std::string> Grid(absl::Span<const uint8_t> generated,
 absl::Status WriteFigure(const NearestOptions& options,
                          const NearestReport& report, const Nearest& nearest,
                          DatasetPictures* data) {
-  const int shown =
-      static_cast<int>(std::min<int64_t>(options.shown, options.samples));
+  const int shown = static_cast<int>(
+      std::min<int64_t>(options.shown, report.in_features.measured.pictures));
   const ImageShape& shape = data->shape();
   const absl::Span<const uint8_t> generated =
       absl::MakeConstSpan(nearest.pictures)
@@ -199,36 +213,27 @@ absl::Status WriteFigure(const NearestOptions& options,
 absl::StatusOr<std::vector<Neighbour>> NearestPictures(
     absl::Span<const uint8_t> queries, DatasetPictures* among, int64_t rows,
     int k, EvaluationProgress* progress) {
-  const auto count =
-      static_cast<int64_t>(queries.size() / PictureBytes(among->shape()));
-  const std::vector<float> query_values = ToUnit(queries);
+  const size_t bytes = PictureBytes(among->shape());
+  const auto count = static_cast<int64_t>(queries.size() / bytes);
+  const int64_t block_rows = BlockRows(static_cast<int64_t>(bytes));
   std::vector<std::vector<Neighbour>> best(static_cast<size_t>(count));
   progress->Begin("nearest by pixels", rows);
-  for (int64_t first = 0; first < rows; first += kBlock) {
-    const int64_t size = std::min(kBlock, rows - first);
+  for (int64_t first = 0; first < rows; first += block_rows) {
+    const int64_t size = std::min(block_rows, rows - first);
     const absl::StatusOr<std::vector<uint8_t>> block =
         among->Pictures(first, size);
     if (!block.ok()) return block.status();
-    const int within = static_cast<int>(std::min<int64_t>(k, size));
     const std::vector<float> values = ToUnit(*block);
-    const absl::StatusOr<std::vector<Neighbour>> found =
-        NearestRows(Rows(query_values, count), Rows(values, size), within);
-    if (!found.ok()) return found.status();
-    for (size_t i = 0; i < best.size(); ++i) {
-      for (int j = 0; j < within; ++j) {
-        Neighbour neighbour =
-            (*found)[i * static_cast<size_t>(within) + static_cast<size_t>(j)];
-        neighbour.row += first;
-        best[i].push_back(neighbour);
-      }
-      // Blocks come by ascending row, so equal distances keep that order.
-      std::stable_sort(best[i].begin(), best[i].end(),
-                       [](const Neighbour& a, const Neighbour& b) {
-                         return a.distance < b.distance;
-                       });
-      if (best[i].size() > static_cast<size_t>(k)) {
-        best[i].resize(static_cast<size_t>(k));
-      }
+    for (int64_t query = 0; query < count; query += block_rows) {
+      const int64_t some = std::min(block_rows, count - query);
+      const std::vector<float> query_values =
+          ToUnit(queries.subspan(static_cast<size_t>(query) * bytes,
+                                 static_cast<size_t>(some) * bytes));
+      const absl::Status status =
+          AddNearest(Rows(query_values, some), Rows(values, size), first, k,
+                     absl::MakeSpan(best).subspan(static_cast<size_t>(query),
+                                                  static_cast<size_t>(some)));
+      if (!status.ok()) return status;
     }
     progress->Update(first + size);
   }
@@ -243,14 +248,18 @@ absl::StatusOr<std::vector<Neighbour>> NearestPictures(
 absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
                                        const Environment& environment,
                                        EvaluationProgress* progress) {
+  // Before an hour of work.
+  if (absl::Status s = CheckWritable(options.out); !s.ok()) return s;
   absl::StatusOr<MeasuredPictures> pictures =
       OpenMeasuredPictures(options.pictures, options.measure.threads);
   if (!pictures.ok()) return pictures.status();
   PictureSource* const source = pictures->source.get();
-  if (options.samples > source->size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--samples is ", options.samples, ", there are ",
-                     source->size(), " pictures"));
+  const int64_t samples = options.samples > 0
+                              ? options.samples
+                              : std::min(kDefaultSamples, source->size());
+  if (samples > source->size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--samples is ", samples, ", there are ", source->size(), " pictures"));
   }
   const absl::StatusOr<MeasureOptions> measure = ResolveMeasure(
       options.measure,
@@ -289,7 +298,7 @@ absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
   const auto real = (*file)->Read(rows);
   if (!real.ok()) return real.status();
   const absl::StatusOr<Nearest> nearest =
-      FindNearest(source, options.samples, kShownNeighbours, "the pictures",
+      FindNearest(source, samples, kShownNeighbours, "the pictures",
                   real->features, measure->threads, session->get());
   if (!nearest.ok()) return nearest.status();
   std::vector<double> test_features, test_pixels;
@@ -312,9 +321,9 @@ absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
   report.data_samples = rows;
   report.features = (*session)->network().name();
   report.features_digest = (*session)->network().digest();
-  report.in_features = Compare(
+  report.in_features = CompareDistances(
       FirstDistances(nearest->in_features, kShownNeighbours), test_features);
-  report.in_pixels = Compare(
+  report.in_pixels = CompareDistances(
       FirstDistances(nearest->in_pixels, kShownNeighbours), test_pixels);
   report.out = options.out;
   if (absl::Status s = WriteFigure(options, report, *nearest, data); !s.ok()) {

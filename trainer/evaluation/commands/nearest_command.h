@@ -24,10 +24,10 @@ struct NearestOptions {
   std::string text;  // Of --help: print it and end.
   PictureOptions pictures;
   MeasureOptions measure;
-  std::string test_data;   // Empty: the other split of mnist and cifar10.
-  int64_t samples = 1000;  // [1, 1e6]
-  int shown = 10;          // Of them, in the grid. [1, 256]
-  std::string out;         // Folder.
+  std::string test_data;  // Empty: the other split of mnist and cifar10.
+  int64_t samples = 0;    // 0: 1000, or all if there are fewer. [1, 1e6]
+  int shown = 10;         // Of them, in the grid. [1, 256]
+  std::string out;        // Folder.
   bool json = false;
 };
 
@@ -50,9 +50,13 @@ struct SpaceReport {
   // Without a test split there are none.
   std::optional<DistanceSummary> test;
   // Share of measured pictures that are nearer than 99 % of the test pictures:
-  // about 0.01 of pictures that are as new as those. [0, 1]
+  // about 0.01 of pictures that are as new as those. [0, 1] Not set either if 1
+  // % of the test pictures are among the real ones: nothing is nearer.
   std::optional<double> suspicious_share;
 };
+// Of the distances of pictures, at least one, and of test pictures, if any.
+SpaceReport CompareDistances(const std::vector<double>& measured,
+                             const std::vector<double>& test);
 
 struct NearestReport {
   std::optional<MeasuredVersion> version;
@@ -71,12 +75,12 @@ struct NearestReport {
 // More than this share in both spaces counts as copying.
 inline constexpr double kCopyingShare = 0.1;
 
-// Whether the model copies; not set without test pictures.
+// Whether the model copies; not set without a share in both spaces.
 std::optional<bool> Copies(const NearestReport& report);
 
 // The `k` nearest pictures of `among`, whose first `rows` are looked at, for
 // each of `queries` [n, S, S, C]; as NearestRows, on pixels. Memory is that of
-// a block, whatever `rows` is.
+// some blocks of BlockRows, whatever `rows`, n and S are.
 absl::StatusOr<std::vector<Neighbour>> NearestPictures(
     absl::Span<const uint8_t> queries, DatasetPictures* among, int64_t rows,
     int k, EvaluationProgress* progress);
@@ -90,9 +94,10 @@ absl::StatusOr<std::string> RunNearest(const NearestOptions& options,
 std::string NearestTable(const NearestReport& report);
 // One object in one line, which ends it. Keys: evaluation ("nearest"), model,
 // version, digest, sampler, pictures, seed, data, data_choice, data_samples,
-// features, features_digest, copies (null without test pictures), out;
+// features, features_digest, copies (null where Copies is not set), out;
 // in_features and in_pixels: objects of measured and test (null without), each
-// of pictures, lowest, percent_1 and median, and of suspicious_share.
+// of pictures, lowest, percent_1 and median, and of suspicious_share
+// (likewise).
 std::string NearestJson(const NearestReport& report);
 
 }  // namespace ddgan

@@ -42,6 +42,22 @@ DistanceSummary Summarise(std::vector<double> distances) {
   return summary;
 }
 
+SpaceReport CompareDistances(const std::vector<double>& measured,
+                             const std::vector<double>& test) {
+  SpaceReport report;
+  report.measured = Summarise(measured);
+  if (test.empty()) return report;
+  report.test = Summarise(test);
+  const double near = report.test->percent_1;
+  if (near == 0) return report;
+  report.suspicious_share =
+      static_cast<double>(
+          std::count_if(measured.begin(), measured.end(),
+                        [near](double distance) { return distance < near; })) /
+      static_cast<double>(measured.size());
+  return report;
+}
+
 std::optional<bool> Copies(const NearestReport& report) {
   if (!report.in_features.suspicious_share.has_value() ||
       !report.in_pixels.suspicious_share.has_value()) {
@@ -93,6 +109,10 @@ std::string NearestTable(const NearestReport& report) {
         100 * *report.in_features.suspicious_share,
         100 * *report.in_pixels.suspicious_share,
         *copies ? "copies" : "does not copy");
+  } else if (report.in_features.test.has_value()) {
+    absl::StrAppend(&table,
+                    "At least 1 % of the test pictures are among the real "
+                    "ones: they do not say how\nnear is near.\n");
   } else {
     absl::StrAppend(&table,
                     "Without --test_data nothing says how near is near.\n");

@@ -1,11 +1,14 @@
 #include "trainer/evaluation/commands/trilemma_command.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "engine/diffusion/update_rule.h"
 #include "trainer/evaluation/mode_coverage.h"
 #include "trainer/evaluation/model_pictures.h"
 #include "trainer/evaluation/session/feature_session.h"
@@ -14,6 +17,10 @@ namespace ddgan {
 namespace {
 
 constexpr int kTimedBatch = 100;
+
+ImageShape ShapeOf(const ModelConfig& config) {
+  return {config.num_channels, config.image_size, config.image_size};
+}
 
 // KL and covered modes of the digits that the classifier sees, if the features
 // are its.
@@ -49,12 +56,6 @@ absl::StatusOr<TrilemmaRow> MeasureRow(const TrilemmaOptions& options,
     absl::StatusOr<MeasuredPictures> pictures =
         OpenMeasuredPictures(picture_options, measure.threads);
     if (!pictures.ok()) return pictures.status();
-    if (pictures->source->shape() != session->data().shape()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "'", model.model, "' makes pictures of ",
-          ShapeText(pictures->source->shape()), ", the real ones are of ",
-          ShapeText(session->data().shape())));
-    }
     row.name = absl::StrCat(pictures->version->identity.model, "/",
                             pictures->version->identity.version);
     row.digest = pictures->version->identity.digest;
@@ -84,27 +85,71 @@ absl::StatusOr<TrilemmaRow> MeasureRow(const TrilemmaOptions& options,
   return row;
 }
 
+// Reads all of them. What is wrong with one is found before the first hour.
+absl::StatusOr<std::vector<CheckpointConfig>> CheckModels(
+    const std::vector<ModelAndSampler>& models, bool dataset_is_given) {
+  std::vector<CheckpointConfig> configs;
+  std::set<std::pair<std::string, std::string>> rows;  // Digest and sampler.
+  for (const auto& [model, sampler] : models) {
+    const absl::StatusOr<Checkpoint> checkpoint = ReadVersionFolder(model);
+    if (!checkpoint.ok()) return checkpoint.status();
+    configs.push_back(checkpoint->config);
+    const CheckpointConfig& first = configs.front();
+    const CheckpointConfig& config = configs.back();
+    const std::string& used =
+        sampler.empty() ? config.model_config.sampler : sampler;
+    const auto refuse = [&model = model](const auto&... why) {
+      return absl::InvalidArgumentError(absl::StrCat("'", model, "' ", why...));
+    };
+    const absl::StatusOr<UpdateRule> rule =
+        ParseUpdateRule(used, config.model_config.num_timesteps);
+    if (!rule.ok()) {
+      return refuse("with the sampler '", used, "', which ",
+                    rule.status().message());
+    }
+    if (!rows.insert({checkpoint->identity.digest, used}).second) {
+      return refuse("with the sampler ", used, " is given twice");
+    }
+    if (ShapeOf(config.model_config) != ShapeOf(first.model_config)) {
+      return refuse("makes pictures of ",
+                    ShapeText(ShapeOf(config.model_config)), ", the first of ",
+                    ShapeText(ShapeOf(first.model_config)));
+    }
+    if (config.dataset != first.dataset && !dataset_is_given) {
+      return refuse("was trained on ", config.dataset, ", the first on ",
+                    first.dataset,
+                    ": say with --dataset which all are compared with");
+    }
+  }
+  return configs;
+}
+
+// Two versions of one name are told apart by their digests.
+void NameRows(std::vector<TrilemmaRow>* rows) {
+  std::map<std::string, std::set<std::string>> digests;
+  for (const TrilemmaRow& row : *rows) digests[row.name].insert(row.digest);
+  for (TrilemmaRow& row : *rows) {
+    if (digests.at(row.name).size() > 1) {
+      absl::StrAppend(&row.name, "@", row.digest.substr(0, 8));
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> RunTrilemma(const TrilemmaOptions& options,
                                         const Environment& environment,
                                         EvaluationProgress* progress) {
-  // A name that is no version is found before the first hour.
-  std::optional<CheckpointConfig> first;
-  for (const ModelAndSampler& model : options.models) {
-    const absl::StatusOr<Checkpoint> checkpoint =
-        ReadVersionFolder(model.model);
-    if (!checkpoint.ok()) return checkpoint.status();
-    if (!first.has_value()) first = checkpoint->config;
-  }
+  const absl::StatusOr<std::vector<CheckpointConfig>> configs =
+      CheckModels(options.models, !options.measure.dataset.empty());
+  if (!configs.ok()) return configs.status();
+  const CheckpointConfig& first = configs->front();
   const absl::StatusOr<MeasureOptions> measure =
-      ResolveMeasure(options.measure, first->dataset, environment);
+      ResolveMeasure(options.measure, first.dataset, environment);
   if (!measure.ok()) return measure.status();
-  const ModelConfig& config = first->model_config;
   const absl::StatusOr<std::unique_ptr<FeatureSession>> session =
-      FeatureSession::Create(
-          *measure, {config.num_channels, config.image_size, config.image_size},
-          options.metrics.k + 1, progress);
+      FeatureSession::Create(*measure, ShapeOf(first.model_config),
+                             options.metrics.k + 1, progress);
   if (!session.ok()) return session.status();
   TrilemmaReport report;
   for (size_t i = 0; i < options.models.size(); ++i) {
@@ -117,6 +162,7 @@ absl::StatusOr<std::string> RunTrilemma(const TrilemmaOptions& options,
     if (!row.ok()) return row.status();
     report.rows.push_back(*std::move(row));
   }
+  NameRows(&report.rows);
   return options.json ? TrilemmaJson(report) : TrilemmaTable(report);
 }
 

@@ -41,7 +41,8 @@ absl::StatusOr<TrilemmaOptions> ParseTrilemma(const CommandInput& input);
 
 // A point of the figure.
 struct TrilemmaRow {
-  std::string name;  // "mnist/12060"
+  std::string
+      name;  // "mnist/12060"; of two of that name "mnist/12060@0a1b2c3d"
   std::string digest;
   QualityReport quality;
   SpeedReport speed;  // Of a batch of 100.
@@ -54,7 +55,9 @@ struct TrilemmaReport {
   std::vector<TrilemmaRow> rows;  // At least one.
 };
 
-// What to print.
+// What to print. InvalidArgument, before any work, if a model is given twice
+// with one sampler, has not the first one's shape or, unless --dataset is
+// given, its data set; what ReadVersionFolder and ParseUpdateRule fail with.
 absl::StatusOr<std::string> RunTrilemma(const TrilemmaOptions& options,
                                         const Environment& environment,
                                         EvaluationProgress* progress);

@@ -35,8 +35,9 @@ at::Tensor RowsInDouble(const FeatureRows& rows, int64_t begin, int64_t count) {
 at::Tensor CentreOf(const FeatureRows& rows) {
   const at::Tensor sum =
       at::zeros({rows.features}, at::TensorOptions(at::kDouble));
-  for (int64_t begin = 0; begin < rows.rows; begin += kBlockRows) {
-    sum.add_(RowsInDouble(rows, begin, kBlockRows).sum(0));
+  const int64_t block = BlockRows(rows.features);
+  for (int64_t begin = 0; begin < rows.rows; begin += block) {
+    sum.add_(RowsInDouble(rows, begin, block).sum(0));
   }
   return sum.div_(static_cast<double>(rows.rows))
       .to(at::kFloat)

@@ -11,10 +11,6 @@
 
 namespace ddgan {
 
-// Rows of a block. The product of two blocks keeps a processor busy, and its
-// memory is small beside the features.
-inline constexpr int64_t kBlockRows = 1024;
-
 // Rows [begin, begin + count), or as many of them as there are, in double:
 // [count, features].
 at::Tensor RowsInDouble(const FeatureRows& rows, int64_t begin, int64_t count);

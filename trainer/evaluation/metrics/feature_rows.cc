@@ -7,6 +7,12 @@
 
 namespace ddgan {
 
+int64_t BlockRows(int64_t features) {
+  constexpr int64_t kBlockBytes = int64_t{128} << 20;
+  return std::clamp<int64_t>(
+      kBlockBytes / (static_cast<int64_t>(sizeof(double)) * features), 1, 1024);
+}
+
 absl::Status CheckRowCount(absl::string_view whose, const FeatureRows& rows,
                            int64_t least) {
   if (rows.rows < least) {

@@ -22,6 +22,11 @@ struct FeatureRows {
 // stay within float32. No network gives so large ones.
 inline constexpr float kLargestFeature = 1e15f;
 
+// Rows of a block whose doubles are in memory at once: 1024, so that the
+// product of two blocks keeps a processor busy, or fewer of rows so long that
+// these would be more than 128 MiB. [1, 1024] `features` >= 1.
+int64_t BlockRows(int64_t features);
+
 // `whose` names the rows in the sentence: "the real features".
 //   InvalidArgument  fewer than `least` rows, or rows of nothing
 absl::Status CheckRowCount(absl::string_view whose, const FeatureRows& rows,

@@ -52,16 +52,17 @@ absl::StatusOr<FeatureStatistics> StatisticsOf(const FeatureRows& features) {
         .rows = rows,
         .mean = std::vector<double>(count),
         .covariance = std::vector<double>(count * count)};
+    const int64_t block_rows = BlockRows(count);
     const at::Tensor mean = VectorOf(statistics.mean);
-    for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
-      mean.add_(RowsInDouble(features, begin, kBlockRows).sum(0));
+    for (int64_t begin = 0; begin < rows; begin += block_rows) {
+      mean.add_(RowsInDouble(features, begin, block_rows).sum(0));
     }
     mean.div_(static_cast<double>(rows));
     // The means go first: sums of products of uncentred features would cancel.
     const at::Tensor covariance = CovarianceOf(statistics);
-    for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
+    for (int64_t begin = 0; begin < rows; begin += block_rows) {
       const at::Tensor block =
-          RowsInDouble(features, begin, kBlockRows).sub_(mean);
+          RowsInDouble(features, begin, block_rows).sub_(mean);
       covariance.addmm_(block.t(), block);
     }
     covariance.div_(static_cast<double>(rows - 1));

@@ -29,10 +29,11 @@ at::Tensor Kernel(const at::Tensor& a, const at::Tensor& b) {
 
 double SumOverPairs(const FeatureRows& a, const FeatureRows& b) {
   double sum = 0;
-  for (int64_t i = 0; i < a.rows; i += kBlockRows) {
-    const at::Tensor block = RowsInDouble(a, i, kBlockRows);
-    for (int64_t j = 0; j < b.rows; j += kBlockRows) {
-      sum += Kernel(block, RowsInDouble(b, j, kBlockRows)).sum().item<double>();
+  const int64_t block_rows = BlockRows(a.features);
+  for (int64_t i = 0; i < a.rows; i += block_rows) {
+    const at::Tensor block = RowsInDouble(a, i, block_rows);
+    for (int64_t j = 0; j < b.rows; j += block_rows) {
+      sum += Kernel(block, RowsInDouble(b, j, block_rows)).sum().item<double>();
     }
   }
   return sum;
@@ -41,12 +42,13 @@ double SumOverPairs(const FeatureRows& a, const FeatureRows& b) {
 // The same over pairs of two different rows of one set.
 double SumOverOthers(const FeatureRows& rows) {
   double sum = 0;
-  for (int64_t i = 0; i < rows.rows; i += kBlockRows) {
-    const at::Tensor block = RowsInDouble(rows, i, kBlockRows);
+  const int64_t block_rows = BlockRows(rows.features);
+  for (int64_t i = 0; i < rows.rows; i += block_rows) {
+    const at::Tensor block = RowsInDouble(rows, i, block_rows);
     const at::Tensor own = Kernel(block, block);
     sum += (own.sum() - own.trace()).item<double>();
-    for (int64_t j = i + kBlockRows; j < rows.rows; j += kBlockRows) {
-      const at::Tensor other = RowsInDouble(rows, j, kBlockRows);
+    for (int64_t j = i + block_rows; j < rows.rows; j += block_rows) {
+      const at::Tensor other = RowsInDouble(rows, j, block_rows);
       sum += 2 * Kernel(block, other).sum().item<double>();
     }
   }

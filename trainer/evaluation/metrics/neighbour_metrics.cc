@@ -207,11 +207,12 @@ absl::StatusOr<std::vector<Neighbour>> NearestRows(const FeatureRows& queries,
       kDoing, [&]() -> absl::StatusOr<std::vector<Neighbour>> {
         NearestLists nearest(queries.rows, k);
         const at::Tensor centre = CentreOf(among);
-        for (int64_t i = 0; i < queries.rows; i += kBlockRows) {
-          const FeatureBlock block = BlockOf(queries, i, kBlockRows, centre);
-          for (int64_t j = 0; j < among.rows; j += kBlockRows) {
-            nearest.Offer(
-                i, j, Distances(block, BlockOf(among, j, kBlockRows, centre)));
+        const int64_t rows = BlockRows(among.features);
+        for (int64_t i = 0; i < queries.rows; i += rows) {
+          const FeatureBlock block = BlockOf(queries, i, rows, centre);
+          for (int64_t j = 0; j < among.rows; j += rows) {
+            nearest.Offer(i, j,
+                          Distances(block, BlockOf(among, j, rows, centre)));
           }
         }
         return nearest.Take();

@@ -5,7 +5,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "client/image_client.h"
+#include "client/secure_channel.h"
 #include "ddgan/v1/image_generation.pb.h"
 #include "engine/checkpoint/checkpoint_format.h"
 #include "trainer/evaluation/pictures/pictures_description.h"
@@ -86,8 +88,13 @@ class ClientPictures : public ServerPictures {
 
 absl::StatusOr<std::unique_ptr<ServerPictures>> OpenServerPictures(
     const ServerModel& model) {
-  auto client = std::make_unique<const ImageClient>(model.address,
-                                                    ImageClient::Options());
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
+      OpenChannel(model.address, ConnectionSecurity());
+  if (!channel.ok()) return channel.status();
+  ImageClient::Options options;
+  options.timeout = absl::InfiniteDuration();
+  auto client =
+      std::make_unique<const ImageClient>(*std::move(channel), options);
   v1::GenerateRequest request;
   request.set_model(model.model);
   if (model.version.has_value()) request.set_version(*model.version);

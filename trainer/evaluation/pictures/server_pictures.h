@@ -15,7 +15,7 @@
 namespace ddgan {
 
 struct ServerModel {
-  std::string address;  // host:port, not encrypted.
+  std::string address;  // As CheckServerAddress; not encrypted, no token.
   std::string model;
   std::optional<int64_t> version;  // Unset: the live one when it is opened.
   uint64_t seed = 0;
@@ -30,9 +30,10 @@ class ServerPictures : public PictureSource {
 };
 
 // Asks for one image, to learn version and shape, and by its bits what the
-// server computes on; a version that comes later changes nothing. The server's
-// errors; Pictures() fails so, too, and with Aborted if the version's files are
-// other ones meanwhile.
+// server computes on; a version that comes later changes nothing. Waits for as
+// long as a call takes: a server that is busy lets the batch class wait.
+// InvalidArgument as CheckServerAddress; the server's errors. Pictures() fails
+// so, too, and with Aborted if the version's files are other ones meanwhile.
 absl::StatusOr<std::unique_ptr<ServerPictures>> OpenServerPictures(
     const ServerModel& model);
 

@@ -145,8 +145,9 @@ std::vector<Option> OtherPictureRows(PictureOptions* options) {
        "squares of one size, to which the real ones are brought",
        ""},
       {"server", kPictures, "HOST:PORT", &options->server, kNotEmpty,
-       "measure what a running server makes instead; --model is then "
-       "MODEL or MODEL/VERSION",
+       "measure what a running server makes instead, by calls without TLS and "
+       "token, however long they take; --model is then MODEL or "
+       "MODEL/VERSION",
        ""},
   };
 }

@@ -140,10 +140,16 @@ TEST(CpuLaneRunnerSubnormalTest, TheyAreZeroHoweverTheThreadsShareTheWork) {
                     Row(2, 5, 1, 0, PixelFormat::kFloat32)};
   for (StepRow& row : rows) row.guide = guide.data();
   // All threads make one image, and each makes one of two.
-  const Pixels alone =
-      Bytes(runner->RunStep(model, {rows, 1}).value()->finished.at(0).pixels);
-  EXPECT_EQ(Bytes(runner->RunStep(model, rows).value()->finished.at(0).pixels),
-            alone);
+  std::vector<Pixels> alone;
+  for (const StepRow& row : rows) {
+    alone.push_back(Bytes(
+        runner->RunStep(model, {&row, 1}).value()->finished.at(0).pixels));
+  }
+  const StepOutcome& together = *runner->RunStep(model, rows).value();
+  ASSERT_EQ(together.finished.size(), 2u);
+  for (const FinishedImage& image : together.finished) {
+    EXPECT_EQ(Bytes(image.pixels), alone[image.row]) << image.row;
+  }
 }
 
 TEST(CpuLaneRunnerPixelsTest, BytesAreTheFloatsByTheFormula) {

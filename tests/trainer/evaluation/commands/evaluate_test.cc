@@ -441,7 +441,9 @@ TEST_F(EvaluateTest, NearestWritesAGridAndItsNumbers) {
               " --data=data --cache=cache --samples=6 --shown=4 --out=out");
   EXPECT_EQ(json.at("in_features").at("measured").at("pictures"), 6);
   EXPECT_EQ(json.at("in_features").at("test").at("pictures"), 100);
-  EXPECT_FALSE(json.at("copies").is_null());
+  // The test digits begin with all of the training digits.
+  EXPECT_EQ(json.at("in_features").at("test").at("percent_1"), 0);
+  EXPECT_TRUE(json.at("copies").is_null());
   const std::filesystem::path out = folder_.path() / "out";
   const auto grid = DecodePng(ReadBytes(out / "nearest.png"));
   ASSERT_TRUE(grid.ok()) << grid.status();
@@ -452,6 +454,25 @@ TEST_F(EvaluateTest, NearestWritesAGridAndItsNumbers) {
   EXPECT_EQ(figure.at("files").at("pixel_neighbours").at("shape"),
             nlohmann::json({4, 5, 32, 32, 1}));
   EXPECT_EQ(figure.at("feature_rows").size(), 4u);
+}
+
+TEST_F(EvaluateTest, NearestTellsCopiesByTestPicturesThatAreOthers) {
+  const std::string digits = DigitFile(140);
+  constexpr size_t kHeader = 16, kDigit = 28 * 28;
+  WriteBytes(
+      folder_.path() / "data" / "t10k-images-idx3-ubyte",
+      DigitFile(100).substr(0, kHeader) + digits.substr(kHeader + 40 * kDigit));
+  std::filesystem::create_directories(folder_.path() / "images");
+  for (int image = 0; image < 20; ++image) {
+    WriteBytes(folder_.path() / "images" / absl::StrCat(image, ".png"),
+               DigitPng(image));
+  }
+  const nlohmann::json json = RunJson(
+      "nearest --images=images --dataset=mnist"
+      " --data=data --cache=cache --out=out");
+  EXPECT_EQ(json.at("in_pixels").at("measured").at("pictures"), 20);
+  EXPECT_EQ(json.at("in_pixels").at("suspicious_share"), 1);
+  EXPECT_EQ(json.at("copies"), true);
 }
 
 TEST_F(EvaluateTest, NearestNeedsNoMoreRealPicturesThanItShows) {
@@ -570,6 +591,42 @@ TEST_F(EvaluateTest, TrilemmaHasARowForEachModelAndSampler) {
   EXPECT_EQ(json.at("rows").at(1).at("sampler"), "ddim:2");
   EXPECT_NE(json.at("rows").at(0).at("fd"), json.at("rows").at(1).at("fd"));
   EXPECT_FALSE(json.at("rows").at(0).at("kl").is_null());
+}
+
+TEST_F(EvaluateTest, TrilemmaFindsWhatIsWrongBeforeTheWork) {
+  const std::string tiny = PublishTinyVersion();
+  const auto expect_error = [&](const std::string& second,
+                                const std::string& part) {
+    const Result result = Run("trilemma " DDGAN_BUNDLED_MODEL " " + second +
+                              " --data=data --cache=cache");
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.errors, HasSubstr(part));
+    EXPECT_THAT(result.errors, Not(HasSubstr("model 1 of 2")));
+  };
+  expect_error(DDGAN_BUNDLED_MODEL ":dimm:2",
+               "with the sampler 'dimm:2', which must be ancestral");
+  expect_error(DDGAN_BUNDLED_MODEL ":ancestral",
+               "with the sampler ancestral is given twice");
+  expect_error(tiny, "makes pictures of 1x8x8, the first of 1x32x32");
+}
+
+TEST_F(EvaluateTest, FiguresRefuseWhatTheyDoNotUse) {
+  for (const auto& [arguments, part] :
+       {std::pair("grid --data=data", "--data is of strip"),
+        std::pair("strip --data=data --columns=2", "--columns is of grid"),
+        std::pair("strip --data=data --threads=2", "--threads is of grid")}) {
+    const Result result =
+        Run(absl::StrCat("figure_data ", arguments,
+                         " --model=" DDGAN_BUNDLED_MODEL " --out=out"));
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.errors, HasSubstr(part));
+  }
+  WriteBytes(folder_.path() / "file", "");
+  EXPECT_THAT(
+      Run("figure_data grid --model=" DDGAN_BUNDLED_MODEL
+          " --out=file/out --samples=2")
+          .errors,
+      AllOf(testing::StartsWith("ddgan-evaluate: "), HasSubstr("file/out")));
 }
 
 }  // namespace

@@ -118,6 +118,8 @@ TEST(ModesOptionsTest, SaysWhatIsUnknownOrMissing) {
               HasSubstr("--real and --server='h:1' exclude each other"));
   EXPECT_THAT(message({"mnist", "--real", "--model=m/1", "--data=d"}),
               HasSubstr("--real and --model='m/1' exclude each other"));
+  EXPECT_THAT(message({"mnist", "--real", "--sampler=pc", "--data=d"}),
+              HasSubstr("--sampler does not go with --real"));
 }
 
 TEST(ModesOptionsTest, HelpNeedsNothingElse) {

@@ -125,7 +125,7 @@ TEST(ModesReportTest, GaussiansHaveNoClassifier) {
   EXPECT_EQ(json.at("problem"), "25_gaussians");
   EXPECT_EQ(json.at("modes"), 25);
   EXPECT_EQ(json.at("kl"), 0.25);
-  EXPECT_DOUBLE_EQ(json.at("kl_floor"), 24 / (2 * 0.9 * 2500));
+  EXPECT_DOUBLE_EQ(json.at("kl_floor"), UniformKl(2250, 25));
   EXPECT_EQ(json.at("high_quality_share"), 0.9);
   EXPECT_FALSE(json.contains("classifier_accuracy"));
 }

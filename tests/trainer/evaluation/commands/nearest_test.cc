@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ absl::StatusOr<NearestOptions> Parse(
 TEST(NearestOptionsTest, WantsAFolderForTheGrid) {
   const auto options = Parse({"--model=r/m/1", "--data=d", "--out=o"});
   ASSERT_TRUE(options.ok()) << options.status();
-  EXPECT_EQ(options->samples, 1000);
+  EXPECT_EQ(options->samples, 0);
   EXPECT_EQ(options->shown, 10);
   EXPECT_THAT(
       std::string(Parse({"--model=r/m/1", "--data=d"}).status().message()),
@@ -43,6 +44,15 @@ TEST(DistanceSummaryTest, TellsTheLowestOnePercentAndTheMedian) {
   EXPECT_EQ(summary.percent_1, 3);
   EXPECT_EQ(summary.median, 101);
   EXPECT_EQ(Summarise({5}).median, 5);
+}
+
+TEST(CompareDistancesTest, CountsWhatIsNearerThanMostOfTheTestPictures) {
+  EXPECT_EQ(CompareDistances({0, 1, 2, 3}, {2, 2, 2}).suspicious_share, 0.5);
+  EXPECT_EQ(CompareDistances({1}, {}).suspicious_share, std::nullopt);
+  // Nothing is nearer than test pictures that are among the real ones.
+  const SpaceReport copies = CompareDistances({0, 0}, {0, 5, 5});
+  EXPECT_EQ(copies.suspicious_share, std::nullopt);
+  EXPECT_EQ(copies.test->percent_1, 0);
 }
 
 NearestReport Report(double share) {
@@ -88,6 +98,13 @@ TEST(NearestReportTest, WithoutTestPicturesItDoesNotSay) {
   const nlohmann::json json = nlohmann::json::parse(NearestJson(report));
   EXPECT_TRUE(json.at("copies").is_null());
   EXPECT_TRUE(json.at("in_pixels").at("test").is_null());
+}
+
+TEST(NearestReportTest, TestPicturesAmongTheRealOnesDoNotSay) {
+  NearestReport report = Report(0);
+  report.in_features.suspicious_share.reset();
+  EXPECT_THAT(NearestTable(report),
+              HasSubstr("1 % of the test pictures are among the real ones"));
 }
 
 TEST(NearestReportTest, JsonHasTheDistances) {

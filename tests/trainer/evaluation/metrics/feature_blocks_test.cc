@@ -25,9 +25,16 @@ TEST(FeatureBlocksTest, ABlockEndsWhereTheRowsEnd) {
   EXPECT_EQ(last.const_data_ptr<double>()[1], 5);
 }
 
+TEST(FeatureBlocksTest, LongRowsMakeSmallBlocks) {
+  EXPECT_EQ(BlockRows(1), 1024);
+  EXPECT_EQ(BlockRows(1280), 1024);         // EfficientNet-Lite0's.
+  EXPECT_EQ(BlockRows(3 * 256 * 256), 85);  // 128 MiB of doubles.
+  EXPECT_EQ(BlockRows(3 * 4096 * 4096), 1);
+}
+
 TEST(FeatureBlocksTest, TheCentreIsTheMeanInFloat) {
   // More than a block of rows, and a mean that float32 has not.
-  std::vector<float> values(3 * kBlockRows, 1);
+  std::vector<float> values(static_cast<size_t>(3 * BlockRows(1)), 1);
   values[0] = 2;
   const OwnedRows rows(1, values);
   const at::Tensor centre = CentreOf(rows.view());

@@ -52,5 +52,13 @@ TEST(ServerPicturesTest, AServerOfOtherBitsHasAnotherDescription) {
   EXPECT_NE(Open(server)->description(), pictures->description());
 }
 
+TEST(ServerPicturesTest, AnAddressThatIsNoneIsRefused) {
+  ServerModel model;
+  model.address = "localhost";
+  model.model = FakeImageServer::kModel;
+  EXPECT_EQ(OpenServerPictures(model).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace ddgan
