@@ -240,12 +240,12 @@ TEST_F(SupervisorTest, WithoutALaneCallersAreToldAndThenTheProcessIsOverdue) {
 
 TEST_F(SupervisorTest, ADeviceThatFailsForLongMakesTheProcessOverdue) {
   Start({Lane("cpu")});
-  Pass(absl::ZeroDuration());  // It has looked while the lane served.
+  Pass(kLookInterval);  // It has looked while the lane served.
   probed_ = {version_};
   probe_status_ = absl::InternalError("illegal address");
   script_->BreakSeed(/*seed=*/0, /*step=*/0);
   EXPECT_EQ(Submit()->Await().code(), absl::StatusCode::kInternal);
-  Await([this] { return !scheduler_->AnyLaneUp(); });
+  Await([this] { return !pool_->lanes()[0]->state().open; });
   Pass(kFailedAfter - 2 * kLookInterval);
   EXPECT_EQ(supervisor_->Liveness(), absl::OkStatus());
   Pass(4 * kLookInterval);
