@@ -8,18 +8,17 @@ namespace ddgan {
 void RequestQueue::Hold(const Claim* claim) {
   claims_.insert(claim);
   held_images_ += claim->images;
-  bytes_ += claim->bytes;
   Book(claim->account, claim->images, claim->bytes);
 }
 
 void RequestQueue::GiveBack(const Claim* claim) {
   claims_.erase(claim);
   held_images_ -= claim->images;
-  bytes_ -= claim->bytes;
   Book(claim->account, -claim->images, -claim->bytes);
 }
 
 void RequestQueue::Book(const std::string& account, int images, int64_t bytes) {
+  bytes_ += bytes;
   if (account.empty()) return;
   const auto share = shares_.try_emplace(account).first;
   share->second.images += images;
@@ -53,13 +52,11 @@ QueuedRequest& RequestQueue::Add(QueuedRequest request,
     trajectory.step = added.first_step;
   }
   QueuedOf(added) += static_cast<int>(asked.count);
-  bytes_ += added.bytes;
   Book(added.account, static_cast<int>(asked.count), added.bytes);
   return added;
 }
 
 RequestQueue::Requests::iterator RequestQueue::Erase(Requests::iterator it) {
-  bytes_ -= it->second.bytes;
   Book(it->second.account, 0, -it->second.bytes);
   return requests_.erase(it);
 }

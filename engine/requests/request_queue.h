@@ -66,7 +66,8 @@ class RequestQueue {
     return queued_[static_cast<size_t>(request.request_class)];
   }
 
-  // Books more, or less, on an account that is not empty.
+  // Counts more, or less: bytes in all, and both on an account that is not
+  // empty. Images in all follow from their states.
   void Book(const std::string& account, int images, int64_t bytes);
 
   Requests requests_;
