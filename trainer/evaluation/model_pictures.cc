@@ -28,6 +28,10 @@ absl::StatusOr<Checkpoint> ReadVersionFolder(
   return checkpoint;
 }
 
+ImageShape ShapeOf(const ModelConfig& config) {
+  return {config.num_channels, config.image_size, config.image_size};
+}
+
 absl::StatusOr<std::unique_ptr<ModelPictures>> ModelPictures::Create(
     const Checkpoint& checkpoint, const Options& options) {
   if (!options.sampler.empty()) {

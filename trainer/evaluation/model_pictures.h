@@ -24,6 +24,9 @@ absl::StatusOr<Checkpoint> ReadVersionFolder(
     const std::filesystem::path& folder,
     const CheckpointNetworks& networks = {});
 
+// Of the images that a model of `config` makes.
+ImageShape ShapeOf(const ModelConfig& config);
+
 // Images 0, 1, ... of one seed, on the CPU. Thread-compatible.
 class ModelPictures {
  public:

@@ -24,8 +24,7 @@ absl::Status WriteStrip(const FigureDataOptions& options,
       ReadVersionFolder(options.pictures.model);
   if (!checkpoint.ok()) return checkpoint.status();
   const ModelConfig& config = checkpoint->config.model_config;
-  const ImageShape shape = {config.num_channels, config.image_size,
-                            config.image_size};
+  const ImageShape shape = ShapeOf(config);
   const std::string& kind =
       options.dataset.empty() ? checkpoint->config.dataset : options.dataset;
   const absl::StatusOr<std::vector<uint8_t>> picture =

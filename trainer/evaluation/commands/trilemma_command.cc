@@ -18,10 +18,6 @@ namespace {
 
 constexpr int kTimedBatch = 100;
 
-ImageShape ShapeOf(const ModelConfig& config) {
-  return {config.num_channels, config.image_size, config.image_size};
-}
-
 // KL and covered modes of the digits that the classifier sees, if the features
 // are its.
 absl::Status AddCoverage(const FeatureSession& session,

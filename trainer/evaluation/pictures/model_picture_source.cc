@@ -5,14 +5,6 @@
 #include "trainer/evaluation/pictures/pictures_description.h"
 
 namespace ddgan {
-namespace {
-
-ImageShape ShapeOf(const Checkpoint& checkpoint) {
-  const ModelConfig& config = checkpoint.config.model_config;
-  return {config.num_channels, config.image_size, config.image_size};
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelPictureSource>> ModelPictureSource::Create(
     const Checkpoint& checkpoint, ModelPictures::Options options) {
@@ -29,7 +21,7 @@ ModelPictureSource::ModelPictureSource(const Checkpoint& checkpoint,
                                        std::unique_ptr<ModelPictures> pictures)
     : description_(ModelPicturesDescription(checkpoint.identity,
                                             options.sampler, options.seed)),
-      shape_(ShapeOf(checkpoint)),
+      shape_(ShapeOf(checkpoint.config.model_config)),
       pictures_(std::move(pictures)) {}
 
 absl::StatusOr<std::vector<uint8_t>> ModelPictureSource::Pictures(
